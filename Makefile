@@ -1,0 +1,46 @@
+# Two commands do everything: `make demo` and `make test`. Each installs what it needs, once.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+
+.PHONY: demo test bench app data clean
+
+demo: $(VENV)/.installed
+	$(BIN)/sandbox demo
+
+test: $(VENV)/.installed-test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright --warnings
+	$(BIN)/pytest
+
+bench: $(VENV)/.installed-test
+	$(BIN)/python -m benchmarks
+
+app:
+	@echo "The app comes with the explorer, which has not landed yet; 'make demo' shows what there is."
+
+# The embedded SAEs and activations, made again from nothing (about half an hour on two cores).
+data: $(VENV)/.installed-test
+	$(PIP) --editable ".[data]"
+	$(BIN)/python -m pip uninstall --quiet --yes torchvision
+	$(BIN)/python -m sandbox.data.make --out build/data
+
+# pip runs again only when what is to be installed changes.
+$(VENV)/bin/python:
+	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, this is " + sys.version.split()[0] if sys.version_info < (3, 11) else 0)'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(PIP) --editable .
+	@touch $@
+
+# sae-lens pulls in a torchvision that need not fit the installed torch, and transformers will not import beside it.
+$(VENV)/.installed-test: pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(PIP) --editable ".[test]"
+	$(BIN)/python -m pip uninstall --quiet --yes torchvision
+	@touch $@ $(VENV)/.installed
+
+clean:
+	rm -rf $(VENV) build dist sandbox-demo .pytest_cache .ruff_cache .hypothesis

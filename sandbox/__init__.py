@@ -1,0 +1,44 @@
+"""Prove, see and measure feature shrinkage in sparse autoencoders.
+
+The public names are loaded when first used, so `import sandbox` is quick and pulls in neither torch nor SymPy.
+
+>>> import sandbox
+>>> sandbox.prove("C2").results["scale_x_hat"]
+c/b
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sandbox.derivations import prove
+    from sandbox.errors import InputError
+    from sandbox.measures import REGISTRY
+    from sandbox.moments import Moments
+    from sandbox.report import Report
+    from sandbox.sae.measure import measure, measure_pairs
+
+_HOMES = {
+    "InputError": "errors",
+    "Moments": "moments",
+    "REGISTRY": "measures",
+    "Report": "report",
+    "measure": "sae.measure",
+    "measure_pairs": "sae.measure",
+    "prove": "derivations",
+}
+_MODULES = ("compile", "derivations", "measures", "moments", "plots", "report", "sae", "simulate")
+
+__all__ = ["REGISTRY", "InputError", "Moments", "Report", "measure", "measure_pairs", "prove"]
+
+
+def __getattr__(name: str):
+    if name in _HOMES:
+        return getattr(import_module(f"sandbox.{_HOMES[name]}"), name)
+    if name in _MODULES:
+        return import_module(f"sandbox.{name}")
+    raise AttributeError(f"module 'sandbox' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOMES, *_MODULES])

@@ -1,0 +1,221 @@
+"""The commands. Nothing heavy is imported before a command that needs it has been chosen."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from sandbox.errors import InputError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+app = typer.Typer(
+    name="sandbox",
+    help="Prove, see and measure feature shrinkage in sparse autoencoders.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+)
+
+Out = Annotated[Path, typer.Option(help="Folder for the figures and report.json; made if missing.")]
+Json = Annotated[
+    str | None,
+    typer.Option("--json", metavar="FILE", help="Write JSON; - for standard output, with nothing else on it."),
+]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
+
+
+def main() -> None:
+    """Run the program: bad input is one line on standard error and exit status 2, never a traceback."""
+    try:
+        code = app(standalone_mode=False)
+    except InputError as error:
+        code = _refuse(str(error))
+    except typer.Abort:
+        code = 130
+    except KeyboardInterrupt:
+        print("sandbox: stopped", file=sys.stderr)
+        code = 130
+    except Exception as error:
+        explain = getattr(error, "format_message", None)  # the usage errors of typer's parser have one
+        if explain is None:
+            raise
+        command = getattr(getattr(error, "ctx", None), "command_path", "sandbox")
+        code = _refuse(f"{explain()} (see '{command} --help')") if explain() else 2  # no words: help was shown
+    sys.exit(code or 0)
+
+
+def _refuse(message: str) -> int:
+    print("sandbox: " + " ".join(message.split()), file=sys.stderr)
+    return 2
+
+
+@app.command(epilog="Example: [bold]sandbox demo --out sandbox-demo[/]")
+def demo(out: Out = Path("sandbox-demo")) -> None:
+    """Prove the two scales, simulate them, measure two real SAEs, write figures and report.json."""
+    from sandbox.demo import run
+
+    with _progress() as progress:
+        run(out, _console(), progress)
+
+
+@app.command(epilog="Example: [bold]sandbox prove C1 C2[/]   or   [bold]sandbox prove equation-10-v1[/]")
+def prove(
+    claims: Annotated[list[str] | None, typer.Argument(help="Numbers or names of claims.")] = None,
+    every: Annotated[bool, typer.Option("--all", help="Prove every claim.")] = False,
+    listed: Annotated[bool, typer.Option("--list", help="List the claims, prove nothing.")] = False,
+) -> None:
+    """Derive claims from random vectors, every step checked by SymPy."""
+    from sandbox import derivations
+
+    console = _console()
+    if listed:
+        for one in derivations.claims():
+            console.print(f"{one.number:>4}  {one.name:<30} {one.statement}", highlight=False, markup=False)
+        return
+    if not (claims or every):
+        raise InputError("name a claim, such as C1, or --all (sandbox prove --list shows them)")
+    for which in claims if claims and not every else [one.number for one in derivations.claims()]:
+        console.print(derivations.prove(which).text, highlight=False, markup=False)
+        console.print()
+
+
+@app.command(epilog="Example: [bold]sandbox simulate --angle 89.9 --norm-ratio 1 --n 1000000[/]")
+def simulate(
+    angle: Annotated[float, typer.Option(help="Between x and x̂, in degrees, 0 to 180.")] = 60.0,
+    norm_ratio: Annotated[float, typer.Option(help="‖x̂‖/‖x‖.")] = 1.0,
+    d: Annotated[int, typer.Option(help="Dimension, 2 or more.")] = 64,
+    n: Annotated[int, typer.Option(help="Pairs.")] = 1_000_000,
+    norm: Annotated[str, typer.Option(help="Distribution of ‖x‖: fixed, chi or log-normal.")] = "fixed",
+    device: Device = "cpu",
+    seed: Annotated[int, typer.Option(help="Of the generator.")] = 0,
+    json: Json = None,
+) -> None:
+    """Simulate pairs at an angle and a norm ratio, and compare every measure with theory."""
+    from json import dumps
+    from math import radians
+
+    from sandbox.files import write_text
+    from sandbox.report import against_theory, against_theory_table
+    from sandbox.simulate import stream
+
+    if not 0 <= angle <= 180:
+        raise InputError(f"--angle is {angle:g}: degrees from 0 to 180 are needed")
+    with _progress() as progress:
+        options = {"norm": norm, "device": device, "seed": seed, "progress": progress("pairs", n)}
+        moments = stream(radians(angle), norm_ratio, d, n, **options)
+    compared = against_theory(moments, radians(angle), norm_ratio)
+    text = dumps({"angle": angle, "norm_ratio": norm_ratio, "d": d, "n": n, "measures": compared}, indent=2)
+    if json == "-":
+        print(text)
+        return
+    _console().print(against_theory_table(compared, f"{n:,} pairs at {angle:g}°, ‖x̂‖ = {norm_ratio:g}·‖x‖, d = {d}"))
+    if json:
+        write_text(json, text + "\n")
+
+
+@app.command(
+    epilog="Example: [bold]sandbox measure --sae embedded:minilm-gated --activations embedded:activations "
+    "--documents embedded:documents --plot gated.png[/]"
+)
+def measure(
+    sae: Annotated[
+        str | None, typer.Option(help="Folder in SAELens' layout (cfg.json, sae_weights.safetensors).")
+    ] = None,
+    activations: Annotated[str | None, typer.Option(help=".npy or .safetensors, shape (..., d).")] = None,
+    x: Annotated[str | None, typer.Option("--x", help="In place of --sae: activations …")] = None,
+    x_hat: Annotated[str | None, typer.Option("--x-hat", help="… and their reconstructions, a file each.")] = None,
+    documents: Annotated[str | None, typer.Option(help="A document id for each token, .npy or .safetensors.")] = None,
+    name: Annotated[str | None, typer.Option(help="Of the SAE, in the output.")] = None,
+    device: Device = "auto",
+    dtype: Annotated[str, typer.Option(help="To compute the SAE in: float32, float64 or bfloat16.")] = "float32",
+    batch_size: Annotated[int, typer.Option(min=1, help="Tokens at a time.")] = 4096,
+    drop_nonfinite: Annotated[
+        bool, typer.Option("--drop-nonfinite", help="Leave out tokens with NaN or infinity.")
+    ] = False,
+    json: Json = None,
+    csv: Annotated[Path | None, typer.Option("--csv", metavar="FILE", help="Write CSV.")] = None,
+    plot: Annotated[Path | None, typer.Option(metavar="FILE", help="Write a figure: .png, .svg or .pdf.")] = None,
+) -> None:
+    """Measure shrinkage of an SAE on activations: every definition side by side, with its 95 % interval.
+
+    "embedded:minilm-relu", "embedded:minilm-gated", "embedded:activations" and "embedded:documents" name the small
+    real pair that comes with the sandbox.
+    """
+    from sandbox import report
+    from sandbox.data import resolve
+    from sandbox.files import write_text
+    from sandbox.sae import measure as engine
+    from sandbox.sae.activations import activations as opened
+
+    _check_sources(sae, activations, x, x_hat)
+    options = {
+        "documents": resolve(documents) if documents else None,
+        "name": name,
+        "batch_size": batch_size,
+        "drop_nonfinite": drop_nonfinite,
+    }
+    source = resolve(activations or x or "")
+    with _progress() as progress:
+        options["progress"] = progress("tokens", len(opened(source)))
+        if sae is not None:
+            made = engine.measure(resolve(sae), source, device=device, dtype=dtype, **options)
+        else:
+            made = engine.measure_pairs(source, resolve(x_hat or ""), **options)
+    if json == "-":
+        print(report.to_json([made]))
+    else:
+        _console().print(made.table())
+        _console().print(made.in_words(), highlight=False)
+    if json not in (None, "-"):
+        write_text(json, report.to_json([made]) + "\n")
+    if csv:
+        write_text(csv, report.to_csv([made]))
+    if plot:
+        from sandbox import plots
+
+        with plots.figure(11.5, 5.4, 2) as (figure, (left, right)):
+            plots.intervals([made], left)
+            plots.plane([made], right)
+            plots.save(figure, plot)
+
+
+def _check_sources(sae: str | None, activations: str | None, x: str | None, x_hat: str | None) -> None:
+    """Either --sae with --activations, or --x with --x-hat."""
+    given = {"--sae": sae, "--activations": activations, "--x": x, "--x-hat": x_hat}
+    named = [option for option, value in given.items() if value is not None]
+    if named not in (["--sae", "--activations"], ["--x", "--x-hat"]):
+        found = " ".join(named) or "none of them"
+        raise InputError(f"give --sae with --activations, or --x with --x-hat; found {found}")
+
+
+def _console() -> Console:
+    """Standard output; as wide as a table needs when it is not a terminal."""
+    from rich.console import Console
+
+    console = Console()
+    return console if console.is_terminal else Console(width=150)
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[str, int], Callable[[int], None]]]:
+    """Progress bars on standard error: call with a label and a total (0: unknown) for a function that moves one on."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bars:
+
+        def start(label: str, total: int) -> Callable[[int], None]:
+            task = bars.add_task(label, total=total or None)
+            return lambda done: bars.update(task, advance=done)
+
+        yield start

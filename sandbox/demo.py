@@ -1,0 +1,69 @@
+"""The main job in one go: prove the two scales, simulate them, measure two real SAEs, and draw what was seen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import radians
+from pathlib import Path
+
+from rich.console import Console
+
+from sandbox import plots
+from sandbox.data import embedded
+from sandbox.derivations import prove
+from sandbox.errors import InputError
+from sandbox.files import write_text
+from sandbox.report import Report, against_theory, against_theory_table, to_json
+from sandbox.sae.measure import measure
+from sandbox.simulate import stream
+
+PAIRS = 1_000_000
+
+
+def run(out: Path, console: Console, progress: Callable[[str, int], Callable[[int], None]]) -> list[Report]:
+    """Print everything to `console`, write figures and report.json to the folder `out`, and return both reports."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"cannot make the folder {out}: {error.strerror}; name another with --out") from error
+    console.rule("1. Prove: two optimal scales", align="left")
+    for number in ("C1", "C2"):
+        console.print(prove(number).text, highlight=False, markup=False)
+        console.print()
+
+    console.rule(f"2. Simulate: {PAIRS:,} pairs of equal norm at each angle", align="left")
+    for degrees in (89.9, 30.0):
+        moments = stream(radians(degrees), 1.0, n=PAIRS, progress=progress(f"{degrees:g}°", PAIRS))
+        console.print(against_theory_table(against_theory(moments, radians(degrees), 1.0), f"{degrees:g}°"))
+        console.print()
+
+    console.rule("3. Measure: two real SAEs on real activations", align="left")
+    reports = []
+    for name in ("minilm-relu", "minilm-gated"):
+        reports.append(
+            measure(
+                embedded(name),
+                embedded("activations"),
+                documents=embedded("documents"),
+                progress=progress(name, 0),
+            )
+        )
+        console.print(reports[-1].table())
+        console.print()
+    for report in reports:
+        console.print(report.in_words(), highlight=False)
+    console.print()
+
+    with plots.figure(11.5, 4.8, 2) as (figure, axes):
+        for report, ax in zip(reports, axes, strict=True):
+            plots.parabolas(report.moments, ax, report.name)
+        plots.save(figure, out / "parabolas.png")
+    with plots.figure(7.2, 6.6) as (figure, (ax,)):
+        plots.plane(reports, ax)
+        plots.save(figure, out / "plane.png")
+    with plots.figure(7.2, 5.6) as (figure, (ax,)):
+        plots.intervals(reports, ax)
+        plots.save(figure, out / "measures.png")
+    write_text(out / "report.json", to_json(reports) + "\n")
+    console.print(f"Written to {out}: parabolas.png, plane.png, measures.png, report.json", highlight=False)
+    return reports

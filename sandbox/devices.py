@@ -1,0 +1,20 @@
+"""Names of devices: "auto" is the best that there is, and one that cannot be used is refused in one line."""
+
+from __future__ import annotations
+
+import torch
+
+from sandbox.errors import InputError
+
+
+def device_named(name: str | torch.device) -> torch.device:
+    """The device of that name. Raises InputError when there is none, or it cannot hold a tensor."""
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        why = str(error).splitlines()[0].rstrip(".")
+        raise InputError(f"device {str(name)!r} cannot be used ({why}): choose auto, cpu, cuda or mps") from error
+    return device

@@ -1,0 +1,306 @@
+"""`Moments`, the waist of the hourglass: the totals behind a = E‖x‖², b = E‖x̂‖², c = E[x·x̂].
+
+Everything that the sandbox says about shrinkage is a function of these totals. They are kept per *group* of
+clusters (documents), because every kept number is then a plain sum over tokens. So the moments of a file are the
+sum of the moments of its parts for any split, even one in the middle of a document. The cluster products that a
+standard error needs (C16), and the centred moments with *their* products (C14), follow from the groups afterwards,
+without a second pass over the data.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float, Float64, Int
+from torch import Tensor
+
+from sandbox.errors import InputError
+from sandbox.files import written_whole
+
+GROUPS = 256
+"""Groups that clusters are dealt into: enough that a t quantile with 255 degrees of freedom is 1.97."""
+
+PIECE = 2**19
+"""Numbers of x that the CPU works on at a time: few enough for a piece of x and of x̂ to stay in the cache."""
+
+
+@dataclass(frozen=True, eq=False)
+class Moments:
+    """Totals over tokens of (‖x‖², ‖x̂‖², x·x̂), per group of clusters; `+` merges.
+
+    Attributes:
+        totals:    Float64[Tensor, "*batch groups 3"], sums of ‖x‖², ‖x̂‖², x·x̂, squared activation units
+        count:     Float64[Tensor, "*batch groups"], tokens
+        sums:      Float64[Tensor, "*batch groups 2 d"], sums of x and of x̂, activation units
+        nonfinite: Float64[Tensor, "*batch"], tokens left out because x or x̂ was not finite
+
+    >>> import torch
+    >>> m = Moments.from_pairs(torch.tensor([[1.0]]), torch.tensor([[0.5]]))
+    >>> m.a.item(), m.b.item(), m.c.item()
+    (1.0, 0.25, 0.5)
+    """
+
+    totals: Float64[Tensor, "*batch groups 3"]
+    count: Float64[Tensor, "*batch groups"]
+    sums: Float64[Tensor, "*batch groups 2 d"]
+    nonfinite: Float64[Tensor, "*batch"]
+
+    @classmethod
+    def from_pairs(
+        cls,
+        x: Float[Tensor, "*batch *tokens d"] | np.ndarray,
+        x_hat: Float[Tensor, "*batch *tokens d"] | np.ndarray,
+        cluster: Int[Tensor, "*tokens"] | np.ndarray | None = None,
+        *,
+        batch_dims: int = 0,
+        groups: int = GROUPS,
+        drop_nonfinite: bool = False,
+    ) -> Moments:
+        """The moments of pairs (x, x̂).
+
+        Args:
+            x, x_hat:       activations and reconstructions, the same shape, any float dtype, any device
+            cluster:        an integer per token, the same for tokens that are not independent (the document);
+                            without it, contiguous blocks of tokens are the clusters
+            batch_dims:     leading axes that are kept: one `Moments` for a whole sweep of settings
+            groups:         how many groups clusters are dealt into
+            drop_nonfinite: leave out (and count) tokens with a NaN or an infinity in place of refusing them
+        Returns: totals in float64, on the device of x (on the CPU if that device has no float64).
+        Raises:  InputError for shapes that differ, no tokens, a dtype that is not a float, non-finite tokens.
+        Source:  MATHS, notation and C16.
+        """
+        x, x_hat = _checked(x, "x"), _checked(x_hat, "x_hat")
+        if x.shape != x_hat.shape:
+            raise InputError(f"x has shape {tuple(x.shape)} and x_hat {tuple(x_hat.shape)}: they must be the same")
+        if x.device != x_hat.device:
+            raise InputError(f"x is on {x.device} and x_hat on {x_hat.device}: move them to one device")
+        if not 0 <= batch_dims < x.ndim:
+            raise InputError(f"batch_dims is {batch_dims}, but x of shape {tuple(x.shape)} has {x.ndim - 1} such axes")
+        if groups < 1:
+            raise InputError(f"groups is {groups}: at least one is needed")
+        if not x.numel():
+            raise InputError(f"x has shape {tuple(x.shape)}: there are no tokens to measure")
+        batch, tokens, d = x.shape[:batch_dims], x.shape[batch_dims:-1], x.shape[-1]
+        n, settings = tokens.numel(), batch.numel()
+        group = _groups(cluster, tokens, groups)
+        group = (np.arange(settings)[:, None] * groups + group).ravel()  # a setting's groups are its own
+        on_host = x.device.type == "cpu" or x.device.type == "mps"  # MPS has no float64
+        total = _total_on_host if on_host else _total_on_device
+        x, x_hat = (t.detach().reshape(-1, d).to("cpu" if on_host else t.device) for t in (x, x_hat))
+        totals, count, sums = total(x, x_hat, group, settings * groups)
+        nonfinite = n - count.reshape(settings, groups).sum(1)
+        moments = cls(
+            totals.reshape(*batch, groups, 3),
+            count.reshape(*batch, groups),
+            sums.reshape(*batch, groups, 2, d),
+            nonfinite.reshape(batch),
+        )
+        if not drop_nonfinite:
+            moments.refuse_nonfinite()
+        return moments
+
+    def refuse_nonfinite(self) -> None:
+        """Raise InputError if any token was left out for a NaN or an infinity."""
+        if bad := int(self.nonfinite.sum()):
+            seen = bad + int(self.count.sum())
+            raise InputError(
+                f"{bad} of {seen} tokens have a NaN or an infinity in x or x_hat: "
+                "mend them, or drop them with drop_nonfinite=True (--drop-nonfinite)"
+            )
+
+    def __add__(self, other: Moments) -> Moments:
+        """The moments of both sets of pairs together, as if measured at once."""
+        if not isinstance(other, Moments):
+            return NotImplemented
+        if self.sums.shape != other.sums.shape:
+            raise InputError(
+                f"these moments do not merge: sums of shape {tuple(self.sums.shape)} and {tuple(other.sums.shape)} "
+                "(settings, groups, 2, d) differ"
+            )
+        return Moments(*(mine + theirs for mine, theirs in zip(self, other, strict=True)))
+
+    def __iter__(self):
+        return (getattr(self, field.name) for field in fields(self))
+
+    @property
+    def n(self) -> Float64[Tensor, "*batch"]:
+        """Tokens measured."""
+        return self.count.sum(-1)
+
+    @property
+    def means(self) -> Float64[Tensor, "*batch 3"]:
+        """(a, b, c), squared activation units; nan where no token was measured."""
+        return self.totals.sum(-2) / self.n[..., None]
+
+    @property
+    def a(self) -> Float64[Tensor, "*batch"]:
+        """E‖x‖²."""
+        return self.means[..., 0]
+
+    @property
+    def b(self) -> Float64[Tensor, "*batch"]:
+        """E‖x̂‖²."""
+        return self.means[..., 1]
+
+    @property
+    def c(self) -> Float64[Tensor, "*batch"]:
+        """E[x·x̂]."""
+        return self.means[..., 2]
+
+    @property
+    def clusters(self) -> Int[Tensor, "*batch"]:
+        """G of C16: the groups that hold at least one token."""
+        return (self.count > 0).sum(-1)
+
+    @property
+    def products(self) -> Float64[Tensor, "*batch 3 3"]:
+        """M = Σ_g T_g T_gᵀ of C16, over the groups."""
+        return self.totals.mT @ self.totals
+
+    def centred(self) -> Moments:
+        """The same pairs with the mean of x taken from x, and the mean of x̂ from x̂ (C14), clusters included."""
+        return self.about(self.sums.sum(-3) / self.n[..., None, None])
+
+    def about(self, origin: Float64[Tensor, "*batch 2 d"]) -> Moments:
+        """The same pairs seen from `origin`: its first row is taken from every x, its second from every x̂."""
+        m, n = origin[..., None, :, :], self.count[..., None, None]
+        # ⟨u − m, v − m'⟩ = ⟨u, v⟩ − ⟨m, v⟩ − ⟨u, m'⟩ + ⟨m, m'⟩, summed over the group, for u and v in {x, x̂}
+        cross = m @ self.sums.mT
+        shift = n * (m @ m.mT) - cross - cross.mT
+        totals = self.totals + torch.stack((shift[..., 0, 0], shift[..., 1, 1], shift[..., 0, 1]), -1)
+        # A vector that equals its origin everywhere leaves only rounding behind; that is a zero, not a tiny moment.
+        energy, left = self.totals.sum(-2)[..., :2], totals.sum(-2)[..., :2]
+        gone = left <= 1e-12 * energy
+        kept = torch.stack((~gone[..., 0], ~gone[..., 1], ~gone.any(-1)), -1)[..., None, :]
+        return Moments(totals * kept, self.count, self.sums - n * m, self.nonfinite)
+
+    def to(self, device: str | torch.device) -> Moments:
+        """The same moments on another device."""
+        return Moments(*(t.to(device) for t in self))
+
+    def save(self, path: str | Path) -> None:
+        """Write to a .safetensors file, whole or not at all."""
+        from safetensors.torch import save_file
+
+        with written_whole(path) as beside:
+            save_file({f.name: t.cpu().contiguous() for f, t in zip(fields(self), self, strict=True)}, beside)
+
+    @classmethod
+    def load(cls, path: str | Path) -> Moments:
+        """Read what `save` wrote. Raises InputError when the file is not one."""
+        from safetensors import SafetensorError
+        from safetensors.torch import load_file
+
+        names = [f.name for f in fields(cls)]
+        try:
+            stored = load_file(path)
+        except (OSError, SafetensorError) as error:
+            raise InputError(f"{path} cannot be read as saved Moments: {error}") from error
+        if sorted(stored) != sorted(names):
+            raise InputError(f"{path} holds {sorted(stored)}, not the {sorted(names)} of saved Moments")
+        return cls(*(stored[name] for name in names))
+
+    def __repr__(self) -> str:
+        if self.n.ndim:
+            return f"Moments({tuple(self.n.shape)} settings, {self.n.sum():.0f} tokens)"
+        return f"Moments(a={self.a:.6g}, b={self.b:.6g}, c={self.c:.6g}, n={self.n:.0f}, clusters={self.clusters})"
+
+
+def _checked(values: Any, name: str) -> Tensor:
+    """`values` as a float tensor with a last axis, or an InputError that names it."""
+    if not isinstance(values, Tensor):
+        array = np.asarray(values)
+        if array.dtype.kind != "f" or array.dtype.itemsize > 8:
+            raise InputError(f"{name} has dtype {array.dtype}: activations are float16, bfloat16, float32 or float64")
+        values = torch.from_numpy(np.ascontiguousarray(array.astype(array.dtype.newbyteorder("="), copy=False)))
+    if not values.is_floating_point():
+        raise InputError(f"{name} has dtype {values.dtype}: activations are float16, bfloat16, float32 or float64")
+    if not values.ndim:
+        raise InputError(f"{name} is a single number: a vector per token, shape (..., d), is needed")
+    return values
+
+
+def _groups(cluster: Any, tokens: torch.Size, groups: int) -> Int[np.ndarray, "n"]:
+    """The group of each token."""
+    n = tokens.numel()
+    if cluster is None:
+        return np.arange(n) * min(groups, n) // n
+    ids = cluster.detach().cpu().numpy() if isinstance(cluster, Tensor) else np.asarray(cluster)
+    if ids.dtype.kind not in "iu":
+        raise InputError(f"cluster has dtype {ids.dtype}: an integer per token is needed")
+    if ids.shape != tuple(tokens):
+        raise InputError(f"cluster has shape {ids.shape}, the tokens {tuple(tokens)}: one integer per token is needed")
+    # Multiples of the golden ratio, modulo 1, are spread evenly: consecutive documents go to different groups.
+    spread = ids.ravel().astype(np.int64).view(np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+    return ((spread >> np.uint64(32)) * np.uint64(groups) >> np.uint64(32)).astype(np.int64)
+
+
+def _total_on_host(x: Tensor, x_hat: Tensor, group: np.ndarray, groups: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Totals, counts and sums per group, on the CPU: one pass, in pieces of one group that stay in the cache."""
+    n, d = x.shape
+    order = None
+    if np.count_nonzero(np.diff(group)) * 8 > n > 8 * groups:
+        order = np.argsort(group, kind="stable")  # shuffled documents: gathering rows is cheaper than a run a token
+        group = group[order]
+    runs = np.flatnonzero(np.diff(group, prepend=-1))
+    cuts = np.union1d(runs, np.arange(0, n + 1, max(PIECE // d, 1)))
+    cuts = np.union1d(cuts, [n]).tolist()
+    pieces = list(zip(cuts, cuts[1:], group[cuts[:-1]].tolist(), strict=False))
+
+    def part(pieces: list[tuple[int, int, int]]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        totals, count, sums = np.zeros((groups, 3)), np.zeros(groups), np.zeros((groups, 2, d))
+        for i, j, g in pieces:
+            rows = slice(i, j) if order is None else torch.from_numpy(order[i:j])
+            u, v, dots = _dots(x[rows], x_hat[rows])
+            totals[g] += dots.sum(1, dtype=np.float64)
+            count[g] += len(u)
+            sums[g, 0] += np.add.reduce(u, 0, dtype=np.float64)
+            sums[g, 1] += np.add.reduce(v, 0, dtype=np.float64)
+        return totals, count, sums
+
+    workers = torch.get_num_threads() if x.numel() > 4 * PIECE else 1
+    if workers == 1:
+        parts = [part(pieces)]
+    else:  # NumPy lets go of the interpreter's lock inside these loops, so threads share the work
+        share = -(-len(pieces) // workers)
+        with ThreadPoolExecutor(workers) as pool:
+            parts = list(pool.map(part, (pieces[k : k + share] for k in range(0, len(pieces), share))))
+    totals, count, sums = (torch.from_numpy(np.sum(piece, 0)) for piece in zip(*parts, strict=True))
+    return totals, count, sums
+
+
+def _dots(x: Tensor, x_hat: Tensor) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The finite rows of both blocks as arrays, and their (‖x‖², ‖x̂‖², x·x̂) as an array of shape (3, rows).
+
+    Multiplied in float32; in float64 where the squares would leave float32's range.
+    """
+    wide = torch.float64 in (x.dtype, x_hat.dtype)
+    u, v = (t.to(torch.float64 if wide else torch.float32).numpy() for t in (x, x_hat))
+    with np.errstate(all="ignore"):
+        dots = np.stack((np.vecdot(u, u), np.vecdot(v, v), np.vecdot(u, v)))
+    if dots[:2].min() > 1e-30 and dots[:2].max() < 1e30:
+        return u, v, dots
+    if not wide:
+        return _dots(x.double(), x_hat.double())
+    ok = np.isfinite(dots).all(0)
+    return u[ok], v[ok], dots[:, ok]
+
+
+def _total_on_device(x: Tensor, x_hat: Tensor, group: np.ndarray, groups: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Totals, counts and sums per group, on an accelerator: float64 throughout, and nothing waits for the device."""
+    both = torch.stack((x.double(), x_hat.double()), 1)
+    gram = both @ both.mT
+    dots = torch.stack((gram[:, 0, 0], gram[:, 1, 1], gram[:, 0, 1]), 1)
+    ok = dots.isfinite().all(1)
+    dots = torch.where(ok[:, None], dots, 0)
+    both = torch.where(ok[:, None, None], both, 0)
+    index = torch.from_numpy(group).to(x.device, non_blocking=True)
+    totals = dots.new_zeros(groups, 3).index_add_(0, index, dots)
+    count = dots.new_zeros(groups).index_add_(0, index, ok.double())
+    sums = dots.new_zeros(groups, 2, x.shape[1]).index_add_(0, index, both)
+    return totals, count, sums

@@ -1,0 +1,1 @@
+"""Real SAEs: reading activations and checkpoints, and streaming both into a `Report`."""

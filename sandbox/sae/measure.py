@@ -1,0 +1,204 @@
+"""Stream activations through an SAE into a `Report`: one pass, flat memory, nothing waits for the device."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from sandbox.devices import device_named
+from sandbox.errors import InputError
+from sandbox.moments import Moments
+from sandbox.report import Report
+from sandbox.sae import checkpoints
+from sandbox.sae.activations import Rows, activations, document_ids
+
+BATCH = 4096
+BLOCK = 128
+"""Tokens in a block: without documents, neighbouring tokens are taken to be as dependent as a block is long."""
+
+DTYPES = {"float32": torch.float32, "float64": torch.float64, "bfloat16": torch.bfloat16}
+
+Source = str | Path | np.ndarray | Tensor
+Progress = Callable[[int], None]
+
+
+class Batch(NamedTuple):
+    """What an SAE gives for a batch of activations."""
+
+    x: Tensor
+    x_hat: Tensor
+    feature_acts: Tensor | None
+
+
+def measure(
+    sae: str | Path | nn.Module | Callable[[Tensor], Tensor],
+    source: Source,
+    *,
+    documents: Source | None = None,
+    device: str = "auto",
+    dtype: str = "float32",
+    batch_size: int = BATCH,
+    name: str | None = None,
+    drop_nonfinite: bool = False,
+    progress: Progress | None = None,
+) -> Report:
+    """Every measure of shrinkage of an SAE on activations, with its uncertainty.
+
+    Args:
+        sae:            a checkpoint's folder, or any module or callable that maps x to x̂ (a SAELens object as it is)
+        source:         activations of shape (..., d): a .npy or .safetensors file, an array or a tensor
+        documents:      one id a token, likewise: the clusters of the standard error
+        device, dtype:  where and in what a checkpoint is computed; an object of yours stays where and as it is
+        batch_size:     tokens at a time
+        drop_nonfinite: leave out tokens with a NaN or an infinity in place of refusing them
+        progress:       called after each batch with the tokens that it held
+    Raises: InputError for input that cannot be measured.
+    """
+    rows = activations(source)
+    forward, where, kind, d_in, label = _forward(sae, device, dtype)
+    if d_in is not None and d_in != rows.width:
+        raise InputError(f"the SAE reads activations of dimension {d_in}, but {rows.name} has {rows.width}")
+
+    def batches() -> Iterator[Batch]:
+        for x in rows.batches(batch_size):
+            x = x.to(where, non_blocking=True)
+            yield Batch(x, *forward(x.to(kind)))
+
+    facts = {"name": name or label, "dtype": str(kind).removeprefix("torch."), "device": _device_name(where)}
+    return _stream(batches(), rows, documents, batch_size, drop_nonfinite, progress, facts)
+
+
+def measure_pairs(
+    x: Source,
+    x_hat: Source,
+    *,
+    documents: Source | None = None,
+    batch_size: int = BATCH,
+    name: str | None = None,
+    drop_nonfinite: bool = False,
+    progress: Progress | None = None,
+) -> Report:
+    """Every measure of shrinkage of reconstructions that are already there: two files, arrays or tensors.
+
+    Args, Raises: as for `measure`.
+    """
+    rows, rows_hat = activations(x, "x"), activations(x_hat, "x_hat")
+    if rows.shape != rows_hat.shape:
+        raise InputError(f"{rows.name} has shape {rows.shape} and {rows_hat.name} {rows_hat.shape}: they must agree")
+    pairs = zip(rows.batches(batch_size), rows_hat.batches(batch_size), strict=True)
+    label = name or (Path(x_hat).stem if isinstance(x_hat, str | Path) else "x_hat")
+    facts = {"name": label, "dtype": "", "device": ""}
+    return _stream((Batch(*pair, None) for pair in pairs), rows, documents, batch_size, drop_nonfinite, progress, facts)
+
+
+def _stream(
+    batches: Iterator[Batch],
+    rows: Rows,
+    documents: Source | None,
+    batch_size: int,
+    drop_nonfinite: bool,
+    progress: Progress | None,
+    facts: dict[str, str],
+) -> Report:
+    """The one loop: each batch's moments and count of active latents are added up where they are."""
+    ids = document_ids(documents, len(rows)) if documents is not None else None
+    seen: set[int] = set()
+    total: Moments | None = None
+    active: Tensor | None = None
+    start = 0
+    with torch.inference_mode():
+        for x, x_hat, feature_acts in batches:
+            stop = start + len(x)
+            cluster = np.arange(start, stop) // BLOCK if ids is None else ids[start:stop].cpu().numpy().ravel()
+            if ids is not None:
+                seen.update(np.unique(cluster).tolist())
+            part = Moments.from_pairs(x, x_hat, cluster, drop_nonfinite=True)
+            total = part if total is None else total + part
+            if feature_acts is not None:
+                nonzero = torch.count_nonzero(feature_acts, dim=-1)
+                if drop_nonfinite:
+                    nonzero = nonzero * (x.isfinite().all(-1) & x_hat.isfinite().all(-1))
+                active = nonzero.sum() if active is None else active + nonzero.sum()
+            if not drop_nonfinite and x.device.type == "cpu":
+                part.refuse_nonfinite()  # at once where looking costs nothing
+            start = stop
+            if progress:
+                progress(len(x))
+    assert total is not None  # a source without tokens is refused when it is opened
+    total = total.to("cpu")
+    if not drop_nonfinite:
+        total.refuse_nonfinite()
+    if not total.n:
+        raise InputError(f"{rows.name}: every token has a NaN or an infinity in x or x̂; nothing is left to measure")
+    l0 = None if active is None else active.item() / total.n.item()
+    return Report(moments=total, documents=len(seen) or None, l0=l0, **facts)
+
+
+def _forward(sae: Any, device: str, dtype: str):
+    """x ► (x̂, latents or None), with the device and dtype it works in, d_in and a name."""
+    if isinstance(sae, str | Path):
+        if dtype not in DTYPES:
+            raise InputError(f"dtype is {dtype!r}: choose {', '.join(DTYPES)}")
+        where, kind = device_named(device), DTYPES[dtype]
+        loaded = checkpoints.load(sae).to(where, kind)
+        return _with_latents(loaded), where, kind, loaded.d_in, Path(sae).resolve().name
+    if not callable(sae):
+        raise InputError(f"sae is a {type(sae).__name__}: a folder, or a module or callable from x to x̂, is needed")
+    held = next((p for p in _tensors(sae) if p.is_floating_point()), None)
+    where = held.device if held is not None else device_named("cpu" if device == "auto" else device)
+    if held is not None and device != "auto" and torch.device(device).type != where.type:
+        raise InputError(f"the SAE is on {where}, but device is {device!r}: move it first, with sae.to({device!r})")
+    kind = held.dtype if held is not None else DTYPES.get(dtype, torch.float32)
+    return _chosen(sae), where, kind, None, getattr(sae, "__name__", type(sae).__name__)
+
+
+def _tensors(sae: Any) -> Iterator[Tensor]:
+    if isinstance(sae, nn.Module):
+        yield from sae.parameters()
+        yield from sae.buffers()
+
+
+def _with_latents(sae: Any) -> Callable[[Tensor], tuple[Tensor, Tensor | None]]:
+    def forward(x: Tensor) -> tuple[Tensor, Tensor | None]:
+        feature_acts = sae.encode(x)
+        return sae.decode(feature_acts), feature_acts
+
+    return forward
+
+
+def _chosen(sae: Any) -> Callable[[Tensor], tuple[Tensor, Tensor | None]]:
+    """Forward through `encode` and `decode`, so that latents are seen, if the first batch shows that sae(x) is that."""
+    known: list[Callable[[Tensor], tuple[Tensor, Tensor | None]]] = []
+
+    def plain(x: Tensor) -> tuple[Tensor, Tensor | None]:
+        x_hat = sae(x)
+        if not isinstance(x_hat, Tensor) or x_hat.shape != x.shape:
+            got = tuple(x_hat.shape) if isinstance(x_hat, Tensor) else type(x_hat).__name__
+            raise InputError(f"the SAE gave {got} for x of shape {tuple(x.shape)}: x̂, of the same shape, is needed")
+        return x_hat, None
+
+    def forward(x: Tensor) -> tuple[Tensor, Tensor | None]:
+        if not known:
+            known.append(_with_latents(sae) if _splits(sae, x[:64], plain(x[:64])[0]) else plain)
+        return known[0](x)
+
+    return forward
+
+
+def _splits(sae: Any, x: Tensor, x_hat: Tensor) -> bool:
+    """Whether sae(x) is sae.decode(sae.encode(x)), and the latents are one tensor a token."""
+    if not (callable(getattr(sae, "encode", None)) and callable(getattr(sae, "decode", None))):
+        return False
+    feature_acts = sae.encode(x)
+    if not isinstance(feature_acts, Tensor) or feature_acts.shape[:-1] != x.shape[:-1]:
+        return False
+    return torch.allclose(sae.decode(feature_acts), x_hat, rtol=1e-3, atol=1e-3 * float(x_hat.abs().max()))
+
+
+def _device_name(device: torch.device) -> str:
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else str(device)

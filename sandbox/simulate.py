@@ -1,0 +1,193 @@
+"""Pairs (x, x̂) at controlled angles and norms, by the million, in torch, on any device.
+
+Each pair is drawn so: u is Gaussian, so its direction is isotropic. w is Gaussian in the hyperplane across the first
+axis. The reflection that takes the first axis to the direction of u takes w to a vector v at a right angle to u, of
+w's own length. x̂ is then a combination of u and v. A reflection loses no digits, where the usual "subtract the part
+along u" loses all of them when u and v happen to be near. The reflection itself is never formed: it only changes the
+two coefficients and the first component.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.distributions import Distribution
+
+from sandbox.devices import device_named
+from sandbox.errors import InputError
+from sandbox.moments import Moments
+
+NORMS = ("fixed", "chi", "log-normal")
+
+Setting = float | Tensor | Distribution | Callable[[Tensor], Tensor]
+"""A number, a tensor (a grid of settings, one call for all), or a distribution from which each pair draws its own:
+one of torch.distributions with an `icdf`, or a function that takes probabilities to values."""
+
+
+class Pairs(NamedTuple):
+    """Simulated activations and reconstructions, Float[Tensor, "*grid n d"], as many settings as the grid holds."""
+
+    x: Float[Tensor, "*grid n d"]
+    x_hat: Float[Tensor, "*grid n d"]
+
+
+def pairs(
+    angle: Setting,
+    norm_ratio: Setting = 1.0,
+    d: int = 64,
+    n: int = 1,
+    *,
+    norm: str = "fixed",
+    scale: float = 1.0,
+    spread: float = 1.0,
+    correlation: float = 0.0,
+    dtype: torch.dtype = torch.float32,
+    device: str | torch.device = "cpu",
+    seed: int | torch.Generator = 0,
+) -> Pairs:
+    """Pairs of vectors at a given angle, x̂ being `norm_ratio` times as long as x; directions are isotropic.
+
+    Args:
+        angle:       radians, 0 to π: a number, a grid, or a distribution over pairs
+        norm_ratio:  ‖x̂‖/‖x‖, not negative: likewise; grids of angles and norm ratios broadcast
+        d, n:        dimension (2 or more), and pairs for each setting
+        norm:        of x: "fixed" (every ‖x‖ = scale), "chi" (Gaussian x, E‖x‖² = scale²), "log-normal" (heavy tail)
+        spread:      standard deviation of log ‖x‖ when log-normal (its median is scale)
+        correlation: −1 to 1, between the normal scores of ‖x‖ and of the angle; for a log-normal norm and an angle
+                     that is a distribution
+        seed:        a whole number, or a torch.Generator of that device
+    Returns: x and x̂, Float[Tensor, "*grid n d"]. Angle and norm are as exact as `dtype` can hold: its rounding moves
+             a direction by up to its epsilon in radians.
+    Raises:  InputError for settings outside these ranges.
+
+    >>> x, x_hat = pairs(angle=torch.pi / 3, d=8, n=1000, dtype=torch.float64)
+    >>> (x * x_hat).sum(-1).mean()
+    tensor(0.5000, dtype=torch.float64)
+    """
+    generator = _generator(seed, device)
+    theta, ratio, length = _settings(angle, norm_ratio, d, n, norm, scale, spread, correlation, device, generator)
+    shape = (*torch.broadcast_shapes(theta.shape, ratio.shape)[:-1], n, d)
+    u = torch.randn(shape, dtype=dtype, device=device, generator=generator)
+    w = torch.randn(shape, dtype=dtype, device=device, generator=generator)
+    w[..., 0] = 0
+    size_u, size_w = (torch.linalg.vector_norm(t, dim=-1).double() for t in (u, w))
+    along = torch.linalg.vecdot(u, w).double()
+    first = u[..., 0].double()
+    # v = w − reflect · (u + sign(u₁)‖u‖e₁)
+    reflect = along / (size_u * (size_u + first.abs()))
+    if norm == "chi":
+        length = size_u * scale / d**0.5
+    to_x = length / size_u
+    to_v = ratio * length * theta.sin() / size_w
+    of_u = ratio * to_x * theta.cos() - to_v * reflect
+    of_first = to_v * reflect * size_u * torch.where(first < 0, -1.0, 1.0)
+    x_hat = w.mul_(to_v.to(dtype)[..., None]).addcmul_(u, of_u.to(dtype)[..., None])
+    x_hat[..., 0] -= of_first.to(dtype)
+    return Pairs(u.mul_(to_x.to(dtype)[..., None]), x_hat)
+
+
+def stream(
+    angle: Setting,
+    norm_ratio: Setting = 1.0,
+    d: int = 64,
+    n: int = 1_000_000,
+    *,
+    chunk: int | None = None,
+    groups: int = 32,
+    progress: Callable[[int], None] | None = None,
+    seed: int | torch.Generator = 0,
+    device: str | torch.device = "cpu",
+    **options,
+) -> Moments:
+    """The `Moments` of `n` simulated pairs for each setting, drawn in chunks, so that memory does not grow with n.
+
+    Args:
+        chunk:    pairs drawn at a time for each setting; by default about a million numbers for all settings
+        groups:   of `Moments`, for its standard error
+        progress: called after each chunk with the pairs that it held
+        others:   as for `pairs`
+    Returns: Moments with the grid of settings as batch axes.
+
+    >>> m = stream(torch.tensor([0.0, torch.pi / 2]), n=1000, dtype=torch.float64)
+    >>> m.c.round(decimals=6).abs()
+    tensor([1., 0.], dtype=torch.float64)
+    """
+    if n < 1:
+        raise InputError(f"n is {n}: at least one pair is needed")
+    generator = _generator(seed, device)
+    grids = (setting.shape if isinstance(setting, Tensor) else () for setting in (angle, norm_ratio))
+    grid = torch.broadcast_shapes(*grids)
+    chunk = chunk or max(groups, 2**20 // (grid.numel() * max(d, 1)))  # at least a pair a group; pieces fit the cache
+    total: Moments | None = None
+    for start in range(0, n, chunk):
+        count = min(chunk, n - start)
+        x, x_hat = pairs(angle, norm_ratio, d, count, seed=generator, device=device, **options)
+        part = Moments.from_pairs(x, x_hat, batch_dims=len(grid), groups=groups)
+        total = part if total is None else total + part
+        if progress:
+            progress(count)
+    assert total is not None
+    return total
+
+
+def _generator(seed: int | torch.Generator, device: str | torch.device) -> torch.Generator:
+    return seed if isinstance(seed, torch.Generator) else torch.Generator(device_named(device)).manual_seed(seed)
+
+
+def _settings(angle, norm_ratio, d, n, norm, scale, spread, correlation, device, generator):
+    """Angle, norm ratio and ‖x‖ as float64 tensors that broadcast to (*grid, n)."""
+    if d < 2:
+        raise InputError(f"d is {d}: an angle needs at least 2 dimensions")
+    if n < 1:
+        raise InputError(f"n is {n}: at least one pair is needed")
+    if norm not in NORMS:
+        raise InputError(f"norm is {norm!r}: choose {', '.join(NORMS)}")
+    if not (scale > 0 and spread >= 0):
+        raise InputError(f"scale is {scale} and spread {spread}: a positive scale and a spread of 0 or more are needed")
+    if not -1 <= correlation <= 1:
+        raise InputError(f"correlation is {correlation}: it lies between -1 and 1")
+    if correlation and not (norm == "log-normal" and _varies(angle)):
+        raise InputError("correlation needs a log-normal norm and an angle that is a distribution")
+    like = {"dtype": torch.float64, "device": device}
+
+    def scores() -> Tensor:
+        return torch.randn(n, generator=generator, **like)
+
+    of_angle = scores() if _varies(angle) else torch.zeros(1, **like)
+    theta = _drawn(angle, of_angle, "angle")
+    ratio = _drawn(norm_ratio, scores() if _varies(norm_ratio) else of_angle, "norm_ratio")
+    if not ((theta >= 0) & (theta <= torch.pi)).all():
+        raise InputError("an angle lies outside 0 to π: angles are in radians (the command line takes degrees)")
+    if not ((ratio >= 0) & ratio.isfinite()).all():
+        raise InputError("a norm ratio is negative or not finite")
+    length = torch.full((1,), float(scale), **like)
+    if norm == "log-normal":
+        of_norm = correlation * of_angle + (1 - correlation**2) ** 0.5 * scores()
+        length = length * (spread * of_norm).exp()
+    return theta, ratio, length
+
+
+def _varies(setting: Setting) -> bool:
+    """Whether each pair draws its own value."""
+    return not isinstance(setting, float | int | Tensor)
+
+
+def _drawn(setting: Setting, score: Float[Tensor, "n"], name: str) -> Float[Tensor, "*grid n"]:
+    """One value a pair: the setting itself, or its distribution's quantiles at the normal scores."""
+    if isinstance(setting, float | int):
+        return torch.full_like(score[:1], float(setting))
+    if isinstance(setting, Tensor):
+        return setting.to(score)[..., None]
+    quantile = setting.icdf if isinstance(setting, Distribution) else setting
+    try:
+        # a score beyond ±8.2 would round to probability 0 or 1, whose quantile may be infinite
+        values = quantile(torch.special.ndtr(score).clamp(1e-16, 1 - 1e-16))
+    except NotImplementedError:
+        raise InputError(
+            f"{name}: {type(setting).__name__} has no icdf; pass a function from probabilities to values instead"
+        ) from None
+    return torch.as_tensor(values).to(score)
