@@ -18,8 +18,8 @@ from sandbox.derivations import prove
 from sandbox.derivations.symbols import a, b, c
 from sandbox.errors import InputError
 
-X_IS_ZERO = (a, "x is zero everywhere (a = 0)")
-X_HAT_IS_ZERO = (b, "x̂ is zero everywhere (b = 0)")
+X_IS_ZERO = (a, "x is zero everywhere, or does not vary once centred (a = 0)")
+X_HAT_IS_ZERO = (b, "x̂ is zero everywhere, or does not vary once centred (b = 0)")
 X_HAT_TURNS_AWAY = (c, "x̂ does not point along x (c ≤ 0), so no positive scale is best")
 ROOT_OF_A_NEGATIVE = (2 * c - b, "γ ≥ 2 (b ≥ 2c): the first version takes the root of a negative number")
 

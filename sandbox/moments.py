@@ -89,10 +89,11 @@ class Moments:
         n, settings = tokens.numel(), batch.numel()
         group = _groups(cluster, tokens, groups)
         group = (np.arange(settings)[:, None] * groups + group).ravel()  # a setting's groups are its own
-        on_host = x.device.type == "cpu" or x.device.type == "mps"  # MPS has no float64
-        total = _total_on_host if on_host else _total_on_device
-        x, x_hat = (t.detach().reshape(-1, d).to("cpu" if on_host else t.device) for t in (x, x_hat))
-        totals, count, sums = total(x, x_hat, group, settings * groups)
+        x, x_hat = x.detach().reshape(-1, d), x_hat.detach().reshape(-1, d)
+        if x.device.type in ("cpu", "mps"):  # MPS has no float64
+            totals, count, sums = _total_on_host(_array(x), _array(x_hat), group, settings * groups)
+        else:
+            totals, count, sums = _total_on_device(x, x_hat, group, settings * groups)
         nonfinite = n - count.reshape(settings, groups).sum(1)
         moments = cls(
             totals.reshape(*batch, groups, 3),
@@ -173,9 +174,9 @@ class Moments:
         cross = m @ self.sums.mT
         shift = n * (m @ m.mT) - cross - cross.mT
         totals = self.totals + torch.stack((shift[..., 0, 0], shift[..., 1, 1], shift[..., 0, 1]), -1)
-        # A vector that equals its origin everywhere leaves only rounding behind; that is a zero, not a tiny moment.
+        # A vector that equals its origin everywhere leaves only float32's rounding behind: a zero, not a tiny moment.
         energy, left = self.totals.sum(-2)[..., :2], totals.sum(-2)[..., :2]
-        gone = left <= 1e-12 * energy
+        gone = left <= 1e-7 * energy
         kept = torch.stack((~gone[..., 0], ~gone[..., 1], ~gone.any(-1)), -1)[..., None, :]
         return Moments(totals * kept, self.count, self.sums - n * m, self.nonfinite)
 
@@ -240,59 +241,70 @@ def _groups(cluster: Any, tokens: torch.Size, groups: int) -> Int[np.ndarray, "n
     return ((spread >> np.uint64(32)) * np.uint64(groups) >> np.uint64(32)).astype(np.int64)
 
 
-def _total_on_host(x: Tensor, x_hat: Tensor, group: np.ndarray, groups: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Totals, counts and sums per group, on the CPU: one pass, in pieces of one group that stay in the cache."""
+def _total_on_host(
+    x: np.ndarray, x_hat: np.ndarray, group: np.ndarray, groups: int
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Totals, counts and sums per group, on the CPU: one pass, in pieces that stay in the cache."""
     n, d = x.shape
     order = None
     if np.count_nonzero(np.diff(group)) * 8 > n > 8 * groups:
         order = np.argsort(group, kind="stable")  # shuffled documents: gathering rows is cheaper than a run a token
         group = group[order]
-    runs = np.flatnonzero(np.diff(group, prepend=-1))
-    cuts = np.union1d(runs, np.arange(0, n + 1, max(PIECE // d, 1)))
-    cuts = np.union1d(cuts, [n]).tolist()
-    pieces = list(zip(cuts, cuts[1:], group[cuts[:-1]].tolist(), strict=False))
+    dots, piece = np.empty((3, n)), max(PIECE // d, 1)
 
-    def part(pieces: list[tuple[int, int, int]]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        totals, count, sums = np.zeros((groups, 3)), np.zeros(groups), np.zeros((groups, 2, d))
-        for i, j, g in pieces:
-            rows = slice(i, j) if order is None else torch.from_numpy(order[i:j])
-            u, v, dots = _dots(x[rows], x_hat[rows])
-            totals[g] += dots.sum(1, dtype=np.float64)
-            count[g] += len(u)
-            sums[g, 0] += np.add.reduce(u, 0, dtype=np.float64)
-            sums[g, 1] += np.add.reduce(v, 0, dtype=np.float64)
-        return totals, count, sums
+    def part(low: int, high: int) -> Float64[np.ndarray, "groups 2 d"]:
+        sums = np.zeros((groups, 2, d))
+        for i in range(low, high, piece):
+            j = min(i + piece, high)
+            rows = slice(i, j) if order is None else order[i:j]
+            u, v = x[rows], x_hat[rows]
+            _dots(u, v, dots[:, i:j])
+            if not np.isfinite(dots[:, i:j].sum()):
+                ok = np.isfinite(dots[:, i:j]).all(0)[:, None]
+                u, v = np.where(ok, u, 0), np.where(ok, v, 0)
+            edges = [0, *(np.flatnonzero(np.diff(group[i:j])) + 1).tolist(), j - i]
+            for start, stop in zip(edges, edges[1:], strict=False):
+                of_group = sums[group[i + start]]
+                of_group[0] += np.add.reduce(u[start:stop], 0, dtype=np.float64)
+                of_group[1] += np.add.reduce(v[start:stop], 0, dtype=np.float64)
+        return sums
 
-    workers = torch.get_num_threads() if x.numel() > 4 * PIECE else 1
+    workers = torch.get_num_threads() if x.size > 4 * PIECE else 1
     if workers == 1:
-        parts = [part(pieces)]
+        sums = part(0, n)
     else:  # NumPy lets go of the interpreter's lock inside these loops, so threads share the work
-        share = -(-len(pieces) // workers)
+        cuts = np.linspace(0, n, workers + 1).astype(int)
         with ThreadPoolExecutor(workers) as pool:
-            parts = list(pool.map(part, (pieces[k : k + share] for k in range(0, len(pieces), share))))
-    totals, count, sums = (torch.from_numpy(np.sum(piece, 0)) for piece in zip(*parts, strict=True))
-    return totals, count, sums
-
-
-def _dots(x: Tensor, x_hat: Tensor) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The finite rows of both blocks as arrays, and their (‖x‖², ‖x̂‖², x·x̂) as an array of shape (3, rows).
-
-    Multiplied in float32; in float64 where the squares would leave float32's range.
-    """
-    wide = torch.float64 in (x.dtype, x_hat.dtype)
-    u, v = (t.to(torch.float64 if wide else torch.float32).numpy() for t in (x, x_hat))
-    with np.errstate(all="ignore"):
-        dots = np.stack((np.vecdot(u, u), np.vecdot(v, v), np.vecdot(u, v)))
-    if dots[:2].min() > 1e-30 and dots[:2].max() < 1e30:
-        return u, v, dots
-    if not wide:
-        return _dots(x.double(), x_hat.double())
+            sums = sum(pool.map(part, cuts[:-1], cuts[1:]))
     ok = np.isfinite(dots).all(0)
-    return u[ok], v[ok], dots[:, ok]
+    if not ok.all():
+        dots, group = dots[:, ok], group[ok]
+    totals = np.stack([np.bincount(group, dot, groups) for dot in dots], 1)
+    count = np.bincount(group, minlength=groups).astype(np.float64)
+    return torch.from_numpy(totals), torch.from_numpy(count), torch.from_numpy(sums)
+
+
+def _array(rows: Tensor) -> np.ndarray:
+    """The rows as float32 or float64 arrays."""
+    return (rows if rows.dtype in (torch.float32, torch.float64) else rows.float()).cpu().numpy()
+
+
+def _dots(u: np.ndarray, v: np.ndarray, out: Float64[np.ndarray, "3 rows"]) -> None:
+    """‖u‖², ‖v‖² and u·v of every row: each row on its own, so that it does not matter how rows are split."""
+    with np.errstate(all="ignore"):
+        for dot, left, right in zip(out, (u, v, u), (u, v, v), strict=True):
+            dot[:] = np.vecdot(left, right)
+    squares = out[:2]
+    if u.dtype == v.dtype == np.float64 or (squares.min() > 1e-30 and squares.max() < 1e30):
+        return
+    unsafe = ~((squares > 1e-30) & (squares < 1e30)).all(0)  # a row that is 0, not finite, or out of float32's range
+    again = np.empty((3, int(unsafe.sum())))
+    _dots(u[unsafe].astype(np.float64), v[unsafe].astype(np.float64), again)
+    out[:, unsafe] = again
 
 
 def _total_on_device(x: Tensor, x_hat: Tensor, group: np.ndarray, groups: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Totals, counts and sums per group, on an accelerator: float64 throughout, and nothing waits for the device."""
+    """Totals, counts and sums per group, on an accelerator; nothing waits for the device."""
     both = torch.stack((x.double(), x_hat.double()), 1)
     gram = both @ both.mT
     dots = torch.stack((gram[:, 0, 0], gram[:, 1, 1], gram[:, 0, 1]), 1)

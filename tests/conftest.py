@@ -1,0 +1,28 @@
+"""Shared by the tests: random pairs, and hypothesis without a deadline (a first torch call may be slow)."""
+
+import pytest
+import torch
+from hypothesis import settings
+
+settings.register_profile("sandbox", deadline=None, max_examples=40, print_blob=True)
+settings.load_profile("sandbox")
+
+
+@pytest.fixture
+def make_pairs():
+    """A function (n, d, seed, dtype) ► x and x̂, correlated, with a mean that is not 0."""
+    return random_pairs
+
+
+def random_pairs(n: int, d: int, seed: int = 0, dtype: torch.dtype = torch.float64):
+    generator = torch.Generator().manual_seed(seed)
+    x = torch.randn(n, d, generator=generator, dtype=torch.float64) + 0.3
+    x_hat = 0.8 * x + 0.4 * torch.randn(n, d, generator=generator, dtype=torch.float64)
+    return x.to(dtype), x_hat.to(dtype)
+
+
+def pytest_collection_modifyitems(items):
+    if not torch.cuda.is_available():
+        for item in items:
+            if "gpu" in item.keywords:
+                item.add_marker(pytest.mark.skip(reason="no CUDA device here"))
