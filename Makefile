@@ -21,11 +21,12 @@ bench: $(VENV)/.installed-test
 app:
 	@echo "The app comes with the explorer, which has not landed yet; 'make demo' shows what there is."
 
-# The embedded SAEs and activations, made again from nothing (about half an hour on two cores).
-data: $(VENV)/.installed-test
-	$(PIP) --editable ".[data]"
-	$(BIN)/python -m pip uninstall --quiet --yes torchvision
-	$(BIN)/python -m sandbox.data.make --out build/data
+# The embedded SAEs and activations, made again from nothing, in an environment of their own (half an hour on one core).
+data:
+	$(PYTHON) -m venv build/venv-data
+	build/venv-data/bin/python -m pip install --quiet --requirement sandbox/data/requirements.txt --editable .
+	build/venv-data/bin/python -m pip uninstall --quiet --yes torchvision
+	build/venv-data/bin/python -m sandbox.data.make --out build/data
 
 # pip runs again only when what is to be installed changes.
 $(VENV)/bin/python:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -241,9 +242,7 @@ def _groups(cluster: Any, tokens: torch.Size, groups: int) -> Int[np.ndarray, "n
     return ((spread >> np.uint64(32)) * np.uint64(groups) >> np.uint64(32)).astype(np.int64)
 
 
-def _total_on_host(
-    x: np.ndarray, x_hat: np.ndarray, group: np.ndarray, groups: int
-) -> tuple[Tensor, Tensor, Tensor]:
+def _total_on_host(x: np.ndarray, x_hat: np.ndarray, group: np.ndarray, groups: int) -> tuple[Tensor, Tensor, Tensor]:
     """Totals, counts and sums per group, on the CPU: one pass, in pieces that stay in the cache."""
     n, d = x.shape
     order = None
@@ -260,10 +259,10 @@ def _total_on_host(
             u, v = x[rows], x_hat[rows]
             _dots(u, v, dots[:, i:j])
             if not np.isfinite(dots[:, i:j].sum()):
-                ok = np.isfinite(dots[:, i:j]).all(0)[:, None]
-                u, v = np.where(ok, u, 0), np.where(ok, v, 0)
+                finite = np.isfinite(dots[:, i:j]).all(axis=0).reshape(-1, 1)
+                u, v = np.where(finite, u, 0), np.where(finite, v, 0)
             edges = [0, *(np.flatnonzero(np.diff(group[i:j])) + 1).tolist(), j - i]
-            for start, stop in zip(edges, edges[1:], strict=False):
+            for start, stop in pairwise(edges):
                 of_group = sums[group[i + start]]
                 of_group[0] += np.add.reduce(u[start:stop], 0, dtype=np.float64)
                 of_group[1] += np.add.reduce(v[start:stop], 0, dtype=np.float64)

@@ -190,7 +190,7 @@ def intervals(reports: Sequence[Report], ax: Axes | None = None) -> Axes:
                 ax.errorbar(
                     one.value,
                     k + (2 * i + j + 1) / rows - 0.5,
-                    xerr=[[one.value - low], [high - one.value]],
+                    xerr=[[max(one.value - low, 0)], [max(high - one.value, 0)]],
                     fmt="o",
                     color=colour,
                     fillstyle="none" if j else "full",

@@ -1,6 +1,6 @@
 """Derivations of the claims: `prove("C1")` shows one, and importing this proves nothing."""
 
-from sandbox.derivations.claims import claims, prove
+from sandbox.derivations.register import claims, prove
 from sandbox.derivations.step import Derivation, Step, StepError
 
 __all__ = ["Derivation", "Step", "StepError", "claims", "prove"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sympy import Rational, Subs, Symbol, factor, sqrt
 
-from sandbox.derivations.claims import Proof, claim, prove
+from sandbox.derivations.register import Proof, claim, prove
 from sandbox.derivations.step import Step
 from sandbox.derivations.symbols import Expect, L, a, b, c, meaning, r, rho, x, x_hat
 from sandbox.derivations.two_scales import minimum

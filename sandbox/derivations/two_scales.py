@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sympy import Derivative, Expr, Mul, Subs, Symbol, diff, factor, solve, sqrt
 
-from sandbox.derivations.claims import Proof, claim, prove
+from sandbox.derivations.register import Proof, claim, prove
 from sandbox.derivations.step import Step
 from sandbox.derivations.symbols import Expect, a, b, c, r, rho, s, x, x_hat
 

@@ -1,0 +1,195 @@
+"""The command line on files: what it reads, what it writes, and what it refuses in one line with exit status 2."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from sandbox.data import embedded
+from sandbox.measures import REGISTRY
+from sandbox.moments import Moments
+from sandbox.report import Report
+from sandbox.sae import checkpoints
+from sandbox.sae.activations import activations
+from sandbox.sae.measure import measure, measure_pairs
+
+EMBEDDED = ["--sae", "embedded:minilm-gated", "--activations", "embedded:activations"]
+
+
+def sandbox(*arguments, cwd=None, expect: int = 0) -> subprocess.CompletedProcess:
+    command = [sys.executable, "-m", "sandbox", *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=cwd, check=False)
+    assert done.returncode == expect, done.stderr
+    return done
+
+
+@pytest.fixture(scope="module")
+def x():
+    return torch.randn(1000, 16, generator=torch.Generator().manual_seed(0))
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory, x):
+    """The same activations and reconstructions in every format that is read."""
+    folder = tmp_path_factory.mktemp("files")
+    x_hat = 0.8 * x + 0.1
+    np.save(folder / "x.npy", x.numpy())
+    np.save(folder / "x_hat.npy", x_hat.numpy())
+    np.save(folder / "x16.npy", x.half().numpy())
+    np.save(folder / "x3d.npy", x.reshape(10, 100, 16).numpy())
+    np.save(folder / "ids.npy", np.arange(1000) // 50)
+    save_file({"x": x}, folder / "x.safetensors")
+    save_file({"x": x.bfloat16()}, folder / "x_bf16.safetensors")
+    save_file({"ids": torch.arange(1000) // 50}, folder / "ids.safetensors")
+    return folder
+
+
+def test_the_json_has_the_promised_form():
+    done = sandbox("measure", *EMBEDDED, "--documents", "embedded:documents", "--json", "-")
+    (one,) = json.loads(done.stdout)["saes"]
+    assert one["name"] == "minilm-gated"
+    assert one["tokens"] > 5000
+    assert one["documents"] >= 60
+    assert 20 < one["l0"] < 100
+    for origin in ("raw", "centred"):
+        assert list(one[origin]) == list(REGISTRY)
+        for value in one[origin].values():
+            assert value["low"] <= value["value"] <= value["high"]
+
+
+def test_an_undefined_measure_is_null_with_its_reason(files, tmp_path):
+    np.save(tmp_path / "zero.npy", np.zeros((1000, 16), np.float32))
+    done = sandbox("measure", "--x", files / "x.npy", "--x-hat", tmp_path / "zero.npy", "--json", "-")
+    gamma = json.loads(done.stdout)["saes"][0]["raw"]["relative_reconstruction_bias"]
+    assert gamma["value"] is None
+    assert "b = 0" in gamma["reason"]
+
+
+def test_every_output_is_written(files, tmp_path):
+    done = sandbox(
+        *("measure", "--x", files / "x.npy", "--x-hat", files / "x_hat.npy", "--name", "mine"),
+        *("--json", tmp_path / "r.json", "--csv", tmp_path / "r.csv", "--plot", tmp_path / "r.png"),
+    )
+    for key in REGISTRY:
+        assert key in done.stdout
+    assert "mine shrinks by" in done.stdout
+    assert json.loads((tmp_path / "r.json").read_text())["saes"][0]["name"] == "mine"
+    assert len((tmp_path / "r.csv").read_text().splitlines()) == 1 + 2 * len(REGISTRY)
+    assert (tmp_path / "r.png").read_bytes().startswith(b"\x89PNG")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["r.csv", "r.json", "r.png"]  # no half-written file
+
+
+@pytest.mark.parametrize("name", ["x.npy", "x3d.npy", "x.safetensors", "x16.npy", "x_bf16.safetensors"])
+def test_every_format_is_read(name, files, x):
+    rows = activations(files / name)
+    assert len(rows) == 1000
+    assert rows.width == 16
+    stored = {"x16.npy": x.half(), "x_bf16.safetensors": x.bfloat16()}.get(name, x)
+    for size in (7, 1000):
+        assert torch.equal(torch.cat(list(rows.batches(size))), stored)
+
+
+@pytest.mark.parametrize("ids", ["ids.npy", "ids.safetensors"])
+@pytest.mark.parametrize("batch_size", [64, 4096])
+def test_files_tensors_and_any_batch_size_agree(ids, batch_size, files, x):
+    x_hat = 0.8 * x + 0.1
+    documents = torch.arange(1000) // 50
+    expected = Report("", Moments.from_pairs(x, x_hat, documents))
+    settings = {"documents": files / ids, "batch_size": batch_size}
+    for report in (
+        measure_pairs(files / "x.npy", files / "x_hat.npy", **settings),
+        measure(lambda t: 0.8 * t + 0.1, files / "x.safetensors", **settings),
+        measure_pairs(x, x_hat, documents=documents, batch_size=batch_size),
+    ):
+        assert report.documents == 20
+        for origin in ("raw", "centred"):
+            for key, one in getattr(expected, origin).items():
+                got = getattr(report, origin)[key]
+                assert (got.value, got.low, got.high) == pytest.approx((one.value, one.low, one.high), rel=1e-9)
+
+
+def test_l0_counts_nonzero_latents():
+    sae = checkpoints.load(embedded("minilm-relu"))
+    x = torch.cat(list(activations(embedded("activations")).batches(1000))).float()
+    with torch.no_grad():
+        expected = (sae.encode(x) > 0).sum().item() / len(x)
+    assert measure(embedded("minilm-relu"), embedded("activations"), device="cpu").l0 == pytest.approx(expected)
+
+
+def test_dropped_tokens_are_said_and_leave_l0_alone():
+    sae = checkpoints.load(embedded("minilm-relu"))
+    x = torch.cat(list(activations(embedded("activations")).batches(1000))).float()[:500]
+    harmed = torch.cat((x, x[:3] * torch.nan))
+    report = measure(sae, harmed, drop_nonfinite=True)
+    assert (report.tokens, report.dropped) == (500, 3)
+    assert "3 not finite, dropped" in report.facts()
+    assert report.l0 == pytest.approx(measure(sae, x).l0)
+
+
+REFUSED = {
+    "nothing to measure": (["measure"], "give --sae with --activations, or --x with --x-hat; found none of them"),
+    "half a pair": (["measure", "--x", "x.npy"], "found --x"),
+    "two sources": (["measure", *EMBEDDED, "--x", "x.npy"], "found --sae --activations --x"),
+    "no such SAE": (["measure", "--sae", "none", "--activations", "x.npy"], "none: there is no such folder"),
+    "no such file": (["measure", "--x", "none.npy", "--x-hat", "x.npy"], "none.npy: there is no such file"),
+    "no such embedded": (
+        ["measure", "--sae", "embedded:none", "--activations", "x.npy"],
+        "nothing embedded by the name",
+    ),
+    "another format": (["measure", "--x", "x.csv", "--x-hat", "x.npy"], "read from .npy and .safetensors files"),
+    "not what it says": (["measure", "--x", "text.npy", "--x-hat", "x.npy"], "text.npy is not a .npy file"),
+    "nor this": (["measure", "--x", "text.safetensors", "--x-hat", "x.npy"], "cannot be read as safetensors"),
+    "cut short": (["measure", "--x", "cut.npy", "--x-hat", "x.npy"], "cut.npy is cut short"),
+    "pickled": (["measure", "--x", "object.npy", "--x-hat", "x.npy"], "have dtype |O"),
+    "whole numbers": (["measure", "--x", "ids.npy", "--x-hat", "x.npy"], "have dtype I64"),
+    "Fortran order": (["measure", "--x", "fortran.npy", "--x-hat", "x.npy"], "stored in Fortran order"),
+    "two tensors": (["measure", "--x", "two.safetensors", "--x-hat", "x.npy"], "holds 2 tensors"),
+    "empty": (["measure", "--x", "empty.npy", "--x-hat", "x.npy"], "with one token or more, is needed"),
+    "other lengths": (["measure", "--x", "x.npy", "--x-hat", "short.npy"], "they must agree"),
+    "nan": (["measure", "--x", "nan.npy", "--x-hat", "x.npy"], "1 of 1000 tokens have a NaN"),
+    "another width": (["measure", *EMBEDDED[:2], "--activations", "x.npy"], "dimension 384, but x.npy has 16"),
+    "documents too few": (["measure", *EMBEDDED, "--documents", "ids.npy"], "1000 document ids for"),
+    "device": (["measure", *EMBEDDED, "--device", "tpu"], "choose auto, cpu, cuda or mps"),
+    "dtype": (["measure", *EMBEDDED, "--dtype", "int8"], "choose float32, float64, bfloat16"),
+    "plot without an ending": (["measure", *EMBEDDED, "--plot", "plot"], "a plot is written as .png, .svg or .pdf"),
+    "nowhere to write": (["measure", *EMBEDDED, "--json", "none/r.json"], "cannot write none/r.json"),
+    "an option that is not there": (["measure", "--frobnicate"], "No such option: --frobnicate"),
+    "a command that is not there": (["frobnicate"], "No such command 'frobnicate'"),
+    "no claim": (["prove", "C99"], "there is no claim 'C99'"),
+    "no claim named": (["prove"], "name a claim"),
+    "angle": (["simulate", "--angle", "200"], "--angle is 200"),
+    "no number": (["simulate", "--n", "many"], "Invalid value for '--n'"),
+    "no pairs": (["simulate", "--n", "0"], "n is 0"),
+}
+
+
+@pytest.fixture(scope="module")
+def bad(files, x):
+    """A folder with every kind of bad file beside the good ones."""
+    (files / "x.csv").write_text("1,2\n")
+    (files / "text.npy").write_text("nothing of the kind")
+    (files / "text.safetensors").write_text("nothing of the kind")
+    (files / "cut.npy").write_bytes((files / "x.npy").read_bytes()[:-100])
+    np.save(files / "object.npy", np.array([{}, {}], dtype=object), allow_pickle=True)
+    np.save(files / "fortran.npy", np.asfortranarray(x.numpy()))
+    np.save(files / "empty.npy", np.zeros((0, 16), np.float32))
+    np.save(files / "short.npy", x[:10].numpy())
+    np.save(files / "nan.npy", torch.cat((x[:-1], x[:1] * torch.nan)).numpy())
+    save_file({"x": x, "y": x.clone()}, files / "two.safetensors")
+    return files
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_bad_input_is_one_line_and_status_2(name, bad):
+    arguments, line = REFUSED[name]
+    before = sorted(bad.iterdir())
+    done = sandbox(*arguments, cwd=bad, expect=2)
+    assert line in done.stderr
+    assert done.stderr.startswith("sandbox: ")
+    assert done.stderr.count("\n") == 1
+    assert done.stderr.endswith("\n")
+    assert sorted(bad.iterdir()) == before  # nothing was left half-written
