@@ -29,7 +29,7 @@ def overhead(sae: StandardSAE, x: torch.Tensor, device: str, documents: torch.Te
             for batch in x.split(BATCH):
                 sae(batch)
 
-    return ratio(lambda: measure(sae, x, batch_size=BATCH, documents=documents), forward, device, repeats=5)
+    return ratio(lambda: measure(sae, x, batch_size=BATCH, documents=documents), forward, device)
 
 
 def claims() -> Iterator[bool]:

@@ -9,12 +9,13 @@ without a second pass over the data.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import numba
 import numpy as np
 import torch
 from jaxtyping import Float, Float64, Int
@@ -25,9 +26,6 @@ from sandbox.files import written_whole
 
 GROUPS = 256
 """Groups that clusters are dealt into: enough that a t quantile with 255 degrees of freedom is 1.97."""
-
-PIECE = 2**19
-"""Numbers of x that the CPU works on at a time: few enough for a piece of x and of x̂ to stay in the cache."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,7 +90,7 @@ class Moments:
         group = (np.arange(settings)[:, None] * groups + group).ravel()  # a setting's groups are its own
         x, x_hat = x.detach().reshape(-1, d), x_hat.detach().reshape(-1, d)
         if x.device.type in ("cpu", "mps"):  # MPS has no float64
-            totals, count, sums = _total_on_host(_array(x), _array(x_hat), group, settings * groups)
+            totals, count, sums = _total_on_host(x, x_hat, group, settings * groups)
         else:
             totals, count, sums = _total_on_device(x, x_hat, group, settings * groups)
         nonfinite = n - count.reshape(settings, groups).sum(1)
@@ -175,9 +173,9 @@ class Moments:
         cross = m @ self.sums.mT
         shift = n * (m @ m.mT) - cross - cross.mT
         totals = self.totals + torch.stack((shift[..., 0, 0], shift[..., 1, 1], shift[..., 0, 1]), -1)
-        # A vector that equals its origin everywhere leaves only float32's rounding behind: a zero, not a tiny moment.
+        # A vector that equals its origin everywhere leaves only rounding behind: a zero, not a tiny moment.
         energy, left = self.totals.sum(-2)[..., :2], totals.sum(-2)[..., :2]
-        gone = left <= 1e-7 * energy
+        gone = left <= 1e-12 * energy
         kept = torch.stack((~gone[..., 0], ~gone[..., 1], ~gone.any(-1)), -1)[..., None, :]
         return Moments(totals * kept, self.count, self.sums - n * m, self.nonfinite)
 
@@ -242,64 +240,62 @@ def _groups(cluster: Any, tokens: torch.Size, groups: int) -> Int[np.ndarray, "n
     return ((spread >> np.uint64(32)) * np.uint64(groups) >> np.uint64(32)).astype(np.int64)
 
 
-def _total_on_host(x: np.ndarray, x_hat: np.ndarray, group: np.ndarray, groups: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Totals, counts and sums per group, on the CPU: one pass, in pieces that stay in the cache."""
-    n, d = x.shape
-    order = None
-    if np.count_nonzero(np.diff(group)) * 8 > n > 8 * groups:
-        order = np.argsort(group, kind="stable")  # shuffled documents: gathering rows is cheaper than a run a token
-        group = group[order]
-    dots, piece = np.empty((3, n)), max(PIECE // d, 1)
+def _total_on_host(x: Tensor, x_hat: Tensor, group: np.ndarray, groups: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Totals, counts and sums per group, on the CPU, each of torch's threads taking a share of the tokens."""
+    rows, rows_hat = (_array(t) for t in (x, x_hat))
+    n, d = rows.shape
 
-    def part(low: int, high: int) -> Float64[np.ndarray, "groups 2 d"]:
-        sums = np.zeros((groups, 2, d))
-        for i in range(low, high, piece):
-            j = min(i + piece, high)
-            rows = slice(i, j) if order is None else order[i:j]
-            u, v = x[rows], x_hat[rows]
-            _dots(u, v, dots[:, i:j])
-            if not np.isfinite(dots[:, i:j].sum()):
-                finite = np.isfinite(dots[:, i:j]).all(axis=0).reshape(-1, 1)
-                u, v = np.where(finite, u, 0), np.where(finite, v, 0)
-            edges = [0, *(np.flatnonzero(np.diff(group[i:j])) + 1).tolist(), j - i]
-            for start, stop in pairwise(edges):
-                of_group = sums[group[i + start]]
-                of_group[0] += np.add.reduce(u[start:stop], 0, dtype=np.float64)
-                of_group[1] += np.add.reduce(v[start:stop], 0, dtype=np.float64)
-        return sums
+    def share(low: int, high: int) -> tuple[np.ndarray, ...]:
+        room = np.zeros((groups, 3)), np.zeros(groups), np.zeros((groups, 2, d))
+        _add_rows(rows[low:high], rows_hat[low:high], group[low:high], *room)
+        return room
 
-    workers = torch.get_num_threads() if x.size > 4 * PIECE else 1
-    if workers == 1:
-        sums = part(0, n)
-    else:  # NumPy lets go of the interpreter's lock inside these loops, so threads share the work
-        cuts = np.linspace(0, n, workers + 1).astype(int)
-        with ThreadPoolExecutor(workers) as pool:
-            sums = sum(pool.map(part, cuts[:-1], cuts[1:]))
-    ok = np.isfinite(dots).all(0)
-    if not ok.all():
-        dots, group = dots[:, ok], group[ok]
-    totals = np.stack([np.bincount(group, dot, groups) for dot in dots], 1)
-    count = np.bincount(group, minlength=groups).astype(np.float64)
-    return torch.from_numpy(totals), torch.from_numpy(count), torch.from_numpy(sums)
+    workers = torch.get_num_threads() if rows.size > 2**18 else 1
+    cuts = np.linspace(0, n, workers + 1).astype(int)
+    with ThreadPoolExecutor(workers) as pool:
+        shares = list(pool.map(share, cuts[:-1], cuts[1:]))
+    totals, count, sums = (torch.from_numpy(sum(piece)) for piece in zip(*shares, strict=True))
+    return totals, count, sums
 
 
 def _array(rows: Tensor) -> np.ndarray:
-    """The rows as float32 or float64 arrays."""
-    return (rows if rows.dtype in (torch.float32, torch.float64) else rows.float()).cpu().numpy()
+    """The rows as contiguous float32 or float64."""
+    wide = rows if rows.dtype in (torch.float32, torch.float64) else rows.float()
+    return wide.contiguous().cpu().numpy()
 
 
-def _dots(u: np.ndarray, v: np.ndarray, out: Float64[np.ndarray, "3 rows"]) -> None:
-    """‖u‖², ‖v‖² and u·v of every row: each row on its own, so that it does not matter how rows are split."""
-    with np.errstate(all="ignore"):
-        for dot, left, right in zip(out, (u, v, u), (u, v, v), strict=True):
-            dot[:] = np.vecdot(left, right)
-    squares = out[:2]
-    if u.dtype == v.dtype == np.float64 or (squares.min() > 1e-30 and squares.max() < 1e30):
-        return
-    unsafe = ~((squares > 1e-30) & (squares < 1e30)).all(0)  # a row that is 0, not finite, or out of float32's range
-    again = np.empty((3, int(unsafe.sum())))
-    _dots(u[unsafe].astype(np.float64), v[unsafe].astype(np.float64), again)
-    out[:, unsafe] = again
+def _compiled(loop: Callable[..., None]) -> Callable[..., None]:
+    """Machine code for `loop`, kept on disk where that can be; sums may be reordered within a row to use vectors."""
+    options: Any = {"nogil": True, "fastmath": {"reassoc", "contract", "nsz"}}
+    try:
+        return numba.njit(cache=True, **options)(loop)
+    except RuntimeError:  # an installation that cannot be written to: compiled anew in each process
+        return numba.njit(**options)(loop)
+
+
+@_compiled
+def _add_rows(x, x_hat, group, totals, count, sums) -> None:
+    """Add each finite row to its group, in float64.
+
+    x and x̂ are read once; array operations would take a pass each, and memory is what limits this.
+    """
+    n, d = x.shape
+    for i in range(n):
+        a, b, c = 0.0, 0.0, 0.0
+        for k in range(d):
+            u, v = np.float64(x[i, k]), np.float64(x_hat[i, k])
+            a += u * u
+            b += v * v
+            c += u * v
+        if a + b < np.inf:  # neither NaN nor infinite, and so c is finite, too
+            g = group[i]
+            totals[g, 0] += a
+            totals[g, 1] += b
+            totals[g, 2] += c
+            count[g] += 1
+            for k in range(d):
+                sums[g, 0, k] += x[i, k]
+                sums[g, 1, k] += x_hat[i, k]
 
 
 def _total_on_device(x: Tensor, x_hat: Tensor, group: np.ndarray, groups: int) -> tuple[Tensor, Tensor, Tensor]:

@@ -1,4 +1,4 @@
-"""Moments and measures agree with exact rational arithmetic, and with a least-squares solver, that nobody here wrote."""
+"""Moments and measures agree with oracles that nobody here wrote: rational arithmetic, a least-squares solver."""
 
 from fractions import Fraction
 from math import sqrt

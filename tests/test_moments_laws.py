@@ -1,5 +1,7 @@
 """Moments obey their laws: any split, any order, rotation, scaling, Cauchy–Schwarz, C14's change of origin."""
 
+from itertools import pairwise
+
 import pytest
 import torch
 from hypothesis import given
@@ -27,7 +29,7 @@ def test_a_file_is_the_sum_of_its_parts_split_anywhere_added_in_any_order(size, 
     documents = torch.arange(n) // 7  # cuts fall in the middle of documents
     whole = Moments.from_pairs(x, x_hat, documents)
     edges = sorted({0, n, *(cut % (n + 1) for cut in cuts)})
-    parts = [Moments.from_pairs(x[i:j], x_hat[i:j], documents[i:j]) for i, j in zip(edges, edges[1:], strict=False)]
+    parts = [Moments.from_pairs(x[i:j], x_hat[i:j], documents[i:j]) for i, j in pairwise(edges)]
     random.shuffle(parts)
     total = parts[0]
     for part in parts[1:]:

@@ -1,4 +1,4 @@
-"""A formula lives in its derivation alone: change a registry entry, and torch, JavaScript and the typeset form follow."""
+"""A formula lives in one place: change a registry entry, and torch, JavaScript and the typeset form follow."""
 
 import json
 import subprocess

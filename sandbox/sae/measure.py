@@ -120,10 +120,11 @@ def _stream(
             part = Moments.from_pairs(x, x_hat, cluster, drop_nonfinite=True)
             total = part if total is None else total + part
             if feature_acts is not None:
-                nonzero = torch.count_nonzero(feature_acts, dim=-1)
+                nonzero = _l0(feature_acts)
                 if drop_nonfinite:
-                    nonzero = nonzero * (x.isfinite().all(-1) & x_hat.isfinite().all(-1))
-                active = nonzero.sum() if active is None else active + nonzero.sum()
+                    nonzero = nonzero.where(x.isfinite().all(-1) & x_hat.isfinite().all(-1), 0)
+                count = nonzero.long().sum()
+                active = count if active is None else active + count
             if not drop_nonfinite and x.device.type == "cpu":
                 part.refuse_nonfinite()  # at once where looking costs nothing
             start = stop
@@ -137,6 +138,16 @@ def _stream(
         raise InputError(f"{rows.name}: every token has a NaN or an infinity in x or x̂; nothing is left to measure")
     l0 = None if active is None else active.item() / total.n.item()
     return Report(moments=total, documents=len(seen) or None, l0=l0, **facts)
+
+
+def _l0(feature_acts: Tensor) -> Tensor:
+    """Nonzero latents of each token.
+
+    In pieces that stay in a CPU's cache, through the sign: several times faster there than `count_nonzero`, which
+    alone would cost a tenth of the SAE's forward pass.
+    """
+    rows = max(1, 2**18 // feature_acts.shape[-1]) if feature_acts.device.type == "cpu" else len(feature_acts)
+    return torch.cat([piece.sign().abs_().sum(-1, dtype=torch.float32) for piece in feature_acts.split(rows)])
 
 
 def _forward(sae: Any, device: str, dtype: str):
