@@ -97,7 +97,7 @@ def parabolas(
         height = loss(*means, at) / means[0]
         best = scales[key]
         lowest = (loss(*means, best) / means[0]).item()
-        width = 1.6 if key == "scale_x_hat" else 4  # where both curves are one, both are seen
+        width = 1.6 if key == "scale_x_hat" else 3.5  # where both curves are one, both are seen
         ax.plot(
             at,
             height,
@@ -170,6 +170,7 @@ def plane(reports: Sequence[Report], ax: Axes | None = None) -> Axes:
             ax.plot(*zip(tip, target, strict=True), color=colour, linestyle=":", linewidth=1.2)
     ax.set(xlim=(-0.12, 1.22), ylim=(-0.1, 1.08), aspect="equal", xlabel="along x", ylabel="across x")
     if reports:
+        ax.plot([], [], "o:", color=INK, markersize=7, fillstyle="none", label="rescaled by 1/γ, the best factor")
         ax.legend(loc="upper left", bbox_to_anchor=(0, -0.14), borderaxespad=0)
     ax.set_title("Where each measure says “no shrinkage”")
     return ax

@@ -52,9 +52,9 @@ def standard_error(moments: Moments, expression: Expr) -> torch.Tensor:
     Source:  C16
     """
     slope = gradient(expression)(*moments.means.unbind(-1)) / moments.n[..., None]
-    variance = (slope[..., None, :] @ moments.products @ slope[..., None])[..., 0, 0]
+    pull = (moments.totals @ slope[..., None])[..., 0]  # of each cluster; Σ pull² = ∇fᵀ M ∇f, with fewer digits lost
     clusters = moments.clusters.double()
-    return (variance.clamp(min=0) * torch.where(clusters > 1, clusters / (clusters - 1), torch.nan)).sqrt()
+    return (pull.square().sum(-1) * torch.where(clusters > 1, clusters / (clusters - 1), torch.nan)).sqrt()
 
 
 def interval(moments: Moments, measure: Measure, level: float = LEVEL) -> tuple[torch.Tensor, torch.Tensor]:

@@ -3,10 +3,10 @@
 import pytest
 import torch
 
-from sandbox.compile import evaluate
+from sandbox.compile import evaluate, gradient
 from sandbox.measures import REGISTRY
 from sandbox.moments import Moments
-from sandbox.report import interval
+from sandbox.report import interval, standard_error
 
 REPEATS, DOCUMENTS, TOKENS, D = 600, 100, 12, 6
 
@@ -60,3 +60,12 @@ def test_intervals_cover_the_truth(key, origin, repeated, truth):
 def test_taking_tokens_for_independent_covers_far_less(truth):
     naive = experiment(REPEATS, DOCUMENTS, seed=0, ignore_documents=True)
     assert coverage(naive, "relative_reconstruction_bias", truth) < 0.75
+
+
+@pytest.mark.parametrize("key", REGISTRY)
+def test_the_standard_error_is_that_of_the_cluster_products(key, repeated):
+    """C16 as it is written: Var = G/(G−1) · ∇fᵀ M ∇f, at the totals."""
+    expression = REGISTRY[key].expression
+    slope = gradient(expression)(*repeated.totals.sum(-2).unbind(-1))
+    variance = torch.einsum("ri,rij,rj->r", slope, repeated.products, slope) * DOCUMENTS / (DOCUMENTS - 1)
+    torch.testing.assert_close(standard_error(repeated, expression), variance.sqrt(), rtol=1e-6, atol=1e-12)
