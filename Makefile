@@ -30,15 +30,17 @@ data:
 
 # pip runs again only when what is to be installed changes.
 $(VENV)/bin/python:
-	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, this is " + sys.version.split()[0] if sys.version_info < (3, 11) else 0)'
+	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, this is " + sys.version.split()[0] if sys.version_info < (3, 11) else 0)'
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.installed: pyproject.toml constraints.txt | $(VENV)/bin/python
+	@echo "Installing into $(VENV): once, a few minutes"
 	$(PIP) --editable .
 	@touch $@
 
 # sae-lens pulls in a torchvision that need not fit the installed torch, and transformers will not import beside it.
 $(VENV)/.installed-test: pyproject.toml constraints.txt | $(VENV)/bin/python
+	@echo "Installing into $(VENV), with what the tests need: once, some minutes"
 	$(PIP) --editable ".[test]"
 	$(BIN)/python -m pip uninstall --quiet --yes torchvision
 	@touch $@ $(VENV)/.installed
