@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -34,15 +36,20 @@ Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
 
 def main() -> None:
     """Run the program: bad input is one line on standard error and exit status 2, never a traceback."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")  # x̂ and γ do not fit every encoding
     try:
         code = app(standalone_mode=False)
+        sys.stdout.flush()
     except InputError as error:
         code = _refuse(str(error))
-    except typer.Abort:
-        code = 130
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, typer.Abort):
         print("sandbox: stopped", file=sys.stderr)
         code = 130
+    except BrokenPipeError:  # `sandbox prove --all | head`: the reader has gone, and that is no error
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0
     except Exception as error:
         explain = getattr(error, "format_message", None)  # the usage errors of typer's parser have one
         if explain is None:

@@ -217,7 +217,9 @@ def _checked(values: Any, name: str) -> Tensor:
         array = np.asarray(values)
         if array.dtype.kind != "f" or array.dtype.itemsize > 8:
             raise InputError(f"{name} has dtype {array.dtype}: activations are float16, bfloat16, float32 or float64")
-        values = torch.from_numpy(np.ascontiguousarray(array.astype(array.dtype.newbyteorder("="), copy=False)))
+        # A copy where torch cannot share the memory: another byte order, a negative stride, a file mapped read-only.
+        shared = array.dtype.isnative and array.flags.c_contiguous and array.flags.writeable
+        values = torch.from_numpy(array if shared else np.array(array, array.dtype.newbyteorder("="), order="C"))
     if not values.is_floating_point():
         raise InputError(f"{name} has dtype {values.dtype}: activations are float16, bfloat16, float32 or float64")
     if not values.ndim:

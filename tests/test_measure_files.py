@@ -1,6 +1,7 @@
 """The command line on files: what it reads, what it writes, and what it refuses in one line with exit status 2."""
 
 import json
+import os
 import subprocess
 import sys
 
@@ -137,6 +138,33 @@ def test_dropped_tokens_are_said_and_leave_l0_alone():
     assert report.l0 == pytest.approx(measure(sae, x).l0)
 
 
+def test_an_sae_that_works_in_place_changes_nothing(x):
+    before = x.clone()
+    report = measure(lambda t: t.mul_(0.5), x, batch_size=100)
+    assert report.raw["relative_reconstruction_bias"].value == 0.5
+    assert torch.equal(x, before)
+
+
+class Odd(torch.nn.Module):
+    """A module whose encode and decode are something else than its forward pass."""
+
+    def encode(self, x):
+        return x.relu()
+
+    def decode(self, feature_acts):
+        return feature_acts
+
+    def forward(self, x):
+        return 0.5 * x
+
+
+def test_latents_are_only_counted_where_they_make_the_reconstruction(x):
+    report = measure(Odd(), x)
+    assert report.raw["relative_reconstruction_bias"].value == 0.5
+    assert report.l0 is None
+    assert "L0 unknown" in report.facts()
+
+
 REFUSED = {
     "nothing to measure": (["measure"], "give --sae with --activations, or --x with --x-hat; found none of them"),
     "half a pair": (["measure", "--x", "x.npy"], "found --x"),
@@ -188,6 +216,17 @@ def bad(files, x):
     np.save(files / "nan.npy", torch.cat((x[:-1], x[:1] * torch.nan)).numpy())
     save_file({"x": x, "y": x.clone()}, files / "two.safetensors")
     return files
+
+
+def test_a_reader_that_leaves_and_a_narrow_encoding_are_no_errors(tmp_path):
+    command = f"{sys.executable} -m sandbox prove --all | head -1"
+    done = subprocess.run(["bash", "-o", "pipefail", "-c", command], capture_output=True, text=True, check=False)
+    assert done.stdout.startswith("C1")
+    assert done.stderr == ""
+    ascii_only = os.environ | {"PYTHONIOENCODING": "ascii"}
+    command = [sys.executable, "-m", "sandbox", "prove", "C1"]
+    done = subprocess.run(command, capture_output=True, text=True, env=ascii_only, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize("name", REFUSED)

@@ -2,12 +2,14 @@
 
 from itertools import pairwise
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from sandbox.moments import GROUPS, Moments
+from sandbox.sae.measure import measure_pairs
 from tests.conftest import random_pairs
 
 EXACT = 1e-12  # float64 totals of float64 products: rounding only, a few ulp per token
@@ -92,6 +94,18 @@ def test_every_leading_shape_and_numpy_give_the_same(make_pairs):
     same(Moments.from_pairs(x.reshape(3, 4, 5, 8), x_hat.reshape(3, 4, 5, 8)), flat)
     same(Moments.from_pairs(x.numpy(), x_hat.numpy()), flat)
     same(Moments.from_pairs(x[:1][0], x_hat[:1][0]), Moments.from_pairs(x[:1], x_hat[:1]))
+
+
+def test_arrays_of_every_layout_are_read(make_pairs, tmp_path):
+    x, x_hat = make_pairs(60, 8, dtype=torch.float32)
+    expected = Moments.from_pairs(x, x_hat)
+    np.save(tmp_path / "x.npy", x.numpy())
+    mapped = np.load(tmp_path / "x.npy", mmap_mode="r")  # torch warns of memory that it must not write to
+    for array in (mapped, x.numpy().astype(">f4"), np.asfortranarray(x.numpy()), x.numpy()[::-1][::-1]):
+        same(Moments.from_pairs(array, x_hat.numpy()), expected)
+        same(measure_pairs(array, x_hat.numpy()).moments, measure_pairs(x, x_hat).moments)
+    for tensor in (x.T.contiguous().T, x.clone().requires_grad_(), x[:, None].expand(60, 2, 8)[:, 0]):
+        same(Moments.from_pairs(tensor, x_hat), expected)
 
 
 def test_half_precision_is_multiplied_as_if_it_were_float64(make_pairs):

@@ -27,13 +27,13 @@ class Rows:
         name:   the file, or the argument, for messages
         shape:  as stored; tokens are all axes but the last (all axes, for document ids)
         width:  numbers in a row: d, or 1 for document ids
-        source: a tensor, or the file with its offset and dtype
+        source: a tensor or an array of shape (rows, width), or the file with its offset and dtype
     """
 
     name: str
     shape: tuple[int, ...]
     width: int
-    source: Tensor | tuple[Path, int, np.dtype, bool]
+    source: Tensor | np.ndarray | tuple[Path, int, np.dtype, bool]
 
     def __len__(self) -> int:
         return prod(self.shape) // self.width if self.width else 0
@@ -42,6 +42,9 @@ class Rows:
         """Rows start to stop, (rows, width), on the CPU if from a file."""
         if isinstance(self.source, Tensor):
             return self.source[window]
+        if isinstance(self.source, np.ndarray):
+            part = self.source[window]
+            return torch.from_numpy(np.array(part, part.dtype.newbyteorder("="), order="C"))
         path, offset, dtype, is_bfloat16 = self.source
         start, stop, _ = window.indices(len(self))
         # A map of just these rows: one map of the whole file would count every page read against our memory.
@@ -77,17 +80,23 @@ def document_ids(source: str | Path | np.ndarray | Tensor, tokens: int) -> Rows:
 
 def _rows(source, name: str, dtypes: dict[str, str], kinds: str, expected: str) -> Rows:
     ids = dtypes is INTEGERS
+    if isinstance(source, str | Path):
+        return _file_rows(Path(source), name, dtypes, expected)
     if isinstance(source, np.ndarray):
-        if source.dtype.kind not in kinds or source.dtype.itemsize > 8:
-            raise InputError(f"{name} has dtype {source.dtype}: {expected} needed")
-        source = torch.from_numpy(np.ascontiguousarray(source))
-    if isinstance(source, Tensor):
-        if source.is_floating_point() is ids or source.is_complex():
-            raise InputError(f"{name} has dtype {source.dtype}: {expected} needed")
-        shape = tuple(source.shape)
-        width = _width(name, shape, ids)
-        return Rows(name, shape, width, source.detach().reshape(-1, width))
-    path = Path(source)
+        fits = source.dtype.kind in kinds and source.dtype.itemsize <= 8
+    elif isinstance(source, Tensor):
+        fits = source.is_floating_point() is not ids and not source.is_complex()
+        source = source.detach()
+    else:
+        raise InputError(f"{name} is a {type(source).__name__}: a file's path, an array or a tensor is needed")
+    if not fits:
+        raise InputError(f"{name} has dtype {source.dtype}: {expected} needed")
+    shape = tuple(source.shape)
+    width = _width(name, shape, ids)
+    return Rows(name, shape, width, source.reshape(-1, width))
+
+
+def _file_rows(path: Path, name: str, dtypes: dict[str, str], expected: str) -> Rows:
     if not path.is_file():
         raise InputError(f"{path}: there is no such file (for {name})")
     readers = {".npy": _npy, ".safetensors": _safetensors}
@@ -96,7 +105,7 @@ def _rows(source, name: str, dtypes: dict[str, str], kinds: str, expected: str) 
     kind, dtype, shape, offset = readers[path.suffix](path)
     if kind not in dtypes:
         raise InputError(f"{path}: {name} have dtype {kind}: {expected} needed")
-    width = _width(str(path), shape, ids)
+    width = _width(str(path), shape, dtypes is INTEGERS)
     return Rows(str(path), shape, width, (path, offset, dtype, kind == "BF16"))
 
 

@@ -194,8 +194,9 @@ def _chosen(sae: Any) -> Callable[[Tensor], tuple[Tensor, Tensor | None]]:
         return x_hat, None
 
     def forward(x: Tensor) -> tuple[Tensor, Tensor | None]:
+        x = x.clone()  # what is measured stays as it is, even if the SAE works in place
         if not known:
-            known.append(_with_latents(sae) if _splits(sae, x[:64], plain(x[:64])[0]) else plain)
+            known.append(_with_latents(sae) if _splits(sae, x[:64], plain(x[:64].clone())[0]) else plain)
         return known[0](x)
 
     return forward
@@ -205,7 +206,7 @@ def _splits(sae: Any, x: Tensor, x_hat: Tensor) -> bool:
     """Whether sae(x) is sae.decode(sae.encode(x)), and the latents are one tensor a token."""
     if not (callable(getattr(sae, "encode", None)) and callable(getattr(sae, "decode", None))):
         return False
-    feature_acts = sae.encode(x)
+    feature_acts = sae.encode(x.clone())
     if not isinstance(feature_acts, Tensor) or feature_acts.shape[:-1] != x.shape[:-1]:
         return False
     return torch.allclose(sae.decode(feature_acts), x_hat, rtol=1e-3, atol=1e-3 * float(x_hat.abs().max()))
