@@ -153,8 +153,8 @@ def measure(
 ) -> None:
     """Measure shrinkage of an SAE on activations: every definition side by side, with its 95 % interval.
 
-    "embedded:minilm-relu", "embedded:minilm-gated", "embedded:activations" and "embedded:documents" name the small
-    real pair that comes with the sandbox.
+    The small real pair that comes with the sandbox is named embedded:minilm-relu and embedded:minilm-gated,
+    its data embedded:activations and embedded:documents.
     """
     from sandbox import report
     from sandbox.data import resolve

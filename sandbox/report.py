@@ -189,7 +189,8 @@ class Report:
 
         table = Table(title=f"[bold]{self.name}[/]  {self.facts()}", title_justify="left", pad_edge=False)
         for header in ("measure", "", "raw", "95 % interval", "centred", "95 % interval", "1 means"):
-            table.add_column(header, justify="right" if header in ("raw", "centred") else "left")
+            justify = "right" if header in ("raw", "centred") else "left"
+            table.add_column(header, justify=justify, no_wrap=header != "1 means")  # numbers and keys stay whole
         for key, measure in REGISTRY.items():
             raw, centred = self.raw[key], self.centred[key]
             table.add_row(key, measure.plain, *_cells(raw), *_cells(centred), measure.at_one)
