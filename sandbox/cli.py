@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -26,6 +27,24 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        print(version("shrinkage-sandbox"))
+        raise typer.Exit
+
+
+@app.callback()
+def program(
+    version: Annotated[
+        bool, typer.Option("--version", help="Show the version and exit.", callback=_show_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Prove, see and measure feature shrinkage in sparse autoencoders."""
+
+
 Out = Annotated[Path, typer.Option(help="Folder for the figures and report.json; made if missing.")]
 Json = Annotated[
     str | None,
@@ -39,23 +58,33 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="replace")  # x̂ and γ do not fit every encoding
+    stopped = False
+
+    def stop(*_) -> None:
+        nonlocal stopped
+        stopped = True
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGINT, stop)
     try:
         code = app(standalone_mode=False)
         sys.stdout.flush()
     except InputError as error:
         code = _refuse(str(error))
-    except (KeyboardInterrupt, typer.Abort):
-        print("sandbox: stopped", file=sys.stderr)
-        code = 130
     except BrokenPipeError:  # `sandbox prove --all | head`: the reader has gone, and that is no error
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0
-    except Exception as error:
+    except BaseException as error:
         explain = getattr(error, "format_message", None)  # the usage errors of typer's parser have one
-        if explain is None:
+        if explain is not None:
+            command = getattr(getattr(error, "ctx", None), "command_path", "sandbox")
+            code = _refuse(f"{explain()} (see '{command} --help')") if explain() else 2  # no words: help was shown
+        elif not stopped:
             raise
-        command = getattr(getattr(error, "ctx", None), "command_path", "sandbox")
-        code = _refuse(f"{explain()} (see '{command} --help')") if explain() else 2  # no words: help was shown
+        # else a library may have made something of its own of the interrupt
+    if stopped:
+        print("sandbox: stopped", file=sys.stderr)
+        code = 130
     sys.exit(code or 0)
 
 
@@ -102,17 +131,18 @@ def simulate(
     n: Annotated[int, typer.Option(help="Pairs.")] = 1_000_000,
     norm: Annotated[str, typer.Option(help="Distribution of ‖x‖: fixed, chi or log-normal.")] = "fixed",
     device: Device = "cpu",
-    seed: Annotated[int, typer.Option(help="Of the generator.")] = 0,
+    seed: Annotated[int, typer.Option(help="Of the generator.", min=0, max=2**63 - 1)] = 0,
     json: Json = None,
 ) -> None:
     """Simulate pairs at an angle and a norm ratio, and compare every measure with theory."""
     from json import dumps
     from math import radians
 
-    from sandbox.files import write_text
+    from sandbox.files import check_outputs, write_text
     from sandbox.report import against_theory, against_theory_table
     from sandbox.simulate import stream
 
+    check_outputs([json] if json not in (None, "-") else [])
     if not 0 <= angle <= 180:
         raise InputError(f"--angle is {angle:g}: degrees from 0 to 180 are needed")
     with _progress() as progress:
@@ -157,37 +187,41 @@ def measure(
     its data embedded:activations and embedded:documents.
     """
     from sandbox import report
-    from sandbox.data import resolve
-    from sandbox.files import write_text
+    from sandbox.files import check_outputs, write_text
     from sandbox.sae import measure as engine
     from sandbox.sae.activations import activations as opened
 
     _check_sources(sae, activations, x, x_hat)
+    outputs = [path for path in (json, csv, plot) if path not in (None, "-")]
+    check_outputs(outputs, [path for path in (activations, x, x_hat, documents) if path])
+    if plot:
+        from sandbox import plots
+
+        plots.check_format(plot)
     options = {
-        "documents": resolve(documents) if documents else None,
+        "documents": documents,
         "name": name,
         "batch_size": batch_size,
         "drop_nonfinite": drop_nonfinite,
     }
-    source = resolve(activations or x or "")
+    source = activations or x or ""
     with _progress() as progress:
         options["progress"] = progress("tokens", len(opened(source)))
         if sae is not None:
-            made = engine.measure(resolve(sae), source, device=device, dtype=dtype, **options)
+            made = engine.measure(sae, source, device=device, dtype=dtype, **options)
         else:
-            made = engine.measure_pairs(source, resolve(x_hat or ""), **options)
+            made = engine.measure_pairs(source, x_hat or "", **options)
     if json == "-":
         print(report.to_json([made]))
     else:
-        _console().print(made.table())
-        _console().print(made.in_words(), highlight=False)
+        console = _console()
+        console.print(made.table(narrow=console.width < 130))
+        console.print(made.in_words(), highlight=False)
     if json not in (None, "-"):
         write_text(json, report.to_json([made]) + "\n")
     if csv:
         write_text(csv, report.to_csv([made]))
     if plot:
-        from sandbox import plots
-
         with plots.figure(11.5, 5.4, 2) as (figure, (left, right)):
             plots.intervals([made], left)
             plots.plane([made], right)

@@ -15,6 +15,7 @@ def device_named(name: str | torch.device) -> torch.device:
         device = torch.device(name)
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
-        why = str(error).splitlines()[0].rstrip(".")
-        raise InputError(f"device {str(name)!r} cannot be used ({why}): choose auto, cpu, cuda or mps") from error
+        raise InputError(
+            f"device {str(name)!r} cannot be used on this machine: choose auto, cpu, cuda or mps"
+        ) from error
     return device

@@ -4,16 +4,31 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from sandbox.errors import InputError
 
 
+def check_outputs(outputs: Iterable[str | Path], inputs: Iterable[str | Path] = ()) -> None:
+    """Refuse, before any work is done, outputs that could not be written or would overwrite an input or each other.
+
+    Raises: InputError that names the file.
+    """
+    taken = {Path(path).resolve() for path in inputs}
+    for path in map(Path, outputs):
+        if path.resolve() in taken:
+            raise InputError(f"{path} is named twice, and would be overwritten: name another file to write to")
+        taken.add(path.resolve())
+        with written_whole(path, keep=False):
+            pass
+
+
 @contextmanager
-def written_whole(path: str | Path) -> Iterator[Path]:
-    """A temporary path beside `path` that becomes `path` when the block ends, and vanishes if the block fails.
+def written_whole(path: str | Path, keep: bool = True) -> Iterator[Path]:
+    """A temporary path beside `path` that becomes `path` when the block ends, and vanishes if the block fails (or
+    nothing is to be kept).
 
     Raises: InputError when the folder does not exist or cannot be written to.
     """
@@ -28,8 +43,9 @@ def written_whole(path: str | Path) -> Iterator[Path]:
     beside = Path(name)
     try:
         yield beside
-        beside.chmod(0o644)  # mkstemp makes private files; a report is meant to be read
-        beside.replace(path)
+        if keep:
+            beside.chmod(0o644)  # mkstemp makes private files; a report is meant to be read
+            beside.replace(path)
     finally:
         beside.unlink(missing_ok=True)
 

@@ -58,12 +58,16 @@ def figure(width: float, height: float, columns: int = 1) -> Iterator[tuple[Figu
         yield made, list(made.subplots(1, columns, squeeze=False)[0])
 
 
+def check_format(path: str | Path) -> None:
+    """Raise InputError for a file that is no .png, .svg or .pdf."""
+    path = Path(path)
+    if path.suffix not in (".png", ".svg", ".pdf"):
+        raise InputError(f"{path}: a plot is written as .png, .svg or .pdf, not {path.suffix or 'without an ending'}")
+
+
 def save(made: Figure, path: str | Path) -> None:
     """Write a figure as the file's ending says (.png, .svg, .pdf), whole or not at all."""
-    path = Path(path)
-    known = made.canvas.get_supported_filetypes()
-    if path.suffix[1:] not in known:
-        raise InputError(f"{path}: a plot is written as .png, .svg or .pdf, not {path.suffix or 'without an ending'}")
+    check_format(path)
     with written_whole(path) as beside:
         made.savefig(beside)
 
@@ -123,6 +127,7 @@ def parabolas(
                 rotation=90,
                 va="top",
             )
+    ax.plot([], [], "--", color=FAINT, label="where each minimum would be, were it the other's reciprocal")
     ax.set(xlim=(0, furthest), ylim=(0, 1.25 * top), xlabel="scale s", ylabel="loss, relative to E‖x‖²")
     ax.legend(loc="upper left", bbox_to_anchor=(0, -0.14), borderaxespad=0)
     ax.set_title(title)
@@ -147,7 +152,9 @@ def plane(reports: Sequence[Report], ax: Axes | None = None) -> Axes:
         "norm_ratio": ("r = 1", (0.5, 0.91), "left"),
     }
     for key, colour in LOCI.items():
-        value = evaluate(REGISTRY[key], torch.ones_like(u), u**2 + v**2, u)
+        # γ is 1 where its reciprocal (C6) is, and that is defined for c ≤ 0 as well: its curve reaches the origin
+        drawn = "scale_x_hat" if key == "relative_reconstruction_bias" else key
+        value = evaluate(REGISTRY[drawn], torch.ones_like(u), u**2 + v**2, u)
         ax.contour(u, v, value, levels=[1.0], colors=[colour], linewidths=1.6)
         text, place, side = names[key]
         ax.annotate(text, place, color=colour, fontweight="bold", ha=side)
@@ -181,6 +188,7 @@ def intervals(reports: Sequence[Report], ax: Axes | None = None) -> Axes:
     ax = _axes(ax)
     keys = [key for key in REGISTRY if not key.endswith("_loss")]
     rows = len(reports) * 2 + 1
+    named = set()  # one legend entry for each SAE and origin
     for i, (report, colour) in enumerate(zip(reports, _cycle(SAES), strict=False)):
         for j, (origin, estimates) in enumerate((("raw", report.raw), ("centred", report.centred))):
             for k, key in enumerate(keys):
@@ -197,14 +205,18 @@ def intervals(reports: Sequence[Report], ax: Axes | None = None) -> Axes:
                     fillstyle="none" if j else "full",
                     markersize=5,
                     capsize=2.5,
-                    label=f"{report.name}, {origin}" if k == 0 else None,
+                    label=None if (i, j) in named else f"{report.name}, {origin}",
                 )
+                named.add((i, j))
+    if not ax.containers:
+        ax.text(0.5, 0.5, "every measure is undefined", transform=ax.transAxes, ha="center", color=INK)
     ax.axvline(1, color=FAINT, linewidth=1)
     for k in range(1, len(keys)):
         ax.axhline(k - 0.5, color=FAINT, linewidth=0.4, alpha=0.6)
     ax.set_yticks(range(len(keys)), [f"{key} ({REGISTRY[key].plain})" for key in keys])
     ax.set(ylim=(len(keys) - 0.5, -0.5), xlabel="value, 95 % interval")
-    ax.legend(loc="upper left", bbox_to_anchor=(0, -0.14), borderaxespad=0, ncols=2)
+    if ax.containers:
+        ax.legend(loc="upper left", bbox_to_anchor=(0, -0.14), borderaxespad=0, ncols=2)
     ax.set_title("Every measure against 1")
     return ax
 

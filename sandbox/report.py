@@ -183,21 +183,53 @@ class Report:
         gap = _percent(abs(1 - length.value))
         return f"{self.name} {verdict}; its vectors are {gap} {how} than x (r = {length.value:.3f})."
 
-    def table(self) -> Table:
-        """A table for a terminal: each measure raw and centred, with 95 % intervals and what 1 means."""
+    def table(self, narrow: bool = False) -> Table:
+        """A table for a terminal: each measure raw and centred, with 95 % intervals and what 1 means.
+
+        Args: narrow: for 80 columns: raw and centred in rows of their own, and not what 1 means
+        """
         from rich.table import Table
 
         table = Table(title=f"[bold]{self.name}[/]  {self.facts()}", title_justify="left", pad_edge=False)
-        for header in ("measure", "", "raw", "95 % interval", "centred", "95 % interval", "1 means"):
-            justify = "right" if header in ("raw", "centred") else "left"
+        if narrow:
+            headers = ("measure", "", "origin", "value", "95 % interval")
+        else:
+            headers = ("measure", "", "raw", "95 % interval", "centred", "95 % interval", "1 means")
+        for header in headers:
+            justify = "right" if header in ("raw", "centred", "value") else "left"
             table.add_column(header, justify=justify, no_wrap=header != "1 means")  # numbers and keys stay whole
         for key, measure in REGISTRY.items():
-            raw, centred = self.raw[key], self.centred[key]
-            table.add_row(key, measure.plain, *_cells(raw), *_cells(centred), measure.at_one)
-        reasons = [(key, one.reason) for part in (self.raw, self.centred) for key, one in part.items() if one.reason]
-        table.caption = "\n".join(f"{key}: {reason}" for key, reason in dict(reasons).items()) or None
+            raw, centred = _cells(self.raw[key]), _cells(self.centred[key])
+            if narrow:
+                table.add_row(key, measure.plain, "raw", *raw)
+                table.add_row("", "", "centred", *centred)
+            else:
+                table.add_row(key, measure.plain, *raw, *centred, measure.at_one)
+        table.caption = "\n".join(self._reasons()) or None
         table.caption_justify = "left"
         return table
+
+    def _reasons(self) -> list[str]:
+        """A line for each reason why something is undefined, with the measures that it holds for."""
+        lines = []
+        for origin, estimates in (("raw", self.raw), ("centred", self.centred)):
+            keys: dict[str, list[str]] = {}
+            for key, one in estimates.items():
+                if one.reason:
+                    keys.setdefault(one.reason, []).append(key)
+            lines += [f"{origin}, {reason}: {', '.join(held)}" for reason, held in keys.items()]
+        return lines
+
+    def __str__(self) -> str:
+        from io import StringIO
+
+        from rich.console import Console
+
+        text = StringIO()
+        console = Console(file=text, width=150)
+        console.print(self.table())
+        console.print(self.in_words(), highlight=False)
+        return text.getvalue()
 
     def _repr_html_(self) -> str:
         from html import escape

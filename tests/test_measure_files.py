@@ -2,8 +2,10 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -179,7 +181,7 @@ REFUSED = {
     "not what it says": (["measure", "--x", "text.npy", "--x-hat", "x.npy"], "text.npy is not a .npy file"),
     "nor this": (["measure", "--x", "text.safetensors", "--x-hat", "x.npy"], "cannot be read as safetensors"),
     "cut short": (["measure", "--x", "cut.npy", "--x-hat", "x.npy"], "cut.npy is cut short"),
-    "pickled": (["measure", "--x", "object.npy", "--x-hat", "x.npy"], "have dtype |O"),
+    "pickled": (["measure", "--x", "object.npy", "--x-hat", "x.npy"], "have dtype object"),
     "whole numbers": (["measure", "--x", "ids.npy", "--x-hat", "x.npy"], "have dtype I64"),
     "Fortran order": (["measure", "--x", "fortran.npy", "--x-hat", "x.npy"], "stored in Fortran order"),
     "two tensors": (["measure", "--x", "two.safetensors", "--x-hat", "x.npy"], "holds 2 tensors"),
@@ -192,6 +194,10 @@ REFUSED = {
     "dtype": (["measure", *EMBEDDED, "--dtype", "int8"], "choose float32, float64, bfloat16"),
     "plot without an ending": (["measure", *EMBEDDED, "--plot", "plot"], "a plot is written as .png, .svg or .pdf"),
     "nowhere to write": (["measure", *EMBEDDED, "--json", "none/r.json"], "cannot write none/r.json"),
+    "an output over its input": (["measure", "--x", "x.npy", "--x-hat", "x_hat.npy", "--json", "x.npy"], "named twice"),
+    "one output over another": (["measure", *EMBEDDED, "--json", "r", "--csv", "r"], "r is named twice"),
+    "a folder to write to": (["measure", *EMBEDDED, "--csv", "."], "is a folder"),
+    "seed": (["simulate", "--seed", "99999999999999999999"], "Invalid value for '--seed'"),
     "an option that is not there": (["measure", "--frobnicate"], "No such option: --frobnicate"),
     "a command that is not there": (["frobnicate"], "No such command 'frobnicate'"),
     "no claim": (["prove", "C99"], "there is no claim 'C99'"),
@@ -216,6 +222,33 @@ def bad(files, x):
     np.save(files / "nan.npy", torch.cat((x[:-1], x[:1] * torch.nan)).numpy())
     save_file({"x": x, "y": x.clone()}, files / "two.safetensors")
     return files
+
+
+def test_undefined_measures_make_a_plot_too(files, tmp_path):
+    np.save(tmp_path / "zero.npy", np.zeros((1000, 16), np.float32))
+    zero = tmp_path / "zero.npy"
+    done = sandbox("measure", "--x", zero, "--x-hat", zero, "--plot", tmp_path / "r.png")
+    assert done.stderr == ""
+    assert "shrinkage is undefined, because" in done.stdout
+
+
+def test_a_report_prints_and_embedded_names_work_from_python():
+    report = measure("embedded:minilm-gated", "embedded:activations", device="cpu")
+    assert report.name == "minilm-gated"
+    for key in REGISTRY:
+        assert key in str(report)
+    assert report.in_words() in str(report)
+
+
+def test_an_interrupt_is_one_line_and_status_130(tmp_path):
+    command = [sys.executable, "-m", "sandbox", "simulate", "--n", "2000000000"]
+    running = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=tmp_path)
+    time.sleep(6)
+    running.send_signal(signal.SIGINT)
+    _, line = running.communicate(timeout=60)
+    assert running.returncode == 130
+    assert line.splitlines()[-1] == "sandbox: stopped"
+    assert "Traceback" not in line
 
 
 def test_a_reader_that_leaves_and_a_narrow_encoding_are_no_errors(tmp_path):

@@ -23,6 +23,7 @@ def embedded(name: str) -> Path:
     return FILES[name]
 
 
-def resolve(path: str) -> Path:
-    """`path`, or the embedded one that `embedded:NAME` means."""
-    return embedded(path.removeprefix(PREFIX)) if path.startswith(PREFIX) else Path(path)
+def resolve(path: str | Path) -> Path:
+    """`path`, or the embedded file or folder that `embedded:NAME` means."""
+    text = str(path)
+    return embedded(text.removeprefix(PREFIX)) if text.startswith(PREFIX) else Path(path)

@@ -13,6 +13,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
+from sandbox.data import resolve
 from sandbox.errors import InputError
 
 FLOATS = {"F16": "<f2", "F32": "<f4", "F64": "<f8", "BF16": "<u2"}
@@ -81,7 +82,7 @@ def document_ids(source: str | Path | np.ndarray | Tensor, tokens: int) -> Rows:
 def _rows(source, name: str, dtypes: dict[str, str], kinds: str, expected: str) -> Rows:
     ids = dtypes is INTEGERS
     if isinstance(source, str | Path):
-        return _file_rows(Path(source), name, dtypes, expected)
+        return _file_rows(resolve(source), name, dtypes, expected)
     if isinstance(source, np.ndarray):
         fits = source.dtype.kind in kinds and source.dtype.itemsize <= 8
     elif isinstance(source, Tensor):
@@ -131,7 +132,8 @@ def _npy(path: Path) -> tuple[str, np.dtype, tuple[int, ...], int]:
         raise InputError(f"{path} is stored in Fortran order: save np.ascontiguousarray(x) instead")
     _check_size(path, offset + prod(shape) * dtype.itemsize)
     kinds = {"f": "F", "i": "I", "u": "U"}
-    return f"{kinds.get(dtype.kind, dtype.str)}{dtype.itemsize * 8}", dtype, shape, offset
+    kind = f"{kinds[dtype.kind]}{dtype.itemsize * 8}" if dtype.kind in kinds else str(dtype)
+    return kind, dtype, shape, offset
 
 
 def _safetensors(path: Path) -> tuple[str, np.dtype, tuple[int, ...], int]:

@@ -10,6 +10,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
+from sandbox.data import resolve
 from sandbox.errors import InputError
 from sandbox.sae.autoencoder import GatedSAE, StandardSAE
 
@@ -41,7 +42,7 @@ def load(path: str | Path) -> StandardSAE:
     Returns: the SAE on the CPU in float32, whatever the weights are stored in.
     Raises:  InputError for anything that is not exactly such a folder.
     """
-    folder = Path(path)
+    folder = resolve(path)
     if not folder.is_dir():
         raise InputError(f"--sae {path}: there is no such folder; an SAE is a folder with {CONFIG} and {WEIGHTS}")
     missing = [name for name in (CONFIG, WEIGHTS) if not (folder / name).is_file()]

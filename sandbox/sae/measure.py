@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from sandbox.data import resolve
 from sandbox.devices import device_named
 from sandbox.errors import InputError
 from sandbox.moments import Moments
@@ -157,7 +158,7 @@ def _forward(sae: Any, device: str, dtype: str):
             raise InputError(f"dtype is {dtype!r}: choose {', '.join(DTYPES)}")
         where, kind = device_named(device), DTYPES[dtype]
         loaded = checkpoints.load(sae).to(where, kind)
-        return _with_latents(loaded), where, kind, loaded.d_in, Path(sae).resolve().name
+        return _with_latents(loaded), where, kind, loaded.d_in, resolve(sae).resolve().name
     if not callable(sae):
         raise InputError(f"sae is a {type(sae).__name__}: a folder, or a module or callable from x to x̂, is needed")
     held = next((p for p in _tensors(sae) if p.is_floating_point()), None)
