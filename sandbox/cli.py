@@ -216,7 +216,7 @@ def measure(
     else:
         console = _console()
         console.print(made.table(narrow=console.width < 130))
-        console.print(made.in_words(), highlight=False)
+        console.print(made.in_words(), highlight=False, markup=False)
     if json not in (None, "-"):
         write_text(json, report.to_json([made]) + "\n")
     if csv:

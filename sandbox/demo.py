@@ -51,7 +51,7 @@ def run(out: Path, console: Console, progress: Callable[[str, int], Callable[[in
         console.print(reports[-1].table())
         console.print()
     for report in reports:
-        console.print(report.in_words(), highlight=False)
+        console.print(report.in_words(), highlight=False, markup=False)
     console.print()
 
     with plots.figure(11.5, 4.8, 2) as (figure, axes):

@@ -32,22 +32,28 @@ def written_whole(path: str | Path, keep: bool = True) -> Iterator[Path]:
 
     Raises: InputError when the folder does not exist or cannot be written to.
     """
-    path = Path(path)
-    if path.is_dir():
-        raise InputError(f"{path} is a folder: name a file to write to")
+    given, path = path, Path(path).resolve()  # through a link, to the file that it names
+    if path.exists() and not path.is_file():
+        raise InputError(f"{given} is {'a folder' if path.is_dir() else 'no ordinary file'}: name a file to write to")
     try:
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix)
     except OSError as error:
-        raise InputError(f"cannot write {path}: {error.strerror} (make the folder first, or name another)") from error
+        raise InputError(f"cannot write {given}: {error.strerror} (make the folder first, or name another)") from error
     os.close(handle)
     beside = Path(name)
     try:
         yield beside
         if keep:
-            beside.chmod(0o644)  # mkstemp makes private files; a report is meant to be read
+            beside.chmod(path.stat().st_mode & 0o777 if path.exists() else 0o666 & ~_umask())  # mkstemp's are private
             beside.replace(path)
     finally:
         beside.unlink(missing_ok=True)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
 
 
 def write_text(path: str | Path, text: str) -> None:

@@ -24,6 +24,9 @@ from torch import Tensor
 from sandbox.errors import InputError
 from sandbox.files import written_whole
 
+BLOCK = 128
+"""Tokens in a block, the cluster where none are given: neighbouring tokens are dependent, as far as a block is long."""
+
 GROUPS = 256
 """Groups that clusters are dealt into: enough that a t quantile with 255 degrees of freedom is 1.97."""
 
@@ -57,6 +60,7 @@ class Moments:
         cluster: Int[Tensor, "*tokens"] | np.ndarray | None = None,
         *,
         batch_dims: int = 0,
+        first_token: int = 0,
         groups: int = GROUPS,
         drop_nonfinite: bool = False,
     ) -> Moments:
@@ -65,8 +69,9 @@ class Moments:
         Args:
             x, x_hat:       activations and reconstructions, the same shape, any float dtype, any device
             cluster:        an integer per token, the same for tokens that are not independent (the document);
-                            without it, contiguous blocks of tokens are the clusters
+                            without it, blocks of BLOCK tokens are the clusters
             batch_dims:     leading axes that are kept: one `Moments` for a whole sweep of settings
+            first_token:    place of the first token in its file, where this is a part of one: it sets the blocks
             groups:         how many groups clusters are dealt into
             drop_nonfinite: leave out (and count) tokens with a NaN or an infinity in place of refusing them
         Returns: totals in float64, on the device of x (on the CPU if that device has no float64).
@@ -86,6 +91,8 @@ class Moments:
             raise InputError(f"x has shape {tuple(x.shape)}: there are no tokens to measure")
         batch, tokens, d = x.shape[:batch_dims], x.shape[batch_dims:-1], x.shape[-1]
         n, settings = tokens.numel(), batch.numel()
+        if cluster is None:
+            cluster = (np.arange(first_token, first_token + n) // BLOCK).reshape(tokens)
         group = _groups(cluster, tokens, groups)
         group = (np.arange(settings)[:, None] * groups + group).ravel()  # a setting's groups are its own
         x, x_hat = x.detach().reshape(-1, d), x_hat.detach().reshape(-1, d)
@@ -203,7 +210,11 @@ class Moments:
             raise InputError(f"{path} cannot be read as saved Moments: {error}") from error
         if sorted(stored) != sorted(names):
             raise InputError(f"{path} holds {sorted(stored)}, not the {sorted(names)} of saved Moments")
-        return cls(*(stored[name] for name in names))
+        moments = cls(*(stored[name] for name in names))
+        groups = moments.count.shape
+        if moments.totals.shape != (*groups, 3) or moments.sums.shape[:-1] != (*groups, 2):
+            raise InputError(f"{path} holds tensors that do not belong together; save the moments again")
+        return moments
 
     def __repr__(self) -> str:
         if self.n.ndim:
@@ -214,12 +225,17 @@ class Moments:
 def _checked(values: Any, name: str) -> Tensor:
     """`values` as a float tensor with a last axis, or an InputError that names it."""
     if not isinstance(values, Tensor):
-        array = np.asarray(values)
+        try:
+            array = np.asarray(values)
+        except ValueError as error:
+            raise InputError(f"{name} is no array: {error}") from error
         if array.dtype.kind != "f" or array.dtype.itemsize > 8:
             raise InputError(f"{name} has dtype {array.dtype}: activations are float16, bfloat16, float32 or float64")
         # A copy where torch cannot share the memory: another byte order, a negative stride, a file mapped read-only.
         shared = array.dtype.isnative and array.flags.c_contiguous and array.flags.writeable
         values = torch.from_numpy(array if shared else np.array(array, array.dtype.newbyteorder("="), order="C"))
+    if values.layout != torch.strided:
+        raise InputError(f"{name} has layout {values.layout}: make it dense first, with {name}.to_dense()")
     if not values.is_floating_point():
         raise InputError(f"{name} has dtype {values.dtype}: activations are float16, bfloat16, float32 or float64")
     if not values.ndim:
@@ -229,17 +245,17 @@ def _checked(values: Any, name: str) -> Tensor:
 
 def _groups(cluster: Any, tokens: torch.Size, groups: int) -> Int[np.ndarray, "n"]:
     """The group of each token."""
-    n = tokens.numel()
-    if cluster is None:
-        return np.arange(n) * min(groups, n) // n
     ids = cluster.detach().cpu().numpy() if isinstance(cluster, Tensor) else np.asarray(cluster)
     if ids.dtype.kind not in "iu":
         raise InputError(f"cluster has dtype {ids.dtype}: an integer per token is needed")
     if ids.shape != tuple(tokens):
         raise InputError(f"cluster has shape {ids.shape}, the tokens {tuple(tokens)}: one integer per token is needed")
-    # Multiples of the golden ratio, modulo 1, are spread evenly: consecutive documents go to different groups.
-    spread = ids.ravel().astype(np.int64).view(np.uint64) * np.uint64(0x9E3779B97F4A7C15)
-    return ((spread >> np.uint64(32)) * np.uint64(groups) >> np.uint64(32)).astype(np.int64)
+    # Consecutive ids go to different groups in turn; each further round is turned by a multiple of the golden ratio,
+    # which spreads evenly, so that ids in steps of any size fill the groups, too.
+    turn, place = np.divmod(ids.ravel().astype(np.int64), groups)
+    spread = turn.view(np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+    turned = (spread >> np.uint64(32)) * np.uint64(groups) >> np.uint64(32)
+    return (place + turned.astype(np.int64)) % groups
 
 
 def _total_on_host(x: Tensor, x_hat: Tensor, group: np.ndarray, groups: int) -> tuple[Tensor, Tensor, Tensor]:

@@ -130,7 +130,7 @@ def parabolas(
     ax.plot([], [], "--", color=FAINT, label="where each minimum would be, were it the other's reciprocal")
     ax.set(xlim=(0, furthest), ylim=(0, 1.25 * top), xlabel="scale s", ylabel="loss, relative to E‖x‖²")
     ax.legend(loc="upper left", bbox_to_anchor=(0, -0.14), borderaxespad=0)
-    ax.set_title(title)
+    ax.set_title(_plain(title))
     return ax
 
 
@@ -168,7 +168,7 @@ def plane(reports: Sequence[Report], ax: Axes | None = None) -> Axes:
         along, bias = raw["scale_x"], raw["relative_reconstruction_bias"]
         tip = (along, max(raw["norm_ratio"] ** 2 - along**2, 0) ** 0.5)
         gamma = "undefined" if bias is None else f"{bias:.3f}"
-        label = f"{report.name}: γ = {gamma}, c/a = {along:.3f}, r = {raw['norm_ratio']:.3f}"
+        label = f"{_plain(report.name)}: γ = {gamma}, c/a = {along:.3f}, r = {raw['norm_ratio']:.3f}"
         ax.annotate("", tip, (0, 0), arrowprops=arrow | {"color": colour})
         ax.plot(*tip, "o", color=colour, markersize=5, label=label)
         if bias:  # the best rescaling takes the tip onto Thales' circle
@@ -205,7 +205,7 @@ def intervals(reports: Sequence[Report], ax: Axes | None = None) -> Axes:
                     fillstyle="none" if j else "full",
                     markersize=5,
                     capsize=2.5,
-                    label=None if (i, j) in named else f"{report.name}, {origin}",
+                    label=None if (i, j) in named else f"{_plain(report.name)}, {origin}",
                 )
                 named.add((i, j))
     if not ax.containers:
@@ -219,6 +219,11 @@ def intervals(reports: Sequence[Report], ax: Axes | None = None) -> Axes:
         ax.legend(loc="upper left", bbox_to_anchor=(0, -0.14), borderaxespad=0, ncols=2)
     ax.set_title("Every measure against 1")
     return ax
+
+
+def _plain(name: str) -> str:
+    """The name without matplotlib's mathematics: a folder may be called anything."""
+    return name.replace("$", r"\$")
 
 
 def _cycle(colours: Sequence[str]) -> Iterator[str]:

@@ -91,10 +91,12 @@ def estimate(moments: Moments, measure: Measure, level: float = LEVEL) -> Estima
     means = moments.means.tolist()
     if reason := why_undefined(measure, *means):
         return Estimate(None, None, None, reason)
-    value = evaluate(measure, *means).item()
+    value = min(max(evaluate(measure, *means).item(), float(measure.range.inf)), float(measure.range.sup))
     low, high = (end.item() for end in interval(moments, measure, level))
-    if math.isnan(low):
+    if moments.clusters < 2:
         return Estimate(value, None, None, "one cluster of tokens gives no interval")
+    if math.isnan(low):
+        return Estimate(value, None, None, "it has no slope here, and so no first-order interval")
     return Estimate(value, low, high)
 
 
@@ -171,9 +173,10 @@ class Report:
         bias, length = self.raw["relative_reconstruction_bias"], self.raw["norm_ratio"]
         if bias.value is None:
             return f"{self.name}: shrinkage is undefined, because {bias.reason}."
-        gap, reach = abs(1 - bias.value), (bias.high - bias.low) / 2 if bias.low and bias.high else None
+        gap, low, high = abs(1 - bias.value), bias.low, bias.high
+        reach = None if low is None or high is None else (high - low) / 2
         gamma = f"γ = {bias.value:.3f}" + (f" ± {reach:.3f}" if reach is not None else "")
-        if gap < NEGLIGIBLE or (bias.low and bias.high and bias.low <= 1 <= bias.high):
+        if gap < NEGLIGIBLE or (low is not None and high is not None and low <= 1 <= high):
             verdict = f"does not shrink ({gamma})"
         else:
             verdict = f"{'shrinks' if bias.value < 1 else 'stretches'} by {_percent(gap)} ({gamma})"
@@ -188,9 +191,10 @@ class Report:
 
         Args: narrow: for 80 columns: raw and centred in rows of their own, and not what 1 means
         """
+        from rich.markup import escape
         from rich.table import Table
 
-        table = Table(title=f"[bold]{self.name}[/]  {self.facts()}", title_justify="left", pad_edge=False)
+        table = Table(title=f"[bold]{escape(self.name)}[/]  {self.facts()}", title_justify="left", pad_edge=False)
         if narrow:
             headers = ("measure", "", "origin", "value", "95 % interval")
         else:
@@ -228,7 +232,7 @@ class Report:
         text = StringIO()
         console = Console(file=text, width=150)
         console.print(self.table())
-        console.print(self.in_words(), highlight=False)
+        console.print(self.in_words(), highlight=False, markup=False)
         return text.getvalue()
 
     def _repr_html_(self) -> str:
@@ -255,7 +259,7 @@ def _cells(one: Estimate) -> tuple[str, str]:
 
 def to_json(reports: Sequence[Report]) -> str:
     """All reports as JSON text: `{"saes": [...]}`; an undefined value is null, with its reason."""
-    return json.dumps({"saes": [report.to_dict() for report in reports]}, ensure_ascii=False, indent=2, allow_nan=False)
+    return json.dumps({"saes": [report.to_dict() for report in reports]}, indent=2, allow_nan=False)
 
 
 def to_csv(reports: Iterable[Report]) -> str:

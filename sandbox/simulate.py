@@ -10,8 +10,9 @@ two coefficients and the first component.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -68,12 +69,15 @@ def pairs(
     >>> (x * x_hat).sum(-1).mean()
     tensor(0.5000, dtype=torch.float64)
     """
+    device = device_named(device)
     generator = _generator(seed, device)
     theta, ratio, length = _settings(angle, norm_ratio, d, n, norm, scale, spread, correlation, device, generator)
     shape = (*torch.broadcast_shapes(theta.shape, ratio.shape)[:-1], n, d)
     u = torch.randn(shape, dtype=dtype, device=device, generator=generator)
     w = torch.randn(shape, dtype=dtype, device=device, generator=generator)
     w[..., 0] = 0
+    if d == 2:  # one number alone can be drawn as exactly 0, and then has no direction
+        w[..., 1].masked_fill_(w[..., 1] == 0, 1)
     size_u, size_w = (torch.linalg.vector_norm(t, dim=-1).double() for t in (u, w))
     along = torch.linalg.vecdot(u, w).double()
     first = u[..., 0].double()
@@ -118,15 +122,19 @@ def stream(
     """
     if n < 1:
         raise InputError(f"n is {n}: at least one pair is needed")
+    if chunk is not None and chunk < 1:
+        raise InputError(f"chunk is {chunk}: at least one pair at a time is needed")
+    device = device_named(device)
     generator = _generator(seed, device)
-    grids = (setting.shape if isinstance(setting, Tensor) else () for setting in (angle, norm_ratio))
+    grids = (() if _varies(setting) else torch.as_tensor(setting).shape for setting in (angle, norm_ratio))
     grid = torch.broadcast_shapes(*grids)
     chunk = chunk or max(groups, 2**20 // (grid.numel() * max(d, 1)))  # at least a pair a group; pieces fit the cache
     total: Moments | None = None
     for start in range(0, n, chunk):
         count = min(chunk, n - start)
         x, x_hat = pairs(angle, norm_ratio, d, count, seed=generator, device=device, **options)
-        part = Moments.from_pairs(x, x_hat, batch_dims=len(grid), groups=groups)
+        pair = np.arange(start, start + count)  # each is a cluster of its own
+        part = Moments.from_pairs(x, x_hat, pair, batch_dims=len(grid), groups=groups)
         total = part if total is None else total + part
         if progress:
             progress(count)
@@ -135,7 +143,7 @@ def stream(
 
 
 def _generator(seed: int | torch.Generator, device: str | torch.device) -> torch.Generator:
-    return seed if isinstance(seed, torch.Generator) else torch.Generator(device_named(device)).manual_seed(seed)
+    return seed if isinstance(seed, torch.Generator) else torch.Generator(device).manual_seed(seed)
 
 
 def _settings(angle, norm_ratio, d, n, norm, scale, spread, correlation, device, generator):
@@ -160,6 +168,7 @@ def _settings(angle, norm_ratio, d, n, norm, scale, spread, correlation, device,
     of_angle = scores() if _varies(angle) else torch.zeros(1, **like)
     theta = _drawn(angle, of_angle, "angle")
     ratio = _drawn(norm_ratio, scores() if _varies(norm_ratio) else of_angle, "norm_ratio")
+    theta = torch.where(theta <= torch.pi * (1 + 1e-6), theta.clamp(max=torch.pi), theta)  # float32's π is above π
     if not ((theta >= 0) & (theta <= torch.pi)).all():
         raise InputError("an angle lies outside 0 to π: angles are in radians (the command line takes degrees)")
     if not ((ratio >= 0) & ratio.isfinite()).all():
@@ -173,16 +182,14 @@ def _settings(angle, norm_ratio, d, n, norm, scale, spread, correlation, device,
 
 def _varies(setting: Setting) -> bool:
     """Whether each pair draws its own value."""
-    return not isinstance(setting, float | int | Tensor)
+    return isinstance(setting, Distribution) or callable(setting)
 
 
 def _drawn(setting: Setting, score: Float[Tensor, "n"], name: str) -> Float[Tensor, "*grid n"]:
     """One value a pair: the setting itself, or its distribution's quantiles at the normal scores."""
-    if isinstance(setting, float | int):
-        return torch.full_like(score[:1], float(setting))
-    if isinstance(setting, Tensor):
-        return setting.to(score)[..., None]
-    quantile = setting.icdf if isinstance(setting, Distribution) else setting
+    if not _varies(setting):
+        return torch.as_tensor(setting, dtype=score.dtype, device=score.device)[..., None]
+    quantile: Any = setting.icdf if isinstance(setting, Distribution) else setting
     try:
         # a score beyond ±8.2 would round to probability 0 or 1, whose quantile may be infinite
         values = quantile(torch.special.ndtr(score).clamp(1e-16, 1 - 1e-16))

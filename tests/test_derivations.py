@@ -1,7 +1,7 @@
 """A derivation that exists has been proven; a step that does not hold raises and names itself."""
 
 import pytest
-from sympy import Derivative, Rational, Symbol, sqrt
+from sympy import Derivative, I, Rational, Symbol, sqrt
 
 from sandbox.derivations import Step, StepError, claims, prove
 from sandbox.derivations.symbols import Expect, a, b, c, n, r, rho, s, x, x_hat
@@ -29,7 +29,22 @@ def test_the_scales_come_from_random_vectors_of_symbolic_dimension():
     assert first.terms[-1].free_symbols == {a, b, c, s}
 
 
+@pytest.mark.parametrize(("number", "edges"), [("C1", "a = 0"), ("C2", "b = 0"), ("C6", "c = 0")])
+def test_a_best_scale_is_shown_to_be_the_minimum_and_names_its_edge_case(number, edges):
+    steps = prove(number).steps
+    curvature = [step for step in steps if step.terms[0].has(Derivative) and ">" in step.signs]
+    assert curvature
+    assert curvature[0].terms[-1] == 0
+    assert any("no other scale" in step.reason.lower() and "≥" in step.signs for step in steps)
+    assert any(f"Edge case {edges}" in step.reason for step in steps)
+    assert "Given a > 0, b > 0." in prove(number).text
+
+
 WRONG = {
+    "a name that is taken to be positive": lambda: Step(
+        "S.", Symbol("q", real=True), ">", 0, names={Symbol("q", real=True): b / c}
+    ),
+    "the square of an imaginary multiple": lambda: Step("S.", Expect(I * x), "≥", 0),
     "a sign": lambda: Step("S.", Expect(x_hat - s * x), "=", b + 2 * s * c + s**2 * a),
     "a factor": lambda: Step("S.", Derivative(b - 2 * s * c + s**2 * a, s), "=", 2 * (a * s - 2 * c)),
     "an exponent": lambda: Step("S.", c / a * c / b, "=", rho**3),

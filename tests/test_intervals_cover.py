@@ -6,7 +6,7 @@ import torch
 from sandbox.compile import evaluate, gradient
 from sandbox.measures import REGISTRY
 from sandbox.moments import Moments
-from sandbox.report import interval, standard_error
+from sandbox.report import estimate, interval, standard_error
 
 REPEATS, DOCUMENTS, TOKENS, D = 600, 100, 12, 6
 
@@ -60,6 +60,24 @@ def test_intervals_cover_the_truth(key, origin, repeated, truth):
 def test_taking_tokens_for_independent_covers_far_less(truth):
     naive = experiment(REPEATS, DOCUMENTS, seed=0, ignore_documents=True)
     assert coverage(naive, "relative_reconstruction_bias", truth) < 0.75
+
+
+def test_three_clusters_by_hand():
+    """γ of T = (3, 1, 2), (1, 1, 1), (2, 2, 1): 4/4, with Student's quantile of 2 degrees of freedom."""
+    square, cross = torch.tensor([[3.0, 1.0], [1.0, 1.0], [2.0, 2.0]]), torch.tensor([2.0, 1.0, 1.0])
+    x = torch.stack((square[:, 0].sqrt(), torch.zeros(3)), -1).double()
+    along = cross / square[:, 0].sqrt()
+    x_hat = torch.stack((along, (square[:, 1] - along**2).abs().sqrt()), -1).double()
+    x_hat[0, 1] = 0  # ‖x̂‖² = 4/3 there
+    moments = Moments.from_pairs(x, x_hat, torch.arange(3))
+    b, c = (4 / 3, 1.0, 2.0), (2.0, 1.0, 1.0)
+    gamma = sum(b) / sum(c)
+    pulls = [(bi - gamma * ci) / sum(c) for bi, ci in zip(b, c, strict=True)]
+    reach = 4.302652729911275 * (3 / 2 * sum(pull**2 for pull in pulls)) ** 0.5
+    one = estimate(moments, REGISTRY["relative_reconstruction_bias"])
+    assert one.value == pytest.approx(gamma, rel=1e-6)
+    assert one.high == pytest.approx(gamma + reach, rel=1e-6)
+    assert one.low == pytest.approx(max(gamma - reach, 0), rel=1e-6, abs=1e-12)
 
 
 @pytest.mark.parametrize("key", REGISTRY)

@@ -1,5 +1,6 @@
 """The command line on files: what it reads, what it writes, and what it refuses in one line with exit status 2."""
 
+import csv
 import json
 import os
 import signal
@@ -12,7 +13,9 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from sandbox import plots
 from sandbox.data import embedded
+from sandbox.files import written_whole
 from sandbox.measures import REGISTRY
 from sandbox.moments import Moments
 from sandbox.report import Report
@@ -75,6 +78,53 @@ def test_an_undefined_measure_is_null_with_its_reason(files, tmp_path):
     gamma = json.loads(done.stdout)["saes"][0]["raw"]["relative_reconstruction_bias"]
     assert gamma["value"] is None
     assert "b = 0" in gamma["reason"]
+
+
+def test_the_csv_says_what_the_json_says(files, tmp_path):
+    np.save(tmp_path / "zero.npy", np.zeros((1000, 16), np.float32))
+    pair = ["--x", files / "x.npy", "--x-hat", tmp_path / "zero.npy"]
+    sandbox("measure", *pair, "--csv", tmp_path / "r.csv", "--json", tmp_path / "r.json")
+    (one,) = json.loads((tmp_path / "r.json").read_text())["saes"]
+    with (tmp_path / "r.csv").open(newline="", encoding="utf-8") as file:
+        for row in csv.DictReader(file):
+            said = one[row["origin"]][row["measure"]]
+            for column in ("value", "low", "high"):
+                assert row[column] == ("" if said[column] is None else str(said[column]))
+            assert row["reason"] == said.get("reason", "")
+
+
+def test_a_write_that_fails_leaves_what_was_there(tmp_path):
+    path = tmp_path / "r.json"
+    path.write_text("before")
+    path.chmod(0o600)
+
+    def fail() -> None:
+        with written_whole(path) as beside:
+            beside.write_text("aft")
+            raise RuntimeError("half-way")
+
+    with pytest.raises(RuntimeError, match="half-way"):
+        fail()
+    assert path.read_text() == "before"
+    with written_whole(path) as beside:
+        beside.write_text("after")
+    assert (path.read_text(), path.stat().st_mode & 0o777) == ("after", 0o600)
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("name", ["[/foo]", "a$\\frac$b"])
+def test_any_name_can_be_printed_and_drawn(name, files, tmp_path):
+    pair = ["--x", files / "x.npy", "--x-hat", files / "x_hat.npy"]
+    assert name in sandbox("measure", *pair, "--name", name, "--plot", tmp_path / "r.png").stdout
+
+
+def test_the_plane_shows_each_tip_where_it_is(x):
+    report = measure_pairs(x, shrunk(x))
+    with plots.figure(5, 5) as (_, (ax,)):
+        plots.plane([report], ax)
+        tips = [line.get_xydata()[0] for line in ax.lines if line.get_label().startswith("x_hat")]
+    a, b, c = report.moments.means.tolist()
+    assert tips[0] == pytest.approx((c / a, (b / a - (c / a) ** 2) ** 0.5), rel=1e-9)
 
 
 def test_every_output_is_written(files, tmp_path):
@@ -145,6 +195,33 @@ def test_an_sae_that_works_in_place_changes_nothing(x):
     report = measure(lambda t: t.mul_(0.5), x, batch_size=100)
     assert report.raw["relative_reconstruction_bias"].value == 0.5
     assert torch.equal(x, before)
+
+
+class Signed(torch.nn.Module):
+    """Latents of either sign, and a dropout that must not act while the module is measured."""
+
+    def __init__(self):
+        super().__init__()
+        self.noise = torch.nn.Dropout(0.5)
+
+    def encode(self, x):
+        return self.noise(x * (x.abs() > 1))
+
+    def decode(self, feature_acts):
+        return feature_acts
+
+    def forward(self, x):
+        return self.decode(self.encode(x))
+
+
+def test_negative_latents_count_and_modules_are_measured_in_evaluation_mode(x):
+    sae = Signed()
+    report = measure(sae, x)
+    kept = x.abs() > 1
+    assert report.l0 == pytest.approx(kept.sum().item() / len(x))
+    assert report.raw["scale_x"].value == pytest.approx((x[kept].square().sum() / x.square().sum()).item(), rel=1e-5)
+    assert sae.training
+    assert sae.noise.training
 
 
 class Odd(torch.nn.Module):

@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sandbox.moments import GROUPS, Moments
+from sandbox.moments import BLOCK, GROUPS, Moments
 from sandbox.sae.measure import measure_pairs
 from tests.conftest import random_pairs
 
@@ -39,6 +39,16 @@ def test_a_file_is_the_sum_of_its_parts_split_anywhere_added_in_any_order(size, 
     same(total, whole)
     same(total.centred(), whole.centred())
     torch.testing.assert_close(total.products, whole.products, rtol=1e-11, atol=1e-11 * float(whole.products.max()))
+
+
+@given(st.integers(1, 2000), st.integers(0, 2000))
+def test_without_clusters_a_part_that_knows_its_place_merges_as_well(n, cut):
+    x, x_hat = random_pairs(n, 3, n)
+    whole, cut = Moments.from_pairs(x, x_hat), min(cut, n - 1)
+    if cut:
+        rest = Moments.from_pairs(x[cut:], x_hat[cut:], first_token=cut)
+        same(Moments.from_pairs(x[:cut], x_hat[:cut]) + rest, whole)
+    assert whole.clusters == min(-(-n // BLOCK), GROUPS)
 
 
 @given(sizes, st.integers(0, 2**31))
@@ -151,7 +161,7 @@ def test_cluster_products_are_those_of_the_documents(make_pairs):
     torch.testing.assert_close(moments.products, expected)
 
 
-@pytest.mark.parametrize("step", [1, 256, 4096, -1, 2**40])
+@pytest.mark.parametrize("step", [1, 255, 256, 257, 4096, -1, 2**40])
 def test_ids_of_any_pattern_fill_the_groups(step):
     x = torch.ones(4 * GROUPS, 1)
     ids = torch.arange(4 * GROUPS) * step

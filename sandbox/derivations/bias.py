@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from sympy import Rational, Subs, Symbol, factor, sqrt
+from sympy import Derivative, Rational, Subs, Symbol, factor, sqrt
 
 from sandbox.derivations.register import Proof, claim, prove
 from sandbox.derivations.step import Step
 from sandbox.derivations.symbols import Expect, L, a, b, c, meaning, r, rho, x, x_hat
 from sandbox.derivations.two_scales import minimum
 
-gamma = Symbol("gamma", positive=True)
+gamma = Symbol("gamma", real=True)
 
 
 @claim(
@@ -33,10 +33,38 @@ def relative_reconstruction_bias() -> Proof:
                 loss.doit(),
             ),
             *steps,
-            Step("γ is that scale; its reciprocal is the scale of C2.", 1 / gamma, "=", _best_of_x_hat(), names=names),
-            Step("In terms of the norm ratio and the cosine.", gamma, "=", r / rho, names=names),
-            Step("In terms of the losses (corrected equation 10).", gamma, "=", 2 * b / (a + b - L), names=names),
-            Step("Edge case c = 0: the loss falls as s grows, without end.", loss.doit().subs(c, 0) - a, ">", 0),
+            Step(
+                "γ is that scale; its reciprocal is the scale of C2.",
+                1 / gamma,
+                "=",
+                _best_of_x_hat(),
+                names=names,
+                where=(c > 0,),
+            ),
+            Step("In terms of the norm ratio and the cosine.", gamma, "=", r / rho, names=names, where=(c > 0,)),
+            Step(
+                "In terms of the losses (corrected equation 10).",
+                gamma,
+                "=",
+                2 * b / (a + b - L),
+                names=names,
+                where=(c > 0,),
+            ),
+            Step(
+                "Edge case c = 0: the loss falls with every s > 0, and there is no best one.",
+                -Subs(Derivative(loss.doit(), s), c, 0),
+                "=",
+                2 * b / s**3,
+                ">",
+                0,
+                where=(s > 0,),
+            ),
+            Step(
+                "Edge case b = 0: then x̂ = 0 almost surely, so c = 0, every s gives a and none is best.",
+                Subs(loss.doit(), (b, c), (0, 0)),
+                "=",
+                a,
+            ),
         ],
         {"relative_reconstruction_bias": best},
     )

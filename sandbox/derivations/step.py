@@ -15,7 +15,7 @@ from sympy import Dummy, Expr, Gt, Rel, Symbol, latex, pretty, simplify, sympify
 from sympy.printing.pretty.pretty import PrettyPrinter
 from sympy.printing.pretty.stringpict import prettyForm, stringPict
 
-from sandbox.derivations.symbols import GIVEN, meaning
+from sandbox.derivations.symbols import GIVEN, Expect, meaning
 
 SIGNS = {"=": ("=", "is_zero"), ">": (">", "is_positive"), "≥": (r"\ge", "is_nonnegative")}
 """Each relation: its LaTeX, and what SymPy must know of the difference of both sides."""
@@ -53,9 +53,10 @@ class Step:
         self.signs: tuple[str, ...] = chain[1::2]
         values = [_under(meaning(term.subs(names or {})), GIVEN + where) for term in self.terms]
         for i, sign in enumerate(self.signs):
-            seen = self.terms[i] - self.terms[i + 1]  # an expected square is known to be no less than 0 as it stands
             worth = simplify(values[i] - values[i + 1])
-            if not (getattr(seen, SIGNS[sign][1]) or getattr(worth, SIGNS[sign][1])):
+            # The one fact that a, b and c do not show: an expected square is not negative.
+            is_square = sign == "≥" and self.terms[i + 1] == 0 and isinstance(self.terms[i], Expect)
+            if not (getattr(worth, SIGNS[sign][1]) or (is_square and self.terms[i].is_nonnegative)):
                 link = f"{self.terms[i]} {sign} {self.terms[i + 1]}"
                 raise StepError(f"the step {reason!r} does not hold: {link} is off by {worth}")
 
@@ -102,7 +103,7 @@ class Derivation:
     @property
     def text(self) -> str:
         """The whole derivation as Unicode text for a terminal."""
-        lines = [f"{self.number}  {self.claim}", ""]
+        lines = [f"{self.number}  {self.claim}", "", f"  Given {', '.join(map(str, GIVEN))}.", ""]
         for i, step in enumerate(self.steps, 1):
             lines += [f"  {i}. {step.reason}", "", *(f"        {line}" for line in step.text.splitlines()), ""]
         return "\n".join([*lines, f"  ∎ {len(self.steps)} steps, each checked by SymPy."])
@@ -113,7 +114,10 @@ class Derivation:
     def _repr_markdown_(self) -> str:
         rows = [rf"{step.latex} && \text{{{step.reason}}}" for step in self.steps]
         body = " \\\\[4pt]\n".join(rows)
-        return f"**{self.number}.** {self.claim}\n\n$$\n\\begin{{aligned}}\n{body}\n\\end{{aligned}}\n$$\n"
+        given = ", ".join(f"${latex(condition)}$" for condition in GIVEN)
+        return (
+            f"**{self.number}.** {self.claim} Given {given}.\n\n$$\n\\begin{{aligned}}\n{body}\n\\end{{aligned}}\n$$\n"
+        )
 
 
 def _form(term: Expr) -> prettyForm:

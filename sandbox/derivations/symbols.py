@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sympy import Add, Expr, MatAdd, MatMul, Mul, Symbol, sqrt
+from sympy import Add, Expr, I, MatAdd, MatMul, Mul, Symbol, sqrt
 from sympy.printing.pretty.pretty_symbology import pretty_symbol
 from sympy.printing.pretty.stringpict import prettyForm
 from sympy.stats.rv import RandomMatrixSymbol
@@ -38,7 +38,10 @@ class Expect(Expr):
         return True
 
     def _eval_is_nonnegative(self):
-        return True if self.args[0] == self.args[1] else None  # an expected square
+        u, v = self.args
+        scales = [term.as_coeff_mmul()[0] for term in (u.args if u.is_MatAdd else [u])]
+        real = all(symbol.is_real for scale in scales for symbol in scale.free_symbols) and not u.has(I)
+        return True if u == v and real else None  # an expected square
 
     def doit(self, **hints):
         u, v = self.args

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
+from tokenize import TokenError
 
 import numpy as np
 import torch
@@ -126,8 +127,10 @@ def _npy(path: Path) -> tuple[str, np.dtype, tuple[int, ...], int]:
             read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
             shape, fortran, dtype = read(file)
             offset = file.tell()
-    except ValueError as error:
+    except (ValueError, OSError, SyntaxError, TokenError) as error:
         raise InputError(f"{path} is not a .npy file: {error}") from error
+    if any(size < 0 for size in shape):
+        raise InputError(f"{path} is not a .npy file: its header gives the shape {shape}")
     if fortran and len(shape) > 1:
         raise InputError(f"{path} is stored in Fortran order: save np.ascontiguousarray(x) instead")
     _check_size(path, offset + prod(shape) * dtype.itemsize)

@@ -22,6 +22,13 @@ ARCHITECTURES = {
 }
 """SAELens' architectures that are read, and the encoder's biases that each has."""
 
+NEUTRAL = {"architecture", "d_in", "d_sae", "dtype", "device", "apply_b_dec_to_input", "metadata"} | {
+    *("model_name", "hook_name", "hook_layer", "hook_head_index", "hook_point", "context_size", "prepend_bos"),
+    *("dataset_path", "dataset_trust_remote_code", "sae_lens_training_version", "sae_lens_version", "neuronpedia_id"),
+    *("model_from_pretrained_kwargs", "seqpos_slice", "release", "id", "l1_coefficient"),
+}
+"""Settings that are read above or say where an SAE comes from, in SAELens 3 to 6; they do not change x̂."""
+
 UNDERSTOOD = {
     "normalize_activations": ("none",),
     "reshape_activations": ("none",),
@@ -29,6 +36,9 @@ UNDERSTOOD = {
     "activation_fn_str": ("relu",),
     "finetuning_scaling_factor": (False, None),
     "noise_scale": (0, 0.0, None),
+    "activation_fn_kwargs": ({}, None),
+    "rescale_acts_by_decoder_norm": (False, None),
+    "use_error_term": (False, None),
 }
 """Options that change x̂, and the values of them that are read; anything else is refused, never ignored."""
 
@@ -54,7 +64,7 @@ def load(path: str | Path) -> StandardSAE:
         )
     config = _config(folder / CONFIG)
     architecture = config.get("architecture")
-    if architecture not in ARCHITECTURES:
+    if not isinstance(architecture, str) or architecture not in ARCHITECTURES:
         raise InputError(
             f"{folder / CONFIG}: architecture is {architecture!r}; those that are read: {', '.join(ARCHITECTURES)}"
         )
@@ -64,6 +74,10 @@ def load(path: str | Path) -> StandardSAE:
                 f"{folder / CONFIG}: {option} is {config[option]!r}, which changes x̂ and is not read here "
                 f"(only {values[0]!r} is); measure the SAE as a Python object, or x and x̂ as files, instead"
             )
+    if unknown := sorted(set(config) - NEUTRAL - set(UNDERSTOOD)):
+        raise InputError(
+            f"{folder / CONFIG}: {', '.join(unknown)} may change x̂ and is not known here; nothing is guessed"
+        )
     subtract = config.get("apply_b_dec_to_input")
     if not isinstance(subtract, bool):
         raise InputError(f"{folder / CONFIG}: apply_b_dec_to_input is {subtract!r}; true or false is needed")
@@ -74,7 +88,7 @@ def load(path: str | Path) -> StandardSAE:
 def _config(path: Path) -> dict[str, Any]:
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, RecursionError) as error:
         raise InputError(f"{path} cannot be read as JSON: {error}") from error
     if not isinstance(config, dict):
         raise InputError(f"{path} holds a {type(config).__name__}, not the settings of an SAE")
@@ -101,9 +115,10 @@ def _weights(path: Path, config: dict[str, Any], architecture: str, biases: tupl
                 f"{path}: {name} is {tensor.dtype} of shape {tuple(tensor.shape)}, but W_dec of shape "
                 f"{tuple(weights['W_dec'].shape)} asks for floats of shape {shapes[name]}"
             )
-        if not tensor.isfinite().all():
+        weights[name] = tensor.float()
+        if not weights[name].isfinite().all():
             raise InputError(f"{path}: {name} holds a NaN or an infinity; the checkpoint is damaged")
     for name, found in (("d_in", d_in), ("d_sae", d_sae)):
         if name in config and config[name] != found:
             raise InputError(f"{path}: {name} is {found} in the weights but {config[name]} in {CONFIG}")
-    return {name: tensor.float() for name, tensor in weights.items()}
+    return weights

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,9 +20,6 @@ from sandbox.sae import checkpoints
 from sandbox.sae.activations import Rows, activations, document_ids
 
 BATCH = 4096
-BLOCK = 128
-"""Tokens in a block: without documents, neighbouring tokens are taken to be as dependent as a block is long."""
-
 DTYPES = {"float32": torch.float32, "float64": torch.float64, "bfloat16": torch.bfloat16}
 
 Source = str | Path | np.ndarray | Tensor
@@ -61,7 +59,9 @@ def measure(
     Raises: InputError for input that cannot be measured.
     """
     rows = activations(source)
-    forward, where, kind, d_in, label = _forward(sae, device, dtype)
+    if dtype not in DTYPES:
+        raise InputError(f"dtype is {dtype!r}: choose {', '.join(DTYPES)}")
+    forward, where, kind, d_in, label = _forward(sae, device, dtype, rows)
     if d_in is not None and d_in != rows.width:
         raise InputError(f"the SAE reads activations of dimension {d_in}, but {rows.name} has {rows.width}")
 
@@ -71,7 +71,8 @@ def measure(
             yield Batch(x, *forward(x.to(kind)))
 
     facts = {"name": name or label, "dtype": str(kind).removeprefix("torch."), "device": _device_name(where)}
-    return _stream(batches(), rows, documents, batch_size, drop_nonfinite, progress, facts)
+    with _evaluating(sae):
+        return _stream(batches(), rows, documents, batch_size, drop_nonfinite, progress, facts)
 
 
 def measure_pairs(
@@ -107,18 +108,20 @@ def _stream(
     facts: dict[str, str],
 ) -> Report:
     """The one loop: each batch's moments and count of active latents are added up where they are."""
+    if batch_size < 1:
+        raise InputError(f"batch_size is {batch_size}: at least one token at a time is needed")
     ids = document_ids(documents, len(rows)) if documents is not None else None
     seen: set[int] = set()
     total: Moments | None = None
     active: Tensor | None = None
     start = 0
-    with torch.inference_mode():
+    with torch.no_grad():
         for x, x_hat, feature_acts in batches:
             stop = start + len(x)
-            cluster = np.arange(start, stop) // BLOCK if ids is None else ids[start:stop].cpu().numpy().ravel()
-            if ids is not None:
-                seen.update(np.unique(cluster).tolist())
-            part = Moments.from_pairs(x, x_hat, cluster, drop_nonfinite=True)
+            cluster = None if ids is None else ids[start:stop].cpu().numpy().ravel()
+            if cluster is not None:
+                seen.update(np.unique(cluster).tolist())  # the one thing that grows, with the number of documents
+            part = Moments.from_pairs(x, x_hat, cluster, first_token=start, drop_nonfinite=True)
             total = part if total is None else total + part
             if feature_acts is not None:
                 nonzero = _l0(feature_acts)
@@ -148,24 +151,38 @@ def _l0(feature_acts: Tensor) -> Tensor:
     alone would cost a tenth of the SAE's forward pass.
     """
     rows = max(1, 2**18 // feature_acts.shape[-1]) if feature_acts.device.type == "cpu" else len(feature_acts)
+    if feature_acts.dtype == torch.bool:
+        feature_acts = feature_acts.float()
     return torch.cat([piece.sign().abs_().sum(-1, dtype=torch.float32) for piece in feature_acts.split(rows)])
 
 
-def _forward(sae: Any, device: str, dtype: str):
+@contextmanager
+def _evaluating(sae: Any) -> Iterator[None]:
+    """A module in its evaluation mode (no dropout, no running statistics), and afterwards as it was."""
+    modules = [one for one in sae.modules() if one.training] if isinstance(sae, nn.Module) else []
+    try:
+        for one in modules:
+            one.training = False
+        yield
+    finally:
+        for one in modules:
+            one.training = True
+
+
+def _forward(sae: Any, device: str, dtype: str, rows: Rows):
     """x ► (x̂, latents or None), with the device and dtype it works in, d_in and a name."""
     if isinstance(sae, str | Path):
-        if dtype not in DTYPES:
-            raise InputError(f"dtype is {dtype!r}: choose {', '.join(DTYPES)}")
         where, kind = device_named(device), DTYPES[dtype]
         loaded = checkpoints.load(sae).to(where, kind)
         return _with_latents(loaded), where, kind, loaded.d_in, resolve(sae).resolve().name
     if not callable(sae):
         raise InputError(f"sae is a {type(sae).__name__}: a folder, or a module or callable from x to x̂, is needed")
     held = next((p for p in _tensors(sae) if p.is_floating_point()), None)
-    where = held.device if held is not None else device_named("cpu" if device == "auto" else device)
+    given = rows.source.device if isinstance(rows.source, Tensor) else "cpu"
+    where = held.device if held is not None else device_named(given if device == "auto" else device)
     if held is not None and device != "auto" and torch.device(device).type != where.type:
         raise InputError(f"the SAE is on {where}, but device is {device!r}: move it first, with sae.to({device!r})")
-    kind = held.dtype if held is not None else DTYPES.get(dtype, torch.float32)
+    kind = held.dtype if held is not None else DTYPES[dtype]
     return _chosen(sae), where, kind, None, getattr(sae, "__name__", type(sae).__name__)
 
 
@@ -197,7 +214,7 @@ def _chosen(sae: Any) -> Callable[[Tensor], tuple[Tensor, Tensor | None]]:
     def forward(x: Tensor) -> tuple[Tensor, Tensor | None]:
         x = x.clone()  # what is measured stays as it is, even if the SAE works in place
         if not known:
-            known.append(_with_latents(sae) if _splits(sae, x[:64], plain(x[:64].clone())[0]) else plain)
+            known.append(_with_latents(sae) if _splits(sae, x, plain(x.clone())[0]) else plain)
         return known[0](x)
 
     return forward
@@ -207,10 +224,15 @@ def _splits(sae: Any, x: Tensor, x_hat: Tensor) -> bool:
     """Whether sae(x) is sae.decode(sae.encode(x)), and the latents are one tensor a token."""
     if not (callable(getattr(sae, "encode", None)) and callable(getattr(sae, "decode", None))):
         return False
-    feature_acts = sae.encode(x.clone())
+    try:
+        feature_acts = sae.encode(x.clone())
+    except TypeError:  # an encode of another kind, that asks for more than x
+        return False
     if not isinstance(feature_acts, Tensor) or feature_acts.shape[:-1] != x.shape[:-1]:
         return False
-    return torch.allclose(sae.decode(feature_acts), x_hat, rtol=1e-3, atol=1e-3 * float(x_hat.abs().max()))
+    near = 16 * torch.finfo(x_hat.dtype).eps  # the same operations twice; on a GPU perhaps in another order
+    atol = near * float(x_hat[x_hat.isfinite()].abs().sum() / max(x_hat.isfinite().sum(), 1))
+    return torch.allclose(sae.decode(feature_acts), x_hat, rtol=near, atol=atol, equal_nan=True)
 
 
 def _device_name(device: torch.device) -> str:
