@@ -201,7 +201,7 @@ def _with_latents(sae: Any) -> Callable[[Tensor], tuple[Tensor, Tensor | None]]:
 
 
 def _chosen(sae: Any) -> Callable[[Tensor], tuple[Tensor, Tensor | None]]:
-    """Forward through `encode` and `decode`, so that latents are seen, if the first batch shows that sae(x) is that."""
+    """Forward through `encode` and `decode`, so that latents are seen, if the first tokens show that sae(x) is that."""
     known: list[Callable[[Tensor], tuple[Tensor, Tensor | None]]] = []
 
     def plain(x: Tensor) -> tuple[Tensor, Tensor | None]:
@@ -214,7 +214,8 @@ def _chosen(sae: Any) -> Callable[[Tensor], tuple[Tensor, Tensor | None]]:
     def forward(x: Tensor) -> tuple[Tensor, Tensor | None]:
         x = x.clone()  # what is measured stays as it is, even if the SAE works in place
         if not known:
-            known.append(_with_latents(sae) if _splits(sae, x, plain(x.clone())[0]) else plain)
+            few = x[:64]  # enough to see whether it is the same computation, and next to nothing in time
+            known.append(_with_latents(sae) if _splits(sae, few, plain(few.clone())[0]) else plain)
         return known[0](x)
 
     return forward
