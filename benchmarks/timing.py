@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from statistics import median
 
 import torch
 
@@ -24,9 +25,9 @@ def seconds(run: Callable[[], object], device: str = "cpu") -> float:
 def ratio(
     ours: Callable[[], object], theirs: Callable[[], object], device: str = "cpu", repeats: int = REPEATS
 ) -> float:
-    """Our least time over theirs, both taken in turn; the least is what noise has added nothing to."""
+    """Our time over theirs, taken in turn: the median of the pairs' ratios, since a machine's speed drifts."""
     pairs = [(seconds(ours, device), seconds(theirs, device)) for _ in range(repeats + 1)][1:]  # the first warms up
-    return min(one for one, _ in pairs) / min(other for _, other in pairs)
+    return median(one / other for one, other in pairs)
 
 
 def claim(what: str, value: float, limit: float, *, at_least: bool = False) -> bool:
