@@ -18,6 +18,7 @@ from sandbox.moments import Moments
 from sandbox.report import Report
 from sandbox.sae import checkpoints
 from sandbox.sae.activations import Rows, activations, document_ids
+from sandbox.sae.autoencoder import StandardSAE
 
 BATCH = 4096
 DTYPES = {"float32": torch.float32, "float64": torch.float64, "bfloat16": torch.bfloat16}
@@ -202,6 +203,8 @@ def _with_latents(sae: Any) -> Callable[[Tensor], tuple[Tensor, Tensor | None]]:
 
 def _chosen(sae: Any) -> Callable[[Tensor], tuple[Tensor, Tensor | None]]:
     """Forward through `encode` and `decode`, so that latents are seen, if the first tokens show that sae(x) is that."""
+    if isinstance(sae, StandardSAE):  # ours: known to be that, and to leave x as it is
+        return _with_latents(sae)
     known: list[Callable[[Tensor], tuple[Tensor, Tensor | None]]] = []
 
     def plain(x: Tensor) -> tuple[Tensor, Tensor | None]:
