@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from functools import cache
 from importlib import import_module
 from typing import NamedTuple
 
-from sympy import Expr, powsimp
+from sympy import Rel
 
-from sandbox.derivations.step import Derivation, Step
+from sandbox.derivations.derivation import Derivation, Proof
 from sandbox.errors import InputError
 
-CHAPTERS = ("two_scales", "bias", "geometry")
+CHAPTERS = ("two_scales", "bias", "geometry", "pooling", "thresholds")
 """Modules of this package that make claims, in the order of the argument."""
-
-
-class Proof(NamedTuple):
-    """What a claim's function returns: its steps, and the measures that come out of it."""
-
-    steps: Sequence[Step]
-    results: Mapping[str, Expr]
 
 
 class Claim(NamedTuple):
@@ -29,18 +22,19 @@ class Claim(NamedTuple):
     number: str
     name: str
     statement: str
-    proof: Callable[[], Proof]
+    where: tuple[Rel, ...]
+    write: Callable[[Proof], None]
 
 
 _CLAIMS: dict[str, Claim] = {}
 
 
-def claim(number: str, name: str, statement: str) -> Callable[[Callable[[], Proof]], Callable[[], Proof]]:
-    """Enter a function that builds a proof into the register."""
+def claim(number: str, name: str, statement: str, where: tuple[Rel, ...] = ()):
+    """Enter a function that writes a proof into the register; `where` holds for every step of it."""
 
-    def enter(proof: Callable[[], Proof]) -> Callable[[], Proof]:
-        _CLAIMS[number] = Claim(number, name, statement, proof)
-        return proof
+    def enter(write: Callable[[Proof], None]) -> Callable[[Proof], None]:
+        _CLAIMS[number] = Claim(number, name, statement, where, write)
+        return write
 
     return enter
 
@@ -69,6 +63,6 @@ def prove(which: str) -> Derivation:
 
 @cache
 def _derive(one: Claim) -> Derivation:
-    steps, results = one.proof()
-    as_one_root = {key: powsimp(result, force=True) for key, result in results.items()}  # a, b > 0: √a·√b is √(ab)
-    return Derivation(one.number, one.name, one.statement, tuple(steps), as_one_root)
+    proof = Proof(one.where)
+    one.write(proof)
+    return Derivation(one.number, one.name, one.statement, one.where, tuple(proof.steps), proof.results)

@@ -1,24 +1,26 @@
-"""`Step` and `Derivation`: mathematics that is checked, by SymPy, at the moment it is written down.
+"""`Step`: a line of mathematics that is checked, by SymPy, at the moment it is written down.
 
-A step is a chain of terms, each related to the next: `Step("Why.", lhs, "=", middle, ">", 0)`. Every link is
-decided when the step is built. One that is not decided true raises `StepError` with the step's own words, so a
-derivation that exists has been proven.
+A step is a chain of terms, each related to the next: `Step("Why.", lhs, "=", middle, ">", 0)`. Every link is decided
+when the step is built. One that is not decided true raises `StepError` with the step's own words, so a step that
+exists has been proven. A step also has to mean something: no term may divide by what could be 0, or take an even
+root of what could be negative, under the step's conditions.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from sympy import Dummy, Expr, Gt, Rel, Symbol, latex, pretty, simplify, sympify
-from sympy.printing.pretty.pretty import PrettyPrinter
-from sympy.printing.pretty.stringpict import prettyForm, stringPict
+from sympy import Derivative, Expr, Function, Integral, Lambda, Limit, Order, Pow, Rational, Rel, Subs, Symbol
+from sympy import denom, expand, factor, numer, simplify, sympify, together
 
-from sandbox.derivations.symbols import GIVEN, Expect, meaning
+from sandbox.derivations.conditions import Conditions
+from sandbox.derivations.symbols import DEFINITIONS, GIVEN, Expect
 
-SIGNS = {"=": ("=", "is_zero"), ">": (">", "is_positive"), "≥": (r"\ge", "is_nonnegative")}
-"""Each relation: its LaTeX, and what SymPy must know of the difference of both sides."""
+SIGNS = {":=": r"\coloneqq", "=": "=", ">": ">", "≥": r"\ge"}
+"""Each relation, and its LaTeX; `:=` gives a name to something and is true by itself."""
+
+_KNOWN = {"=": "is_zero", ">": "is_positive", "≥": "is_nonnegative"}  # what SymPy must know of the difference
 
 
 class StepError(ValueError):
@@ -30,9 +32,10 @@ class Step:
 
     Args:
         reason: one sentence, why the chain holds
-        chain:  terms and relations in turn: `u, "=", v, ">", 0`
-        where:  conditions `symbol > 0` under which it holds, beside a > 0 and b > 0
-        names:  what the step's own symbols, such as L*, stand for
+        chain:  terms and relations in turn: `u, "=", v, ">", 0`; or `name, ":=", value`
+        where:  conditions under which it holds, beside a > 0 and b > 0 (see `Conditions`)
+        names:  what the names that earlier steps gave stand for
+        hint:   for whoever tries to find the last term by themselves
     Raises: StepError, which names the step, when a relation is not decided to be true.
 
     >>> from sympy.abc import u
@@ -40,101 +43,158 @@ class Step:
     'A square.'
     >>> Step("A slip.", (u + 1) ** 2, "=", u**2 + 1)
     Traceback (most recent call last):
-    sandbox.derivations.step.StepError: the step 'A slip.' does not hold: (u + 1)**2 = u**2 + 1 is off by 2*u
+    sandbox.derivations.step.StepError: the step 'A slip.' does not hold: (u + 1)**2 = u**2 + 1 fails at u = 2
     """
 
     def __init__(
-        self, reason: str, *chain: Any, where: tuple[Rel, ...] = (), names: Mapping[Symbol, Expr] | None = None
+        self,
+        reason: str,
+        *chain: Any,
+        where: tuple[Rel, ...] = (),
+        names: Mapping[Any, Expr | Lambda] | None = None,
+        hint: str | None = None,
     ):
         if len(chain) < 3 or len(chain) % 2 == 0 or not set(chain[1::2]) <= set(SIGNS):
             raise TypeError(f"the step {reason!r} needs terms and relations in turn; relations are {' '.join(SIGNS)}")
-        self.reason, self.where = reason, where
+        self.reason, self.where, self.names, self.hint = reason, tuple(where), dict(names or {}), hint
         self.terms: tuple[Expr, ...] = tuple(sympify(term) for term in chain[::2])
         self.signs: tuple[str, ...] = chain[1::2]
-        values = [_under(meaning(term.subs(names or {})), GIVEN + where) for term in self.terms]
+        if ":=" in self.signs:
+            self._check_definition()
+        else:
+            self._check_chain()
+
+    def _check_definition(self) -> None:
+        name, value = self.terms[0], self.terms[-1]
+        is_name = name.is_Symbol or (isinstance(name.func, type(Function("f"))) and all(u.is_Symbol for u in name.args))
+        if self.signs != (":=",) or not is_name or value.has(name.func if name.args else name):
+            raise TypeError(f"the step {self.reason!r} defines a name, or a function of symbols, by one other term")
+
+    def _check_chain(self) -> None:
+        local = any(term.has(Order) for term in self.terms)  # a series holds near its point, whatever holds elsewhere
+        assumed = tuple(condition for condition in GIVEN if condition.lhs not in self.names)
+        conditions = () if local else assumed + self.where
+        given = Conditions([written_out(condition, self.names) for condition in conditions])
+        values = []
+        for term in self.terms:
+            written = given.apply(written_out(term, self.names))
+            if not local and (trouble := _undefined(written)) is not None:
+                raise StepError(f"the step {self.reason!r} does not hold: {term} needs {trouble}")
+            values.append(written.doit())
         for i, sign in enumerate(self.signs):
-            worth = simplify(values[i] - values[i + 1])
-            # The one fact that a, b and c do not show: an expected square is not negative.
-            is_square = sign == "≥" and self.terms[i + 1] == 0 and isinstance(self.terms[i], Expect)
-            if not (getattr(worth, SIGNS[sign][1]) or (is_square and self.terms[i].is_nonnegative)):
-                link = f"{self.terms[i]} {sign} {self.terms[i + 1]}"
-                raise StepError(f"the step {reason!r} does not hold: {link} is off by {worth}")
+            if _is_square(self.terms[i : i + 2], sign):
+                continue
+            link = f"{self.terms[i]} {sign} {self.terms[i + 1]}"
+            if (point := refuted(values[i], sign, values[i + 1])) is not None:
+                at = ", ".join(f"{symbol} = {image.subs(point)}" for symbol, image in _in_sight(given, values, point))
+                raise StepError(f"the step {self.reason!r} does not hold: {link} fails at {at or 'every point'}")
+            if not decided(values[i], sign, values[i + 1]):
+                raise StepError(f"the step {self.reason!r} does not hold: {link} cannot be decided")
 
     @property
-    def latex(self) -> str:
-        """The chain, with `&` before its first relation for an aligned environment."""
-        first, *others = self.terms
-        links = [f"{SIGNS[sign][0]} {latex(term)}" for sign, term in zip(self.signs, others, strict=True)]
-        return f"{latex(first)} &{' '.join(links)}" + "".join(rf"\qquad ({latex(w)})" for w in self.where)
-
-    @property
-    def text(self) -> str:
-        """The chain in Unicode, on as many lines as its fractions need."""
-        first, *others = self.terms
-        forms = [_form(first)]
-        for sign, term in zip(self.signs, others, strict=True):
-            forms += [f" {sign} ", _form(term)]
-        forms += [f"   ({pretty(w, use_unicode=True)})" for w in self.where]
-        picture = prettyForm(*stringPict.next(*forms)).render(wrap_line=False)
-        return "\n".join(line.rstrip() for line in picture.splitlines())
+    def definition(self) -> tuple[Any, Expr | Lambda] | None:
+        """The name and the meaning that the step gives it, if it does: a symbol, or a function and a Lambda."""
+        if self.signs != (":=",):
+            return None
+        name, value = self.terms
+        return (name.func, Lambda(name.args, value)) if name.args else (name, value)
 
     def __repr__(self) -> str:
-        return self.text
+        from sandbox.derivations.typeset import text
+
+        return text(self)
 
 
-@dataclass(frozen=True)
-class Derivation:
-    """A claim and its proof. `print` it in a terminal; a notebook typesets it.
-
-    Attributes:
-        number, name: "C1", "scale-x"
-        claim:        what is proven, in one sentence
-        steps:        the checked steps
-        results:      expressions in a, b, c that come out of it, by the key of the measure that they are;
-                      "loss", where it is there, is the loss as a function of the scale s, too
-    """
-
-    number: str
-    name: str
-    claim: str
-    steps: tuple[Step, ...]
-    results: Mapping[str, Expr] = field(default_factory=dict)
-
-    @property
-    def text(self) -> str:
-        """The whole derivation as Unicode text for a terminal."""
-        lines = [f"{self.number}  {self.claim}", "", f"  Given {', '.join(map(str, GIVEN))}.", ""]
-        for i, step in enumerate(self.steps, 1):
-            lines += [f"  {i}. {step.reason}", "", *(f"        {line}" for line in step.text.splitlines()), ""]
-        return "\n".join([*lines, f"  ∎ {len(self.steps)} steps, each checked by SymPy."])
-
-    def __str__(self) -> str:
-        return self.text
-
-    def _repr_markdown_(self) -> str:
-        rows = [rf"{step.latex} && \text{{{step.reason}}}" for step in self.steps]
-        body = " \\\\[4pt]\n".join(rows)
-        given = ", ".join(f"${latex(condition)}$" for condition in GIVEN)
-        return (
-            f"**{self.number}.** {self.claim} Given {given}.\n\n$$\n\\begin{{aligned}}\n{body}\n\\end{{aligned}}\n$$\n"
-        )
+def written_out(term: Expr, names: Mapping[Any, Expr | Lambda]) -> Expr:
+    """The term in a, b, c and the step's free symbols: names replaced, expectations and derivatives evaluated."""
+    term = _named(_named(term, names).subs(DEFINITIONS).replace(Expect, lambda *uv: Expect(*uv).doit()), names)
+    return term.replace(lambda part: isinstance(part, Derivative | Subs), lambda part: part.doit())
 
 
-def _form(term: Expr) -> prettyForm:
-    return PrettyPrinter({"use_unicode": True})._print(term)
+def _named(term: Expr, names: Mapping[Any, Expr | Lambda]) -> Expr:
+    for name, value in reversed(names.items()):  # a later name may use an earlier one
+        term = term.replace(name, value) if isinstance(value, Lambda) else term.subs(name, value)
+    return term
 
 
-def _under(expression: Expr, conditions: tuple[Rel, ...]) -> Expr:
-    """`expression` with the symbol of each condition `symbol > 0` replaced by a positive one."""
-    for condition in conditions:
-        if not (isinstance(condition, Gt) and condition.lhs.is_Symbol and condition.rhs == 0):
-            raise TypeError(f"a step's condition is of the form symbol > 0, not {condition}")
-        expression = expression.subs(condition.lhs, _positive(condition.lhs))
-    return expression
+def refuted(left: Expr, sign: str, right: Expr) -> dict[Symbol, Rational] | None:
+    """A point where `left sign right` fails, found by trying a few, or None."""
+    gap = left - right
+    if gap.has(Order, Limit, Integral) or not gap.is_finite and gap.is_infinite:
+        return None
+    for point in _points(sorted(gap.free_symbols, key=lambda symbol: symbol.name)):
+        value = gap.subs(point).evalf(30)
+        if not (value.is_Float or value.is_Integer):
+            continue
+        fails = {"=": abs(value) > 1e-20, ">": value < -1e-20, "≥": value < -1e-20}[sign]
+        if fails:
+            return point
+    return None
 
 
-_POSITIVE: dict[Symbol, Symbol] = {}
+def decided(left: Expr, sign: str, right: Expr) -> bool:
+    """Whether SymPy finds `left sign right` true for all values of its symbols that their assumptions allow."""
+    if (left - right).has(Order):
+        return _is_series(left, right)
+    if left.is_infinite or right.is_infinite:
+        return sign == "=" and left == right
+    return any(getattr(form, _KNOWN[sign]) for form in _forms(left - right))
 
 
-def _positive(symbol: Symbol) -> Symbol:
-    return _POSITIVE.setdefault(symbol, Dummy(symbol.name, positive=True))
+def _forms(gap: Expr) -> Iterator[Expr]:
+    """The difference in the forms in which SymPy may see its sign."""
+    yield (short := simplify(gap))
+    yield factor(short)
+    whole = together(short)
+    yield expand(numer(whole)) / factor(denom(whole))
+    yield factor(expand(numer(whole))) / factor(denom(whole))
+
+
+def _is_series(left: Expr, right: Expr) -> bool:
+    """Whether `right`, a polynomial and O(uⁿ), is the series of `left`; a series that says nothing is none."""
+    order = right.getO()
+    polynomial = right.removeO()
+    if left.has(Order) or order is None or polynomial == 0 or order.point != (0,):
+        return False
+    (u,) = order.variables
+    degree = order.expr.as_base_exp()[1] if order.expr.as_base_exp()[0] == u else None
+    return degree is not None and simplify((left - polynomial).series(u, 0, degree).removeO()) == 0
+
+
+def _is_square(pair: tuple[Expr, ...], sign: str) -> bool:
+    """The one fact that a, b and c do not show: an expected square is not negative."""
+    return sign == "≥" and pair[1] == 0 and isinstance(pair[0], Expect) and bool(pair[0].is_nonnegative)
+
+
+def _undefined(term: Expr) -> str | None:
+    """What a term would need in order to be defined and real, or None if it is. The inside of a limit or an integral
+    is left to SymPy: what it divides by may well be 0 at the point that is approached."""
+    if isinstance(term, Limit | Integral):
+        return None
+    if isinstance(term, Pow):
+        base, exponent = term.args
+        if exponent.is_negative and not _is(base, "is_nonzero"):
+            return f"{base} ≠ 0"
+        if exponent.is_Rational and exponent.q % 2 == 0 and not _is(base, "is_nonnegative"):
+            return f"{base} ≥ 0"
+    return next((trouble for part in term.args if (trouble := _undefined(part)) is not None), None)
+
+
+def _is(base: Expr, known: str) -> bool:
+    return bool(getattr(base, known)) or any(getattr(form, known) for form in _forms(base.doit()))
+
+
+def _points(symbols: list[Symbol]) -> Iterator[dict[Symbol, Rational]]:
+    """A few exact points; positive symbols have positive values, the others of either sign."""
+    for first in (2, 5, 11):
+        values = [Rational(first + 3 * i, 1 + i) for i in range(len(symbols))]
+        yield dict(zip(symbols, values, strict=True))
+        mixed = [-v if i % 2 == 0 and not s.is_nonnegative else v for i, (s, v) in enumerate(zip(symbols, values))]
+        yield dict(zip(symbols, mixed, strict=True))
+
+
+def _in_sight(given: Conditions, values: list[Expr], point: Mapping[Symbol, Rational]) -> list[tuple[Symbol, Expr]]:
+    """The symbols that a reader sees, and what the conditions make of them."""
+    shown = {symbol: image for symbol, image in given.image.items() if image.free_symbols & set(point)}
+    own = set(point) - set().union(*(image.free_symbols for image in given.image.values()))
+    return sorted((shown | {symbol: symbol for symbol in own}).items(), key=lambda item: item[0].name)

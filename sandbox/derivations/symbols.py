@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sympy import Add, Expr, I, MatAdd, MatMul, Mul, Symbol, sqrt
+from sympy import Add, Expr, I, Integer, MatAdd, MatMul, MatrixSymbol, Mul, Symbol, sqrt
 from sympy.printing.pretty.pretty_symbology import pretty_symbol
 from sympy.printing.pretty.stringpict import prettyForm
 from sympy.stats.rv import RandomMatrixSymbol
@@ -14,7 +14,11 @@ x, x_hat = RandomMatrixSymbol("x", n, 1), RandomMatrixSymbol("xhat", n, 1)
 a, b = Symbol("a", real=True), Symbol("b", real=True)  # = E‖x‖², E‖x̂‖²: positive (GIVEN), but for the edge cases
 c = Symbol("c", real=True)  # = E[x·x̂], of either sign: x̂ may point away from x
 s = Symbol("s", real=True)  # a scale
-r, rho, L = Symbol("r", real=True), Symbol("rho", real=True), Symbol("L", real=True)
+r, rho, L = Symbol("r", real=True), Symbol("rho", real=True), Symbol("L", real=True)  # see DEFINITIONS
+theta = Symbol("theta", real=True)  # the angle, radians: cos θ = ρ
+lam = Symbol("lambda", real=True)  # a threshold
+m, z = MatrixSymbol("m", n, 1), RandomMatrixSymbol("z", n, 1)  # a constant offset, and a random vector with E[z] = 0
+offset, spread = Symbol("m2", real=True), Symbol("v", real=True)  # = ‖m‖², E‖z‖²
 
 GIVEN = (a > 0, b > 0)
 """What every step may assume. As conditions, not as properties of the symbols, so that √(b/a) is shown as one root."""
@@ -48,28 +52,33 @@ class Expect(Expr):
         return _in_moments(ExpectationMatrix(u.T * v).expand())
 
     def _latex(self, printer):
-        u, v = (_combination(vector, printer.doprint, "{} {}".format) for vector in self.args)
-        return rf"\mathbb{{E}}\lVert {u} \rVert^2" if u == v else rf"\mathbb{{E}}[{u} \cdot {v}]"
+        return self._shown(printer.doprint, "{} {}", r"\mathbb{{E}}\lVert {} \rVert^2", r"\mathbb{{E}}[{} \cdot {}]")
 
     def _sympystr(self, printer):
-        u, v = (_combination(vector, _plain, "{}·{}".format) for vector in self.args)
-        return f"E‖{u}‖²" if u == v else f"E[{u}·{v}]"
+        return self._shown(_plain, "{}·{}", "E‖{}‖²", "E[{}·{}]")
 
     def _pretty(self, printer):
         return prettyForm(self._sympystr(printer))
 
+    def _shown(self, show, times: str, square: str, product: str) -> str:
+        u, v = self.args
+        if u == v:
+            return square.format(_combination(u, show, times))
+        parts = (_combination(vector, show, times) for vector in (u, v))
+        return product.format(*(f"({part})" if " + " in part or " - " in part else part for part in parts))
 
-def _combination(vector, show, times) -> str:
-    """A combination of x and x̂ as people write it, the terms without a minus sign first."""
+
+def _combination(vector, show, times: str) -> str:
+    """A combination of vectors as people write it: those without a minus sign first, and those without a factor."""
     signed = []
     for term in vector.args if vector.is_MatAdd else [vector]:
         factor, direction = term.as_coeff_mmul()
         direction = direction.doit()  # a product of one vector is the vector
         minus = factor.could_extract_minus_sign()
         size = -factor if minus else factor
-        signed.append((minus, show(direction) if size == 1 else times(show(size), show(direction))))
-    first, *others = sorted(signed, key=lambda pair: pair[0])
-    return ("-" if first[0] else "") + first[1] + "".join((" - " if minus else " + ") + text for minus, text in others)
+        signed.append((minus, size != 1, show(direction) if size == 1 else times.format(show(size), show(direction))))
+    (minus, _, first), *others = sorted(signed, key=lambda term: term[:2])
+    return ("-" if minus else "") + first + "".join((" - " if minus else " + ") + text for minus, _, text in others)
 
 
 def _plain(expression) -> str:
@@ -79,11 +88,20 @@ def _plain(expression) -> str:
 
 
 def _in_moments(expression):
-    """E[xᵀx] ► a, E[x̂ᵀx̂] ► b, E[xᵀx̂] ► c, and a 1×1 matrix becomes a number."""
-    if isinstance(expression, ExpectationMatrix):
+    """Every expectation by its name (xᵀx ► a, …), and a 1×1 matrix becomes a number."""
+    if expression.is_Matrix and expression in NAMES_OF_MOMENTS:
         return NAMES_OF_MOMENTS[expression]
+    if isinstance(expression, MatMul) and {ExpectationMatrix(z), ExpectationMatrix(z.T)} & set(expression.args):
+        return Integer(0)  # z is centred, also beside a constant vector
     plain = {MatAdd: Add, MatMul: Mul}.get(type(expression), expression.func)
-    return plain(*map(_in_moments, expression.args)) if expression.args else expression
+    return plain(*map(_in_moments, _products_whole(expression))) if expression.args else expression
+
+
+def _products_whole(expression) -> list:
+    """The arguments, with mᵀ·m in a product as one of them."""
+    if isinstance(expression, MatMul) and {m.T, m} <= set(expression.args):
+        return [part for part in expression.args if part not in (m, m.T)] + [m.T * m]
+    return list(expression.args)
 
 
 NAMES_OF_MOMENTS = {
@@ -91,6 +109,9 @@ NAMES_OF_MOMENTS = {
     ExpectationMatrix(x_hat.T * x_hat): b,
     ExpectationMatrix(x.T * x_hat): c,
     ExpectationMatrix(x_hat.T * x): c,
+    ExpectationMatrix(z.T * z): spread,
+    ExpectationMatrix(z.T * m): Integer(0),
+    m.T * m: offset,
 }
 
 DEFINITIONS = {
@@ -99,8 +120,3 @@ DEFINITIONS = {
     L: Expect(x_hat - x),
 }
 """What r, ρ and L stand for in any step."""
-
-
-def meaning(expression: Expr) -> Expr:
-    """`expression` in a, b, c: its definitions written out and everything in it evaluated."""
-    return expression.subs(DEFINITIONS).doit()

@@ -1,123 +1,206 @@
-"""C1, C2, C3: the two optimal scales, and why they are not reciprocals."""
+"""C1–C5: the two optimal scales, and why they are not reciprocals."""
 
 from __future__ import annotations
 
-from sympy import Derivative, Expr, Mul, Subs, Symbol, diff, factor, solve, sqrt
+from sympy import Eq, Function, Limit, Mul, Rational, Subs, Symbol, atan, cos, pi, sqrt
 
-from sandbox.derivations.register import Proof, claim, prove
-from sandbox.derivations.step import Step
-from sandbox.derivations.symbols import Expect, a, b, c, r, rho, s, x, x_hat
+from sandbox.derivations.derivation import Proof
+from sandbox.derivations.register import claim, prove
+from sandbox.derivations.symbols import Expect, a, b, c, r, rho, s, theta, x, x_hat
 
-
-def minimum(loss: Expr, scale: Symbol, where: tuple = ()) -> tuple[Expr, list[Step]]:
-    """The one scale with the least loss, and the steps that show that it is the minimum."""
-    slope = factor(diff(loss, scale))
-    (best,) = solve(slope, scale)
-    gap = factor(loss - loss.subs(scale, best))
-    return best, [
-        Step("The slope of the loss.", Derivative(loss, scale), "=", slope),
-        Step("It vanishes at one scale.", Subs(slope, scale, best), "=", 0),
-        Step(
-            "The second derivative is positive there: a minimum.",
-            Subs(Derivative(loss, (scale, 2)), scale, best),
-            "=",
-            factor(diff(loss, (scale, 2)).subs(scale, best)),
-            ">",
-            0,
-            where=where,
-        ),
-        Step(
-            "No other scale does better: what it loses more is a square.",
-            loss - loss.subs(scale, best),
-            "=",
-            gap,
-            "≥",
-            0,
-        ),
-    ]
+loss = Function("ℓ")
+AT_AN_ANGLE = Eq(c, sqrt(a * b) * cos(theta))
 
 
 @claim("C1", "scale-x", "Which multiple of x is nearest to x̂? The argmin over s of E‖x̂ − s·x‖² is c/a = r·ρ.")
-def scale_x() -> Proof:
-    loss = Expect(x_hat - s * x)
-    best, steps = minimum(loss.doit(), s)
-    return Proof(
-        [
-            Step(
-                "Expectation is linear; name the three moments.",
-                loss,
-                "=",
-                Expect(x_hat) - 2 * s * Expect(x, x_hat) + s**2 * Expect(x),
-                "=",
-                loss.doit(),
-            ),
-            *steps,
-            Step("In terms of the norm ratio and the cosine.", best, "=", r * rho),
-            Step(
-                "Edge case a = 0: then x = 0 almost surely, so c = 0, every s gives b and none is best.",
-                Subs(loss.doit(), (a, c), (0, 0)),
-                "=",
-                b,
-            ),
-        ],
-        {"scale_x": best, "loss": loss.doit()},
+def scale_x(proof: Proof) -> None:
+    proof.let("The loss of a multiple of x, as a function of the scale.", loss(s), Expect(x_hat - s * x))
+    in_moments = proof.value(loss(s))
+    proof.step(
+        "Expectation is linear; name the three moments.",
+        loss(s),
+        "=",
+        Expect(x_hat) - 2 * s * Expect(x, x_hat) + s**2 * Expect(x),
+        "=",
+        in_moments,
+        hint="Expand (x̂ − s·x)·(x̂ − s·x) as you would a square of numbers: a = E‖x‖², b = E‖x̂‖², c = E[x·x̂].",
     )
+    best = proof.minimum(
+        loss(s),
+        s,
+        hints=(
+            "Differentiate each power of s by itself: b does not depend on s.",
+            "Complete the square: it vanishes at the best scale, and a is what stands before s².",
+        ),
+    )
+    proof.step(
+        "In terms of the norm ratio and the cosine.",
+        best,
+        "=",
+        r * rho,
+        hint="r is a ratio of lengths and ρ is c over the product of the lengths: which combination leaves c/a?",
+    )
+    proof.step(
+        "Edge case a = 0: then x = 0 almost surely, so c = 0, every s gives b and none is best.",
+        Subs(loss(s), (a, c), (0, 0)),
+        "=",
+        b,
+    )
+    proof.result(scale_x=best, loss=in_moments)
 
 
 @claim("C2", "scale-x-hat", "Which multiple of x̂ is nearest to x? The argmin over s of E‖s·x̂ − x‖² is c/b = ρ/r.")
-def scale_x_hat() -> Proof:
-    loss = Expect(s * x_hat - x)
-    best, steps = minimum(loss.doit(), s)
-    return Proof(
-        [
-            Step(
-                "Expectation is linear; name the three moments.",
-                loss,
-                "=",
-                s**2 * Expect(x_hat) - 2 * s * Expect(x, x_hat) + Expect(x),
-                "=",
-                loss.doit(),
-            ),
-            *steps,
-            Step("In terms of the norm ratio and the cosine.", best, "=", rho / r),
-            Step(
-                "Edge case b = 0: then x̂ = 0 almost surely, so c = 0, every s gives a and none is best.",
-                Subs(loss.doit(), (b, c), (0, 0)),
-                "=",
-                a,
-            ),
-        ],
-        {"scale_x_hat": best, "loss": loss.doit()},
+def scale_x_hat(proof: Proof) -> None:
+    proof.let("The loss of a multiple of x̂, as a function of the scale.", loss(s), Expect(s * x_hat - x))
+    in_moments = proof.value(loss(s))
+    proof.step(
+        "Expectation is linear; name the three moments.",
+        loss(s),
+        "=",
+        s**2 * Expect(x_hat) - 2 * s * Expect(x, x_hat) + Expect(x),
+        "=",
+        in_moments,
+        hint="As in C1, but now s stands with x̂: which moment does s² multiply?",
     )
+    best = proof.minimum(
+        loss(s),
+        s,
+        hints=(
+            "Differentiate each power of s by itself: a does not depend on s.",
+            "Complete the square: it vanishes at the best scale, and b is what stands before s².",
+        ),
+    )
+    proof.step(
+        "In terms of the norm ratio and the cosine.",
+        best,
+        "=",
+        rho / r,
+        hint="c/b has E‖x̂‖² below: write c as ρ·√(a·b) and cancel.",
+    )
+    proof.step(
+        "Edge case b = 0: then x̂ = 0 almost surely, so c = 0, every s gives a and none is best.",
+        Subs(loss(s), (b, c), (0, 0)),
+        "=",
+        a,
+    )
+    proof.result(scale_x_hat=best, loss=in_moments)
 
 
 @claim(
     "C3", "not-reciprocal", "The product of the two scales is ρ²: they are reciprocal only if x̂ = s·x almost surely."
 )
-def not_reciprocal() -> Proof:
-    of_x = prove("C1").results["scale_x"]
-    of_x_hat = prove("C2").results["scale_x_hat"]
-    cosine = Expect(x, x_hat) / sqrt(Expect(x) * Expect(x_hat))
+def not_reciprocal(proof: Proof) -> None:
+    of_x, of_x_hat = prove("C1").results["scale_x"], prove("C2").results["scale_x_hat"]
+    cosine = c / sqrt(a * b)
     left_over = Expect(x_hat - of_x * x)
-    return Proof(
-        [
-            Step("The cosine, pooled over the data.", rho, "=", cosine, "=", cosine.doit()),
-            Step(
-                "The product of the two optimal scales.",
-                Mul(of_x, of_x_hat, evaluate=False),
-                "=",
-                of_x * of_x_hat,
-                "=",
-                rho**2,
-            ),
-            Step("What the best multiple of x leaves over.", left_over, "=", b * (1 - rho**2)),
-            Step("An expected square is not negative, so ρ² ≤ 1 (Cauchy–Schwarz).", left_over, "≥", 0),
-            Step(
-                "The product is 1 only where nothing is left over: x̂ is a multiple of x almost surely.",
-                1 - of_x * of_x_hat,
-                "=",
-                left_over / b,
-            ),
-        ],
-        {"cosine": cosine.doit()},
+    proof.step("The cosine, pooled over the data.", rho, "=", Expect(x, x_hat) / sqrt(Expect(x) * Expect(x_hat)), "=", cosine)
+    proof.step(
+        "The product of the two optimal scales.",
+        Mul(of_x, of_x_hat, evaluate=False),
+        "=",
+        rho**2,
+        hint="Multiply the two fractions and compare with the cosine, c/√(a·b).",
+    )
+    proof.step(
+        "What the best multiple of x leaves over. An expected square is not negative, so ρ² ≤ 1 (Cauchy–Schwarz).",
+        b * (1 - rho**2),
+        "=",
+        left_over,
+        "≥",
+        0,
+    )
+    proof.step(
+        "The product is 1 only where nothing is left over, E‖x̂ − s·x‖² = 0: x̂ = s·x almost surely, with s = c/a.",
+        1 - of_x * of_x_hat,
+        "=",
+        left_over / b,
+    )
+    at_equality = (Eq(b, c**2 / a), c > 0)
+    proof.step(
+        "The equality case, parallel: where b = c²/a nothing is left over, ρ = 1, and the product is 1.",
+        left_over + rho,
+        "=",
+        of_x * of_x_hat,
+        "=",
+        1,
+        where=at_equality,
+    )
+    d = Symbol("c", positive=True)
+    proof.step(
+        "Antiparallel vectors (c < 0 there) have the product 1, too, with both scales negative: ρ = −1.",
+        -Subs(cosine, (b, c), (d**2 / a, -d)),
+        "=",
+        Subs(of_x * of_x_hat, (b, c), (d**2 / a, -d)),
+        "=",
+        1,
+    )
+    proof.result(cosine=cosine)
+
+
+@claim(
+    "C4",
+    "near-perpendicular",
+    "As the angle rises to 90° both scales fall to 0 from above, while the reciprocal of either goes to infinity.",
+    where=(AT_AN_ANGLE,),
+)
+def near_perpendicular(proof: Proof) -> None:
+    of_x, of_x_hat = prove("C1").results["scale_x"], prove("C2").results["scale_x_hat"]
+    proof.step("At the angle θ, the scale of x.", of_x, "=", r * cos(theta))
+    proof.step("And the scale of x̂.", of_x_hat, "=", cos(theta) / r)
+    for scale, rate in ((of_x, r), (of_x_hat, 1 / r)):
+        name = "x" if scale is of_x else "x̂"
+        proof.step(f"At 90° the scale of {name} is 0 …", Limit(scale, theta, pi / 2, "-"), "=", 0)
+        proof.step(
+            "… and it falls to it from above, in proportion to what the angle still lacks of 90°.",
+            Limit(scale / (pi / 2 - theta), theta, pi / 2, "-"),
+            "=",
+            rate,
+            ">",
+            0,
+        )
+        proof.step("But its reciprocal grows without bound.", Limit(1 / scale, theta, pi / 2, "-"), "=", "oo")
+    lengths_2_and_3_at_60_degrees = (a, b, c), (4, 9, 2 * 3 * cos(pi / 3))
+    proof.step(
+        "A counterexample to “reciprocal”: lengths 2 and 3 at 60°. The best multiple of x is ¾ of it …",
+        Subs(of_x, *lengths_2_and_3_at_60_degrees),
+        "=",
+        Rational(3, 4),
+    )
+    proof.step(
+        "… but the reciprocal of the other scale is 3.",
+        Subs(1 / of_x_hat, *lengths_2_and_3_at_60_degrees),
+        "=",
+        3,
+        ">",
+        Subs(of_x, *lengths_2_and_3_at_60_degrees),
+    )
+
+
+@claim(
+    "C5",
+    "same-length",
+    "Two vectors of the same length at an angle θ in (0°, 90°): both scales are cos θ < 1. The best change is to shrink.",
+    where=(Eq(b, a), Eq(c, a * cos(theta))),
+)
+def same_length(proof: Proof) -> None:
+    of_x, of_x_hat = prove("C1").results["scale_x"], prove("C2").results["scale_x_hat"]
+    t = Symbol("t", real=True)
+    acute = (t > 0, 1 - t > 0)
+    proof.step("Both scales are the cosine.", of_x, "=", of_x_hat, "=", cos(theta))
+    proof.step("At 0° nothing changes …", Subs(cos(theta), theta, 0), "=", 1)
+    proof.step("… and at 90° both scales are 0.", Subs(cos(theta), theta, pi / 2), "=", 0)
+    proof.let("Every angle between 0° and 90° has a tangent of its half between 0 and 1.", theta, 2 * atan(t))
+    proof.step(
+        "Its cosine is positive …", cos(theta), "=", (1 - t**2) / (1 + t**2), ">", 0, where=acute
+    )
+    proof.step("… and below 1: the best multiple is shorter.", 1 - cos(theta), "=", 2 * t**2 / (1 + t**2), ">", 0, where=acute)
+    proof.let("The loss of a multiple of x.", loss(s), Expect(x_hat - s * x))
+    proof.step(
+        "What leaving the length alone would cost.",
+        loss(1) - loss(of_x),
+        "=",
+        a * (1 - cos(theta)) ** 2,
+        ">",
+        0,
+        where=acute,
     )

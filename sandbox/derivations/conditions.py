@@ -1,0 +1,69 @@
+"""Conditions of a step, and how SymPy is made to know them: by writing the symbol in another that has no choice.
+
+SymPy knows the sign of a symbol, not that 2c − b > 0. But every c with 2c − b > 0 is (b + q)/2 with some q > 0, and
+every such q gives one. So a condition is *substituted*: it says neither more nor less, and a step proven for every
+q > 0 is proven for every c that the condition allows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sympy import Dummy, Eq, Expr, Ge, Gt, Ne, Rel, Symbol, cancel
+
+
+class Conditions:
+    """Conditions `expression > 0`, `expression >= 0`, `symbol != 0` or `symbol == value`, each linear in a symbol, in order.
+
+    Raises: TypeError for a condition of another form, or one that no substitution can express.
+
+    >>> from sympy.abc import u
+    >>> v = Symbol("v", real=True)
+    >>> Conditions((v - 2 > 0,)).apply(v).is_positive
+    True
+    """
+
+    def __init__(self, conditions: Sequence[Rel]):
+        self.image: dict[Symbol, Expr] = {}
+        for condition in conditions:
+            symbol, value = _substitution(condition, self.apply(condition.lhs - condition.rhs))
+            self.image = {known: image.subs(symbol, value) for known, image in self.image.items()}
+            self.image.setdefault(symbol, value)
+
+    def apply(self, expression: Expr) -> Expr:
+        """The expression with every condition written into its symbols."""
+        return expression.subs(self.image, simultaneous=True)
+
+
+def _substitution(condition: Rel, gap: Expr) -> tuple[Symbol, Expr]:
+    """A symbol of `gap` (the condition's two sides, less each other), and what to write for it."""
+    for symbol in sorted(gap.free_symbols, key=_preference):
+        slope = gap.diff(symbol)
+        if not slope.is_nonzero or slope.has(symbol):
+            continue
+        edge = cancel(-gap.subs(symbol, 0) / slope)  # where the gap closes
+        if isinstance(condition, Eq):
+            return symbol, edge
+        if isinstance(condition, Ne):
+            return symbol, edge + Dummy(symbol.name, real=True, nonzero=True)
+        if isinstance(condition, Gt | Ge):
+            more = Dummy(symbol.name, **({"positive": True} if isinstance(condition, Gt) else {"nonnegative": True}))
+            if (found := _beyond(symbol, edge, slope, more)) is not None:
+                return symbol, found
+    raise TypeError(f"a step cannot use the condition {condition}: it needs a symbol in which it is linear")
+
+
+def _beyond(symbol: Symbol, edge: Expr, slope: Expr, more: Symbol) -> Expr | None:
+    """The values of `symbol` on the side of `edge` where the gap is positive, and positive if the symbol was."""
+    if slope.is_positive and (not symbol.is_positive or edge.is_nonnegative):
+        return edge + more
+    if slope.is_negative and not symbol.is_positive:
+        return edge - more
+    if slope.is_negative and edge.is_positive:
+        return edge / (1 + more)  # between 0 and the edge
+    return None
+
+
+def _preference(symbol: Symbol) -> tuple[bool, str]:
+    """Symbols of either sign first: writing them in a positive one loses nothing that is known."""
+    return bool(symbol.is_positive), symbol.name

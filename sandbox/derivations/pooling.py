@@ -1,0 +1,129 @@
+"""C15, C16: expectations over many pairs: pooled ratios, and their standard error."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sympy import Add, Derivative, Eq, Expr, Function, Matrix, Rational, Subs, Symbol, expand, symbols
+
+from sandbox.derivations.derivation import Proof
+from sandbox.derivations.register import claim, prove
+from sandbox.derivations.symbols import a, b, c
+
+
+@claim(
+    "C15",
+    "pooled",
+    "Pooled γ is Σ‖x̂ᵢ‖²/Σ(xᵢ·x̂ᵢ). A mean of ratios, of tokens or of batches, is another number, and depends on the batch.",
+)
+def pooled(proof: Proof) -> None:
+    bs, cs = symbols("b1:5", real=True), symbols("c1:5", real=True)
+    (b1, b2, b3, b4), (c1, c2, c3, c4) = bs, cs
+    both = (c1 > 0, c2 > 0)
+    gammas = Symbol("gamma1", real=True), Symbol("gamma2", real=True)
+    proof.let("Two parts of the data, tokens or batches, each with its own γ: of the first …", gammas[0], b1 / c1)
+    proof.let("… and of the second.", gammas[1], b2 / c2)
+    together = (c1 * gammas[0] + c2 * gammas[1]) / (c1 + c2)
+    proof.step(
+        "Pooled, γ is the mean of the parts' γ weighted by their c; a part may itself be pooled, so this holds for any number.",
+        (b1 + b2) / (c1 + c2),
+        "=",
+        together,
+        where=both,
+    )
+    proof.step(
+        "The plain mean is another number, unless the parts have the same γ or the same weight.",
+        (gammas[0] + gammas[1]) / 2 - together,
+        "=",
+        (gammas[0] - gammas[1]) * (c2 - c1) / (2 * (c1 + c2)),
+        where=both,
+        hint="Over 2·(c₁ + c₂) the numerator factors.",
+    )
+    one_by_one = sum((bi / ci for bi, ci in zip(bs, cs, strict=True)), start=Rational(0)) / 4
+    two_by_two = ((b1 + b2) / (c1 + c2) + (b3 + b4) / (c3 + c4)) / 2
+    at_once = (b1 + b2 + b3 + b4) / (c1 + c2 + c3 + c4)
+    tokens = (*bs, *cs), (3, 2, 5, 6, 2, 4, 3, 9)
+    proof.step("Four tokens in batches of one: the mean of four ratios.", Subs(one_by_one, *tokens), "=", Rational(13, 12))
+    proof.step("The same in batches of two.", Subs(two_by_two, *tokens), "=", Rational(7, 8))
+    proof.step("The same in one batch: the pooled γ.", Subs(at_once, *tokens), "=", Rational(8, 9))
+
+
+@claim(
+    "C16",
+    "standard-error",
+    "Every measure f is homogeneous of degree 0 in the totals, so by Euler Var ≈ G/(G−1)·∇fᵀM∇f needs only M = Σ T·Tᵀ.",
+)
+def standard_error(proof: Proof) -> None:
+    t, h, f = Symbol("t", positive=True), Function("h"), Function("f")
+    totals = (a, b, c)
+    proof.let("A function of degree 0 in the totals is a function of two ratios of them.", f(*totals), h(b / a, c / a))
+    proof.step(
+        "It does not change when all totals grow alike: the mean will do for the sum.",
+        f(*(t * total for total in totals)),
+        "=",
+        f(*totals),
+    )
+    for number, key in MEASURES:
+        formula = prove(number).results[key]
+        proof.step(
+            f"The measure {key} is of that kind.",
+            Subs(formula, totals, tuple(t * total for total in totals)),
+            "=",
+            formula,
+            where=(c > 0, 2 * c - b > 0) if key == "equation_10_v1" else (c > 0,),
+        )
+    proof.step(
+        "Euler's identity: the gradient has no part along the totals.",
+        b * Derivative(f(*totals), b) + c * Derivative(f(*totals), c),
+        "=",
+        -a * Derivative(f(*totals), a),
+    )
+    p = symbols("p_a p_b p_c", real=True)  # the gradient
+    cluster = symbols("A_g B_g C_g", real=True)  # the totals of one cluster
+    pull = _dot(p, cluster)
+    proof.step(
+        "The delta method wants the pull ∇f·T of a cluster, less the mean cluster's, which Euler's identity makes 0.",
+        _dot(p, [mine - mean for mine, mean in zip(cluster, totals, strict=True)]),
+        "=",
+        pull,
+        where=(Eq(_dot(p, totals), 0),),
+    )
+    column, row = Matrix(cluster), Matrix([cluster])
+    proof.step(
+        "Its square is a form in the products T·Tᵀ alone, so their sum M over the clusters is all that is kept.",
+        pull**2,
+        "=",
+        expand((Matrix([p]) * (column * row) * Matrix(p))[0]),
+    )
+    G, variance, about = Symbol("G", real=True), Symbol("sigma", positive=True) ** 2, Symbol("q", real=True)
+    proof.let(
+        "The G pulls are independent, of variance σ². One, about their mean: its own weight in it, and the others'.",
+        about,
+        (1 - 1 / G) ** 2 * variance + (G - 1) / G**2 * variance,
+    )
+    proof.step("It is short by 1/G.", about, "=", (G - 1) / G * variance, where=(G > 0,))
+    proof.step(
+        "So G/(G − 1) times their sum is the variance of the total pull.",
+        G / (G - 1) * (G * about),
+        "=",
+        G * variance,
+        where=(G - 1 > 0,),
+    )
+
+
+MEASURES = (
+    ("C1", "scale_x"),
+    ("C2", "scale_x_hat"),
+    ("C3", "cosine"),
+    ("C6", "relative_reconstruction_bias"),
+    ("C7", "equation_10_v1"),
+    ("C12", "norm_ratio"),
+    ("C12", "relative_loss"),
+    ("C12", "angle_loss"),
+    ("C12", "length_loss"),
+)
+"""Where each measure is derived; the registry, further down the hourglass, says the same."""
+
+
+def _dot(u: Sequence[Expr], v: Sequence[Expr]) -> Expr:
+    return Add(*(ui * vi for ui, vi in zip(u, v, strict=True)))

@@ -1,0 +1,104 @@
+"""C17, C18: where shrinkage comes from. Soft and hard thresholds on exponential features, in closed form."""
+
+from __future__ import annotations
+
+from sympy import Derivative, Expr, Integral, Limit, Subs, Symbol, exp, log, oo, simplify
+
+from sandbox.derivations.derivation import Proof
+from sandbox.derivations.register import claim, prove
+from sandbox.derivations.symbols import a, b, c, lam, r
+
+f = Symbol("f", real=True)  # the strength of one feature
+share = Symbol("p", real=True)  # of active features: L0 over the width
+density = exp(-f)
+SPARSE = (share > 0, 1 - share > 0)
+
+
+def _moments(proof: Proof, kept: Expr) -> tuple[Expr, ...]:
+    """Name a, b and c of one feature that is 0 up to the threshold and `kept` above, and the share that is above.
+
+    The dictionary is orthonormal, so the totals of a token are sums over its features, and every measure, a ratio,
+    is that of one feature.
+    """
+    proof.let("In an orthonormal dictionary, the energy of x is a sum over its features: of each …", a, Integral(f**2 * density, (f, 0, oo)))
+    proof.let("… that of x̂ …", b, Integral(kept**2 * density, (f, lam, oo)))
+    proof.let("… and their inner product.", c, Integral(f * kept * density, (f, lam, oo)))
+    found = [simplify(proof.value(moment).doit(conds="none")) for moment in (a, b, c)]
+    return *found, exp(-lam)
+
+
+@claim(
+    "C17",
+    "soft-threshold",
+    "L1 penalty = soft threshold max(f − λ, 0) on f ~ Exp(1): γ = 2/(2+λ), r² = e^(−λ), share of active features e^(−λ).",
+    where=(lam > 0,),
+)
+def soft_threshold(proof: Proof) -> None:
+    energy, kept, inner, active = _moments(proof, f - lam)
+    proof.step("The share of features above the threshold.", Integral(density, (f, lam, oo)), "=", active)
+    proof.step("The energy of x.", a, "=", energy)
+    proof.step("The energy of x̂.", b, "=", kept, hint="Put f = λ + g: the density becomes e^(−λ)·e^(−g).")
+    proof.step("The inner product.", c, "=", inner, hint="With f = λ + g the integrand is (λ + g)·g.")
+    proof.step("So γ is below 1: an L1 penalty shrinks.", b / c, "=", 2 / (2 + lam), hint="e^(−λ) cancels.")
+    proof.step("By how much.", 1 - b / c, "=", lam / (2 + lam), ">", 0)
+    proof.step("The squared norm ratio.", r**2, "=", exp(-lam))
+    over_share = 2 / (2 - log(share))
+    proof.step(
+        "Over the share of active features p (the sparsity, L0), λ is −ln p.",
+        Subs(2 / (2 + lam), lam, -log(share)),
+        "=",
+        over_share,
+        where=SPARSE,
+    )
+    proof.step(
+        "γ falls as the SAE gets sparser: the curve of figure 6.",
+        Derivative(over_share, share),
+        "=",
+        2 / (share * (2 - log(share)) ** 2),
+        ">",
+        0,
+        where=SPARSE,
+    )
+    proof.step("Edge case: with no threshold, p = 1, nothing shrinks.", Subs(over_share, share, 1), "=", 1)
+    proof.result(a=energy, b=kept, c=inner, active=active)
+
+
+@claim(
+    "C18",
+    "hard-threshold",
+    "Gate (or jump) = hard threshold f·[f > λ] on f ~ Exp(1): γ = 1 for every λ, while r² = (1 + λ + λ²/2)·e^(−λ) < 1.",
+    where=(lam > 0,),
+)
+def hard_threshold(proof: Proof) -> None:
+    energy, kept, inner, active = _moments(proof, f)
+    proof.step("The share of features above the threshold.", Integral(density, (f, lam, oo)), "=", active)
+    proof.step("The energy of x.", a, "=", energy)
+    proof.step("The energy of x̂.", b, "=", kept, hint="Integrate by parts twice, or put f = λ + g.")
+    proof.step("What is kept is kept whole, so the inner product is the same.", c, "=", inner)
+    proof.step("So γ is 1 for every threshold: a gate does not shrink.", b / c, "=", 1)
+    proof.step(
+        "But the squared norm ratio is this …",
+        r**2,
+        "=",
+        (1 + lam + lam**2 / 2) * exp(-lam),
+        hint="b/a, with a = 2.",
+    )
+    proof.step("… it begins at 1 without a threshold …", Limit(r**2, lam, 0, "+"), "=", 1)
+    proof.step(
+        "… and falls with every threshold above: below 1, though nothing shrinks.",
+        -Derivative(r**2, lam),
+        "=",
+        lam**2 / 2 * exp(-lam),
+        ">",
+        0,
+    )
+    proof.step("Down to 0.", Limit(r**2, lam, oo), "=", 0)
+    proof.step(
+        "At the same sparsity a gate keeps more of the energy than L1 does.",
+        b - prove("C17").results["b"],
+        "=",
+        (2 * lam + lam**2) * exp(-lam),
+        ">",
+        0,
+    )
+    proof.result(a=energy, b=kept, c=inner, active=active)

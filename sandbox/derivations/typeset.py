@@ -1,0 +1,123 @@
+"""How steps and derivations look: Unicode in a terminal, a table of aligned mathematics in a notebook."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from sympy import Eq, Expr, Rel
+from sympy.printing.latex import LatexPrinter
+from sympy.printing.pretty.pretty import PrettyPrinter
+from sympy.printing.pretty.stringpict import prettyForm, stringPict
+
+from sandbox.derivations.step import SIGNS, Step
+from sandbox.derivations.symbols import DEFINITIONS, GIVEN, c
+
+if TYPE_CHECKING:
+    from sandbox.derivations.derivation import Derivation
+
+WIDTH = 96
+"""Columns of a terminal that a chain may take before it is broken at a relation."""
+
+
+def text(step: Step, given: tuple[Rel, ...] = ()) -> str:
+    """The chain in Unicode, on as many lines as its fractions need, broken before a relation where it is long.
+
+    Args: given: conditions that need not be shown, because they hold throughout
+    """
+    rows = [[_form(step.terms[0])]]
+    for sign, term in zip(step.signs, step.terms[1:], strict=True):
+        link = [f" {sign} ", _form(term)]
+        if _beside([*rows[-1], *link]).width() > WIDTH:
+            rows.append(["    "])
+        rows[-1] += link
+    for condition in _own(step, given):
+        rows[-1] += ["   (", _form(condition), ")"]
+    return "\n".join(line for row in rows for line in _lines(row))
+
+
+def derivation_text(derivation: Derivation) -> str:
+    """A whole derivation for a terminal."""
+    lines = [f"{derivation.number}  {derivation.claim}", ""]
+    for words, terms in _header(derivation):
+        shown = [part for term in terms for part in (", ", _form(term))]
+        lines += [f"  {line}" for line in _lines([words, *(shown[1:] or [""])])]
+    for i, step in enumerate(derivation.steps, 1):
+        shown = text(step, derivation.where).splitlines()
+        lines += ["", f"  {i}. {step.reason}", "", *(f"        {line}" for line in shown)]
+    return "\n".join([*lines, "", f"  ∎ {len(derivation.steps)} steps, each checked by SymPy."])
+
+
+def derivation_markdown(derivation: Derivation) -> str:
+    """A whole derivation for a notebook: a table with each relation on a row of its own, its reason beside it.
+
+    Markdown rather than one block of LaTeX: every viewer of notebooks typesets it, and the reasons wrap.
+    """
+    head = [f"**{derivation.number}.** {derivation.claim}"]
+    for words, terms in _header(derivation):
+        head.append(f"{words}{', '.join(f'${_latex(term)}$' for term in terms)}".strip())
+    rows = [row for step in derivation.steps for row in _rows(step, derivation.where)]
+    return "\n\n".join(head) + "\n\n| | | |\n|---:|:---|:---|\n" + "\n".join(rows) + "\n"
+
+
+def _rows(step: Step, given: tuple[Rel, ...]) -> Iterable[str]:
+    first, *others = (_latex(term) for term in step.terms)
+    conditions = ", ".join(f"${_latex(condition)}$" for condition in _own(step, given))
+    reason = f"{step.reason} ({conditions})" if conditions else step.reason
+    for i, (sign, term) in enumerate(zip(step.signs, others, strict=True)):
+        yield f"| {_cell('' if i else first)} | {_cell(f'{SIGNS[sign]} {term}')} | {'' if i else reason} |"
+
+
+def _cell(mathematics: str) -> str:
+    """In display style, and without the bar that would end a cell of the table."""
+    return rf"$\displaystyle {mathematics}$".replace("|", r"\vert ") if mathematics else ""
+
+
+def _header(derivation: Derivation) -> Iterable[tuple[str, list[Expr]]]:
+    """What holds throughout, and what the steps abbreviate: words, and the terms after them."""
+    named = {name for step in derivation.steps for name in step.names}
+    free = {symbol for step in derivation.steps for term in step.terms for symbol in term.free_symbols}
+    free -= {step.definition[0] for step in derivation.steps if step.definition}
+    given = [condition for condition in GIVEN if condition.lhs in free] + list(derivation.where)
+    if given:
+        yield "Given ", given
+    if c in free and not any(c in condition.free_symbols for condition in derivation.where):
+        yield "c is real, of either sign: x̂ may point away from x.", []
+    if used := [Eq(name, meaning) for name, meaning in DEFINITIONS.items() if name in free - named]:
+        yield "with ", used
+
+
+def _own(step: Step, given: tuple[Rel, ...]) -> list[Rel]:
+    return [condition for condition in step.where if condition not in given]
+
+
+class _PlusFirst:
+    """Prints 2c − b, where SymPy has −b + 2c."""
+
+    def _as_ordered_terms(self, expr, order=None):
+        terms = super()._as_ordered_terms(expr, order=order)  # type: ignore[misc]
+        return sorted(terms, key=lambda term: term.could_extract_minus_sign())
+
+
+class _Unicode(_PlusFirst, PrettyPrinter):
+    pass
+
+
+class _Latex(_PlusFirst, LatexPrinter):
+    pass
+
+
+def _latex(term: Expr) -> str:
+    return _Latex().doprint(term)
+
+
+def _form(term: Expr) -> prettyForm:
+    return _Unicode({"use_unicode": True})._print(term)
+
+
+def _beside(forms: list) -> prettyForm:
+    return prettyForm(*stringPict.next(*forms))
+
+
+def _lines(forms: list) -> list[str]:
+    return [line.rstrip() for line in _beside(forms).render(wrap_line=False).splitlines()]
