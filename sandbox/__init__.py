@@ -27,7 +27,7 @@ _HOMES = {
     "measure_pairs": "sae.measure",
     "prove": "derivations",
 }
-_MODULES = ("compile", "derivations", "measures", "moments", "plots", "report", "sae", "simulate")
+_MODULES = ("compile", "derivations", "features", "measures", "moments", "plots", "report", "sae", "simulate")
 
 __all__ = ["REGISTRY", "InputError", "Moments", "Report", "measure", "measure_pairs", "prove"]
 

@@ -70,7 +70,7 @@ def pairs(
     tensor(0.5000, dtype=torch.float64)
     """
     device = device_named(device)
-    generator = _generator(seed, device)
+    generator = generator_of(seed, device)
     theta, ratio, length = _settings(angle, norm_ratio, d, n, norm, scale, spread, correlation, device, generator)
     shape = (*torch.broadcast_shapes(theta.shape, ratio.shape)[:-1], n, d)
     u = torch.randn(shape, dtype=dtype, device=device, generator=generator)
@@ -120,29 +120,40 @@ def stream(
     >>> m.c.round(decimals=6).abs()
     tensor([1., 0.], dtype=torch.float64)
     """
+    device = device_named(device)
+    generator = generator_of(seed, device)
+    grids = (() if _varies(setting) else torch.as_tensor(setting).shape for setting in (angle, norm_ratio))
+    grid = torch.broadcast_shapes(*grids)
+
+    def draw(count: int) -> Pairs:
+        return pairs(angle, norm_ratio, d, count, seed=generator, device=device, **options)
+
+    return in_chunks(draw, grid, d, n, chunk, groups, progress)
+
+
+def in_chunks(draw: Callable[[int], Pairs], grid: torch.Size, d, n, chunk, groups, progress) -> Moments:
+    """The moments of `n` pairs for each setting, of which `draw` gives as many as it is asked for."""
     if n < 1:
         raise InputError(f"n is {n}: at least one pair is needed")
     if chunk is not None and chunk < 1:
         raise InputError(f"chunk is {chunk}: at least one pair at a time is needed")
-    device = device_named(device)
-    generator = _generator(seed, device)
-    grids = (() if _varies(setting) else torch.as_tensor(setting).shape for setting in (angle, norm_ratio))
-    grid = torch.broadcast_shapes(*grids)
-    chunk = chunk or max(groups, 2**20 // (grid.numel() * max(d, 1)))  # at least a pair a group; pieces fit the cache
+    chunk = chunk or max(groups, 2**20 // max(grid.numel() * d, 1))  # at least a pair a group; pieces fit the cache
     total: Moments | None = None
     for start in range(0, n, chunk):
         count = min(chunk, n - start)
-        x, x_hat = pairs(angle, norm_ratio, d, count, seed=generator, device=device, **options)
         pair = np.arange(start, start + count)  # each is a cluster of its own
-        part = Moments.from_pairs(x, x_hat, pair, batch_dims=len(grid), groups=groups)
+        # dropped only until the end, where one look refuses them: a look at each chunk would wait for the device
+        part = Moments.from_pairs(*draw(count), pair, batch_dims=len(grid), groups=groups, drop_nonfinite=True)
         total = part if total is None else total + part
         if progress:
             progress(count)
     assert total is not None
+    total.refuse_nonfinite()
     return total
 
 
-def _generator(seed: int | torch.Generator, device: str | torch.device) -> torch.Generator:
+def generator_of(seed: int | torch.Generator, device: str | torch.device) -> torch.Generator:
+    """The generator itself, or a new one of that seed on that device."""
     return seed if isinstance(seed, torch.Generator) else torch.Generator(device).manual_seed(seed)
 
 

@@ -20,6 +20,7 @@ RANK = {
     "moments": 4,
     "compile": 5,
     "simulate": 5,
+    "features": 6,
     "report": 6,
     "sae.autoencoder": 5,
     "sae.activations": 5,
@@ -31,7 +32,7 @@ RANK = {
     "__main__": 10,
 }
 SYMPY = {"derivations", "measures", "compile", "report"}
-TORCH = {"moments", "simulate", "devices", "compile", "report", "plots", "sae"}
+TORCH = {"moments", "simulate", "features", "devices", "compile", "report", "plots", "sae"}
 
 
 def home(module: str) -> str:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from sandbox import simulate
 from sandbox.compile import evaluate
+from sandbox.errors import InputError
 from sandbox.measures import REGISTRY
 from sandbox.report import against_theory
 
@@ -130,6 +131,17 @@ def test_stream_counts_every_pair_and_hits_theory_in_any_chunk(n, chunk, norm):
     assert moments.n == n
     for one in against_theory(moments, 0.4, 0.9).values():
         assert one["value"] == pytest.approx(one["theory"], rel=1e-9)
+
+
+@pytest.mark.parametrize("chunk", [None, 32])
+def test_stream_refuses_pairs_beyond_the_dtype(chunk):
+    with pytest.raises(InputError, match="100 of 100 tokens have a NaN or an infinity"):
+        simulate.stream(1.0, n=100, scale=1e41, chunk=chunk)
+
+
+def test_a_grid_of_no_settings_is_refused():
+    with pytest.raises(InputError, match="no tokens to measure"):
+        simulate.stream(torch.zeros(0), n=100)
 
 
 def test_near_perpendicular_both_scales_vanish_and_are_not_reciprocal():

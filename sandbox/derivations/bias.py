@@ -39,9 +39,7 @@ def relative_reconstruction_bias(proof: Proof) -> None:
         hints=("The derivative of 1/s is −1/s², that of 1/s² is −2/s³.", "Bring everything over b·s²."),
     )
     proof.let("That scale is γ.", gamma, bias)
-    proof.step(
-        "Its reciprocal is the scale of C2.", 1 / gamma, "=", prove("C2").results["scale_x_hat"], where=(c > 0,)
-    )
+    proof.step("Its reciprocal is the scale of C2.", 1 / gamma, "=", prove("C2").results["scale_x_hat"], where=(c > 0,))
     proof.step(
         "In terms of the norm ratio and the cosine.",
         gamma,
@@ -50,9 +48,7 @@ def relative_reconstruction_bias(proof: Proof) -> None:
         where=(c > 0,),
         hint="C2 gave its reciprocal, ρ/r.",
     )
-    proof.step(
-        "In terms of the losses (corrected equation 10).", gamma, "=", 2 * b / (a + b - L), where=(c > 0,)
-    )
+    proof.step("In terms of the losses (corrected equation 10).", gamma, "=", 2 * b / (a + b - L), where=(c > 0,))
     proof.step(
         "Edge case c = 0: the loss falls with every s > 0, and there is no best one.",
         -Subs(Derivative(loss(s), s), c, 0),
@@ -195,18 +191,27 @@ def equation_10_overstates(proof: Proof) -> None:
     )
     over = gamma_10(gamma) + gamma
     proof.step(
-        "Both are positive, so the values compare as their squares do.", error, "=", squares / over, "≥", 0, where=inside
+        "Both are positive, so the values compare as their squares do.",
+        error,
+        "=",
+        squares / over,
+        "≥",
+        0,
+        where=inside,
     )
     proof.step("At γ = 1 they are equal …", gamma_10(1), "=", 1)
     proof.step("… below 1 they are not …", error, "=", squares / over, ">", 0, where=below)
     proof.step("… and neither above.", error, "=", squares / over, ">", 0, where=above)
-    proof.step(
-        "Near 1 the error is of second order.", gamma_10(1 + eps) - (1 + eps), "=", eps**2 / 2 + Order(eps**3)
-    )
+    proof.step("Near 1 the error is of second order.", gamma_10(1 + eps) - (1 + eps), "=", eps**2 / 2 + Order(eps**3))
     proof.step(
         "The golden case, x = 1 and x̂ = ½: γ = ½, and 1/√3 in its place.", gamma_10(Rational(1, 2)), "=", 1 / sqrt(3)
     )
-    proof.step("Towards γ = 0 the error is of first order in √γ.", Limit(gamma_10(gamma) / sqrt(gamma), gamma, 0, "+"), "=", 1 / sqrt(2))
+    proof.step(
+        "Towards γ = 0 the error is of first order in √γ.",
+        Limit(gamma_10(gamma) / sqrt(gamma), gamma, 0, "+"),
+        "=",
+        1 / sqrt(2),
+    )
 
 
 @claim(

@@ -98,7 +98,14 @@ class Proof:
         if curvature.has(scale):
             bend, curvature = Subs(bend, scale, best), factor(curvature.subs(scale, best))
         hint = dict(enumerate(hints))
-        self.step("The slope of the loss: it vanishes at one scale.", Derivative(loss, scale), "=", steep, where=where, hint=hint.get(0))
+        self.step(
+            "The slope of the loss: it vanishes at one scale.",
+            Derivative(loss, scale),
+            "=",
+            steep,
+            where=where,
+            hint=hint.get(0),
+        )
         self.step("The second derivative is positive there: a minimum.", bend, "=", curvature, ">", 0, where=where)
         self.step(
             "No other scale does better: what it loses more is a square.",

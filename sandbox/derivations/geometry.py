@@ -98,7 +98,9 @@ def offset_hides_shrinkage(proof: Proof) -> None:
     bias = Symbol("gamma", real=True)
     shifted, shrunk = m + z, m + s * z
     proof.step("z is centred, with variance v, so only the squares remain.", Expect(shifted), "=", offset + spread)
-    proof.step("The reconstruction has the same offset, but a shrunk rest.", Expect(shrunk), "=", offset + s**2 * spread)
+    proof.step(
+        "The reconstruction has the same offset, but a shrunk rest.", Expect(shrunk), "=", offset + s**2 * spread
+    )
     proof.step("And the inner product.", Expect(shifted, shrunk), "=", offset + s * spread, hint="E[m·z] = 0.")
     proof.let("γ is b/c (C6).", bias, Expect(shrunk) / Expect(shifted, shrunk))
     proof.step(
@@ -107,6 +109,8 @@ def offset_hides_shrinkage(proof: Proof) -> None:
         "=",
         (offset + s**2 * spread) / (offset + s * spread),
     )
-    proof.step("… so the larger it is, the nearer γ comes to 1 …", bias - 1, "=", s * (s - 1) * spread / (offset + s * spread))
+    proof.step(
+        "… so the larger it is, the nearer γ comes to 1 …", bias - 1, "=", s * (s - 1) * spread / (offset + s * spread)
+    )
     proof.step("… whatever the shrinkage s.", Limit((bias - s) / (1 - s), offset, oo), "=", 1, where=())
     proof.step("Centred, γ is s.", Expect(s * z) / Expect(z, s * z), "=", s)

@@ -43,7 +43,9 @@ def pooled(proof: Proof) -> None:
     two_by_two = ((b1 + b2) / (c1 + c2) + (b3 + b4) / (c3 + c4)) / 2
     at_once = (b1 + b2 + b3 + b4) / (c1 + c2 + c3 + c4)
     tokens = (*bs, *cs), (3, 2, 5, 6, 2, 4, 3, 9)
-    proof.step("Four tokens in batches of one: the mean of four ratios.", Subs(one_by_one, *tokens), "=", Rational(13, 12))
+    proof.step(
+        "Four tokens in batches of one: the mean of four ratios.", Subs(one_by_one, *tokens), "=", Rational(13, 12)
+    )
     proof.step("The same in batches of two.", Subs(two_by_two, *tokens), "=", Rational(7, 8))
     proof.step("The same in one batch: the pooled γ.", Subs(at_once, *tokens), "=", Rational(8, 9))
 
@@ -57,6 +59,7 @@ def standard_error(proof: Proof) -> None:
     t, h, f = Symbol("t", positive=True), Function("h"), Function("f")
     totals = (a, b, c)
     proof.let("A function of degree 0 in the totals is a function of two ratios of them.", f(*totals), h(b / a, c / a))
+    proof.step("Those two ratios are the totals themselves where E‖x‖² = 1.", f(1, b, c), "=", h(b, c))
     proof.step(
         "It does not change when all totals grow alike: the mean will do for the sum.",
         f(*(t * total for total in totals)),

@@ -6,6 +6,7 @@ from sympy import Derivative, Expr, Integral, Limit, Subs, Symbol, exp, log, oo,
 
 from sandbox.derivations.derivation import Proof
 from sandbox.derivations.register import claim, prove
+from sandbox.derivations.step import evaluated
 from sandbox.derivations.symbols import a, b, c, lam, r
 
 f = Symbol("f", real=True)  # the strength of one feature
@@ -20,10 +21,14 @@ def _moments(proof: Proof, kept: Expr) -> tuple[Expr, ...]:
     The dictionary is orthonormal, so the totals of a token are sums over its features, and every measure, a ratio,
     is that of one feature.
     """
-    proof.let("In an orthonormal dictionary, the energy of x is a sum over its features: of each …", a, Integral(f**2 * density, (f, 0, oo)))
+    proof.let(
+        "In an orthonormal dictionary, the energy of x is a sum over its features: of each …",
+        a,
+        Integral(f**2 * density, (f, 0, oo)),
+    )
     proof.let("… that of x̂ …", b, Integral(kept**2 * density, (f, lam, oo)))
     proof.let("… and their inner product.", c, Integral(f * kept * density, (f, lam, oo)))
-    found = [simplify(proof.value(moment).doit(conds="none")) for moment in (a, b, c)]
+    found = [simplify(evaluated(proof.value(moment))) for moment in (a, b, c)]
     return *found, exp(-lam)
 
 

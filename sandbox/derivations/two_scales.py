@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sympy import Eq, Function, Limit, Mul, Rational, Subs, Symbol, atan, cos, pi, sqrt
+from sympy import Eq, Function, Limit, Mul, Rational, Subs, Symbol, atan, cos, oo, pi, sqrt, tan
 
 from sandbox.derivations.derivation import Proof
 from sandbox.derivations.register import claim, prove
@@ -93,7 +93,9 @@ def not_reciprocal(proof: Proof) -> None:
     of_x, of_x_hat = prove("C1").results["scale_x"], prove("C2").results["scale_x_hat"]
     cosine = c / sqrt(a * b)
     left_over = Expect(x_hat - of_x * x)
-    proof.step("The cosine, pooled over the data.", rho, "=", Expect(x, x_hat) / sqrt(Expect(x) * Expect(x_hat)), "=", cosine)
+    proof.step(
+        "The cosine, pooled over the data.", rho, "=", Expect(x, x_hat) / sqrt(Expect(x) * Expect(x_hat)), "=", cosine
+    )
     proof.step(
         "The product of the two optimal scales.",
         Mul(of_x, of_x_hat, evaluate=False),
@@ -147,18 +149,16 @@ def near_perpendicular(proof: Proof) -> None:
     of_x, of_x_hat = prove("C1").results["scale_x"], prove("C2").results["scale_x_hat"]
     proof.step("At the angle θ, the scale of x.", of_x, "=", r * cos(theta))
     proof.step("And the scale of x̂.", of_x_hat, "=", cos(theta) / r)
-    for scale, rate in ((of_x, r), (of_x_hat, 1 / r)):
-        name = "x" if scale is of_x else "x̂"
-        proof.step(f"At 90° the scale of {name} is 0 …", Limit(scale, theta, pi / 2, "-"), "=", 0)
+    for name, scale, rate in (("x", of_x, r), ("x̂", of_x_hat, 1 / r)):
         proof.step(
-            "… and it falls to it from above, in proportion to what the angle still lacks of 90°.",
+            f"Towards 90° the scale of {name} falls to 0 from above, in proportion to what the angle still lacks of 90°.",
             Limit(scale / (pi / 2 - theta), theta, pi / 2, "-"),
             "=",
             rate,
             ">",
             0,
         )
-        proof.step("But its reciprocal grows without bound.", Limit(1 / scale, theta, pi / 2, "-"), "=", "oo")
+        proof.step("But its reciprocal grows without bound.", Limit(1 / scale, theta, pi / 2, "-"), "=", oo)
     lengths_2_and_3_at_60_degrees = (a, b, c), (4, 9, 2 * 3 * cos(pi / 3))
     proof.step(
         "A counterexample to “reciprocal”: lengths 2 and 3 at 60°. The best multiple of x is ¾ of it …",
@@ -167,12 +167,10 @@ def near_perpendicular(proof: Proof) -> None:
         Rational(3, 4),
     )
     proof.step(
-        "… but the reciprocal of the other scale is 3.",
-        Subs(1 / of_x_hat, *lengths_2_and_3_at_60_degrees),
-        "=",
-        3,
-        ">",
-        Subs(of_x, *lengths_2_and_3_at_60_degrees),
+        "… but the reciprocal of the other scale is 3 …", Subs(1 / of_x_hat, *lengths_2_and_3_at_60_degrees), "=", 3
+    )
+    proof.step(
+        "… four times as much.", Subs(1 / of_x_hat - of_x, *lengths_2_and_3_at_60_degrees), "=", Rational(9, 4), ">", 0
     )
 
 
@@ -189,11 +187,14 @@ def same_length(proof: Proof) -> None:
     proof.step("Both scales are the cosine.", of_x, "=", of_x_hat, "=", cos(theta))
     proof.step("At 0° nothing changes …", Subs(cos(theta), theta, 0), "=", 1)
     proof.step("… and at 90° both scales are 0.", Subs(cos(theta), theta, pi / 2), "=", 0)
-    proof.let("Every angle between 0° and 90° has a tangent of its half between 0 and 1.", theta, 2 * atan(t))
-    proof.step(
-        "Its cosine is positive …", cos(theta), "=", (1 - t**2) / (1 + t**2), ">", 0, where=acute
+    proof.let(
+        "Every angle between 0° and 90° is twice the one whose tangent is some t between 0 and 1.", theta, 2 * atan(t)
     )
-    proof.step("… and below 1: the best multiple is shorter.", 1 - cos(theta), "=", 2 * t**2 / (1 + t**2), ">", 0, where=acute)
+    proof.step("So t is the tangent of half the angle.", tan(theta / 2), "=", t)
+    proof.step("Its cosine is positive …", cos(theta), "=", (1 - t**2) / (1 + t**2), ">", 0, where=acute)
+    proof.step(
+        "… and below 1: the best multiple is shorter.", 1 - cos(theta), "=", 2 * t**2 / (1 + t**2), ">", 0, where=acute
+    )
     proof.let("The loss of a multiple of x.", loss(s), Expect(x_hat - s * x))
     proof.step(
         "What leaving the length alone would cost.",

@@ -1,0 +1,120 @@
+"""Where shrinkage comes from (C17, C18): features of random strength, and a threshold that some of them do not pass.
+
+An L1 penalty takes the threshold from every strength that passes; a gate, or a jump, takes nothing. That alone bends
+the one curve of figure 6 and leaves the other flat, before any SAE is trained.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from jaxtyping import Float64
+from torch import Tensor
+
+from sandbox.devices import device_named
+from sandbox.errors import InputError
+from sandbox.moments import Moments
+from sandbox.simulate import Pairs, generator_of, in_chunks
+
+GATES = ("soft", "hard")
+
+
+def features(
+    threshold: float | Tensor,
+    gate: str = "soft",
+    d: int = 64,
+    n: int = 1,
+    *,
+    dtype: torch.dtype = torch.float32,
+    device: str | torch.device = "cpu",
+    seed: int | torch.Generator = 0,
+) -> Pairs:
+    """Tokens of `d` independent features, each of strength f ~ Exp(1), and what a threshold leaves of them.
+
+    The dictionary is orthonormal, and x and x̂ are in its coordinates: x_k is the strength of feature k. A rotation
+    into any other basis would change none of their moments.
+
+    Args:
+        threshold: λ, 0 or more and in units of the mean strength: a number, or a grid. Each setting draws strengths of
+                   its own, as in `pairs`: errors are then independent from setting to setting, as error bars along a
+                   curve are read. (Shared strengths would push a whole curve to one side, and look smooth.)
+        gate:      "soft", max(f − λ, 0), what an L1 penalty does; "hard", f·[f > λ], what a gate or a jump does
+        d, n:      features, and tokens for each setting
+        dtype:     of the result. Strengths are drawn in float64 and rounded once: a float32 uniform has 24 bits, so
+                   it gives strengths above 10 in visible steps, and none above 16.6
+        seed:      a whole number, or a torch.Generator of that device; the same one gives both gates the same x
+    Returns: x and x̂, Float[Tensor, "*grid n d"]; always finite.
+    Raises:  InputError for settings outside these ranges.
+    Source:  C17, C18
+
+    >>> features(1.0, "soft", d=3)
+    Pairs(x=tensor([[3.5083, 1.2304, 0.6150]]), x_hat=tensor([[2.5083, 0.2304, 0.0000]]))
+    """
+    device = device_named(device)
+    level = _checked_threshold(threshold, gate, d, n, device)
+    return _thresholded(level, gate, d, n, dtype, generator_of(seed, device))
+
+
+def stream_features(
+    threshold: float | Tensor,
+    gate: str = "soft",
+    d: int = 64,
+    n: int = 1_000_000,
+    *,
+    chunk: int | None = None,
+    groups: int = 32,
+    progress: Callable[[int], None] | None = None,
+    dtype: torch.dtype = torch.float32,
+    device: str | torch.device = "cpu",
+    seed: int | torch.Generator = 0,
+) -> tuple[Moments, Float64[Tensor, "*grid"]]:
+    """The `Moments` of `n` tokens of `features` for each threshold, and the share of features that are active.
+
+    Drawn in chunks, so that memory does not grow with n; an accelerator is waited for only at the end. On the CPU the
+    strengths do not depend on the chunk; on CUDA they do, because a call takes its numbers thread by thread.
+
+    Args:    chunk, groups, progress: as for `stream`, in tokens; others: as for `features`
+    Returns: Moments with the grid of thresholds as batch axes, and the mean over tokens and features of x̂ > 0
+    Raises:  InputError for settings outside their ranges.
+    Source:  C17, C18
+
+    >>> moments, active = stream_features(torch.tensor([0.0, 1.0]), "hard", n=10_000)
+    >>> moments.b / moments.c, active.round(decimals=2)
+    (tensor([1., 1.], dtype=torch.float64), tensor([1.0000, 0.3700], dtype=torch.float64))
+    """
+    device = device_named(device)
+    level = _checked_threshold(threshold, gate, d, n, device)
+    generator = generator_of(seed, device)
+    active = torch.zeros_like(level)
+
+    def draw(count: int) -> Pairs:
+        drawn = _thresholded(level, gate, d, count, dtype, generator)
+        active.add_((drawn.x_hat > 0).sum((-2, -1)))
+        return drawn
+
+    return in_chunks(draw, level.shape, d, n, chunk, groups, progress), active / (n * d)
+
+
+def _checked_threshold(threshold, gate, d, n, device) -> Float64[Tensor, "*grid"]:
+    """The threshold as a tensor on the device."""
+    if gate not in GATES:
+        raise InputError(f"gate is {gate!r}: choose {', '.join(GATES)}")
+    if d < 1:
+        raise InputError(f"d is {d}: at least one feature is needed")
+    if n < 1:
+        raise InputError(f"n is {n}: at least one token is needed")
+    level = torch.as_tensor(threshold, dtype=torch.float64)
+    if not ((level >= 0) & level.isfinite()).all():
+        raise InputError("a threshold is negative or not finite: thresholds are strengths, 0 or more")
+    return level.to(device)
+
+
+def _thresholded(level: Float64[Tensor, "*grid"], gate, d, n, dtype, generator) -> Pairs:
+    """`features` of checked settings; nothing here waits for the device."""
+    # tokens first, so that chunks continue one sequence of draws whatever the grid
+    u = torch.rand((n, *level.shape, d), dtype=torch.float64, device=level.device, generator=generator)
+    f = u.neg_().log1p_().neg_().movedim(0, -2)  # u < 1, so −log(1 − u) is finite, where −log(u) need not be
+    level = level[..., None, None]
+    x_hat = torch.where(f > level, f - level if gate == "soft" else f, 0)
+    return Pairs(f.to(dtype).contiguous(), x_hat.to(dtype).contiguous())
