@@ -11,6 +11,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from sandbox.checking.exercises import exercise
+    from sandbox.checking.verdict import check
     from sandbox.derivations import prove
     from sandbox.errors import InputError
     from sandbox.measures import REGISTRY
@@ -23,13 +25,26 @@ _HOMES = {
     "Moments": "moments",
     "REGISTRY": "measures",
     "Report": "report",
+    "check": "checking.verdict",
+    "exercise": "checking.exercises",
     "measure": "sae.measure",
     "measure_pairs": "sae.measure",
     "prove": "derivations",
 }
-_MODULES = ("compile", "derivations", "features", "measures", "moments", "plots", "report", "sae", "simulate")
+_MODULES = (
+    "checking",
+    "compile",
+    "derivations",
+    "features",
+    "measures",
+    "moments",
+    "plots",
+    "report",
+    "sae",
+    "simulate",
+)
 
-__all__ = ["REGISTRY", "InputError", "Moments", "Report", "measure", "measure_pairs", "prove"]
+__all__ = ["REGISTRY", "InputError", "Moments", "Report", "check", "exercise", "measure", "measure_pairs", "prove"]
 
 
 def __getattr__(name: str):

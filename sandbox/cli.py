@@ -123,6 +123,46 @@ def prove(
         console.print()
 
 
+@app.command(epilog="Example: [bold]sandbox check 'c/a * c/b == 1' --plot counterexample.png[/]")
+def check(
+    claim: Annotated[str, typer.Argument(help="Such as 'c/a * c/b == 1', in quotes.")],
+    json: Json = None,
+    plot: Annotated[str | None, typer.Option(metavar="FILE", help="The counterexample as .png, .svg or .pdf.")] = None,
+) -> None:
+    """Decide a claim of your own: a proof, two vectors that refute it, or what was tried.
+
+    It compares two formulas with ==, !=, <, <=, > or >=, in a = E‖x‖², b = E‖x̂‖², c = E[x·x̂], r, rho, theta, L and
+    the names of the measures (scale_x, scale_x_hat, relative_reconstruction_bias, norm_ratio, cosine, …).
+    """
+    from json import dumps
+
+    from sandbox.checking.verdict import check
+    from sandbox.files import check_outputs, write_text
+
+    check_outputs([path for path in (json, plot) if path not in (None, "-")])
+    if plot:
+        from sandbox.plots import check_format
+
+        check_format(plot)
+    verdict = check(claim)
+    text = dumps(verdict.to_dict(), indent=2, ensure_ascii=False)
+    if json == "-":
+        print(text)
+    else:
+        _console().print(str(verdict), highlight=False, markup=False)
+    if json not in (None, "-"):
+        write_text(json, text + "\n")
+    if plot:
+        if verdict.counterexample is None:
+            print(f"sandbox: the claim is {verdict.verdict}, so there is no counterexample to draw", file=sys.stderr)
+            return
+        from sandbox.plots import figure, save
+
+        with figure(6, 5.2) as (made, (ax,)):
+            verdict.figure(ax)
+            save(made, plot)
+
+
 @app.command(epilog="Example: [bold]sandbox simulate --angle 89.9 --norm-ratio 1 --n 1000000[/]")
 def simulate(
     angle: Annotated[float, typer.Option(help="Between x and x̂, in degrees, 0 to 180.")] = 60.0,

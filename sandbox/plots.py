@@ -141,13 +141,17 @@ def plane(reports: Sequence[Report], ax: Axes | None = None) -> Axes:
     of x, r = 1 the circle about the origin. They meet only in x.
     """
     ax = _axes(ax)
+    tips = [_tips(report) for report in reports]
+    along, across = zip((0, 0), (1.08, 1), *(tip for pair in tips for tip in pair), strict=True)  # what has to be seen
+    margin = 0.05 * (max(along) - min(along)) + 0.06
+    left, right, top = min(along) - margin, max(along) + margin, max(across) + margin
     u, v = torch.meshgrid(
-        torch.linspace(-0.12, 1.22, 500, dtype=torch.float64),
-        torch.linspace(0, 1.08, 450, dtype=torch.float64),
+        torch.linspace(left, right, 500, dtype=torch.float64),
+        torch.linspace(0, top, 450, dtype=torch.float64),
         indexing="xy",
     )
     names = {
-        "relative_reconstruction_bias": ("γ = 1", (0.5, 0.53), "center"),
+        "relative_reconstruction_bias": ("γ = 1", (0.18, 0.42), "right"),
         "scale_x": ("c/a = 1", (1.015, 0.97), "left"),
         "norm_ratio": ("r = 1", (0.5, 0.91), "left"),
     }
@@ -161,26 +165,35 @@ def plane(reports: Sequence[Report], ax: Axes | None = None) -> Axes:
     arrow = {"arrowstyle": "-|>", "shrinkA": 0, "shrinkB": 0, "linewidth": 2}
     ax.annotate("", (1, 0), (0, 0), arrowprops=arrow | {"color": INK})
     ax.annotate("x", (0.5, 0), (0, -11), textcoords="offset points", color=INK, ha="center")
-    for report, colour in zip(reports, _cycle(SAES), strict=False):
-        raw = {key: one.value for key, one in report.raw.items()}
-        if raw["scale_x"] is None or raw["norm_ratio"] is None:
+    for report, tip, colour in zip(reports, tips, _cycle(SAES), strict=False):
+        if not tip:
             continue
-        along, bias = raw["scale_x"], raw["relative_reconstruction_bias"]
-        tip = (along, max(raw["norm_ratio"] ** 2 - along**2, 0) ** 0.5)
-        gamma = "undefined" if bias is None else f"{bias:.3f}"
-        label = f"{_plain(report.name)}: γ = {gamma}, c/a = {along:.3f}, r = {raw['norm_ratio']:.3f}"
-        ax.annotate("", tip, (0, 0), arrowprops=arrow | {"color": colour})
-        ax.plot(*tip, "o", color=colour, markersize=5, label=label)
-        if bias:  # the best rescaling takes the tip onto Thales' circle
-            target = tuple(part / bias for part in tip)
-            ax.plot(*target, "o", color=colour, markersize=7, fillstyle="none")
-            ax.plot(*zip(tip, target, strict=True), color=colour, linestyle=":", linewidth=1.2)
-    ax.set(xlim=(-0.12, 1.22), ylim=(-0.1, 1.08), aspect="equal", xlabel="along x", ylabel="across x")
-    if reports:
+        raw = {key: "undefined" if one.value is None else f"{one.value:.3f}" for key, one in report.raw.items()}
+        shown = f"γ = {raw['relative_reconstruction_bias']}, c/a = {raw['scale_x']}, r = {raw['norm_ratio']}"
+        label = f"{_plain(report.name)}: {shown}"
+        ax.annotate("", tip[0], (0, 0), arrowprops=arrow | {"color": colour})
+        ax.plot(*tip[0], "o", color=colour, markersize=5, label=label)
+        if len(tip) > 1:
+            ax.plot(*tip[1], "o", color=colour, markersize=7, fillstyle="none")
+            ax.plot(*zip(*tip, strict=True), color=colour, linestyle=":", linewidth=1.2)
+    ax.set(xlim=(left, right), ylim=(-margin, top), aspect="equal", xlabel="along x", ylabel="across x")
+    if any(len(tip) > 1 for tip in tips):
         ax.plot([], [], "o:", color=INK, markersize=7, fillstyle="none", label="rescaled by 1/γ, the best factor")
+    if reports:
         ax.legend(loc="upper left", bbox_to_anchor=(0, -0.14), borderaxespad=0)
     ax.set_title("Where each measure says “no shrinkage”")
     return ax
+
+
+def _tips(report: Report) -> list[tuple[float, float]]:
+    """Where x̂ ends, x being (1, 0), and where its best rescaling does, on Thales' circle; as far as they are defined."""
+    raw = {key: one.value for key, one in report.raw.items()}
+    along, length = raw["scale_x"], raw["norm_ratio"]
+    if along is None or length is None:
+        return []
+    tip = along, max(length**2 - along**2, 0) ** 0.5
+    best = raw["scale_x_hat"] if raw["relative_reconstruction_bias"] else None
+    return [tip] if best is None else [tip, (best * tip[0], best * tip[1])]
 
 
 def intervals(reports: Sequence[Report], ax: Axes | None = None) -> Axes:

@@ -27,11 +27,12 @@ RANK = {
     "sae.checkpoints": 6,
     "sae.measure": 7,
     "plots": 7,
+    "checking": 8,
     "demo": 8,
     "cli": 9,
     "__main__": 10,
 }
-SYMPY = {"derivations", "measures", "compile", "report"}
+SYMPY = {"derivations", "measures", "compile", "report", "checking"}
 TORCH = {"moments", "simulate", "features", "devices", "compile", "report", "plots", "sae"}
 
 

@@ -8,7 +8,7 @@ a power of u. That is shown for each, by SymPy, not assumed.
 from collections.abc import Iterator
 
 import pytest
-from sympy import Derivative, Expr, Integer, Integral, Limit, Order, S, Subs, Symbol, Tuple, diff, log, simplify
+from sympy import Derivative, Expr, Integer, Limit, Order, S, Subs, Symbol, Tuple, diff, log, simplify
 from sympy.matrices.expressions.matexpr import MatrixExpr, MatrixSymbol
 
 from sandbox.derivations import Derivation, Step, StepError, claims, prove

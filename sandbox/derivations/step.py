@@ -123,9 +123,9 @@ class Step:
         return (name.func, Lambda(name.args, value)) if name.args else (name, value)
 
     def __repr__(self) -> str:
-        from sandbox.derivations.typeset import text
+        from sandbox.derivations.typeset import step_text
 
-        return text(self)
+        return step_text(self)
 
 
 def written_out(term: Expr, names: Mapping[Any, Expr | Lambda]) -> Expr:
@@ -195,7 +195,8 @@ def _is_square(pair: tuple[Expr, ...], sign: str) -> bool:
 
 def _undefined(term: Expr) -> str | None:
     """What a term would need in order to be defined and real, or None if it is. The inside of a limit or an integral
-    is left to SymPy: what it divides by may well be 0 at the point that is approached."""
+    is left to SymPy: what it divides by may well be 0 at the point that is approached.
+    """
     if isinstance(term, Limit | Integral):
         return None
     if isinstance(term, Pow):

@@ -19,8 +19,11 @@ if TYPE_CHECKING:
 WIDTH = 96
 """Columns of a terminal that a chain may take before it is broken at a relation."""
 
+TABLE = "| | | |\n|---:|:---|:---|\n"
+"""The head of a table of steps: what stands left of a relation, what stands right of it, and why."""
 
-def text(step: Step, given: tuple[Rel, ...] = ()) -> str:
+
+def step_text(step: Step, given: tuple[Rel, ...] = ()) -> str:
     """The chain in Unicode, on as many lines as its fractions need, broken before a relation where it is long.
 
     Args: given: conditions that need not be shown, because they hold throughout
@@ -36,6 +39,30 @@ def text(step: Step, given: tuple[Rel, ...] = ()) -> str:
     return "\n".join(line for row in rows for line in _lines(row))
 
 
+def step_markdown(step: Step) -> str:
+    """One step, as a derivation shows it."""
+    return TABLE + "\n".join(_rows(step, ()))
+
+
+def asked(step: Step) -> int:
+    """The place of the term that an exercise asks for: the last that an "=" leads to."""
+    return max(i for i, sign in enumerate(step.signs) if sign == "=") + 1
+
+
+def question_text(step: Step) -> str:
+    """The chain of a step up to the term that an exercise asks for, which is a question mark."""
+    conditions = [part for condition in step.where for part in ("   (", _form(condition), ")")]
+    shown = [part for term in step.terms[: asked(step)] for part in (_form(term), " = ")]
+    return "\n".join(f"    {line}" for line in _lines([*shown, "?", *conditions]))
+
+
+def question_markdown(step: Step) -> str:
+    """The same for a notebook."""
+    shown = " = ".join([*(_latex(term) for term in step.terms[: asked(step)]), "\\;?"])
+    conditions = "".join(rf"\qquad ({_latex(condition)})" for condition in step.where)
+    return f"$$\n{shown}{conditions}\n$$"
+
+
 def derivation_text(derivation: Derivation) -> str:
     """A whole derivation for a terminal."""
     lines = [f"{derivation.number}  {derivation.claim}", ""]
@@ -43,7 +70,7 @@ def derivation_text(derivation: Derivation) -> str:
         shown = [part for term in terms for part in (", ", _form(term))]
         lines += [f"  {line}" for line in _lines([words, *(shown[1:] or [""])])]
     for i, step in enumerate(derivation.steps, 1):
-        shown = text(step, derivation.where).splitlines()
+        shown = step_text(step, derivation.where).splitlines()
         lines += ["", f"  {i}. {step.reason}", "", *(f"        {line}" for line in shown)]
     return "\n".join([*lines, "", f"  ∎ {len(derivation.steps)} steps, each checked by SymPy."])
 
@@ -57,7 +84,7 @@ def derivation_markdown(derivation: Derivation) -> str:
     for words, terms in _header(derivation):
         head.append(f"{words}{', '.join(f'${_latex(term)}$' for term in terms)}".strip())
     rows = [row for step in derivation.steps for row in _rows(step, derivation.where)]
-    return "\n\n".join(head) + "\n\n| | | |\n|---:|:---|:---|\n" + "\n".join(rows) + "\n"
+    return "\n\n".join(head) + "\n\n" + TABLE + "\n".join(rows) + "\n"
 
 
 def _rows(step: Step, given: tuple[Rel, ...]) -> Iterable[str]:

@@ -1,0 +1,283 @@
+"""Deciding a statement that no small vectors refute: steps that SymPy checks, and cells where there are none."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+
+from sympy import (
+    Add,
+    Eq,
+    Expr,
+    Gt,
+    Mul,
+    Ne,
+    Poly,
+    PolynomialError,
+    Rational,
+    Symbol,
+    factor,
+    fraction,
+    lambdify,
+    nan,
+    simplify,
+    together,
+    zoo,
+)
+
+from sandbox.checking.cells import Undecidable, signs
+from sandbox.checking.language import Statement
+from sandbox.checking.vectors import Pair, refuting_pair, simple_rationals
+from sandbox.derivations.derivation import Proof
+from sandbox.derivations.step import StepError, written_out
+from sandbox.derivations.symbols import GIVEN, Expect, a, b, c, x, x_hat
+from sandbox.measures import REGISTRY
+
+__all__ = ["Undecidable", "decide"]
+
+_k, _r, _t = Symbol("k", positive=True), Symbol("r", positive=True), Symbol("t", positive=True)
+_COSINE = (1 - _t**2) / (1 + _t**2)
+POLAR = {a: _k**2, b: _k**2 * _r**2, c: _k**2 * _r * _COSINE}
+"""All a, b > 0 and c with c² < a·b, by the length k of x, the norm ratio r and the tangent t of half the angle."""
+
+SECONDS = 20.0
+"""How long SymPy may think about a statement; what it has not decided by then is undecided."""
+
+Refutation = tuple[Pair, Expr, Expr]
+
+
+def decide(statement: Statement, proof: Proof) -> tuple[Refutation | None, str | None]:
+    """Add the steps that prove a statement to a proof, or find vectors that refute it.
+
+    Returns: the refutation, or None; and a sentence, where the proof looks at cells
+    Raises:  Undecidable, with what was tried
+    """
+    with time_limit(SECONDS):
+        return _decide(statement, proof)
+
+
+def _decide(statement: Statement, proof: Proof) -> tuple[Refutation | None, str | None]:
+    where = tuple(Gt(need, 0) for need, _ in statement.needs if Gt(need, 0) not in GIVEN)
+    for strategy in STRATEGIES[statement.sign]:
+        attempt = Proof()
+        attempt.steps, attempt.names = list(proof.steps), dict(proof.names)
+        for name, formula in statement.names.items():
+            if name not in attempt.names:
+                attempt.let(_source(name), name, formula)
+        try:
+            strategy(attempt, statement, where)
+        except (StepError, TypeError, PolynomialError, ZeroDivisionError):  # it cannot be shown like this
+            continue
+        _check_edges(statement)
+        proof.steps, proof.names = attempt.steps, attempt.names
+        return None, None
+    return _everywhere(statement, proof)
+
+
+def _check_edges(statement: Statement) -> None:
+    """A strict statement has to hold where a vector is 0, too, if it is defined there: no continuity carries it over."""
+    if statement.sign in ("=", "≥"):
+        return
+    gap = written_out(Add(statement.left, -statement.right), statement.names)
+    needed = {need for need, _ in statement.needs}
+    other = Symbol("other", nonnegative=True)
+    for zero, rest in ((a, b), (b, a)):
+        edge = gap.subs({zero: 0, c: 0, rest: other}, simultaneous=True)
+        known = edge.is_positive if statement.sign == ">" else edge.is_nonzero
+        if zero not in needed and c not in needed and not edge.has(zoo, nan) and not known:
+            raise Undecidable("it holds where neither vector is 0; whether it does where one is 0 is open")
+
+
+@contextmanager
+def time_limit(seconds: float) -> Iterator[None]:
+    """Raise Undecidable in the block after so many seconds; where there are no timers (Windows, threads) it may take longer."""
+    if not hasattr(signal, "setitimer") or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(*_):
+        raise Undecidable(f"SymPy did not decide it within {seconds:g} s")
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def _source(name: Symbol) -> str:
+    if name.name not in REGISTRY:
+        return "The angle, by its cosine."
+    measure = REGISTRY[name.name]
+    return f"{measure.question[0].upper()}{measure.question[1:]} ({measure.source.split(';')[0]})"
+
+
+def _same(proof: Proof, statement: Statement, where: tuple) -> None:
+    left, right = statement.left, statement.right
+    common = simplify(proof.value(left))
+    chain = [term for i, term in enumerate((left, common, right)) if i != 1 or term not in (left, right)]
+    if left == right:
+        chain = [left, right]
+    proof.step("Both sides are the same.", *_linked(chain, "="), where=where)
+
+
+def _gap(proof: Proof, statement: Statement, where: tuple) -> None:
+    gap = statement.left - statement.right
+    proof.step("Their difference.", gap, "=", _tidy(proof.value(gap)), statement.sign, 0, where=where)
+
+
+def _square(proof: Proof, statement: Statement, where: tuple) -> None:
+    gap = statement.left - statement.right
+    value = Poly(proof.value(gap).expand(), a, b, c)
+    size, tilt = value.coeff_monomial(a), value.coeff_monomial(c)
+    proof.step(
+        "Their difference is an expected square.", gap / size, "=", Expect(x + tilt / (2 * size) * x_hat), "≥", 0
+    )
+
+
+def _gap_by_cauchy_schwarz(proof: Proof, statement: Statement, where: tuple) -> None:
+    gap = statement.left - statement.right
+    form, left_over = _tidy(proof.value(gap)), a * b - c**2
+    reason = "Their difference, where x̂ is no multiple of x: then c² < a·b (Cauchy–Schwarz, C3)."
+    proof.step(reason, gap, "=", form, statement.sign, 0, where=(*where, Gt(left_over, 0)))
+    parallel = (*(where if Gt(c, 0) in where else (Ne(c, 0),)), Eq(left_over, 0))
+    proof.step("And where it is one: then c² = a·b.", gap, statement.sign, 0, where=parallel)
+
+
+def _squares(proof: Proof, statement: Statement, where: tuple) -> None:
+    left, right = statement.left, statement.right
+    for side in (left, right):
+        value = proof.value(side)
+        chain = _linked([side] if value == side else [side, value], "=")
+        proof.step("This side is not negative.", *chain, "≥", 0, where=where)
+    gap = left**2 - right**2
+    proof.step("So they compare as their squares.", gap, "=", _tidy(proof.value(gap)), statement.sign, 0, where=where)
+
+
+def _polar(proof: Proof, statement: Statement, where: tuple) -> None:
+    in_polar = tuple(Gt(_own_factor(need.subs(POLAR)), 0) for need, _ in statement.needs if need not in (a, b))
+    polar = tuple(Eq(symbol, value) for symbol, value in POLAR.items())
+    gap = statement.left - statement.right
+    form = simplify(proof.value(gap).subs(POLAR))
+    chain = (gap, "=", form) if statement.sign == "=" else (gap, "=", factor(form), "≥", 0)
+    proof.step(
+        "Their difference, with the length k of x, the norm ratio r and t = tan(θ/2); by continuity also at the edges.",
+        *chain,
+        where=in_polar + polar,
+    )
+    if statement.sign == "=" and form != 0:
+        raise StepError("the difference is not 0")
+
+
+def _own_factor(need: Expr) -> Expr:
+    """What decides the sign of a need: its factors that are not always positive."""
+    numerator = fraction(together(need))[0]
+    return Mul(*(part for part in Mul.make_args(factor(numerator)) if not part.is_positive))
+
+
+def _tidy(gap: Expr) -> Expr:
+    """The difference in factors, written so that those below the line are positive where b < 2c."""
+    whole = factor(simplify(gap))
+    somewhere = {a: 3, b: 1, c: 1}
+    turned = [part for part in Mul.make_args(whole) if (part.is_Pow and part.exp.is_Integer) or part.is_Add]
+    for part in turned:
+        base, exponent = part.as_base_exp()
+        if exponent < 0 and (base.subs(somewhere) < 0) == True:  # noqa: E712  (a relation that may stay open)
+            whole = (-1) ** exponent * whole.subs(part, (-base) ** exponent)
+    return whole
+
+
+def _apart(proof: Proof, statement: Statement, where: tuple) -> None:
+    for left, right in ((statement.left, statement.right), (statement.right, statement.left)):
+        try:
+            return _gap(proof, Statement(left, ">", right), where)
+        except StepError:
+            continue
+    raise StepError("neither side is always the larger")
+
+
+STRATEGIES: Mapping[str, tuple[Callable, ...]] = {
+    "=": (_same, _polar),
+    "≥": (_gap, _square, _squares, _gap_by_cauchy_schwarz, _polar),
+    ">": (_gap, _squares, _gap_by_cauchy_schwarz),
+    "≠": (_apart,),
+}
+
+
+def _linked(terms: list[Expr], sign: str) -> Iterator:
+    for i, term in enumerate(terms):
+        if i:
+            yield sign
+        yield term
+
+
+def _everywhere(statement: Statement, proof: Proof) -> tuple[Refutation | None, str | None]:
+    """Look at a point in every cell of all angles, norm ratios and, where it matters, lengths."""
+    gap = simplify(written_out(Add(statement.left, -statement.right), statement.names).subs(POLAR))
+    needs = [need.subs(POLAR) for need, _ in statement.needs]
+    if gap.has(_k) and not simplify(gap.subs(_k, 2 * _k) / gap).free_symbols:
+        gap = gap.subs(_k, 1)  # scaling x and x̂ together scales the gap, and leaves its sign
+    variables = sorted({_r, _t} | (gap.free_symbols & {_k}), key=str)
+    needs = [need if _k in variables else need.subs(_k, 1) for need in needs]
+    cells = list(signs(gap, [*variables, *needs], variables))
+    if not cells:
+        raise Undecidable("its two sides are both defined nowhere, or at single angles or lengths only")
+    failing = {"=": (-1, 1), "≥": (-1,), ">": (-1, 0), "≠": ()}[statement.sign]
+    if bad := next((point for point, sign in cells if sign in failing), None):
+        near = _simple_failures(gap, needs, variables, statement.sign)
+        refutation = refuting_pair(statement, [*map(_pair, near), _pair(bad)])
+        if refutation is None:
+            raise Undecidable("it fails at some angle and length, but no exact vectors were found")
+        return refutation, None
+    count = f"{len(cells)} cell{'s' if len(cells) > 1 else ''}"
+    if statement.sign == "≠":
+        raise Undecidable("neither side is found always the larger, and no vectors at which they are equal")
+    if statement.sign == ">":
+        raise Undecidable(
+            f"with ≥ it holds in each of the {count} in which its sign could differ; "
+            "whether the two sides are ever equal is open"
+        )
+    for name, formula in statement.names.items():
+        if name not in proof.names:
+            proof.let(_source(name), name, formula)
+    return None, (
+        f"With the norm ratio r and the angle, the difference of the sides can change its sign only where certain "
+        f"polynomials are 0. They leave {count} in which both sides are defined; at a point of each the difference "
+        f"was found not to be negative, and so, by continuity, it is nowhere."
+    )
+
+
+def _simple_failures(gap: Expr, needs: list[Expr], variables: list[Symbol], sign: str) -> list[dict[Symbol, Rational]]:
+    """A few points of small fractions at which the statement seems to fail, in floating point."""
+    value = lambdify(variables, [gap, *needs], "math", cse=True)
+    points = []
+    for numbers in _simple_points(len(variables)):
+        try:
+            found, *positive = value(*map(float, numbers))
+        except (ValueError, ZeroDivisionError, OverflowError, TypeError):
+            continue
+        wrong = found < -1e-9 if sign in ("≥", ">") else abs(found) > 1e-9
+        if wrong and all(part > 0 for part in positive):
+            points.append(dict(zip(variables, numbers, strict=True)))
+            if len(points) == 5:
+                break
+    return points
+
+
+def _simple_points(dimension: int) -> list[tuple[Rational, ...]]:
+    fractions = simple_rationals(12 if dimension == 2 else 5)
+    points = [()]
+    for _ in range(dimension):
+        points = [(*point, value) for point in points for value in fractions]
+    return sorted(points, key=lambda point: sum(value.p + value.q for value in point))
+
+
+def _pair(point: Mapping[Symbol, Rational]) -> Pair:
+    """The vectors of a point: x along the first axis, x̂ at the angle, both rational."""
+    length, ratio, tangent = point.get(_k, Rational(1)), point[_r], point[_t]
+    cosine, sine = _COSINE.subs(_t, tangent), 2 * tangent / (1 + tangent**2)
+    return Pair((length, Rational(0)), (length * ratio * cosine, length * ratio * sine))
