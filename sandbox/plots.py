@@ -186,7 +186,7 @@ def plane(reports: Sequence[Report], ax: Axes | None = None) -> Axes:
 
 
 def _tips(report: Report) -> list[tuple[float, float]]:
-    """Where x̂ ends, x being (1, 0), and where its best rescaling does, on Thales' circle; as far as they are defined."""
+    """Where x̂ ends, x being (1, 0), and where its best rescaling does, on Thales' circle; those that are defined."""
     raw = {key: one.value for key, one in report.raw.items()}
     along, length = raw["scale_x"], raw["norm_ratio"]
     if along is None or length is None:

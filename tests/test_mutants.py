@@ -78,8 +78,8 @@ def is_equivalent(step: Step, i: int, mutant: Expr) -> bool:
 
 
 def grow_alike(old: Limit, new: Expr) -> bool:
-    """Whether a limit of 0 or ∞ says the same of both: one is a positive power of the other, times a positive constant."""
-    function, u, point, _ = old.args
+    """Whether a limit of 0 or ∞ says the same of both: one is a power of the other, times a positive constant."""
+    function, u, *_ = old.args
     if any((limit.args[1:]) != old.args[1:] for limit in new.atoms(Limit)):
         return False
     other = new.replace(Limit, lambda inner, *_: inner)

@@ -46,7 +46,7 @@ def boundaries(function: Expr) -> set[Expr]:
 
 
 def _without_radicals(function: Expr) -> tuple[Expr, list[tuple[Symbol, Expr, bool]]]:
-    """Roots √u and absolute values |u| as symbols; of each the symbol, u, and whether it is a root. Inner ones first."""
+    """Roots √u and absolute values |u| as symbols; the symbol, u, and whether it is a root. Inner ones first."""
     radicals: list[tuple[Symbol, Expr, bool]] = []
     while found := [part for part in function.atoms(Pow, Abs) if _is_radical(part)]:
         inner = min(found, key=lambda part: part.count_ops())
@@ -131,14 +131,15 @@ def between(polynomials: Sequence[Poly]) -> list[Rational]:
         whole = whole.lcm(polynomial)
     whole, width = whole.sqf_part(), Rational(1, 4)
     while True:
-        roots = [ends for ends, _ in whole.intervals(eps=width)]
-        if all(left[1] < right[0] for left, right in pairwise(roots)):
+        roots: list[tuple[Rational, Rational]] = [ends for ends, _ in whole.intervals(eps=width)]
+        if all(high < low for (_, high), (low, _) in pairwise(roots)):
             break
         width /= 16
     if not roots:
         return [Rational(0)]
-    inner = [_simplest(left[1], right[0]) for left, right in pairwise(roots)]
-    return [Rational(roots[0][0]) - 1, *inner, Rational(roots[-1][1]) + 1]
+    (lowest, _), (_, highest) = roots[0], roots[-1]
+    inner = [_simplest(high, low) for (_, high), (low, _) in pairwise(roots)]
+    return [Rational(lowest) - 1, *inner, Rational(highest) + 1]
 
 
 def _simplest(low, high) -> Rational:
@@ -183,7 +184,5 @@ def signs(
 def _algebraic(function: Expr) -> bool:
     if isinstance(function, Pow):
         return bool((2 * function.exp).is_Integer) and _algebraic(function.base)
-    whole = (
-        function.is_Add or function.is_Mul or function.is_Symbol or function.is_Rational or isinstance(function, Abs)
-    )
-    return whole and all(map(_algebraic, function.args))
+    kinds = function.is_Add, function.is_Mul, function.is_Symbol, function.is_Rational, isinstance(function, Abs)
+    return any(kinds) and all(map(_algebraic, function.args))

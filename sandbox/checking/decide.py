@@ -77,7 +77,7 @@ def _decide(statement: Statement, proof: Proof) -> tuple[Refutation | None, str 
 
 
 def _check_edges(statement: Statement) -> None:
-    """A strict statement has to hold where a vector is 0, too, if it is defined there: no continuity carries it over."""
+    """Look where a vector is 0: a strict statement has to hold there, too, and continuity does not carry it over."""
     if statement.sign in ("=", "≥"):
         return
     gap = written_out(Add(statement.left, -statement.right), statement.names)
@@ -92,7 +92,7 @@ def _check_edges(statement: Statement) -> None:
 
 @contextmanager
 def time_limit(seconds: float) -> Iterator[None]:
-    """Raise Undecidable in the block after so many seconds; where there are no timers (Windows, threads) it may take longer."""
+    """Raise Undecidable after so many seconds in the block; without timers (Windows, threads) it may take longer."""
     if not hasattr(signal, "setitimer") or threading.current_thread() is not threading.main_thread():
         yield
         return

@@ -26,7 +26,8 @@ LONGEST, LARGEST_EXPONENT, LARGEST_NUMBER, LARGEST_SIZE = 300, 12, 10**9, 40
 FUNCTIONS = {"sqrt": sqrt, "abs": Abs, "cos": cos, "sin": sin, "tan": tan, "exp": exp}
 SPELLINGS = {
     "²": "**2", "³": "**3", "·": "*", "×": "*", "−": "-", "–": "-", "^": "**", "√": "sqrt",
-    "≤": "<=", "≥": ">=", "≠": "!=", "ρ": "rho", "θ": "theta", "γ₁₀": "equation_10_v1", "γ": "gamma", "π": "pi", "λ": "lam",
+    "≤": "<=", "≥": ">=", "≠": "!=", "ρ": "rho", "θ": "theta", "γ₁₀": "equation_10_v1", "γ": "gamma", "π": "pi",
+    "λ": "lam",
 }  # fmt: skip
 SIGNS = {ast.Eq: "=", ast.NotEq: "≠", ast.Gt: ">", ast.GtE: "≥", ast.Lt: "<", ast.LtE: "≤"}
 _LONE_EQUALS = re.compile(r"(?<![<>=!])=(?!=)")

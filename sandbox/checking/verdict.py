@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+import numpy as np
 from sympy import Expr, latex
 
 from sandbox.checking.decide import Undecidable, decide
@@ -41,20 +42,21 @@ class Verdict:
         pair = self.counterexample
         return {key: pair.measured(measure) for key, measure in REGISTRY.items()} if pair else {}
 
+    @property
+    def _where(self) -> str:
+        return " wherever both sides are defined" if self.verdict == "true" else ""
+
     def figure(self, ax: Any = None) -> Any:
         """The counterexample in the plane of its two vectors, with the places where each measure is 1; an Axes."""
         from sandbox.moments import Moments
         from sandbox.plots import plane
         from sandbox.report import Report
 
-        if self.counterexample is None:
+        pair = self.counterexample
+        if pair is None:
             raise ValueError(f"{self.text!r} is {self.verdict}: there is no counterexample to draw")
-        import numpy as np
-
-        x, x_hat = (
-            np.array([vector], dtype=np.float64) for vector in (self.counterexample.x, self.counterexample.x_hat)
-        )
-        ax = plane([Report("x̂", Moments.from_pairs(x, x_hat))], ax)
+        moments = Moments.from_pairs(*(np.array([vector], dtype=np.float64) for vector in (pair.x, pair.x_hat)))
+        ax = plane([Report("x̂", moments)], ax)
         ax.set_title(f"{self.text}  is false" if len(self.text) < 50 else "A counterexample")
         return ax
 
@@ -74,10 +76,7 @@ class Verdict:
         return held | ({"notes": list(self.notes)} if self.notes else {})
 
     def __str__(self) -> str:
-        lines = [
-            f"{self.text}   is {self.verdict.upper()}"
-            + (" wherever both sides are defined" if self.verdict == "true" else "")
-        ]
+        lines = [f"{self.text}   is {self.verdict.upper()}{self._where}"]
         if self.derivation:
             lines += ["", self.derivation.text]
         if self.counterexample and self.sides:
@@ -90,17 +89,16 @@ class Verdict:
     __repr__ = __str__
 
     def _repr_markdown_(self) -> str:
-        parts = [
-            f"`{self.text}` is **{self.verdict}**"
-            + (" wherever both sides are defined." if self.verdict == "true" else ".")
-        ]
+        parts = [f"`{self.text}` is **{self.verdict}**{self._where}."]
         if self.derivation:
             parts.append(self.derivation._repr_markdown_())
         if self.counterexample and self.sides:
             left, sign, right = self.sides
             shown = r"\ne" if sign == "≠" else r"\ge" if sign == "≥" else sign
             x, x_hat = (", ".join(map(latex, vector)) for vector in (self.counterexample.x, self.counterexample.x_hat))
-            parts.append(rf"Take $x = ({x})$, $\hat x = ({x_hat})$: it would say ${_tex(left)} {shown} {_tex(right)}$.")
+            parts.append(
+                rf"Take $x = ({x})$, $\hat x = ({x_hat})$: it would say ${latex(left)} {shown} {latex(right)}$."
+            )
             rows = [f"| {key} | ${REGISTRY[key].symbol}$ | {_cell(value)} |" for key, value in self.measures.items()]
             parts.append("| measure | | value |\n|:---|:---|:---|\n" + "\n".join(rows))
         parts += ["\n".join(f"- {sentence}" for sentence in self.notes)]
@@ -173,10 +171,6 @@ def _number(value: Expr | str) -> str:
 
 def _side(value: Expr) -> str:
     return str(value) if value.is_Rational else f"{value} (≈ {float(value):.4g})"
-
-
-def _tex(value: Expr) -> str:
-    return latex(value)
 
 
 def _cell(value: Expr | str) -> str:

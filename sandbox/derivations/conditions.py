@@ -13,7 +13,7 @@ from sympy import Dummy, Eq, Expr, Ge, Gt, Ne, Rel, Symbol, cancel
 
 
 class Conditions:
-    """Conditions `expression > 0`, `expression >= 0`, `symbol != 0` or `symbol == value`, each linear in a symbol, in order.
+    """Conditions `expression > 0`, `>= 0`, `symbol != 0` or `symbol == value`, each linear in a symbol, in order.
 
     Raises: TypeError for a condition of another form, or one that no substitution can express.
 

@@ -55,7 +55,7 @@ def pythagoras(proof: Proof) -> None:
 @claim(
     "C13",
     "three-loci",
-    "γ = 1 is Thales' sphere over x, c/a = 1 the plane across the tip of x, r = 1 the sphere about 0; they meet in x only.",
+    "γ = 1 is Thales' sphere over x, c/a = 1 the plane across its tip, r = 1 the sphere about 0; they meet in x only.",
 )
 def three_loci(proof: Proof) -> None:
     u, v, length = Symbol("u", real=True), Symbol("v", real=True), Symbol("l", positive=True)

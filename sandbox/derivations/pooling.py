@@ -14,7 +14,7 @@ from sandbox.derivations.symbols import a, b, c
 @claim(
     "C15",
     "pooled",
-    "Pooled γ is Σ‖x̂ᵢ‖²/Σ(xᵢ·x̂ᵢ). A mean of ratios, of tokens or of batches, is another number, and depends on the batch.",
+    "Pooled γ is Σ‖x̂ᵢ‖²/Σ(xᵢ·x̂ᵢ). A mean of ratios, of tokens or batches, is another number; it depends on the batch.",
 )
 def pooled(proof: Proof) -> None:
     bs, cs = symbols("b1:5", real=True), symbols("c1:5", real=True)
@@ -25,7 +25,7 @@ def pooled(proof: Proof) -> None:
     proof.let("… and of the second.", gammas[1], b2 / c2)
     together = (c1 * gammas[0] + c2 * gammas[1]) / (c1 + c2)
     proof.step(
-        "Pooled, γ is the mean of the parts' γ weighted by their c; a part may itself be pooled, so this holds for any number.",
+        "Pooled, γ is the mean of the parts' γ weighted by their c; a part may itself be pooled, so for any number.",
         (b1 + b2) / (c1 + c2),
         "=",
         together,

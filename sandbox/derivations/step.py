@@ -217,8 +217,8 @@ def _points(symbols: list[Symbol]) -> Iterator[dict[Symbol, Rational]]:
     for first in (2, 5, 11):
         values = [Rational(first + 3 * i, 1 + i) for i in range(len(symbols))]
         yield dict(zip(symbols, values, strict=True))
-        mixed = [-v if i % 2 == 0 and not s.is_nonnegative else v for i, (s, v) in enumerate(zip(symbols, values))]
-        yield dict(zip(symbols, mixed, strict=True))
+        turned = [-value if i % 2 == 0 else value for i, value in enumerate(values)]
+        yield {s: v if s.is_nonnegative else w for s, v, w in zip(symbols, values, turned, strict=True)}
 
 
 def _in_sight(given: Conditions, point: Mapping[Symbol, Rational]) -> list[tuple[Symbol, Expr]]:

@@ -35,7 +35,7 @@ def _moments(proof: Proof, kept: Expr) -> tuple[Expr, ...]:
 @claim(
     "C17",
     "soft-threshold",
-    "L1 penalty = soft threshold max(f − λ, 0) on f ~ Exp(1): γ = 2/(2+λ), r² = e^(−λ), share of active features e^(−λ).",
+    "L1 penalty = soft threshold max(f − λ, 0) on f ~ Exp(1): γ = 2/(2+λ), r² = e^(−λ), a share e^(−λ) is active.",
     where=(lam > 0,),
 )
 def soft_threshold(proof: Proof) -> None:

@@ -151,7 +151,7 @@ def near_perpendicular(proof: Proof) -> None:
     proof.step("And the scale of x̂.", of_x_hat, "=", cos(theta) / r)
     for name, scale, rate in (("x", of_x, r), ("x̂", of_x_hat, 1 / r)):
         proof.step(
-            f"Towards 90° the scale of {name} falls to 0 from above, in proportion to what the angle still lacks of 90°.",
+            f"Towards 90° the scale of {name} falls to 0 from above, in proportion to what the angle lacks of 90°.",
             Limit(scale / (pi / 2 - theta), theta, pi / 2, "-"),
             "=",
             rate,
@@ -177,7 +177,7 @@ def near_perpendicular(proof: Proof) -> None:
 @claim(
     "C5",
     "same-length",
-    "Two vectors of the same length at an angle θ in (0°, 90°): both scales are cos θ < 1. The best change is to shrink.",
+    "Two vectors of the same length at an angle θ in (0°, 90°): both scales are cos θ < 1, so the best is to shrink.",
     where=(Eq(b, a), Eq(c, a * cos(theta))),
 )
 def same_length(proof: Proof) -> None:
