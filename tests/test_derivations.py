@@ -1,10 +1,15 @@
 """A derivation that exists has been proven; a step that does not hold raises and names itself."""
 
+from dataclasses import replace
+
 import pytest
-from sympy import Derivative, I, Rational, Symbol, sqrt
+from sympy import Derivative, Eq, Function, I, Limit, Ne, Order, Rational, Symbol, oo, simplify, sin, sqrt
 
 from sandbox.derivations import Step, StepError, claims, prove
+from sandbox.derivations.conditions import Conditions
+from sandbox.derivations.derivation import Derivation, Proof
 from sandbox.derivations.symbols import Expect, a, b, c, n, r, rho, s, x, x_hat
+from sandbox.derivations.typeset import step_markdown, step_text
 
 
 @pytest.mark.parametrize("number", [one.number for one in claims()])
@@ -13,20 +18,25 @@ def test_every_claim_is_derived_and_shown(number):
     assert derivation.steps
     assert derivation is prove(derivation.name)
     assert derivation.text.startswith(f"{number}  ")
+    assert str(derivation) == repr(derivation) == derivation.text
     markdown = derivation._repr_markdown_()
-    assert markdown.count("$$") == 2
-    assert markdown.count("\\\\[4pt]") == len(derivation.steps) - 1
+    rows = [line for line in markdown.splitlines() if line.startswith("|")]
+    assert len(rows) == 2 + sum(len(step.signs) for step in derivation.steps)
+    assert all(row.count("|") == 4 for row in rows), "a bar in the mathematics would end a cell"
+    assert all(row.count("$") % 2 == 0 for row in rows)
     for step in derivation.steps:
         assert step.reason in derivation.text
         assert step.reason in markdown
+    assert max(map(len, derivation.text.splitlines())) <= 150
 
 
 def test_the_scales_come_from_random_vectors_of_symbolic_dimension():
     assert x.shape == x_hat.shape == (n, 1)
     assert n.is_Symbol
-    first = prove("C1").steps[0]
-    assert first.terms[0] == Expect(x_hat - s * x)
-    assert first.terms[-1].free_symbols == {a, b, c, s}
+    definition, expansion, *_ = prove("C1").steps
+    assert definition.terms[1] == Expect(x_hat - s * x)
+    assert expansion.terms[0] == definition.terms[0]
+    assert expansion.terms[-1].free_symbols == {a, b, c, s}
 
 
 @pytest.mark.parametrize(("number", "edges"), [("C1", "a = 0"), ("C2", "b = 0"), ("C6", "c = 0")])
@@ -37,7 +47,8 @@ def test_a_best_scale_is_shown_to_be_the_minimum_and_names_its_edge_case(number,
     assert curvature[0].terms[-1] == 0
     assert any("no other scale" in step.reason.lower() and "≥" in step.signs for step in steps)
     assert any(f"Edge case {edges}" in step.reason for step in steps)
-    assert "Given a > 0, b > 0." in prove(number).text
+    assert "Given a > 0, b > 0\n" in prove(number).text
+    assert "c is real, of either sign" in prove(number).text
 
 
 WRONG = {
@@ -65,8 +76,8 @@ def test_a_wrong_step_raises_and_names_itself(name):
 
 def test_conditions_are_used_and_shown():
     step = Step("The root of a square.", sqrt(c**2), "=", c, where=(c > 0,))
-    assert "c > 0" in step.text
-    assert "c > 0" in step.latex
+    assert "(c > 0)" in step_text(step)
+    assert "$c > 0$" in step_markdown(step)
     with pytest.raises(StepError):
         Step("The root of a square.", sqrt(c**2), "=", c)
 
@@ -80,3 +91,79 @@ def test_expectation_is_expanded_by_linearity_and_named():
     assert Expect(x_hat / s - x).doit() == a - 2 * c / s + b / s**2
     assert str(Expect(x_hat - s * x)) == "E‖x̂ - s·x‖²"
     assert str(Expect(x, x_hat)) == "E[x·x̂]"
+
+
+def test_a_condition_is_substituted_and_says_no_less_and_no_more():
+    given = Conditions((b > 0, c > 0, 2 * c - b > 0))
+    assert given.apply(2 * c - b).is_positive
+    assert given.apply(c).is_positive
+    assert given.apply(c - b).is_positive is None
+    between = Conditions((s > 0, 2 - s > 0))
+    assert between.apply(s).is_positive
+    assert simplify(between.apply(2 - s)).is_positive
+    assert Conditions((a > 0, b > 0, a * b - c**2 >= 0)).apply(a * b - c**2).expand().is_nonnegative
+    assert Conditions((Eq(c, b),)).apply(c - b) == 0
+    assert Conditions((Ne(c, 0),)).apply(c).is_nonzero
+    with pytest.raises(TypeError, match="linear"):
+        Conditions((s**2 - 2 > 0,))
+
+
+@pytest.mark.parametrize(
+    ("left", "right"),
+    [((c**2 - 1) / (c - 1), c + 1), (sqrt(c) ** 3, c * sqrt(c)), ((a - b) / (a**2 - b**2), 1 / (a + b))],
+)
+def test_a_step_neither_divides_by_what_may_be_0_nor_takes_roots_of_what_may_be_negative(left, right):
+    with pytest.raises(StepError, match="needs"):
+        Step("S.", left, "=", right)
+    Step("S.", left, "=", right, where=(c - 1 > 0, a - b > 0))
+
+
+def test_a_wrong_step_says_where_it_fails():
+    with pytest.raises(StepError, match=r"fails at c = ") as wrong:
+        Step("S.", c**2, "=", 2 * c)
+    assert wrong.value.at
+
+
+def test_a_result_is_a_term_of_a_step():
+    step = Step("S.", 2 * c, "=", c + c)
+    assert Derivation("C0", "none", "A claim.", (), (step,), {"twice": 2 * c}).results["twice"] == 2 * c
+    with pytest.raises(StepError, match="is no term of any of its steps"):
+        Derivation("C0", "none", "A claim.", (), (step,), {"thrice": 3 * c})
+
+
+@pytest.mark.parametrize("number", [one.number for one in claims()])
+def test_a_changed_result_is_refused(number):
+    proven = prove(number)
+    for key, result in proven.results.items():
+        for changed in {-result, 2 * result, result**2} - {result}:
+            if changed not in {term for step in proven.steps for term in step.terms}:
+                with pytest.raises(StepError):
+                    replace(proven, results={key: changed})
+
+
+def test_series_and_limits_are_checked():
+    u = Symbol("u", real=True)
+    Step("A series.", sqrt(1 + u), "=", 1 + u / 2 + Order(u**2))
+    Step("A limit.", Limit(sin(u) / u, u, 0), "=", 1)
+    for wrong in (1 - u / 2 + Order(u**2), 1 + u / 2 + Order(u**3), Order(u), Order(1)):
+        with pytest.raises(StepError):
+            Step("A series.", sqrt(1 + u), "=", wrong)
+    with pytest.raises(StepError):
+        Step("A limit.", Limit(sin(u) / u, u, 0), "=", 2)
+    with pytest.raises(StepError):
+        Step("A limit.", Limit(1 / u, u, 0, "+"), "=", -oo)
+
+
+def test_a_name_holds_from_where_it_is_given():
+    u, f = Symbol("u", real=True), Function("f")
+    proof = Proof()
+    proof.let("A name.", u, b / a)
+    proof.let("A function that uses it.", f(s), u * s)
+    proof.step("Both at work.", f(a), "=", b)
+    with pytest.raises(StepError):
+        proof.step("Not this.", f(a), "=", a)
+    assert len(proof.steps) == 3
+    with pytest.raises(TypeError, match="defines a name"):
+        proof.let("No name.", u + 1, b)
+    with pytest.raises(TypeError, match="defines a name"):
+        proof.let("In terms of itself.", s, s + 1)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sympy import Expr, Rational, Symbol, simplify
+from sympy import Expr, Mul, Rational, Symbol, simplify
 from sympy.printing.pretty.pretty_symbology import pretty_symbol
 
 from sandbox.checking.language import read_expression, vocabulary
@@ -63,12 +63,13 @@ class Exercise:
             return self._says(True, "")
         left = step.terms[asked(step) - 1]
         term = read_expression(text, _names(step))
-        if term == left:
+        if term == (Mul(*left.args) if left.is_Mul else left):
             return self._says(False, "That is what stands on the left already: write it another way.")
         try:
             Step(step.reason, left, "=", term, where=step.where, names=step.names)
-        except StepError:
-            return self._says(False, f"Not so. {_counterexample(step, left, term)} {step.hint}".replace("  ", " "))
+        except StepError as error:
+            against = _counterexample(step, left, term) or (f"It fails at {error.at}." if error.at else "")
+            return self._says(False, " ".join(filter(None, ("Not so.", against, step.hint))))
         self.at += 1
         return self._says(True, "Right.")
 

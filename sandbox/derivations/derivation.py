@@ -12,7 +12,7 @@ from sandbox.derivations.step import Step, StepError, written_out
 from sandbox.derivations.typeset import derivation_markdown, derivation_text
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Derivation:
     """A claim and its proof. `print` it in a terminal; a notebook typesets it.
 
@@ -44,7 +44,7 @@ class Derivation:
         """The whole derivation as Unicode text for a terminal."""
         return derivation_text(self)
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         return self.text
 
     def _repr_markdown_(self) -> str:

@@ -47,7 +47,12 @@ _KNOWN = {"=": "is_zero", ">": "is_positive", "≥": "is_nonnegative"}  # what S
 
 
 class StepError(ValueError):
-    """A step that SymPy does not find true."""
+    """A step that SymPy does not find true.
+
+    Attributes: at: numbers at which it fails, where some are known, in words
+    """
+
+    at: str = ""
 
 
 class Step:
@@ -110,7 +115,9 @@ class Step:
             link = f"{self.terms[i]} {sign} {self.terms[i + 1]}"
             if (point := refuted(left, sign, right)) is not None:
                 at = ", ".join(f"{symbol} = {image.subs(point)}" for symbol, image in _in_sight(given, point))
-                raise StepError(f"the step {self.reason!r} does not hold: {link} fails at {at or 'every point'}")
+                error = StepError(f"the step {self.reason!r} does not hold: {link} fails at {at or 'every point'}")
+                error.at = at
+                raise error
             if not decided(left, sign, right):
                 raise StepError(f"the step {self.reason!r} does not hold: {link} cannot be decided")
 

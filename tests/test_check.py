@@ -1,0 +1,253 @@
+"""A claim of the reader's own is proven, refuted by two vectors, or left undecided; and its text is never executed."""
+
+import json
+import math
+import subprocess
+import sys
+import time
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sympy import Rational, Symbol, sqrt
+
+from sandbox import InputError, check
+from sandbox.checking.cells import between, signs
+from sandbox.checking.language import LONGEST, read_claim, vocabulary
+from sandbox.derivations.symbols import a, b, c
+from sandbox.measures import REGISTRY
+
+TRUE = [
+    "equation_10_v1 >= relative_reconstruction_bias",
+    "γ₁₀ ≥ γ",
+    "scale_x * scale_x_hat == cosine**2",
+    "scale_x*scale_x_hat <= 1",
+    "relative_loss == angle_loss + length_loss",
+    "relative_loss >= angle_loss",
+    "abs(cosine) >= cosine",
+    "cosine <= 1",
+    "scale_x <= norm_ratio",
+    "relative_reconstruction_bias >= norm_ratio",
+    "gamma * scale_x_hat = 1",
+    "a + b >= 2*c",
+    "L >= 0",
+    "L == a + b - 2*c",
+    "c/a = r·ρ",
+    "-1 <= rho <= 1",
+    "cos(2*theta) == 2*rho**2 - 1",
+    "tan(theta)*cosine == sin(theta)",
+    "a**2 + b**2 >= 2*c**2",
+    "a + b + 1 > 0",
+    "0.1 + 0.2 == 0.3",
+]
+FALSE = [
+    "c/a * c/b == 1",
+    "scale_x == 1/scale_x_hat",
+    "equation_10_v1 == relative_reconstruction_bias",
+    "equation_10_v1 > relative_reconstruction_bias",  # equal at 1
+    "norm_ratio <= 1",
+    "scale_x <= cosine",
+    "relative_loss < 1",
+    "a + b > 2*c",  # equal at x̂ = x
+    "b > 0",  # x̂ may be 0
+    "0 < cosine**2 <= 1",
+    "theta <= 3",
+    "(r - 17/13)**2 + (rho - 5/7)**2 >= 1/1000",  # false in a small disc only: found by looking at cells
+    "sqrt(rho - 1) == 1",
+]
+UNDECIDED = ["theta >= 0", "(r - 17/13)**2 + (rho - 1/3)**2 > 0", "a != 7/3", "a + (b - 4)**2 > 0"]
+
+
+@pytest.mark.parametrize("claim", TRUE)
+def test_true_claims_are_proven(claim):
+    verdict = check(claim)
+    assert verdict.verdict == "true"
+    assert verdict.derivation or verdict.notes
+    assert "is TRUE wherever both sides are defined" in str(verdict)
+    with pytest.raises(ValueError, match="no counterexample"):
+        verdict.figure()
+
+
+@pytest.mark.parametrize("claim", FALSE)
+def test_false_claims_are_refuted_by_two_vectors_that_do_it(claim):
+    verdict = check(claim)
+    assert verdict.verdict == "false"
+    pair = verdict.counterexample
+    assert pair is not None
+    failed = []
+    for statement in read_claim(claim):
+        x, x_hat = ([float(part) for part in vector] for vector in (pair.x, pair.x_hat))
+        point = {
+            a: math.hypot(*x) ** 2,
+            b: math.hypot(*x_hat) ** 2,
+            c: math.sumprod(x, x_hat) if sys.version_info >= (3, 12) else x[0] * x_hat[0] + x[1] * x_hat[1],
+        }
+        left, right = (
+            float(side.subs(statement.names).subs(point_of(point)).subs(point))
+            for side in (statement.left, statement.right)
+        )
+        gap = left - right
+        holds = {"=": abs(gap) < 1e-12, "≥": gap >= -1e-12, ">": gap > 1e-12}[statement.sign]
+        failed.append(not holds)
+    assert any(failed)
+    assert set(verdict.measures) == set(REGISTRY)
+    assert len(str(pair)) < 60
+
+
+def point_of(point):
+    """r, ρ and L at a point, in floating point."""
+    known = vocabulary()
+    values = {known["L"]: point[a] + point[b] - 2 * point[c]}
+    if point[a]:
+        values[known["r"]] = math.sqrt(point[b] / point[a])
+    if point[a] and point[b]:
+        values[known["rho"]] = point[c] / math.sqrt(point[a] * point[b])
+    return values
+
+
+@pytest.mark.parametrize("claim", UNDECIDED)
+def test_what_cannot_be_decided_says_what_was_tried(claim):
+    verdict = check(claim)
+    assert verdict.verdict == "undecided"
+    assert len(verdict.notes) >= 2
+    assert verdict.counterexample is None
+
+
+def test_the_flagship_claim_is_proven_by_its_squares():
+    derivation = check("equation_10_v1 >= relative_reconstruction_bias").derivation
+    assert derivation is not None
+    assert "squares" in derivation.steps[-1].reason
+    assert derivation.steps[-1].signs == ("=", "≥")
+
+
+def test_a_counterexample_has_exact_values_and_reasons():
+    verdict = check("c/a * c/b == 1")
+    assert str(verdict.counterexample) == "x = (1, 0), x̂ = (1, 1)"
+    assert verdict.measures["cosine"] == sqrt(2) / 2
+    assert verdict.measures["scale_x_hat"] == Rational(1, 2)
+    assert "γ ≥ 2" in str(verdict.measures["equation_10_v1"])
+    assert verdict.to_dict()["sides"] == {
+        "left": {"exact": "1/2", "value": 0.5},
+        "sign": "=",
+        "right": {"exact": "1", "value": 1.0},
+    }
+    assert "| cosine |" in verdict._repr_markdown_()
+    assert verdict.figure().get_title() == "c/a * c/b == 1  is false"
+
+
+HOSTILE = {
+    "9**9**9**9 == 1": "exponent",
+    "((((9**9)**9)**9)**9)**9 == 1": "too large",
+    "999999999*999999999*999999999 == 1": "too large",
+    "((a+b)**6)**8 == 1": "too large",
+    "a**b == 1": "exponent",
+    "10**99999999999 == 1": "too large",
+    "9e999 == 1": "too large",
+    "": "empty",
+    "  \n ": "empty",
+    "a" * 10_000: "characters",
+    "(" * 140 + "a" + ")" * 139 + " == 1": "no formula",
+    "__import__('os').system('touch hacked') == 1": "can be read",
+    "(lambda: a)() == 1": "can be read",
+    "a.__class__ == 1": "can be read",
+    "[a for a in (1,)] == 1": "can be read",
+    "f'{a}' == a": "can be read",
+    "(a := 1) == 1": "no formula",
+    "a\x00 == 1": "no formula",
+    "a == 1; b == 1": "no formula",
+    "sqrt == 1": "there is no",
+    "sqrt(a, b) == 1": "one number",
+    "sqrt(*a) == 1": "can be read",
+    "sqrt(-1) == a": "root of a negative",
+    "(-1)**0.5 == a": "root of a negative",
+    "1/0 == a": "divides by 0",
+    "1/(a - a) == a": "divides by 0",
+    "0**-1 == a": "divides by 0",
+    "tan(pi/2) == 1": "theta",
+    "cos(cos(theta)) == 1": "theta",
+    "cos(1000000*theta) == 1": "theta",
+    "x_hat == 1": "there is no 'x_hat'",
+    "a": "compares two sides",
+    "a and b": "compares two sides",
+    "a in b": "compared with",
+    "1 == True": "can be read",
+    "1j == a": "can be read",
+    "a == ": "no formula",
+    "(a == b) == c": "inside a formula",
+}
+
+
+@pytest.mark.parametrize("text", HOSTILE, ids=lambda text: text[:24])
+def test_a_text_that_is_no_claim_gets_one_line_at_once(text, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    begun = time.monotonic()
+    with pytest.raises(ValueError, match=HOSTILE[text]) as refused:
+        check(text)
+    assert time.monotonic() - begun < 2
+    assert "\n" not in str(refused.value)
+    assert len(str(refused.value)) < 400
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_claim_is_a_text():
+    with pytest.raises(ValueError, match="a claim is a text"):
+        check(7)  # type: ignore[arg-type]
+
+
+@settings(deadline=None, max_examples=300)
+@given(st.text(alphabet="abcr*+-/()<>=! .019,'_rhotscqx[]{}:λγ²√\\\n", max_size=LONGEST + 5))
+def test_any_text_is_read_or_refused(text):
+    try:
+        statements = read_claim(text)
+    except InputError as refused:
+        lines = str(refused).splitlines()
+    else:
+        lines = ["read"]
+        assert all(statement.sign in "=≠>≥" for statement in statements)
+    assert len(lines) == 1
+
+
+def test_long_thinking_ends():
+    begun = time.monotonic()
+    verdict = check("(a+b+c+r+rho+1)**6 >= -(a-b+c-r+rho+7)**6")
+    assert verdict.verdict in ("true", "undecided")
+    assert time.monotonic() - begun < 40
+
+
+def test_a_point_is_looked_at_in_every_cell():
+    u, v = Symbol("u", positive=True), Symbol("v", positive=True)
+    disc = u**2 + v**2 - 1
+    found = [sign for _, sign in signs(disc, [u, v], [u, v])]
+    assert {-1, 1} == set(found)
+    # the sign changes in a disc of radius 1/1000 only, which no grid would meet
+    small = (u - Rational(7, 3)) ** 2 + (v - Rational(5, 11)) ** 2 - Rational(1, 10**6)
+    inside = [point for point, sign in signs(small, [u, v], [u, v]) if sign < 0]
+    assert inside
+    assert all(small.subs(point) < 0 for point in inside)
+
+
+def test_between_puts_a_rational_between_any_two_roots():
+    from sympy import Poly
+
+    u = Symbol("u")
+    points = between([Poly((u**2 - 2) * (u - 1), u), Poly(10**6 * u - 1414213, u)])
+    roots = sorted([-(2**0.5), 1.0, 1.414213, 2**0.5])
+    assert len(points) == 5
+    assert all(low < root < high for low, root, high in zip(points, roots, points[1:], strict=False))
+
+
+def run(*arguments: str, cwd) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [sys.executable, "-m", "sandbox", "check", *arguments], cwd=cwd, capture_output=True, text=True
+    )
+
+
+def test_the_command_prints_writes_and_draws(tmp_path):
+    done = run("c/a * c/b == 1", "--json", "v.json", "--plot", "v.png", cwd=tmp_path)
+    assert done.returncode == 0
+    assert "is FALSE" in done.stdout
+    assert json.loads((tmp_path / "v.json").read_text(encoding="utf-8"))["x_hat"] == ["1", "1"]
+    assert (tmp_path / "v.png").read_bytes().startswith(b"\x89PNG")
+    refused = run("9**9**9**9 == 1", cwd=tmp_path)
+    assert refused.returncode == 2
+    assert len(refused.stderr.splitlines()) == 1
