@@ -163,39 +163,55 @@ def check(
             save(made, plot)
 
 
-@app.command(epilog="Example: [bold]sandbox simulate --angle 89.9 --norm-ratio 1 --n 1000000[/]")
+@app.command(
+    epilog="Examples: [bold]sandbox simulate --angle 89.9 --norm-ratio 1 --n 1000000[/]   "
+    "[bold]sandbox simulate --threshold 1 --gate hard[/]"
+)
 def simulate(
     angle: Annotated[float, typer.Option(help="Between x and x̂, in degrees, 0 to 180.")] = 60.0,
     norm_ratio: Annotated[float, typer.Option(help="‖x̂‖/‖x‖.")] = 1.0,
-    d: Annotated[int, typer.Option(help="Dimension, 2 or more.")] = 64,
+    threshold: Annotated[
+        float | None, typer.Option(help="In place of an angle: x̂ is what a threshold leaves of d features ~ Exp(1).")
+    ] = None,
+    gate: Annotated[str, typer.Option(help="With --threshold: soft (an L1 penalty) or hard (a gate).")] = "soft",
+    d: Annotated[int, typer.Option(help="Dimension, 2 or more; features, with --threshold.")] = 64,
     n: Annotated[int, typer.Option(help="Pairs.")] = 1_000_000,
     norm: Annotated[str, typer.Option(help="Distribution of ‖x‖: fixed, chi or log-normal.")] = "fixed",
     device: Device = "cpu",
     seed: Annotated[int, typer.Option(help="Of the generator.", min=0, max=2**63 - 1)] = 0,
     json: Json = None,
 ) -> None:
-    """Simulate pairs at an angle and a norm ratio, and compare every measure with theory."""
+    """Simulate pairs at an angle, or features behind a threshold, and compare every measure with theory."""
     from json import dumps
     from math import radians
 
+    from sandbox.features import stream_features
     from sandbox.files import check_outputs, write_text
-    from sandbox.report import against_theory, against_theory_table
     from sandbox.simulate import stream
+    from sandbox.theory import against_theory, against_theory_table, at_an_angle, behind_a_threshold
 
     check_outputs([json] if json not in (None, "-") else [])
     if not 0 <= angle <= 180:
         raise InputError(f"--angle is {angle:g}: degrees from 0 to 180 are needed")
     with _progress() as progress:
-        options = {"norm": norm, "device": device, "seed": seed, "progress": progress("pairs", n)}
-        moments = stream(radians(angle), norm_ratio, d, n, **options)
-    compared = against_theory(moments, radians(angle), norm_ratio)
-    text = dumps({"angle": angle, "norm_ratio": norm_ratio, "d": d, "n": n, "measures": compared}, indent=2)
+        options = {"device": device, "seed": seed, "progress": progress("pairs", n)}
+        if threshold is None:
+            moments = stream(radians(angle), norm_ratio, d, n, norm=norm, **options)
+            setting, exact = {"angle": angle, "norm_ratio": norm_ratio}, at_an_angle(radians(angle), norm_ratio)
+            title = f"{n:,} pairs at {angle:g}°, ‖x̂‖ = {norm_ratio:g}·‖x‖, d = {d}"
+        else:
+            moments, share = stream_features(threshold, gate, d, n, **options)
+            exact, active = behind_a_threshold(threshold, gate)
+            setting = {"threshold": threshold, "gate": gate, "active": {"value": share.item(), "theory": active}}
+            title = f"{n:,} tokens of {d} features behind a {gate} threshold {threshold:g}"
+            title += f"; active: {share.item():.5f} (theory: {active:.5f})"
+    compared = against_theory(moments, exact)
     if json == "-":
-        print(text)
+        print(dumps(setting | {"d": d, "n": n, "measures": compared}, indent=2))
         return
-    _console().print(against_theory_table(compared, f"{n:,} pairs at {angle:g}°, ‖x̂‖ = {norm_ratio:g}·‖x‖, d = {d}"))
+    _console().print(against_theory_table(compared, title))
     if json:
-        write_text(json, text + "\n")
+        write_text(json, dumps(setting | {"d": d, "n": n, "measures": compared}, indent=2) + "\n")
 
 
 @app.command(

@@ -13,9 +13,10 @@ from sandbox.data import embedded
 from sandbox.derivations import prove
 from sandbox.errors import InputError
 from sandbox.files import write_text
-from sandbox.report import Report, against_theory, against_theory_table, to_json
+from sandbox.report import Report, to_json
 from sandbox.sae.measure import measure
 from sandbox.simulate import stream
+from sandbox.theory import against_theory, against_theory_table, at_an_angle
 
 PAIRS = 1_000_000
 
@@ -34,7 +35,9 @@ def run(out: Path, console: Console, progress: Callable[[str, int], Callable[[in
     console.rule(f"2. Simulate: {PAIRS:,} pairs of equal norm at each angle", align="left")
     for degrees in (89.9, 30.0):
         moments = stream(radians(degrees), 1.0, n=PAIRS, progress=progress(f"{degrees:g}°", PAIRS))
-        console.print(against_theory_table(against_theory(moments, radians(degrees), 1.0), f"{degrees:g}°"))
+        console.print(
+            against_theory_table(against_theory(moments, at_an_angle(radians(degrees), 1.0)), f"{degrees:g}°")
+        )
         console.print()
 
     console.rule("3. Measure: two real SAEs on real activations", align="left")

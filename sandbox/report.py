@@ -273,37 +273,3 @@ def to_csv(reports: Iterable[Report]) -> str:
                 facts = (report.name, report.tokens, report.documents, report.l0, origin, key)
                 writer.writerow((*facts, one.value, one.low, one.high, one.reason))
     return text.getvalue()
-
-
-def against_theory(moments: Moments, angle: float, norm_ratio: float) -> dict[str, dict[str, Any]]:
-    """Every measure of simulated pairs beside its exact value, by key.
-
-    Args:    angle: radians, and norm_ratio: the same for every pair, so that a, b, c are in the ratio 1 : r² : r·cos θ
-    Returns: by measure key `value`, `low`, `high` as in a report, and `theory` (None where undefined)
-    """
-    exact = (1.0, norm_ratio**2, norm_ratio * math.cos(angle))
-    compared = {}
-    for key, measure in REGISTRY.items():
-        theory = None if why_undefined(measure, *exact) else evaluate(measure, *exact).item()
-        compared[key] = estimate(moments, measure).to_dict() | {"theory": theory}
-    return compared
-
-
-def against_theory_table(compared: Mapping[str, Mapping[str, Any]], title: str) -> Table:
-    """What `against_theory` gives, for a terminal."""
-    from rich.table import Table
-
-    table = Table(title=f"[bold]{title}[/]", title_justify="left", pad_edge=False)
-    for header in ("measure", "", "simulated", "95 % interval", "theory", "simulated − theory"):
-        table.add_column(header, justify="left" if header in ("measure", "") else "right")
-    for key, one in compared.items():
-        value, theory = one["value"], one["theory"]
-        table.add_row(
-            key,
-            REGISTRY[key].plain,
-            "undefined" if value is None else f"{value:.8g}",
-            "—" if one["low"] is None else f"{one['low']:.8g} … {one['high']:.8g}",
-            "undefined" if theory is None else f"{theory:.8g}",
-            "—" if value is None or theory is None else f"{value - theory:+.1e}",
-        )
-    return table

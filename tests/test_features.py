@@ -8,6 +8,7 @@ from sandbox.errors import InputError
 from sandbox.features import GATES, features, stream_features
 from sandbox.measures import REGISTRY
 from sandbox.report import interval
+from sandbox.theory import against_theory, behind_a_threshold
 
 THRESHOLDS = torch.linspace(0, 4, 9, dtype=torch.float64)
 D, N = 64, 96_000  # 6 million strengths a setting; at λ = 4 one in 55 of them is active
@@ -192,3 +193,14 @@ def test_bad_input_is_refused_in_one_line(name, function):
 def test_a_chunk_of_nothing_is_refused():
     with pytest.raises(InputError, match="chunk is 0"):
         stream_features(1.0, chunk=0)
+
+
+@pytest.mark.parametrize(("gate", "claim"), [("soft", "C17"), ("hard", "C18")])
+def test_the_derivations_say_what_the_simulator_finds(gate, claim):
+    for threshold in (0.25, 1.0, 2.5):
+        exact, active = behind_a_threshold(threshold, gate)
+        moments, share = stream_features(threshold, gate, d=64, n=20_000)
+        for key, one in against_theory(moments, exact).items():
+            reach = 2 * (one["high"] - one["low"])  # four standard errors: nine measures at six settings all hold
+            assert abs(one["value"] - one["theory"]) <= reach + 1e-6, (claim, threshold, key)
+        assert share.item() == pytest.approx(active, abs=4 * (active / (20_000 * 64)) ** 0.5)

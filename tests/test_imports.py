@@ -27,6 +27,7 @@ RANK = {
     "sae.checkpoints": 6,
     "sae.measure": 7,
     "plots": 7,
+    "theory": 7,
     "checking": 8,
     "demo": 8,
     "cli": 9,

@@ -12,7 +12,7 @@ from sandbox import simulate
 from sandbox.compile import evaluate
 from sandbox.errors import InputError
 from sandbox.measures import REGISTRY
-from sandbox.report import against_theory
+from sandbox.theory import against_theory, at_an_angle
 
 ANGLES = (0.0, 1e-7, 1e-3, 0.5, pi / 2, 2.5, pi - 1e-7, pi)
 DTYPES = (torch.float32, torch.float64)
@@ -129,7 +129,7 @@ def test_the_same_seed_gives_the_same_pairs_and_another_does_not():
 def test_stream_counts_every_pair_and_hits_theory_in_any_chunk(n, chunk, norm):
     moments = simulate.stream(0.4, 0.9, 6, n, chunk=chunk, norm=norm, dtype=torch.float64)
     assert moments.n == n
-    for one in against_theory(moments, 0.4, 0.9).values():
+    for one in against_theory(moments, at_an_angle(0.4, 0.9)).values():
         assert one["value"] == pytest.approx(one["theory"], rel=1e-9)
 
 

@@ -8,6 +8,7 @@ q > 0 is proven for every c that the condition allows.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import product
 
 from sympy import Dummy, Eq, Expr, Ge, Gt, Ne, Rel, Symbol, cancel
 
@@ -37,7 +38,8 @@ class Conditions:
 
 def _substitution(condition: Rel, gap: Expr) -> tuple[Symbol, Expr]:
     """A symbol of `gap` (the condition's two sides, less each other), and what to write for it."""
-    for symbol in sorted(gap.free_symbols, key=_preference):
+    symbols = sorted(gap.free_symbols, key=_preference)
+    for bounded, symbol in product((False, True), symbols):
         slope = gap.diff(symbol)
         if not slope.is_nonzero or slope.has(symbol):
             continue
@@ -48,19 +50,19 @@ def _substitution(condition: Rel, gap: Expr) -> tuple[Symbol, Expr]:
             return symbol, edge + Dummy(symbol.name, real=True, nonzero=True)
         if isinstance(condition, Gt | Ge):
             more = Dummy(symbol.name, **({"positive": True} if isinstance(condition, Gt) else {"nonnegative": True}))
-            if (found := _beyond(symbol, edge, slope, more)) is not None:
+            if (found := _beyond(symbol, edge, slope, more, bounded)) is not None:
                 return symbol, found
     raise TypeError(f"a step cannot use the condition {condition}: it needs a symbol in which it is linear")
 
 
-def _beyond(symbol: Symbol, edge: Expr, slope: Expr, more: Symbol) -> Expr | None:
+def _beyond(symbol: Symbol, edge: Expr, slope: Expr, more: Symbol, bounded: bool) -> Expr | None:
     """The values of `symbol` on the side of `edge` where the gap is positive, and positive if the symbol was."""
+    if bounded:
+        return edge / (1 + more) if slope.is_negative and edge.is_positive else None  # between 0 and the edge
     if slope.is_positive and (not symbol.is_positive or edge.is_nonnegative):
         return edge + more
     if slope.is_negative and not symbol.is_positive:
         return edge - more
-    if slope.is_negative and edge.is_positive:
-        return edge / (1 + more)  # between 0 and the edge
     return None
 
 
