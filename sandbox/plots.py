@@ -126,6 +126,7 @@ def parabolas(
                 color=colour,
                 rotation=90,
                 va="top",
+                bbox={"facecolor": "white", "edgecolor": "none", "pad": 1},
             )
     ax.plot([], [], "--", color=FAINT, label="where each minimum would be, were it the other's reciprocal")
     ax.set(xlim=(0, furthest), ylim=(0, 1.25 * top), xlabel="scale s", ylabel="loss, relative to E‖x‖²")

@@ -163,7 +163,7 @@ def _polar(proof: Proof, statement: Statement, where: tuple) -> None:
     polar = tuple(Eq(symbol, value) for symbol, value in POLAR.items())
     gap = statement.left - statement.right
     form = simplify(proof.value(gap).subs(POLAR))
-    chain = (gap, "=", form) if statement.sign == "=" else (gap, "=", factor(form), "≥", 0)
+    chain = (gap, "=", form) if statement.sign == "=" else (gap, "=", _tidy(form), "≥", 0)
     proof.step(
         "Their difference, with the length k of x, the norm ratio r and t = tan(θ/2); by continuity also at the edges.",
         *chain,
@@ -180,9 +180,9 @@ def _own_factor(need: Expr) -> Expr:
 
 
 def _tidy(gap: Expr) -> Expr:
-    """The difference in factors, written so that those below the line are positive where b < 2c."""
+    """The difference in factors, written so that those below the line are positive where c > 0 and b < 2c."""
     whole = factor(simplify(gap))
-    somewhere = {a: 3, b: 1, c: 1}
+    somewhere = {a: 3, b: 1, c: 1, _k: 1, _r: 1, _t: Rational(1, 3)}
     turned = [part for part in Mul.make_args(whole) if (part.is_Pow and part.exp.is_Integer) or part.is_Add]
     for part in turned:
         base, exponent = part.as_base_exp()

@@ -69,7 +69,7 @@ class Exercise:
             Step(step.reason, left, "=", term, where=step.where, names=step.names)
         except StepError as error:
             against = _counterexample(step, left, term) or (f"It fails at {error.at}." if error.at else "")
-            return self._says(False, " ".join(filter(None, ("Not so.", against, step.hint))))
+            return self._says(False, " ".join(filter(None, ("Not so.", against, f"Hint: {step.hint}"))))
         self.at += 1
         return self._says(True, "Right.")
 

@@ -151,7 +151,7 @@ def check(claim: str) -> Verdict:
         notes += [note] if note else []
     if open_ends:
         return Verdict(claim, "undecided", notes=(SEARCHED, *open_ends))
-    derivation = Derivation("✓", "own", claim, (), tuple(proof.steps)) if proof.steps else None
+    derivation = Derivation("", "own", claim, (), tuple(proof.steps)) if proof.steps else None
     return Verdict(claim, "true", derivation, notes=tuple(notes))
 
 

@@ -22,6 +22,7 @@ BELOW_2 = (c > 0, 2 * c - b > 0)
 )
 def relative_reconstruction_bias(proof: Proof) -> None:
     s = Symbol("s", real=True, nonzero=True)  # this scale divides
+    size = Symbol("d", positive=True)  # of a negative c
     proof.let("The loss where the scale divides.", loss(s), Expect(x_hat / s - x))
     proof.step(
         "Expectation is linear; name the three moments.",
@@ -41,8 +42,10 @@ def relative_reconstruction_bias(proof: Proof) -> None:
     proof.let("That scale is γ.", gamma, bias)
     proof.step("Its reciprocal is the scale of C2.", 1 / gamma, "=", prove("C2").results["scale_x_hat"], where=(c > 0,))
     proof.step(
-        "In terms of the norm ratio and the cosine.",
+        "In the moments, and with the norm ratio and the cosine.",
         gamma,
+        "=",
+        bias,
         "=",
         r / rho,
         where=(c > 0,),
@@ -60,12 +63,11 @@ def relative_reconstruction_bias(proof: Proof) -> None:
     )
     proof.step(
         "Edge case c < 0: the best s is negative; γ < 0 is a reflection, not a length, and no measure of shrinkage.",
-        -Subs(gamma, c, -c),
+        -Subs(gamma, c, -size),
         "=",
-        b / c,
+        b / size,
         ">",
         0,
-        where=(c > 0,),
     )
     proof.step(
         "Edge case b = 0: then x̂ = 0 almost surely, so c = 0, every s gives a and none is best.",

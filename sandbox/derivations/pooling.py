@@ -4,7 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sympy import Add, Derivative, Eq, Expr, Function, Matrix, Rational, Subs, Symbol, expand, symbols
+from sympy import (
+    Add,
+    Derivative,
+    Eq,
+    Expr,
+    Function,
+    Integer,
+    Matrix,
+    Mul,
+    Pow,
+    Rational,
+    Subs,
+    Symbol,
+    expand,
+    symbols,
+)
 
 from sandbox.derivations.derivation import Proof
 from sandbox.derivations.register import claim, prove
@@ -17,8 +32,7 @@ from sandbox.derivations.symbols import a, b, c
     "Pooled γ is Σ‖x̂ᵢ‖²/Σ(xᵢ·x̂ᵢ). A mean of ratios, of tokens or batches, is another number; it depends on the batch.",
 )
 def pooled(proof: Proof) -> None:
-    bs, cs = symbols("b1:5", real=True), symbols("c1:5", real=True)
-    (b1, b2, b3, b4), (c1, c2, c3, c4) = bs, cs
+    b1, b2, c1, c2 = symbols("b1 b2 c1 c2", real=True)
     both = (c1 > 0, c2 > 0)
     gammas = Symbol("gamma1", real=True), Symbol("gamma2", real=True)
     proof.let("Two parts of the data, tokens or batches, each with its own γ: of the first …", gammas[0], b1 / c1)
@@ -39,15 +53,22 @@ def pooled(proof: Proof) -> None:
         where=both,
         hint="Over 2·(c₁ + c₂) the numerator factors.",
     )
-    one_by_one = sum((bi / ci for bi, ci in zip(bs, cs, strict=True)), start=Rational(0)) / 4
-    two_by_two = ((b1 + b2) / (c1 + c2) + (b3 + b4) / (c3 + c4)) / 2
-    at_once = (b1 + b2 + b3 + b4) / (c1 + c2 + c3 + c4)
-    tokens = (*bs, *cs), (3, 2, 5, 6, 2, 4, 3, 9)
-    proof.step(
-        "Four tokens in batches of one: the mean of four ratios.", Subs(one_by_one, *tokens), "=", Rational(13, 12)
-    )
-    proof.step("The same in batches of two.", Subs(two_by_two, *tokens), "=", Rational(7, 8))
-    proof.step("The same in one batch: the pooled γ.", Subs(at_once, *tokens), "=", Rational(8, 9))
+    bs, cs = (3, 4, 5, 7), (2, 5, 3, 5)  # four tokens
+    ones = [_pooled((b_,), (c_,)) for b_, c_ in zip(bs, cs, strict=True)]
+    twos = [_pooled(bs[:2], cs[:2]), _pooled(bs[2:], cs[2:])]
+    proof.step("Four tokens in batches of one: the mean of four ratios.", _mean(ones), "=", Rational(161, 120))
+    proof.step("The same in batches of two.", _mean(twos), "=", Rational(5, 4))
+    proof.step("The same in one batch: the pooled γ.", _pooled(bs, cs), "=", Rational(19, 15))
+
+
+def _pooled(bs: Sequence[int], cs: Sequence[int]) -> Expr:
+    """The ratio of two sums, written out and not worked out."""
+    above, below = (Add(*map(Integer, numbers), evaluate=False) for numbers in (bs, cs))
+    return Mul(above, Pow(below, -1, evaluate=False), evaluate=False)
+
+
+def _mean(ratios: Sequence[Expr]) -> Expr:
+    return Mul(Rational(1, len(ratios)), Add(*ratios, evaluate=False), evaluate=False)
 
 
 @claim(

@@ -127,7 +127,7 @@ def not_reciprocal(proof: Proof) -> None:
         1,
         where=at_equality,
     )
-    d = Symbol("c", positive=True)
+    d = Symbol("d", positive=True)  # −c
     proof.step(
         "Antiparallel vectors (c < 0 there) have the product 1, too, with both scales negative: ρ = −1.",
         -Subs(cosine, (b, c), (d**2 / a, -d)),

@@ -65,24 +65,25 @@ def question_markdown(step: Step) -> str:
 
 def derivation_text(derivation: Derivation) -> str:
     """A whole derivation for a terminal."""
-    lines = [f"{derivation.number}  {derivation.claim}", ""]
+    lines = [f"{derivation.number}  {derivation.claim}", ""] if derivation.number else []
     for words, terms in _header(derivation):
         shown = [part for term in terms for part in (", ", _form(term))]
         lines += [f"  {line}" for line in _lines([words, *(shown[1:] or [""])])]
+    lines += [""] if lines and lines[-1] else []
     for i, step in enumerate(derivation.steps, 1):
         shown = step_text(step, derivation.where).splitlines()
-        lines += ["", f"  {i}. {step.reason}", "", *(f"        {line}" for line in shown)]
-    return "\n".join([*lines, "", f"  ∎ {len(derivation.steps)} steps, each checked by SymPy."])
+        lines += [f"  {i}. {step.reason}", "", *(f"        {line}" for line in shown), ""]
+    return "\n".join([*lines, f"  ∎ {len(derivation.steps)} steps, each checked by SymPy."])
 
 
 def derivation_markdown(derivation: Derivation) -> str:
-    """A whole derivation for a notebook: a table with each relation on a row of its own, its reason beside it.
+    """A whole derivation for a notebook: a table with each equation on a row of its own, its reason beside it.
 
     Markdown rather than one block of LaTeX: every viewer of notebooks typesets it, and the reasons wrap.
     """
-    head = [f"**{derivation.number}.** {derivation.claim}"]
-    for words, terms in _header(derivation):
-        head.append(f"{words}{', '.join(f'${_latex(term)}$' for term in terms)}".strip())
+    head = [f"**{derivation.number}.** {derivation.claim}"] if derivation.number else []
+    given = [words + ", ".join(f"${_latex(term)}$" for term in terms) for words, terms in _header(derivation)]
+    head += ["; ".join(given) + "."] if given else []
     rows = [row for step in derivation.steps for row in _rows(step, derivation.where)]
     return "\n\n".join(head) + "\n\n" + TABLE + "\n".join(rows) + "\n"
 
@@ -91,8 +92,14 @@ def _rows(step: Step, given: tuple[Rel, ...]) -> Iterable[str]:
     first, *others = (_latex(term) for term in step.terms)
     conditions = ", ".join(f"${_latex(condition)}$" for condition in _own(step, given))
     reason = f"{step.reason} ({conditions})" if conditions else step.reason
-    for i, (sign, term) in enumerate(zip(step.signs, others, strict=True)):
-        yield f"| {_cell('' if i else first)} | {_cell(f'{SIGNS[sign]} {term}')} | {'' if i else reason} |"
+    links: list[str] = []
+    for sign, term in zip(step.signs, others, strict=True):
+        if sign in (">", "≥") and links:
+            links[-1] += f" {SIGNS[sign]} {term}"
+        else:
+            links.append(f"{SIGNS[sign]} {term}")
+    for i, link in enumerate(links):
+        yield f"| {_cell('' if i else first)} | {_cell(link)} | {'' if i else reason} |"
 
 
 def _cell(mathematics: str) -> str:
@@ -109,7 +116,7 @@ def _header(derivation: Derivation) -> Iterable[tuple[str, list[Expr]]]:
     if given:
         yield "Given ", given
     if c in free and not any(c in condition.free_symbols for condition in derivation.where):
-        yield "c is real, of either sign: x̂ may point away from x.", []
+        yield "c is real, of either sign: x̂ may point away from x", []
     if used := [Eq(name, meaning) for name, meaning in DEFINITIONS.items() if name in free - named]:
         yield "with ", used
 
@@ -131,7 +138,9 @@ class _Unicode(_PlusFirst, PrettyPrinter):
 
 
 class _Latex(_PlusFirst, LatexPrinter):
-    pass
+    def _print_Symbol(self, expr, style="plain"):
+        name = expr.name
+        return rf"{name[:-1]}^{{*}}" if name.endswith("*") else super()._print_Symbol(expr, style)
 
 
 def _latex(term: Expr) -> str:
