@@ -107,6 +107,9 @@ def prove(
     claims: Annotated[list[str] | None, typer.Argument(help="Numbers or names of claims.")] = None,
     every: Annotated[bool, typer.Option("--all", help="Prove every claim.")] = False,
     listed: Annotated[bool, typer.Option("--list", help="List the claims, prove nothing.")] = False,
+    mutants: Annotated[
+        bool, typer.Option("--mutants", help="Change every sign, factor and exponent: does the proof refuse? Slow.")
+    ] = False,
 ) -> None:
     """Derive claims from random vectors, every step checked by SymPy."""
     from sandbox import derivations
@@ -119,7 +122,12 @@ def prove(
     if not (claims or every):
         raise InputError("name a claim, such as C1, or --all (sandbox prove --list shows them)")
     for which in claims if claims and not every else [one.number for one in derivations.claims()]:
-        console.print(derivations.prove(which).text, highlight=False, markup=False)
+        derivation = derivations.prove(which)
+        console.print(derivation.text, highlight=False, markup=False)
+        if mutants:
+            from sandbox.derivations.mutants import mutate
+
+            console.print(f"  {mutate(derivation)}", highlight=False, markup=False)
         console.print()
 
 
