@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test bench app data clean
+.PHONY: demo test bench lab app data clean
 
 demo: $(VENV)/.installed
 	$(BIN)/sandbox demo
@@ -17,6 +17,9 @@ test: $(VENV)/.installed-test
 
 bench: $(VENV)/.installed-test
 	$(BIN)/python -m benchmarks
+
+lab: $(VENV)/.installed-lab
+	$(BIN)/jupyter lab notebooks
 
 app:
 	@echo "The app comes with the explorer, which has not landed yet; 'make demo' shows what there is."
@@ -43,6 +46,11 @@ $(VENV)/.installed-test: pyproject.toml constraints.txt | $(VENV)/bin/python
 	@echo "Installing into $(VENV), with what the tests need: once, some minutes"
 	$(PIP) --editable ".[test]"
 	$(BIN)/python -m pip uninstall --quiet --yes torchvision
+	@touch $@ $(VENV)/.installed
+
+$(VENV)/.installed-lab: pyproject.toml constraints.txt | $(VENV)/bin/python
+	@echo "Installing into $(VENV), with JupyterLab: once, a few minutes"
+	$(PIP) --editable ".[lab]"
 	@touch $@ $(VENV)/.installed
 
 clean:
