@@ -9,6 +9,7 @@ root of what could be negative, under the step's conditions.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import Any
 
 from sympy import (
@@ -52,7 +53,9 @@ class StepError(ValueError):
     Attributes: at: numbers at which it fails, where some are known, in words
     """
 
-    at: str = ""
+    def __init__(self, message: str, at: str = ""):
+        super().__init__(message)
+        self.at = at
 
 
 class Step:
@@ -99,27 +102,43 @@ class Step:
             raise TypeError(f"the step {self.reason!r} defines a name, or a function of symbols, by one other term")
 
     def _check_chain(self) -> None:
-        local = any(term.has(Order) for term in self.terms)  # a series holds near its point, whatever holds elsewhere
-        assumed = tuple(condition for condition in GIVEN if condition.lhs not in self.names)
-        conditions = () if local else assumed + self.where
-        given = Conditions([written_out(condition, self.names) for condition in conditions])
-        written = [given.apply(written_out(term, self.names)) for term in self.terms]
-        for term, meaning in zip(self.terms, written, strict=True):
-            if not local and (trouble := _undefined(meaning)) is not None:
-                raise StepError(f"the step {self.reason!r} does not hold: {term} needs {trouble}")
-        values = [evaluated(meaning) for meaning in written]
         for i, sign in enumerate(self.signs):
-            if _is_square(self.terms[i : i + 2], sign):
-                continue
-            left, right = values[i : i + 2]
-            link = f"{self.terms[i]} {sign} {self.terms[i + 1]}"
-            if (point := refuted(left, sign, right)) is not None:
-                at = ", ".join(f"{symbol} = {image.subs(point)}" for symbol, image in _in_sight(given, point))
-                error = StepError(f"the step {self.reason!r} does not hold: {link} fails at {at or 'every point'}")
-                error.at = at
-                raise error
-            if not decided(left, sign, right):
-                raise StepError(f"the step {self.reason!r} does not hold: {link} cannot be decided")
+            if not self._is_square(i):
+                self._check_link(i, sign)
+
+    def _check_link(self, i: int, sign: str) -> None:
+        pair = self.terms[i], self.terms[i + 1]
+        wrong = f"the step {self.reason!r} does not hold:"
+        for term in pair:
+            if not self._is_local and (trouble := _undefined(self.means(term))) is not None:
+                raise StepError(f"{wrong} {term} needs {trouble}")
+        left, right = (evaluated(self.means(term)) for term in pair)
+        link = f"{pair[0]} {sign} {pair[1]}"
+        if (point := refuted(left, sign, right)) is not None:
+            at = ", ".join(f"{symbol} = {image.subs(point)}" for symbol, image in _in_sight(self._given, point))
+            raise StepError(f"{wrong} {link} fails at {at or 'every point'}", at)
+        if not decided(left, sign, right):
+            raise StepError(f"{wrong} {link} cannot be decided")
+
+    def _is_square(self, i: int) -> bool:
+        """The one fact that a, b and c do not show: an expected square is not negative."""
+        term = self.terms[i]
+        is_square = self.signs[i] == "≥" and self.terms[i + 1] == 0 and isinstance(term, Expect)
+        return is_square and bool(term.is_nonnegative) and _undefined(self.means(term)) is None
+
+    @property
+    def _is_local(self) -> bool:
+        """Whether it is a series, which holds near its point, whatever holds elsewhere."""
+        return any(term.has(Order) for term in self.terms)
+
+    @property
+    def _given(self) -> Conditions:
+        assumed = tuple(condition for condition in GIVEN if condition.lhs not in self.names)
+        return conditions(*(written_out(one, self.names) for one in (() if self._is_local else assumed + self.where)))
+
+    def means(self, term: Expr) -> Expr:
+        """What the term stands for in this step: names and definitions written out, the conditions written in."""
+        return self._given.apply(written_out(term, self.names))
 
     @property
     def definition(self) -> tuple[Any, Expr | Lambda] | None:
@@ -147,11 +166,19 @@ def _named(term: Expr, names: Mapping[Any, Expr | Lambda]) -> Expr:
     return term
 
 
+@lru_cache(4096)  # a proof asks for the same terms again and again; so do its mutants
+def conditions(*them: Rel) -> Conditions:
+    """`Conditions`, the same each time, so that equal terms under equal conditions are equal."""
+    return Conditions(them)
+
+
+@lru_cache(4096)
 def evaluated(term: Expr) -> Expr:
     """Limits and integrals done; integrals by antiderivatives, which is much the quickest way here."""
     return term.doit(meijerg=False)
 
 
+@lru_cache(4096)
 def refuted(left: Expr, sign: str, right: Expr) -> dict[Symbol, Rational] | None:
     """A point where `left sign right` fails, found by trying a few, or None."""
     gap = left - right
@@ -166,6 +193,7 @@ def refuted(left: Expr, sign: str, right: Expr) -> dict[Symbol, Rational] | None
     return None
 
 
+@lru_cache(4096)
 def decided(left: Expr, sign: str, right: Expr) -> bool:
     """Whether SymPy finds `left sign right` true for all values of its symbols that their assumptions allow."""
     if (left - right).has(Order):
@@ -195,11 +223,7 @@ def _is_series(left: Expr, right: Expr) -> bool:
     return degree is not None and simplify((left - polynomial).series(u, 0, degree).removeO()) == 0
 
 
-def _is_square(pair: tuple[Expr, ...], sign: str) -> bool:
-    """The one fact that a, b and c do not show: an expected square is not negative."""
-    return sign == "≥" and pair[1] == 0 and isinstance(pair[0], Expect) and bool(pair[0].is_nonnegative)
-
-
+@lru_cache(4096)
 def _undefined(term: Expr) -> str | None:
     """What a term would need in order to be defined and real, or None if it is. The inside of a limit or an integral
     is left to SymPy: what it divides by may well be 0 at the point that is approached.
