@@ -12,7 +12,7 @@ from sandbox.derivations.two_scales import loss
 gamma = Symbol("gamma", real=True)
 gamma_10 = Function("gamma_10")  # the first version's value, as a function of γ
 optimised = Symbol("L*", real=True)
-BELOW_2 = (c > 0, 2 * c - b > 0)
+BELOW_2 = (c > 0, b < 2 * c)
 
 
 @claim(
@@ -22,7 +22,6 @@ BELOW_2 = (c > 0, 2 * c - b > 0)
 )
 def relative_reconstruction_bias(proof: Proof) -> None:
     s = Symbol("s", real=True, nonzero=True)  # this scale divides
-    size = Symbol("d", positive=True)  # of a negative c
     proof.let("The loss where the scale divides.", loss(s), Expect(x_hat / s - x))
     proof.step(
         "Expectation is linear; name the three moments.",
@@ -63,11 +62,12 @@ def relative_reconstruction_bias(proof: Proof) -> None:
     )
     proof.step(
         "Edge case c < 0: the best s is negative; γ < 0 is a reflection, not a length, and no measure of shrinkage.",
-        -Subs(gamma, c, -size),
+        -gamma,
         "=",
-        b / size,
+        -b / c,
         ">",
         0,
+        where=(c < 0,),
     )
     proof.step(
         "Edge case b = 0: then x̂ = 0 almost surely, so c = 0, every s gives a and none is best.",
@@ -133,7 +133,7 @@ def equation_10_v1(proof: Proof) -> None:
 def equation_10_relabels(proof: Proof) -> None:
     bias, slip = prove("C6").results["relative_reconstruction_bias"], prove("C7").results["equation_10_v1"]
     of_x = prove("C1").results["scale_x"]
-    inside = (gamma > 0, 2 - gamma > 0)
+    inside = (gamma > 0, gamma < 2)
     radicand = Function("f")
     proof.let("The value as a function of γ.", gamma_10(gamma), sqrt(gamma / (2 - gamma)))
     proof.step("It is what equation 10 computed.", slip, "=", gamma_10(bias), where=BELOW_2)
@@ -156,7 +156,7 @@ def equation_10_relabels(proof: Proof) -> None:
         gamma / (gamma - 2),
         ">",
         0,
-        where=(gamma - 2 > 0,),
+        where=(gamma > 2,),
     )
     proof.step(
         "Below 0 (c < 0) it is negative, too.",
@@ -177,7 +177,7 @@ def equation_10_relabels(proof: Proof) -> None:
 )
 def equation_10_overstates(proof: Proof) -> None:
     eps = Symbol("epsilon", real=True)
-    inside, below, above = (gamma > 0, 2 - gamma > 0), (gamma > 0, 1 - gamma > 0), (gamma - 1 > 0, 2 - gamma > 0)
+    inside, below, above = (gamma > 0, gamma < 2), (gamma > 0, gamma < 1), (gamma > 1, gamma < 2)
     error = gamma_10(gamma) - gamma
     squares = gamma * (1 - gamma) ** 2 / (2 - gamma)
     proof.let("The value as a function of γ (C8).", gamma_10(gamma), sqrt(gamma / (2 - gamma)))
@@ -225,7 +225,7 @@ def no_shrinkage(proof: Proof) -> None:
     bias, of_x = prove("C6").results["relative_reconstruction_bias"], prove("C1").results["scale_x"]
     of_x_hat = prove("C2").results["scale_x_hat"]
     at_1 = (Eq(c, b),)
-    imperfect = (*at_1, a - b > 0)
+    imperfect = (*at_1, b < a)
     error = Expect(x_hat, x - x_hat)
     proof.step("The error, seen along x̂.", error, "=", c - b, hint="Expectation is linear in each of the two vectors.")
     proof.step("γ is 1 exactly where that is 0.", bias - 1, "=", -error / c, where=(c > 0,))
@@ -274,5 +274,5 @@ def energy_ratio(proof: Proof) -> None:
         L / a,
         ">",
         0,
-        where=(*at_1, a - b > 0),
+        where=(*at_1, b < a),
     )

@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import product
 
-from sympy import Dummy, Eq, Expr, Ge, Gt, Ne, Rel, Symbol, cancel
+from sympy import Dummy, Eq, Expr, Ge, Gt, Le, Lt, Ne, Rel, Symbol, cancel
 
 
 class Conditions:
-    """Conditions `expression > 0`, `>= 0`, `symbol != 0` or `symbol == value`, each linear in a symbol, in order.
+    """Conditions `u > v`, `u >= v`, `u != v` or `u == v`, each linear in one of its symbols, in order.
 
     Raises: TypeError for a condition of another form, or one that no substitution can express.
 
@@ -27,6 +27,7 @@ class Conditions:
     def __init__(self, conditions: Sequence[Rel]):
         self.image: dict[Symbol, Expr] = {}
         for condition in conditions:
+            condition = condition.reversed if isinstance(condition, Lt | Le) else condition
             symbol, value = _substitution(condition, self.apply(condition.lhs - condition.rhs))
             self.image = {known: image.subs(symbol, value) for known, image in self.image.items()}
             self.image.setdefault(symbol, value)

@@ -94,7 +94,7 @@ def standard_error(proof: Proof) -> None:
             Subs(formula, totals, tuple(t * total for total in totals)),
             "=",
             formula,
-            where=(c > 0, 2 * c - b > 0) if key == "equation_10_v1" else (c > 0,),
+            where=(c > 0, b < 2 * c) if key == "equation_10_v1" else (c > 0,),
         )
     proof.step(
         "Euler's identity: the gradient has no part along the totals.",
@@ -131,7 +131,7 @@ def standard_error(proof: Proof) -> None:
         G / (G - 1) * (G * about),
         "=",
         G * variance,
-        where=(G - 1 > 0,),
+        where=(G > 1,),
     )
 
 

@@ -12,7 +12,7 @@ from sandbox.derivations.symbols import a, b, c, lam, r
 f = Symbol("f", real=True)  # the strength of one feature
 share = Symbol("p", real=True)  # of active features: L0 over the width
 density = exp(-f)
-SPARSE = (share > 0, 1 - share > 0)
+SPARSE = (share > 0, share < 1)
 
 
 def _moments(proof: Proof, kept: Expr) -> tuple[Expr, ...]:

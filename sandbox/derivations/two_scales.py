@@ -117,25 +117,11 @@ def not_reciprocal(proof: Proof) -> None:
         "=",
         left_over / b,
     )
-    at_equality = (Eq(b, c**2 / a), c > 0)
-    proof.step(
-        "The equality case, parallel: where b = c²/a nothing is left over, ρ = 1, and the product is 1.",
-        left_over + rho,
-        "=",
-        of_x * of_x_hat,
-        "=",
-        1,
-        where=at_equality,
-    )
-    d = Symbol("d", positive=True)  # −c
-    proof.step(
-        "Antiparallel vectors (c < 0 there) have the product 1, too, with both scales negative: ρ = −1.",
-        -Subs(cosine, (b, c), (d**2 / a, -d)),
-        "=",
-        Subs(of_x * of_x_hat, (b, c), (d**2 / a, -d)),
-        "=",
-        1,
-    )
+    for name, where, sign in (("parallel", c > 0, 1), ("antiparallel", c < 0, -1)):
+        at_equality = (where, Eq(b, c**2 / a))
+        proof.step(f"The equality case b = c²/a, {name}: nothing is left over …", left_over, "=", 0, where=at_equality)
+        proof.step(f"… the cosine is {sign} …", rho, "=", sign, where=at_equality)
+        proof.step("… and here the two scales are reciprocal.", of_x * of_x_hat, "=", 1, where=at_equality)
     proof.result(cosine=cosine)
 
 
@@ -183,7 +169,7 @@ def near_perpendicular(proof: Proof) -> None:
 def same_length(proof: Proof) -> None:
     of_x, of_x_hat = prove("C1").results["scale_x"], prove("C2").results["scale_x_hat"]
     t = Symbol("t", real=True)
-    acute = (t > 0, 1 - t > 0)
+    acute = (t > 0, t < 1)
     proof.step("Both scales are the cosine.", of_x, "=", of_x_hat, "=", cos(theta))
     proof.step("At 0° nothing changes …", Subs(cos(theta), theta, 0), "=", 1)
     proof.step("… and at 90° both scales are 0.", Subs(cos(theta), theta, pi / 2), "=", 0)
