@@ -20,16 +20,15 @@ from sympy import (
     Symbol,
     factor,
     fraction,
-    lambdify,
     nan,
     simplify,
     together,
     zoo,
 )
 
-from sandbox.checking.cells import Undecidable, signs
+from sandbox.checking.cells import Undecidable
+from sandbox.checking.everywhere import POLAR, Refutation, everywhere, k, r, t
 from sandbox.checking.language import Statement
-from sandbox.checking.vectors import Pair, refuting_pair, simple_rationals
 from sandbox.derivations.derivation import Proof
 from sandbox.derivations.step import StepError, written_out
 from sandbox.derivations.symbols import GIVEN, Expect, a, b, c, x, x_hat
@@ -37,15 +36,8 @@ from sandbox.measures import REGISTRY
 
 __all__ = ["Undecidable", "decide"]
 
-_k, _r, _t = Symbol("k", positive=True), Symbol("r", positive=True), Symbol("t", positive=True)
-_COSINE = (1 - _t**2) / (1 + _t**2)
-POLAR = {a: _k**2, b: _k**2 * _r**2, c: _k**2 * _r * _COSINE}
-"""All a, b > 0 and c with c² < a·b, by the length k of x, the norm ratio r and the tangent t of half the angle."""
-
 SECONDS = 20.0
 """How long SymPy may think about a statement; what it has not decided by then is undecided."""
-
-Refutation = tuple[Pair, Expr, Expr]
 
 
 def decide(statement: Statement, proof: Proof) -> tuple[Refutation | None, str | None]:
@@ -63,9 +55,7 @@ def _decide(statement: Statement, proof: Proof) -> tuple[Refutation | None, str 
     for strategy in STRATEGIES[statement.sign]:
         attempt = Proof()
         attempt.steps, attempt.names = list(proof.steps), dict(proof.names)
-        for name, formula in statement.names.items():
-            if name not in attempt.names:
-                attempt.let(_source(name), name, formula)
+        _name_measures(attempt, statement)
         try:
             strategy(attempt, statement, where)
         except (StepError, TypeError, PolynomialError, ZeroDivisionError):  # it cannot be shown like this
@@ -73,7 +63,10 @@ def _decide(statement: Statement, proof: Proof) -> tuple[Refutation | None, str 
         _check_edges(statement)
         proof.steps, proof.names = attempt.steps, attempt.names
         return None, None
-    return _everywhere(statement, proof)
+    refutation, sentence = everywhere(statement)
+    if refutation is None:
+        _name_measures(proof, statement)
+    return refutation, sentence
 
 
 def _check_edges(statement: Statement) -> None:
@@ -107,6 +100,12 @@ def time_limit(seconds: float) -> Iterator[None]:
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
+
+
+def _name_measures(proof: Proof, statement: Statement) -> None:
+    for name, formula in statement.names.items():
+        if name not in proof.names:
+            proof.let(_source(name), name, formula)
 
 
 def _source(name: Symbol) -> str:
@@ -182,7 +181,7 @@ def _own_factor(need: Expr) -> Expr:
 def _tidy(gap: Expr) -> Expr:
     """The difference in factors, written so that those below the line are positive where c > 0 and b < 2c."""
     whole = factor(simplify(gap))
-    somewhere = {a: 3, b: 1, c: 1, _k: 1, _r: 1, _t: Rational(1, 3)}
+    somewhere = {a: 3, b: 1, c: 1, k: 1, r: 1, t: Rational(1, 3)}
     turned = [part for part in Mul.make_args(whole) if (part.is_Pow and part.exp.is_Integer) or part.is_Add]
     for part in turned:
         base, exponent = part.as_base_exp()
@@ -213,71 +212,3 @@ def _linked(terms: list[Expr], sign: str) -> Iterator:
         if i:
             yield sign
         yield term
-
-
-def _everywhere(statement: Statement, proof: Proof) -> tuple[Refutation | None, str | None]:
-    """Look at a point in every cell of all angles, norm ratios and, where it matters, lengths."""
-    gap = simplify(written_out(Add(statement.left, -statement.right), statement.names).subs(POLAR))
-    needs = [need.subs(POLAR) for need, _ in statement.needs]
-    if gap.has(_k) and not simplify(gap.subs(_k, 2 * _k) / gap).free_symbols:
-        gap = gap.subs(_k, 1)  # scaling x and x̂ together scales the gap, and leaves its sign
-    variables = sorted({_r, _t} | (gap.free_symbols & {_k}), key=str)
-    needs = [need if _k in variables else need.subs(_k, 1) for need in needs]
-    cells = list(signs(gap, [*variables, *needs], variables))
-    if not cells:
-        raise Undecidable("its two sides are both defined nowhere, or at single angles or lengths only")
-    failing = {"=": (-1, 1), "≥": (-1,), ">": (-1, 0), "≠": ()}[statement.sign]
-    if bad := next((point for point, sign in cells if sign in failing), None):
-        near = _simple_failures(gap, needs, variables, statement.sign)
-        refutation = refuting_pair(statement, [*map(_pair, near), _pair(bad)])
-        if refutation is None:
-            raise Undecidable("it fails at some angle and length, but no exact vectors were found")
-        return refutation, None
-    count = f"{len(cells)} cell{'s' if len(cells) > 1 else ''}"
-    if statement.sign == "≠":
-        raise Undecidable("neither side is found always the larger, and no vectors at which they are equal")
-    if statement.sign == ">":
-        raise Undecidable(
-            f"with ≥ it holds in each of the {count} in which its sign could differ; "
-            "whether the two sides are ever equal is open"
-        )
-    for name, formula in statement.names.items():
-        if name not in proof.names:
-            proof.let(_source(name), name, formula)
-    return None, (
-        f"With the norm ratio r and the angle, the difference of the sides can change its sign only where certain "
-        f"polynomials are 0. They leave {count} in which both sides are defined; at a point of each the difference "
-        f"was found not to be negative, and so, by continuity, it is nowhere."
-    )
-
-
-def _simple_failures(gap: Expr, needs: list[Expr], variables: list[Symbol], sign: str) -> list[dict[Symbol, Rational]]:
-    """A few points of small fractions at which the statement seems to fail, in floating point."""
-    value = lambdify(variables, [gap, *needs], "math", cse=True)
-    points = []
-    for numbers in _simple_points(len(variables)):
-        try:
-            found, *positive = value(*map(float, numbers))
-        except (ValueError, ZeroDivisionError, OverflowError, TypeError):
-            continue
-        wrong = found < -1e-9 if sign in ("≥", ">") else abs(found) > 1e-9
-        if wrong and all(part > 0 for part in positive):
-            points.append(dict(zip(variables, numbers, strict=True)))
-            if len(points) == 5:
-                break
-    return points
-
-
-def _simple_points(dimension: int) -> list[tuple[Rational, ...]]:
-    fractions = simple_rationals(12 if dimension == 2 else 5)
-    points = [()]
-    for _ in range(dimension):
-        points = [(*point, value) for point in points for value in fractions]
-    return sorted(points, key=lambda point: sum(value.p + value.q for value in point))
-
-
-def _pair(point: Mapping[Symbol, Rational]) -> Pair:
-    """The vectors of a point: x along the first axis, x̂ at the angle, both rational."""
-    length, ratio, tangent = point.get(_k, Rational(1)), point[_r], point[_t]
-    cosine, sine = _COSINE.subs(_t, tangent), 2 * tangent / (1 + tangent**2)
-    return Pair((length, Rational(0)), (length * ratio * cosine, length * ratio * sine))
