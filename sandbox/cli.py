@@ -116,7 +116,7 @@ def prove(
 
     console = _console()
     if listed:
-        for one in derivations.claims():
+        for one in map(derivations.named, claims or [one.number for one in derivations.claims()]):
             console.print(f"{one.number:>4}  {one.name:<30} {one.statement}", highlight=False, markup=False)
         return
     if not (claims or every):
@@ -139,8 +139,12 @@ def check(
 ) -> None:
     """Decide a claim of your own: a proof, two vectors that refute it, or what was tried.
 
-    It compares two formulas with ==, !=, <, <=, > or >=, in a = E‖x‖², b = E‖x̂‖², c = E[x·x̂], r, rho, theta, L and
-    the names of the measures (scale_x, scale_x_hat, relative_reconstruction_bias, norm_ratio, cosine, …).
+    It compares two formulas with ==, !=, <, <=, > or >=, also in a chain. Names: a = E‖x‖², b = E‖x̂‖²,
+    c = E\\[x·x̂]; r and rho, the norm ratio and the cosine; theta, the angle in radians, 0 to pi; L = E‖x̂ − x‖²; gamma;
+    and the measures: scale_x, scale_x_hat, relative_reconstruction_bias, equation_10_v1, norm_ratio, cosine,
+    relative_loss, angle_loss, length_loss. Functions: sqrt, abs, and cos, sin, tan of theta. Write 2*c, not 2c.
+
+    The exit status is 0 whatever the verdict (--json says which), and 2 for a text that is no claim.
     """
     from json import dumps
 
@@ -172,19 +176,22 @@ def check(
 
 
 @app.command(
-    epilog="Examples: [bold]sandbox simulate --angle 89.9 --norm-ratio 1 --n 1000000[/]   "
-    "[bold]sandbox simulate --threshold 1 --gate hard[/]"
+    epilog="Example: [bold]sandbox simulate --angle 89.9[/]   or   [bold]sandbox simulate --threshold 1 --gate hard[/]"
 )
 def simulate(
-    angle: Annotated[float, typer.Option(help="Between x and x̂, in degrees, 0 to 180.")] = 60.0,
-    norm_ratio: Annotated[float, typer.Option(help="‖x̂‖/‖x‖.")] = 1.0,
+    angle: Annotated[float | None, typer.Option(help="Between x and x̂, in degrees, 0 to 180; 45 if not given.")] = None,
+    norm_ratio: Annotated[float | None, typer.Option(help="‖x̂‖/‖x‖; 1 if not given.")] = None,
     threshold: Annotated[
         float | None, typer.Option(help="In place of an angle: x̂ is what a threshold leaves of d features ~ Exp(1).")
     ] = None,
-    gate: Annotated[str, typer.Option(help="With --threshold: soft (an L1 penalty) or hard (a gate).")] = "soft",
+    gate: Annotated[
+        str | None, typer.Option(help="With --threshold: soft (an L1 penalty; if not given) or hard (a gate).")
+    ] = None,
     d: Annotated[int, typer.Option(help="Dimension, 2 or more; features, with --threshold.")] = 64,
     n: Annotated[int, typer.Option(help="Pairs.")] = 1_000_000,
-    norm: Annotated[str, typer.Option(help="Distribution of ‖x‖: fixed, chi or log-normal.")] = "fixed",
+    norm: Annotated[
+        str | None, typer.Option(help="Distribution of ‖x‖: fixed (if not given), chi or log-normal.")
+    ] = None,
     device: Device = "cpu",
     seed: Annotated[int, typer.Option(help="Of the generator.", min=0, max=2**63 - 1)] = 0,
     json: Json = None,
@@ -199,15 +206,21 @@ def simulate(
     from sandbox.theory import against_theory, against_theory_table, at_an_angle, behind_a_threshold
 
     check_outputs([json] if json not in (None, "-") else [])
+    if threshold is None and gate is not None:
+        raise InputError("--gate needs --threshold, the strength below which features are off")
+    if threshold is not None and not angle is norm_ratio is norm is None:
+        raise InputError("--threshold simulates features, and takes no --angle, --norm-ratio or --norm")
+    angle, norm_ratio = 45.0 if angle is None else angle, 1.0 if norm_ratio is None else norm_ratio
     if not 0 <= angle <= 180:
         raise InputError(f"--angle is {angle:g}: degrees from 0 to 180 are needed")
     with _progress() as progress:
         options = {"device": device, "seed": seed, "progress": progress("pairs", n)}
         if threshold is None:
-            moments = stream(radians(angle), norm_ratio, d, n, norm=norm, **options)
+            moments = stream(radians(angle), norm_ratio, d, n, norm=norm or "fixed", **options)
             setting, exact = {"angle": angle, "norm_ratio": norm_ratio}, at_an_angle(radians(angle), norm_ratio)
             title = f"{n:,} pairs at {angle:g}°, ‖x̂‖ = {norm_ratio:g}·‖x‖, d = {d}"
         else:
+            gate = gate or "soft"
             moments, share = stream_features(threshold, gate, d, n, **options)
             exact, active = behind_a_threshold(threshold, gate)
             setting = {"threshold": threshold, "gate": gate, "active": {"value": share.item(), "theory": active}}
@@ -217,7 +230,8 @@ def simulate(
     if json == "-":
         print(dumps(setting | {"d": d, "n": n, "measures": compared}, indent=2))
         return
-    _console().print(against_theory_table(compared, title))
+    console = _console()
+    console.print(against_theory_table(compared, title, narrow=console.width < 115))
     if json:
         write_text(json, dumps(setting | {"d": d, "n": n, "measures": compared}, indent=2) + "\n")
 

@@ -22,8 +22,11 @@ CLAIM_OF_GATE = {"soft": "C17", "hard": "C18"}
 
 
 def at_an_angle(angle: float, norm_ratio: float) -> Exact:
-    """a, b, c, up to a common factor, of pairs that are all at one angle (radians) and in one ratio of norms."""
-    return 1.0, norm_ratio**2, norm_ratio * math.cos(angle)
+    """a, b, c, up to a common factor, of pairs that are all at one angle (radians) and in one ratio of norms.
+
+    The cosine is rounded to 15 digits: that of π/2 is 0, and that of π/3 is ½, which decides whether γ is defined.
+    """
+    return 1.0, norm_ratio**2, norm_ratio * round(math.cos(angle), 15)
 
 
 def behind_a_threshold(threshold: float, gate: str) -> tuple[Exact, float]:
@@ -53,16 +56,21 @@ def against_theory(moments: Moments, exact: Exact) -> dict[str, dict[str, Any]]:
     return compared
 
 
-def against_theory_table(compared: Mapping[str, Mapping[str, Any]], title: str) -> Table:
-    """What `against_theory` gives, for a terminal."""
+def against_theory_table(compared: Mapping[str, Mapping[str, Any]], title: str, narrow: bool = False) -> Table:
+    """What `against_theory` gives, for a terminal.
+
+    Args: narrow: for 80 columns: without the interval and the symbols
+    """
     from rich.table import Table
 
     table = Table(title=f"[bold]{title}[/]", title_justify="left", pad_edge=False)
-    for header in ("measure", "", "simulated", "95 % interval", "theory", "simulated − theory"):
-        table.add_column(header, justify="left" if header in ("measure", "") else "right")
+    columns = ("measure", "", "simulated", "95 % interval", "theory", "simulated − theory")
+    shown = [i for i in range(len(columns)) if not (narrow and i in (1, 3))]
+    for i in shown:
+        table.add_column(columns[i], justify="left" if i < 2 else "right")
     for key, one in compared.items():
         value, theory = one["value"], one["theory"]
-        table.add_row(
+        cells = (
             key,
             REGISTRY[key].plain,
             "undefined" if value is None else f"{value:.8g}",
@@ -70,4 +78,5 @@ def against_theory_table(compared: Mapping[str, Mapping[str, Any]], title: str) 
             "undefined" if theory is None else f"{theory:.8g}",
             "—" if value is None or theory is None else f"{value - theory:+.1e}",
         )
+        table.add_row(*(cells[i] for i in shown))
     return table

@@ -145,6 +145,9 @@ HOSTILE = {
     "9e999 == 1": "too large",
     "": "empty",
     "  \n ": "empty",
+    "a and b": "one at a time",
+    "a == 2b": r"as in 2\*c",
+    "cosin == 1": "did you mean cosine",
     "a" * 10_000: "characters",
     "(" * 140 + "a" + ")" * 139 + " == 1": "no formula",
     "__import__('os').system('touch hacked') == 1": "can be read",
@@ -168,7 +171,6 @@ HOSTILE = {
     "cos(1000000*theta) == 1": "theta",
     "x_hat == 1": "there is no 'x_hat'",
     "a": "compares two sides",
-    "a and b": "compares two sides",
     "a in b": "compared with",
     "1 == True": "can be read",
     "1j == a": "can be read",
@@ -190,7 +192,7 @@ def test_a_text_that_is_no_claim_gets_one_line_at_once(text, tmp_path, monkeypat
 
 
 def test_a_claim_is_a_text():
-    with pytest.raises(ValueError, match="a claim is a text"):
+    with pytest.raises(ValueError, match="is a text"):
         check(7)  # type: ignore[arg-type]
 
 

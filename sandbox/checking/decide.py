@@ -22,6 +22,7 @@ from sympy import (
     fraction,
     nan,
     simplify,
+    sqrt,
     together,
     zoo,
 )
@@ -164,12 +165,32 @@ def _polar(proof: Proof, statement: Statement, where: tuple) -> None:
     form = simplify(proof.value(gap).subs(POLAR))
     chain = (gap, "=", form) if statement.sign == "=" else (gap, "=", _tidy(form), "≥", 0)
     proof.step(
-        "Their difference, with the length k of x, the norm ratio r and t = tan(θ/2); by continuity also at the edges.",
+        "Their difference, with the length k > 0 of x, the norm ratio r > 0 and t = tan(θ/2) > 0; "
+        "by continuity also where a vector is 0 or both are parallel.",
         *chain,
         where=in_polar + polar,
     )
     if statement.sign == "=" and form != 0:
         raise StepError("the difference is not 0")
+
+
+def _polar_strictly(proof: Proof, statement: Statement, where: tuple) -> None:
+    in_polar = tuple(Gt(_own_factor(need.subs(POLAR)), 0) for need, _ in statement.needs if need not in (a, b))
+    gap = statement.left - statement.right
+    form = _tidy(proof.value(gap).subs(POLAR))
+    proof.step(
+        "Their difference, with the length k > 0 of x, the norm ratio r > 0 and t = tan(θ/2) > 0.",
+        gap,
+        "=",
+        form,
+        ">",
+        0,
+        where=in_polar + tuple(Eq(symbol, value) for symbol, value in POLAR.items()),
+    )
+    for words, sign in (("parallel", 1), ("antiparallel", -1)):
+        if sign == 1 or Gt(c, 0) not in where:
+            edge = (*(one for one in where if one != Gt(c, 0)), Eq(c, sign * sqrt(a * b)))
+            proof.step(f"And where both are {words}.", gap, ">", 0, where=edge)
 
 
 def _own_factor(need: Expr) -> Expr:
@@ -202,7 +223,7 @@ def _apart(proof: Proof, statement: Statement, where: tuple) -> None:
 STRATEGIES: Mapping[str, tuple[Callable, ...]] = {
     "=": (_same, _polar),
     "≥": (_gap, _square, _squares, _gap_by_cauchy_schwarz, _polar),
-    ">": (_gap, _squares, _gap_by_cauchy_schwarz),
+    ">": (_gap, _squares, _gap_by_cauchy_schwarz, _polar_strictly),
     "≠": (_apart,),
 }
 

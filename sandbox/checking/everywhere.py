@@ -47,8 +47,8 @@ def everywhere(statement: Statement) -> tuple[Refutation | None, str]:
         raise Undecidable("neither side is found always the larger, and no vectors at which they are equal")
     if statement.sign == ">":
         raise Undecidable(
-            f"with ≥ it holds in each of the {count} in which its sign could differ; "
-            "whether the two sides are ever equal is open"
+            f"the two sides are never the other way round (looked at in each of {count} of angles and lengths in which "
+            "they could be); whether they are ever equal is open"
         )
     return None, (
         f"With the norm ratio r and the angle, the difference of the sides can change its sign only where certain "

@@ -61,9 +61,10 @@ class Exercise:
         step = self._step
         if step is None:
             return self._says(True, "")
-        left = step.terms[asked(step) - 1]
+        shown = step.terms[: asked(step)]
+        left = shown[-1]
         term = read_expression(text, _names(step))
-        if term == (Mul(*left.args) if left.is_Mul else left):
+        if term in [Mul(*known.args) if known.is_Mul else known for known in shown]:
             return self._says(False, "That is what stands on the left already: write it another way.")
         try:
             Step(step.reason, left, "=", term, where=step.where, names=step.names)
@@ -89,7 +90,7 @@ class Exercise:
         if self._step is None:
             return f"{self.derivation.number} is done: {self.derivation.claim}"
         place = f"{self.derivation.number}, question {self.at + 1} of {len(self.questions)}. {self._step.reason}"
-        return f"{place}\n\n{question_text(self._step)}"
+        return f"{place}\n\n{question_text(self._step)}\n\nAnswer in {', '.join(_names(self._step))}."
 
     __repr__ = __str__
 
@@ -97,7 +98,8 @@ class Exercise:
         if self._step is None:
             return f"**{self.derivation.number} is done.** {self.derivation.claim}"
         place = f"**{self.derivation.number}, question {self.at + 1} of {len(self.questions)}.** {self._step.reason}"
-        return f"{place}\n\n{question_markdown(self._step)}"
+        names = ", ".join(f"`{name}`" for name in _names(self._step))
+        return f"{place}\n\n{question_markdown(self._step)}\n\nAnswer in {names}."
 
 
 def exercise(which: str) -> Exercise:
@@ -118,11 +120,10 @@ def exercise(which: str) -> Exercise:
 
 def _names(step: Step) -> dict[str, Expr]:
     """What an answer may use: the moments and ratios, and the symbols that the step itself is about."""
-    own = {symbol.name: symbol for term in step.terms for symbol in term.free_symbols}
-    own.pop("lambda", None)
-    return (
-        {name: symbol for name, symbol in vocabulary().items() if name in "abcrL" or name == "rho"} | own | {"lam": lam}
-    )
+    common = {name: vocabulary()[name] for name in ("a", "b", "c", "r", "rho", "L")}
+    free = {symbol for term in (*step.terms, *step.where) for symbol in term.free_symbols} - {n} - set(step.names)
+    own = {"lam" if symbol == lam else symbol.name: symbol for symbol in free if not symbol.is_Matrix}
+    return common | dict(sorted(own.items()))
 
 
 def _counterexample(step: Step, left: Expr, term: Expr) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
 from functools import cache
 from typing import NamedTuple
 
@@ -30,6 +31,7 @@ SPELLINGS = {
     "λ": "lam",
 }  # fmt: skip
 SIGNS = {ast.Eq: "=", ast.NotEq: "≠", ast.Gt: ">", ast.GtE: "≥", ast.Lt: "<", ast.LtE: "≤"}
+TURNED = {">": "<", "≥": "≤"}
 _LONE_EQUALS = re.compile(r"(?<![<>=!])=(?!=)")
 
 
@@ -47,11 +49,16 @@ class MeasureSymbol(Symbol):
 
 
 class Statement(NamedTuple):
-    """`left sign right`, in a, b, c and names; the sign is one of = ≠ > ≥."""
+    """`left sign right`, in a, b, c and names; the sign is one of = ≠ > ≥. `turned`: the reader wrote < or ≤."""
 
     left: Expr
     sign: str
     right: Expr
+    turned: bool = False
+
+    def as_written(self, left: Expr, right: Expr) -> tuple[Expr, str, Expr]:
+        """The sides' values with the sign between them, in the reader's own order."""
+        return (right, TURNED[self.sign], left) if self.turned else (left, self.sign, right)
 
     @property
     def measures(self) -> tuple[Measure, ...]:
@@ -80,7 +87,7 @@ class Statement(NamedTuple):
         return list(found.items())
 
     def __str__(self) -> str:
-        return f"{self.left} {self.sign} {self.right}"
+        return " ".join(map(str, self.as_written(self.left, self.right)))
 
 
 @cache
@@ -97,6 +104,8 @@ def read_claim(text: str) -> Sequence[Statement]:
     Raises: InputError (a ValueError), one line, for a text that is no claim in the names above.
     """
     tree = _tree(text)
+    if isinstance(tree, ast.BoolOp):
+        raise InputError(f"{_short(text)}: claims are checked one at a time; a chain, as in 0 <= rho <= 1, is one")
     if not isinstance(tree, ast.Compare):
         raise InputError(f"{_short(text)}: a claim compares two sides with ==, !=, <, <=, > or >=")
     sides = [_built(side, vocabulary(), text)[0] for side in (tree.left, *tree.comparators)]
@@ -105,8 +114,8 @@ def read_claim(text: str) -> Sequence[Statement]:
         sign = SIGNS.get(type(operation))
         if sign is None:
             raise InputError(f"{_short(text)}: sides are compared with ==, !=, <, <=, > or >=")
-        turned = {"<": ">", "≤": "≥"}.get(sign)
-        statements.append(Statement(right, turned, left) if turned else Statement(left, sign, right))
+        turned = {written: sign for sign, written in TURNED.items()}.get(sign)
+        statements.append(Statement(right, turned, left, True) if turned else Statement(left, sign, right))
     return statements
 
 
@@ -121,19 +130,19 @@ def read_expression(text: str, names: Mapping[str, Expr]) -> Expr:
 
 def _tree(text: str) -> ast.expr:
     if not isinstance(text, str):
-        raise InputError(f"a claim is a text, such as 'c/a * c/b == 1', not {type(text).__name__}")
+        raise InputError(f"a formula is a text, such as 'c/a * c/b', not {type(text).__name__}")
     if len(text) > LONGEST:
         raise InputError(f"this text has {len(text)} characters: {LONGEST} at most are read")
     plain = " ".join(text.split())
     for spelling, python in SPELLINGS.items():
         plain = plain.replace(spelling, python)
     if not plain:
-        raise InputError("the text is empty: write a claim such as c/a * c/b == 1")
+        raise InputError("the text is empty: write a formula, such as c/a * c/b")
     try:
         return ast.parse(_LONE_EQUALS.sub("==", plain), mode="eval").body
     except (SyntaxError, ValueError, MemoryError, RecursionError):
         raise InputError(
-            f"{_short(text)}: this is no formula that can be read; write it as in c/a * c/b == 1"
+            f"{_short(text)}: this is no formula that can be read; products are written with *, as in 2*c"
         ) from None
 
 
@@ -147,7 +156,9 @@ def _built(node: ast.expr, names: Mapping[str, Expr], text: str) -> tuple[Expr, 
         case ast.Name(id=name) if name in names:
             return names[name], 2 if name in REGISTRY or name == "gamma" else 1
         case ast.Name(id=name):
-            raise InputError(f"{_short(text)}: there is no {_short(name)}; there are {', '.join(names)}")
+            near = get_close_matches(name.lower(), names, 2)
+            hint = f"did you mean {' or '.join(near)}? " if near else ""
+            raise InputError(f"{_short(text)}: there is no {_short(name)}; {hint}there are {', '.join(names)}")
         case ast.UnaryOp(op=ast.USub() | ast.UAdd() as operation, operand=operand):
             inner, size = _built(operand, names, text)
             return (-inner if isinstance(operation, ast.USub) else inner), size

@@ -94,7 +94,7 @@ class Verdict:
             parts.append(self.derivation._repr_markdown_())
         if self.counterexample and self.sides:
             left, sign, right = self.sides
-            shown = r"\ne" if sign == "≠" else r"\ge" if sign == "≥" else sign
+            shown = {"≠": r"\ne", "≥": r"\ge", "≤": r"\le"}.get(sign, sign)
             x, x_hat = (", ".join(map(latex, vector)) for vector in (self.counterexample.x, self.counterexample.x_hat))
             parts.append(
                 rf"Take $x = ({x})$, $\hat x = ({x_hat})$: it would say ${latex(left)} {shown} {latex(right)}$."
@@ -159,7 +159,7 @@ SEARCHED = "no pair of vectors among some hundred small ones refutes it"
 
 
 def _false(claim: str, statement: Statement, pair: Pair, left: Expr, right: Expr) -> Verdict:
-    return Verdict(claim, "false", counterexample=pair, sides=(left, statement.sign, right))
+    return Verdict(claim, "false", counterexample=pair, sides=statement.as_written(left, right))
 
 
 def _number(value: Expr | str) -> str:

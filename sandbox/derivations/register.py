@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from difflib import get_close_matches
 from functools import cache
 from importlib import import_module
 from typing import NamedTuple
@@ -46,6 +47,20 @@ def claims() -> tuple[Claim, ...]:
     return tuple(sorted(_CLAIMS.values(), key=lambda one: int(one.number[1:])))
 
 
+def named(which: str) -> Claim:
+    """The claim of that number ("C1") or name ("scale-x"); proves nothing.
+
+    Raises: InputError for a claim that there is not, with the nearest that there are.
+    """
+    wanted = str(which).lower().replace("_", "-").replace(" ", "")
+    for one in claims():
+        if wanted in (one.number.lower(), one.name):
+            return one
+    near = get_close_matches(wanted, [word for one in claims() for word in (one.number.lower(), one.name)], 3)
+    hint = f"did you mean {' or '.join(near)}? " if near else ""
+    raise InputError(f"there is no claim {which!r}: {hint}there are C1 to C{len(claims())} (sandbox prove --list)")
+
+
 def prove(which: str) -> Derivation:
     """The derivation of a claim, by number ("C1") or name ("scale-x").
 
@@ -54,11 +69,7 @@ def prove(which: str) -> Derivation:
     >>> prove("C1").results["scale_x"]
     c/a
     """
-    for one in claims():
-        if which.lower() in (one.number.lower(), one.name):
-            return _derive(one)
-    known = ", ".join(f"{one.number} ({one.name})" for one in claims())
-    raise InputError(f"there is no claim {which!r}; there are {known}")
+    return _derive(named(which))
 
 
 @cache

@@ -73,7 +73,7 @@ def derivation_text(derivation: Derivation) -> str:
     for i, step in enumerate(derivation.steps, 1):
         shown = step_text(step, derivation.where).splitlines()
         lines += [f"  {i}. {step.reason}", "", *(f"        {line}" for line in shown), ""]
-    return "\n".join([*lines, f"  ∎ {len(derivation.steps)} steps, each checked by SymPy."])
+    return "\n".join([*lines, f"  ∎ {_count(derivation)}"])
 
 
 def derivation_markdown(derivation: Derivation) -> str:
@@ -85,7 +85,12 @@ def derivation_markdown(derivation: Derivation) -> str:
     given = [words + ", ".join(f"${_latex(term)}$" for term in terms) for words, terms in _header(derivation)]
     head += ["; ".join(given) + "."] if given else []
     rows = [row for step in derivation.steps for row in _rows(step, derivation.where)]
-    return "\n\n".join(head) + "\n\n" + TABLE + "\n".join(rows) + "\n"
+    return "\n\n".join(head) + "\n\n" + TABLE + "\n".join(rows) + f"\n\n∎ {_count(derivation)}\n"
+
+
+def _count(derivation: Derivation) -> str:
+    count = len(derivation.steps)
+    return f"{count} steps, each checked by SymPy." if count != 1 else "One step, checked by SymPy."
 
 
 def _rows(step: Step, given: tuple[Rel, ...]) -> Iterable[str]:
