@@ -16,7 +16,7 @@ from sandbox.checking.language import read_expression, vocabulary
 from sandbox.checking.vectors import small_pairs
 from sandbox.derivations import Step, StepError, claims, prove
 from sandbox.derivations.step import evaluated, written_out
-from sandbox.derivations.symbols import GIVEN, a, b, c, lam
+from sandbox.derivations.symbols import GIVEN, a, b, c, lam, n
 from sandbox.derivations.typeset import asked, question_markdown, question_text, step_markdown, step_text
 from sandbox.errors import InputError
 
