@@ -121,7 +121,7 @@ def exercise(which: str) -> Exercise:
 def _names(step: Step) -> dict[str, Expr]:
     """What an answer may use: the moments and ratios, and the symbols that the step itself is about."""
     common = {name: vocabulary()[name] for name in ("a", "b", "c", "r", "rho", "L")}
-    free = {symbol for term in (*step.terms, *step.where) for symbol in term.free_symbols} - {n} - set(step.names)
+    free = {symbol for term in (*step.terms, *step.where) for symbol in term.free_symbols} - {n}
     own = {"lam" if symbol == lam else symbol.name: symbol for symbol in free if not symbol.is_Matrix}
     return common | dict(sorted(own.items()))
 
