@@ -28,11 +28,9 @@ from sympy import (
     together,
 )
 
+from sandbox.checking.limit import Undecidable
+
 MOST_CELLS, LARGEST_DEGREE, SECONDS = 5000, 24, 10.0
-
-
-class Undecidable(Exception):
-    """What stands in the way, in words."""
 
 
 def boundaries(function: Expr) -> set[Expr]:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import signal
-import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 
 from sympy import (
     Add,
@@ -27,18 +24,13 @@ from sympy import (
     zoo,
 )
 
-from sandbox.checking.cells import Undecidable
 from sandbox.checking.everywhere import POLAR, Refutation, everywhere, k, r, t
 from sandbox.checking.language import Statement
+from sandbox.checking.limit import Undecidable
 from sandbox.derivations.derivation import Proof
-from sandbox.derivations.step import StepError, written_out
+from sandbox.derivations.step import StepError
 from sandbox.derivations.symbols import GIVEN, Expect, a, b, c, x, x_hat
 from sandbox.measures import REGISTRY
-
-__all__ = ["Undecidable", "decide"]
-
-SECONDS = 20.0
-"""How long SymPy may think about a statement; what it has not decided by then is undecided."""
 
 
 def decide(statement: Statement, proof: Proof) -> tuple[Refutation | None, str | None]:
@@ -47,11 +39,6 @@ def decide(statement: Statement, proof: Proof) -> tuple[Refutation | None, str |
     Returns: the refutation, or None; and a sentence, where the proof looks at cells
     Raises:  Undecidable, with what was tried
     """
-    with time_limit(SECONDS):
-        return _decide(statement, proof)
-
-
-def _decide(statement: Statement, proof: Proof) -> tuple[Refutation | None, str | None]:
     where = tuple(Gt(need, 0) for need, _ in statement.needs if Gt(need, 0) not in GIVEN)
     for strategy in STRATEGIES[statement.sign]:
         attempt = Proof()
@@ -74,7 +61,7 @@ def _check_edges(statement: Statement) -> None:
     """Look where a vector is 0: a strict statement has to hold there, too, and continuity does not carry it over."""
     if statement.sign in ("=", "≥"):
         return
-    gap = written_out(Add(statement.left, -statement.right), statement.names)
+    gap = statement.in_moments(Add(statement.left, -statement.right))
     needed = {need for need, _ in statement.needs}
     other = Symbol("other", nonnegative=True)
     for zero, rest in ((a, b), (b, a)):
@@ -82,25 +69,6 @@ def _check_edges(statement: Statement) -> None:
         known = edge.is_positive if statement.sign == ">" else edge.is_nonzero
         if zero not in needed and c not in needed and not edge.has(zoo, nan) and not known:
             raise Undecidable("it holds where neither vector is 0; whether it does where one is 0 is open")
-
-
-@contextmanager
-def time_limit(seconds: float) -> Iterator[None]:
-    """Raise Undecidable after so many seconds in the block; without timers (Windows, threads) it may take longer."""
-    if not hasattr(signal, "setitimer") or threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def stop(*_):
-        raise Undecidable(f"SymPy did not decide it within {seconds:g} s")
-
-    before = signal.signal(signal.SIGALRM, stop)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
 
 
 def _name_measures(proof: Proof, statement: Statement) -> None:

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 
 from sympy import Add, Expr, Rational, Symbol, lambdify, simplify
 
-from sandbox.checking.cells import Undecidable, signs
+from sandbox.checking.cells import signs
 from sandbox.checking.language import Statement
+from sandbox.checking.limit import Undecidable
 from sandbox.checking.vectors import Pair, refuting_pair, simple_rationals
-from sandbox.derivations.step import written_out
 from sandbox.derivations.symbols import a, b, c
 
 k, r, t = (Symbol(name, positive=True) for name in "krt")
@@ -26,7 +26,7 @@ def everywhere(statement: Statement) -> tuple[Refutation | None, str]:
     Returns: vectors that refute the statement, or None; and what was found, in a sentence
     Raises:  Undecidable
     """
-    gap = simplify(written_out(Add(statement.left, -statement.right), statement.names).subs(POLAR))
+    gap = simplify(statement.in_moments(Add(statement.left, -statement.right)).subs(POLAR))
     needs = [need.subs(POLAR) for need, _ in statement.needs]
     if gap.has(k) and not simplify(gap.subs(k, 2 * k) / gap).free_symbols:
         gap = gap.subs(k, 1)  # scaling x and x̂ together scales the gap, and leaves its sign

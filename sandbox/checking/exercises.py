@@ -13,6 +13,7 @@ from sympy import Expr, Mul, Rational, Symbol, simplify
 from sympy.printing.pretty.pretty_symbology import pretty_symbol
 
 from sandbox.checking.language import read_expression, vocabulary
+from sandbox.checking.limit import SECONDS, STUMBLES, Undecidable, time_limit
 from sandbox.checking.vectors import small_pairs
 from sandbox.derivations import Step, StepError, claims, prove
 from sandbox.derivations.step import evaluated, written_out
@@ -67,10 +68,14 @@ class Exercise:
         if term in [Mul(*known.args) if known.is_Mul else known for known in shown]:
             return self._says(False, "That is what stands on the left already: write it another way.")
         try:
-            Step(step.reason, left, "=", term, where=step.where, names=step.names)
-        except StepError as error:
-            against = _counterexample(step, left, term) or (f"It fails at {error.at}." if error.at else "")
-            return self._says(False, " ".join(filter(None, ("Not so.", against, f"Hint: {step.hint}"))))
+            with time_limit(SECONDS):
+                Step(step.reason, left, "=", term, where=step.where, names=step.names)
+        except (StepError, Undecidable, *STUMBLES) as error:
+            against = _counterexample(step, left, term)
+            if not against and (at := getattr(error, "at", "")):
+                against = f"It fails at {at}."
+            verdict = "Not so." if against else "That could not be shown to be the same."
+            return self._says(False, " ".join(filter(None, (verdict, against, f"Hint: {step.hint}"))))
         self.at += 1
         return self._says(True, "Right.")
 

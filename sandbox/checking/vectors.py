@@ -6,7 +6,7 @@ pair in the plane.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from itertools import product
@@ -14,7 +14,6 @@ from itertools import product
 from sympy import Expr, Matrix, Rational, Symbol, simplify
 
 from sandbox.checking.language import Statement
-from sandbox.derivations.step import written_out
 from sandbox.derivations.symbols import a, b, c
 from sandbox.measures import REGISTRY, Measure
 
@@ -48,29 +47,42 @@ class Pair:
 
 def refuting_pair(statement: Statement, pairs: Iterable[Pair] | None = None) -> tuple[Pair, Expr, Expr] | None:
     """The first pair at which the statement is defined and fails, with the values of both its sides; or None."""
-    sides = [written_out(side, statement.names) for side in (statement.left, statement.right)]
+    terms = [statement.left, statement.right, *statement.divisors, *statement.radicands]
+    written = [statement.in_moments(term) for term in terms]
+    sides, divisors, radicands = (
+        written[:2],
+        written[2 : 2 + len(statement.divisors)],
+        written[2 + len(statement.divisors) :],
+    )
+    needs = [need for need, _ in statement.needs]
     for pair in small_pairs() if pairs is None else pairs:
-        values = sides_at(sides, [positive for positive, _ in statement.needs], pair.moments)
-        if values and not holds(values[0], statement.sign, values[1]):
-            return pair, *values
+        point = pair.moments
+        if not all(need.subs(point) > 0 for need in needs):
+            continue
+        values, below, under = ([term.subs(point) for term in some] for some in (sides, divisors, radicands))
+        if not all(value.is_number and value.is_finite and value.is_real for value in values + below + under):
+            continue
+        if any(_sign(value) == 0 for value in below) or any(_sign(value) < 0 for value in under):
+            continue
+        if fails(values[0], statement.sign, values[1]):
+            return pair, values[0], values[1]
     return None
 
 
-def sides_at(sides: Sequence[Expr], needs: Sequence[Expr], point: Mapping[Symbol, Expr]) -> list[Expr] | None:
-    """The sides' values at a point; None where what is needed is not positive, or a side is undefined or not real."""
-    if not all(need.subs(point) > 0 for need in needs):
-        return None
-    values = [side.subs(point) for side in sides]
-    return values if all(value.is_number and value.is_finite and value.is_real for value in values) else None
-
-
-def holds(left: Expr, sign: str, right: Expr) -> bool:
-    """Whether two numbers are in that relation; exactly: numbers that look equal are simplified."""
+def fails(left: Expr, sign: str, right: Expr) -> bool:
+    """Whether two numbers are not in that relation, for certain: numbers that look equal are not called different,
+    and called equal only where SymPy says so.
+    """
     gap = left - right
-    size = gap if gap.is_Rational else gap.evalf(40)
-    if abs(size) < Rational(1, 10**20) and simplify(gap) == 0:
-        return sign in ("=", "≥")
-    return sign == "≠" or (sign in (">", "≥") and size > 0)
+    size = _sign(gap)
+    if size:
+        return sign == "=" or (size < 0 and sign in (">", "≥"))
+    return sign in (">", "≠") and simplify(gap) == 0
+
+
+def _sign(number: Expr) -> int:
+    size = number if number.is_Rational else number.evalf(60)
+    return 0 if abs(size) < Rational(1, 10**40) else 1 if size > 0 else -1
 
 
 @cache

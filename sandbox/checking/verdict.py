@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -9,8 +10,9 @@ from typing import Any
 import numpy as np
 from sympy import Expr, latex
 
-from sandbox.checking.decide import Undecidable, decide
+from sandbox.checking.decide import decide
 from sandbox.checking.language import Statement, read_claim
+from sandbox.checking.limit import SECONDS, STUMBLES, Undecidable, time_limit
 from sandbox.checking.vectors import Pair, refuting_pair
 from sandbox.derivations.derivation import Derivation, Proof
 from sandbox.measures import REGISTRY
@@ -137,6 +139,16 @@ def check(claim: str) -> Verdict:
     Pair(x=(1, 0), x_hat=(1, 1))
     """
     statements = read_claim(claim)
+    try:
+        with time_limit(SECONDS):
+            return _decided(claim, statements)
+    except Undecidable as trouble:
+        return Verdict(claim, "undecided", notes=(str(trouble),))
+    except STUMBLES as stumble:
+        return Verdict(claim, "undecided", notes=(f"SymPy cannot work with it ({type(stumble).__name__}: {stumble})",))
+
+
+def _decided(claim: str, statements: Sequence[Statement]) -> Verdict:
     proof, notes, open_ends = Proof(), [], []
     for statement in statements:
         if found := refuting_pair(statement):

@@ -39,7 +39,7 @@ def pooled(proof: Proof) -> None:
     proof.let("… and of the second.", gammas[1], b2 / c2)
     together = (c1 * gammas[0] + c2 * gammas[1]) / (c1 + c2)
     proof.step(
-        "Pooled, γ is the parts' mean, weighted by their c. A part may be pooled itself, so this is so for any number of them.",
+        "Pooled, γ is the parts' mean, weighted by their c. A part may be pooled itself: so for any number of them.",
         (b1 + b2) / (c1 + c2),
         "=",
         together,

@@ -122,9 +122,10 @@ class Step:
 
     def _is_square(self, i: int) -> bool:
         """The one fact that a, b and c do not show: an expected square is not negative."""
-        term = self.terms[i]
-        is_square = self.signs[i] == "≥" and self.terms[i + 1] == 0 and isinstance(term, Expect)
-        return is_square and bool(term.is_nonnegative) and _undefined(self.means(term)) is None
+        if self.signs[i] != "≥" or self.terms[i + 1] != 0 or not isinstance(self.terms[i], Expect):
+            return False
+        written = self._given.apply(_named(self.terms[i], self.names))  # are its scales real, under the conditions?
+        return isinstance(written, Expect) and bool(written.is_nonnegative)
 
     @property
     def _is_local(self) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sympy import Add, Expr, I, Integer, MatAdd, MatMul, MatrixSymbol, Mul, Symbol, sqrt
+from sympy import Add, Expr, Integer, MatAdd, MatMul, MatrixSymbol, Mul, Symbol, sqrt
 from sympy.printing.pretty.pretty_symbology import pretty_symbol
 from sympy.printing.pretty.stringpict import prettyForm
 from sympy.stats.rv import RandomMatrixSymbol
@@ -43,8 +43,8 @@ class Expect(Expr):
 
     def _eval_is_nonnegative(self):
         u, v = self.args
-        scales = [term.as_coeff_mmul()[0] for term in (u.args if u.is_MatAdd else [u])]
-        real = all(symbol.is_real for scale in scales for symbol in scale.free_symbols) and not u.has(I)
+        terms = u.args if u.is_MatAdd else [u]
+        real = all(term.is_Matrix and term.as_coeff_mmul()[0].is_real for term in terms)
         return True if u == v and real else None  # an expected square
 
     def doit(self, **hints):
