@@ -180,7 +180,7 @@ def plane(reports: Sequence[Report], ax: Axes | None = None) -> Axes:
     ax.set(xlim=(left, right), ylim=(-margin, top), aspect="equal", xlabel="along x", ylabel="across x")
     if any(len(tip) > 1 for tip in tips):
         ax.plot([], [], "o:", color=INK, markersize=7, fillstyle="none", label="rescaled by 1/γ, the best factor")
-    if reports:
+    if any(tips):
         ax.legend(loc="upper left", bbox_to_anchor=(0, -0.14), borderaxespad=0)
     ax.set_title("Where each measure says “no shrinkage”")
     return ax

@@ -3,7 +3,27 @@
 from dataclasses import replace
 
 import pytest
-from sympy import Derivative, Eq, Function, I, Limit, Ne, Order, Rational, Symbol, oo, simplify, sin, sqrt
+from sympy import (
+    Derivative,
+    Eq,
+    Function,
+    I,
+    Integral,
+    Limit,
+    Ne,
+    Order,
+    Rational,
+    Symbol,
+    cos,
+    exp,
+    log,
+    oo,
+    simplify,
+    sin,
+    sqrt,
+    tan,
+    zoo,
+)
 
 from sandbox.derivations import Step, StepError, claims, prove
 from sandbox.derivations.conditions import Conditions
@@ -81,6 +101,32 @@ def test_conditions_are_used_and_shown():
     assert "$c > 0$" in step_markdown(step)
     with pytest.raises(StepError):
         Step("The root of a square.", sqrt(c**2), "=", c)
+
+
+FALSE_OR_OPEN = {
+    "a square of a multiple that may be imaginary": lambda u: Step("S.", c * a, "=", Expect(sqrt(c) * x), "≥", 0),
+    "a square of an imaginary name": lambda u: Step("S.", -a, "=", Expect(s * x), "≥", 0, names={s: I}),
+    "a series from one side only": lambda u: Step("S.", 1 + exp(-1 / u), "=", 1 + Order(u**3)),
+    "a series that is no polynomial": lambda u: Step("S.", sqrt(u), "=", sqrt(u) + Order(u**3)),
+    "a divisor inside an integral": lambda u: Step("S.", Integral(1 / (c * u), (u, 1, 2)) * c, "=", log(2)),
+    "a divisor inside a limit": lambda u: Step("S.", Limit(u / c, u, 0) * c, "=", 0),
+    "a limit that depends on a sign": lambda u: Step("S.", Limit(exp(-c * u), u, oo), "=", 0),
+    "a tangent at 90°": lambda u: Step("S.", tan(u), "=", sin(u) / cos(u)),
+    "a logarithm of what may be negative": lambda u: Step("S.", log(c) + 1, "=", 1 + log(c)),
+    "infinity itself": lambda u: Step("S.", zoo, "=", zoo),
+}
+
+
+@pytest.mark.parametrize("name", FALSE_OR_OPEN)
+def test_what_does_not_hold_everywhere_is_refused(name):
+    with pytest.raises(StepError):
+        FALSE_OR_OPEN[name](Symbol("u", real=True))
+
+
+@pytest.mark.parametrize("where", [(Eq(a, -3),), (Eq(c, 2 * a), Eq(b, a)), (c > 0, c < 0), (c > 1, c < 0)])
+def test_conditions_that_never_hold_together_are_a_mistake_of_the_author(where):
+    with pytest.raises(TypeError, match=r"never hold together|cannot use"):
+        Step("S.", Expect(x), "=", a, where=where)
 
 
 def test_a_step_that_is_no_chain_is_a_mistake_of_the_author():

@@ -53,7 +53,7 @@ def everywhere(statement: Statement) -> tuple[Refutation | None, str]:
     return None, (
         f"With the norm ratio r and the angle, the difference of the sides can change its sign only where certain "
         f"polynomials are 0. They leave {count} in which both sides are defined; at a point of each the difference "
-        f"was found not to be negative, and so, by continuity, it is nowhere."
+        f"was found {'to be 0' if statement.sign == '=' else 'not to be negative'}, and so, by continuity, everywhere."
     )
 
 

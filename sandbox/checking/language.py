@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Mapping, Sequence
 from functools import cache
+from itertools import pairwise
 from typing import NamedTuple
 
 from sympy import Expr, Symbol, acos, pi
@@ -102,9 +103,8 @@ def read_claim(text: str) -> Sequence[Statement]:
     if not isinstance(tree, ast.Compare):
         raise reader.refused("a claim compares two sides with ==, !=, <, <=, > or >=")
     statements = []
-    for left_node, operation, right_node in zip(
-        [tree.left, *tree.comparators], tree.ops, tree.comparators, strict=False
-    ):
+    nodes = [tree.left, *tree.comparators]
+    for operation, (left_node, right_node) in zip(tree.ops, pairwise(nodes), strict=True):
         reader = Reader(text, vocabulary())
         left, right = reader.built(left_node), reader.built(right_node)
         domain = frozenset(reader.used), tuple(reader.divisors), tuple(reader.radicands)

@@ -47,13 +47,8 @@ class Pair:
 
 def refuting_pair(statement: Statement, pairs: Iterable[Pair] | None = None) -> tuple[Pair, Expr, Expr] | None:
     """The first pair at which the statement is defined and fails, with the values of both its sides; or None."""
-    terms = [statement.left, statement.right, *statement.divisors, *statement.radicands]
-    written = [statement.in_moments(term) for term in terms]
-    sides, divisors, radicands = (
-        written[:2],
-        written[2 : 2 + len(statement.divisors)],
-        written[2 + len(statement.divisors) :],
-    )
+    parts = (statement.left, statement.right), statement.divisors, statement.radicands
+    sides, divisors, radicands = ([statement.in_moments(term) for term in part] for part in parts)
     needs = [need for need, _ in statement.needs]
     for pair in small_pairs() if pairs is None else pairs:
         point = pair.moments

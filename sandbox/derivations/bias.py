@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sympy import Derivative, Eq, Function, Limit, Mul, Order, Rational, Subs, Symbol, oo, sqrt
+from sympy import Derivative, Eq, Function, Limit, Mul, Ne, Order, Rational, Subs, Symbol, oo, sqrt
 
 from sandbox.derivations.derivation import Proof
 from sandbox.derivations.register import claim, prove
@@ -35,7 +35,7 @@ def relative_reconstruction_bias(proof: Proof) -> None:
     bias = proof.minimum(
         loss(s),
         s,
-        where=(c > 0,),
+        where=(Ne(c, 0),),
         hints=("The derivative of 1/s is −1/s², that of 1/s² is −2/s³.", "Bring everything over b·s²."),
     )
     proof.let("That scale is γ.", gamma, bias)
@@ -52,22 +52,21 @@ def relative_reconstruction_bias(proof: Proof) -> None:
     )
     proof.step("In terms of the losses (corrected equation 10).", gamma, "=", 2 * b / (a + b - L), where=(c > 0,))
     proof.step(
-        "Edge case c = 0: the loss falls with every s > 0, and there is no best one.",
-        -Subs(Derivative(loss(s), s), c, 0),
-        "=",
-        2 * b / s**3,
-        ">",
-        0,
-        where=(s > 0,),
-    )
-    proof.step(
-        "Edge case c < 0: the best s is negative; γ < 0 is a reflection, not a length, and no measure of shrinkage.",
+        "Edge case c < 0: the best s is negative, a reflection; γ < 0 is no measure of shrinkage.",
         -gamma,
         "=",
         -b / c,
         ">",
         0,
         where=(c < 0,),
+    )
+    proof.step(
+        "Edge case c = 0: every s costs more than a, the less the larger it is, and none is best.",
+        Subs(loss(s), c, 0) - a,
+        "=",
+        b / s**2,
+        ">",
+        0,
     )
     proof.step(
         "Edge case b = 0: then x̂ = 0 almost surely, so c = 0, every s gives a and none is best.",
@@ -111,16 +110,16 @@ def equation_10_v1(proof: Proof) -> None:
         0,
         hint="Subtract a − c²/b from a + b − 2c, over b.",
     )
-    one_and_a_half = (b, c), (Rational(1, 4), Rational(1, 2))
+    six_and_three = (b, c), (9, 18)
     proof.step(
-        "An example, x = 1 and x̂ = ½: γ = ½, but the first version's value is 1/√3.",
-        Subs(slip, *one_and_a_half),
+        "An example, x = 6 and x̂ = 3: γ = ½, but the first version's value is 1/√3.",
+        Subs(slip, *six_and_three),
         "=",
         1 / sqrt(3),
         ">",
         Rational(1, 2),
         "=",
-        Subs(bias, *one_and_a_half),
+        Subs(bias, *six_and_three),
     )
     proof.result(equation_10_v1=slip)
 
@@ -201,7 +200,7 @@ def equation_10_overstates(proof: Proof) -> None:
         0,
         where=inside,
     )
-    proof.step("At γ = 1 they are equal …", gamma_10(1), "=", 1)
+    proof.step("At γ = 1 they are equal …", Subs(error, gamma, 1), "=", 0)
     proof.step("… below 1 they are not …", error, "=", squares / over, ">", 0, where=below)
     proof.step("… and above 1 they are not, either.", error, "=", squares / over, ">", 0, where=above)
     proof.step("Near 1 the error is of second order.", gamma_10(1 + eps) - (1 + eps), "=", eps**2 / 2 + Order(eps**3))
@@ -209,8 +208,8 @@ def equation_10_overstates(proof: Proof) -> None:
         "The golden case, x = 1 and x̂ = ½: γ = ½, and 1/√3 in its place.", gamma_10(Rational(1, 2)), "=", 1 / sqrt(3)
     )
     proof.step(
-        "Towards γ = 0 the error is of first order in √γ.",
-        Limit(gamma_10(gamma) / sqrt(gamma), gamma, 0, "+"),
+        "Towards γ = 0 the error falls only as √γ does: there it is the larger part of the value.",
+        Limit(error / sqrt(gamma), gamma, 0, "+"),
         "=",
         1 / sqrt(2),
     )

@@ -7,10 +7,13 @@ q > 0 is proven for every c that the condition allows.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import product
+from random import Random
 
-from sympy import Dummy, Eq, Expr, Ge, Gt, Le, Lt, Ne, Rel, Symbol, cancel
+from sympy import Dummy, Eq, Expr, Ge, Gt, Le, Lt, Ne, Rational, Rel, Symbol, cancel
+
+from sandbox.derivations.symbols import a, b, c
 
 
 class Conditions:
@@ -28,13 +31,43 @@ class Conditions:
         self.image: dict[Symbol, Expr] = {}
         for condition in conditions:
             condition = condition.reversed if isinstance(condition, Lt | Le) else condition
+            if not isinstance(condition, Rel):  # SymPy has decided it already
+                raise TypeError(f"a step's condition is a relation between symbols, not {condition}")
             symbol, value = _substitution(condition, self.apply(condition.lhs - condition.rhs))
             self.image = {known: image.subs(symbol, value) for known, image in self.image.items()}
             self.image.setdefault(symbol, value)
 
+        if not any(
+            possible({name: image.subs(point) for name, image in self.image.items()}) for point in self._points()
+        ):
+            raise TypeError(f"a step's conditions never hold together: {', '.join(map(str, conditions))}")
+
+    def _points(self) -> Iterator[dict[Symbol, Rational]]:
+        return points(set().union(*(image.free_symbols for image in self.image.values())))
+
     def apply(self, expression: Expr) -> Expr:
         """The expression with every condition written into its symbols."""
         return expression.subs(self.image, simultaneous=True)
+
+
+def points(symbols: Iterable[Symbol]) -> Iterator[dict[Symbol, Rational]]:
+    """A few dozen exact points; positive symbols have positive values, the others of either sign."""
+    ordered = sorted(symbols, key=lambda symbol: (symbol.name, symbol.sort_key()))
+    chance = Random(0)
+    for i in range(40):
+        sizes = [
+            Rational(2 + i, 1 + k) if i < 3 else Rational(chance.randint(1, 24), chance.choice((1, 2, 3, 8)))
+            for k in range(len(ordered))
+        ]
+        yield {s: v if s.is_nonnegative or chance.random() < 0.5 else -v for s, v in zip(ordered, sizes, strict=True)}
+
+
+def possible(values: Mapping[Symbol, Expr]) -> bool:
+    """Whether numbers for a, b and c can be those of vectors: a, b ≥ 0 and c² ≤ a·b (Cauchy–Schwarz)."""
+    of = {symbol: values[symbol] for symbol in (a, b, c) if symbol in values and not values[symbol].free_symbols}
+    if any(of[symbol].is_negative for symbol in (a, b) if symbol in of):
+        return False
+    return len(of) < 3 or bool((of[a] * of[b] - of[c] ** 2).evalf() > -1e-9)
 
 
 def _substitution(condition: Rel, gap: Expr) -> tuple[Symbol, Expr]:

@@ -61,9 +61,13 @@ def three_loci(proof: Proof) -> None:
     u, v, length = Symbol("u", real=True), Symbol("v", real=True), Symbol("l", positive=True)
     plane = Eq(a, length**2), Eq(b, u**2 + v**2), Eq(c, u * length)
     bias_gap, scale_gap, norm_gap = (Symbol(f"Delta_{of}", real=True) for of in ("gamma", "s", "r"))
-    proof.let("γ = 1 where this gap closes …", bias_gap, b - c)
-    proof.let("… c/a = 1 where this one does …", scale_gap, c - a)
-    proof.let("… and r = 1 where this one does.", norm_gap, b - a)
+    bias, of_x = prove("C6").results["relative_reconstruction_bias"], prove("C1").results["scale_x"]
+    proof.let("A gap for each measure: for γ …", bias_gap, b - c)
+    proof.let("… for c/a …", scale_gap, c - a)
+    proof.let("… and for r.", norm_gap, b - a)
+    proof.step("γ = 1 where the first closes (c > 0, so not at x̂ = 0) …", bias - 1, "=", bias_gap / c, where=(c > 0,))
+    proof.step("… c/a = 1 where the second does …", of_x - 1, "=", scale_gap / a)
+    proof.step("… and r = 1 where the third does.", r**2 - 1, "=", norm_gap / a)
     proof.step(
         "γ = 1: x̂ is as far from the middle of x as the tip of x is (Thales, in any dimension).",
         bias_gap,
@@ -109,8 +113,6 @@ def offset_hides_shrinkage(proof: Proof) -> None:
         "=",
         (offset + s**2 * spread) / (offset + s * spread),
     )
-    proof.step(
-        "… so the larger it is, the nearer γ comes to 1 …", bias - 1, "=", s * (s - 1) * spread / (offset + s * spread)
-    )
-    proof.step("… whatever the shrinkage s.", Limit((bias - s) / (1 - s), offset, oo), "=", 1, where=())
+    proof.step("… so γ is off 1 by less and less …", bias - 1, "=", s * (s - 1) * spread / (offset + s * spread))
+    proof.step("… and tends to 1 as the offset grows, whatever the shrinkage s.", Limit(bias, offset, oo), "=", 1)
     proof.step("Centred, γ is s.", Expect(s * z) / Expect(z, s * z), "=", s)

@@ -2,9 +2,10 @@
 
 Every node of every term of every step is changed in turn: its sign, its factor (by 2) or its exponent (to the
 square; a whole number also by 1), and every relation is made stronger. A mutant that still builds has to be
-*equivalent*: the changed term is the same number, as with a sign inside a square, or a statement "u ► 0" or "u ► ∞"
-is made of a positive power of u times a positive constant. That is shown for each, not assumed. The conditions of a
-step are its hypotheses, and not changed: another hypothesis makes another theorem, which may well be true.
+*equivalent*: the changed term has the same value, identically (a sign inside a square, the square of 1), or a
+statement "u ► 0" or "u ► ∞" is made of a positive power of u times a positive constant. That is shown for each, not
+assumed. The conditions of a step are its hypotheses, and not changed: another hypothesis makes another theorem,
+which may well be true.
 """
 
 from __future__ import annotations

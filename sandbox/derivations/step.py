@@ -21,24 +21,29 @@ from sympy import (
     Lambda,
     Limit,
     Order,
+    PoleError,
     Pow,
     Rational,
     Rel,
     Subs,
     Symbol,
+    cos,
     denom,
     expand,
     factor,
+    log,
     nan,
     numer,
     oo,
     simplify,
     sympify,
+    tan,
     together,
     zoo,
 )
+from sympy.core.function import AppliedUndef
 
-from sandbox.derivations.conditions import Conditions
+from sandbox.derivations.conditions import Conditions, points, possible
 from sandbox.derivations.symbols import DEFINITIONS, GIVEN, Expect
 
 SIGNS = {":=": r"\coloneqq", "=": "=", ">": ">", "≥": r"\ge"}
@@ -56,6 +61,14 @@ class StepError(ValueError):
     def __init__(self, message: str, at: str = ""):
         super().__init__(message)
         self.at = at
+
+
+class Undefined(Exception):
+    """A term that could divide by 0, or take an even root of what is negative; with what it needs."""
+
+
+STUMBLES = (ArithmeticError, AttributeError, NotImplementedError, PoleError, RecursionError, ValueError)
+"""What SymPy raises where it cannot work something out."""
 
 
 class Step:
@@ -108,17 +121,26 @@ class Step:
 
     def _check_link(self, i: int, sign: str) -> None:
         pair = self.terms[i], self.terms[i + 1]
-        wrong = f"the step {self.reason!r} does not hold:"
-        for term in pair:
-            if not self._is_local and (trouble := _undefined(self.means(term))) is not None:
-                raise StepError(f"{wrong} {term} needs {trouble}")
-        left, right = (evaluated(self.means(term)) for term in pair)
-        link = f"{pair[0]} {sign} {pair[1]}"
-        if (point := refuted(left, sign, right)) is not None:
-            at = ", ".join(f"{symbol} = {image.subs(point)}" for symbol, image in _in_sight(self._given, point))
-            raise StepError(f"{wrong} {link} fails at {at or 'every point'}", at)
-        if not decided(left, sign, right):
+        wrong, link = f"the step {self.reason!r} does not hold:", f"{pair[0]} {sign} {pair[1]}"
+        try:
+            left, right = (self._value(term) for term in pair)
+            point = refuted(left, sign, right)
+            holds = point is None and decided(left, sign, right)
+        except (Undefined, *STUMBLES) as trouble:
+            raise StepError(f"{wrong} {link} {trouble}") from None
+        if point is not None:
+            seen = _in_sight(self._given, point)
+            at = ", ".join(f"{symbol} = {value}" for symbol, value in seen.items()) if possible(seen) else ""
+            raise StepError(f"{wrong} {link} fails{f' at {at}' if at else ''}", at)
+        if not holds:
             raise StepError(f"{wrong} {link} cannot be decided")
+
+    def _value(self, term: Expr) -> Expr:
+        """The term's value in this step; raises Undefined where it may have none."""
+        meaning = self.means(term)
+        if not self._is_local and (trouble := _undefined(meaning)) is not None:
+            raise Undefined(f"needs {trouble}")
+        return evaluated(meaning)
 
     def _is_square(self, i: int) -> bool:
         """The one fact that a, b and c do not show: an expected square is not negative."""
@@ -183,9 +205,9 @@ def evaluated(term: Expr) -> Expr:
 def refuted(left: Expr, sign: str, right: Expr) -> dict[Symbol, Rational] | None:
     """A point where `left sign right` fails, found by trying a few, or None."""
     gap = left - right
-    if gap.has(Order, Limit, Integral, oo, -oo, zoo, nan):
+    if gap.has(Order, Limit, Integral, AppliedUndef, oo, -oo, zoo, nan):
         return None
-    for point in _points(sorted(gap.free_symbols, key=lambda symbol: symbol.name)):
+    for point in points(gap.free_symbols):
         value = gap.subs(point).evalf()
         if not value.is_number or value.has(nan, zoo, oo, -oo) or not (distance := abs(value).evalf()).is_Float:
             continue
@@ -217,44 +239,47 @@ def _is_series(left: Expr, right: Expr) -> bool:
     """Whether `right`, a polynomial and O(uⁿ), is the series of `left`; a series that says nothing is none."""
     order = right.getO()
     polynomial = right.removeO()
-    if left.has(Order) or order is None or polynomial == 0 or order.point != (0,):
+    if left.has(Order) or order is None or polynomial == 0 or order.point != (0,) or len(order.variables) != 1:
         return False
     (u,) = order.variables
-    degree = order.expr.as_base_exp()[1] if order.expr.as_base_exp()[0] == u else None
-    return degree is not None and simplify((left - polynomial).series(u, 0, degree).removeO()) == 0
+    base, degree = order.expr.as_base_exp()
+    if base != u or not degree.is_Integer or not polynomial.is_polynomial(u):
+        return False
+    sides = ((left - polynomial).series(u, 0, degree, side).removeO() for side in "+-")
+    return all(simplify(rest) == 0 for rest in sides)
 
 
 @lru_cache(4096)
-def _undefined(term: Expr) -> str | None:
-    """What a term would need in order to be defined and real, or None if it is. The inside of a limit or an integral
-    is left to SymPy: what it divides by may well be 0 at the point that is approached.
+def _undefined(term: Expr, bound: frozenset[Symbol] = frozenset()) -> str | None:
+    """What a term would need in order to be defined and real, or None if it is.
+
+    `bound`: variables of a limit or an integral around it. What depends on them is left to SymPy: a divisor may well
+    be 0 at the point that is approached.
     """
     if isinstance(term, Limit | Integral):
-        return None
-    if isinstance(term, Pow):
+        inside = frozenset({term.args[1]} if isinstance(term, Limit) else term.bound_symbols)
+        return _undefined(term.args[0], bound | inside)
+    if term in (zoo, nan):
+        return "a value"
+    if isinstance(term, log) and not term.free_symbols & bound and not _is(term.args[0], "is_positive"):
+        return f"{term.args[0]} > 0"
+    if isinstance(term, tan) and not term.free_symbols & bound and not _is(cos(term.args[0]), "is_nonzero"):
+        return f"cos({term.args[0]}) ≠ 0"
+    if isinstance(term, Pow) and not term.args[0].free_symbols & bound:
         base, exponent = term.args
         if exponent.is_negative and not _is(base, "is_nonzero"):
             return f"{base} ≠ 0"
         if exponent.is_Rational and exponent.q % 2 == 0 and not _is(base, "is_nonnegative"):
             return f"{base} ≥ 0"
-    return next((trouble for part in term.args if (trouble := _undefined(part)) is not None), None)
+    return next((trouble for part in term.args if (trouble := _undefined(part, bound)) is not None), None)
 
 
 def _is(base: Expr, known: str) -> bool:
     return bool(getattr(base, known)) or any(getattr(form, known) for form in _forms(evaluated(base)))
 
 
-def _points(symbols: list[Symbol]) -> Iterator[dict[Symbol, Rational]]:
-    """A few exact points; positive symbols have positive values, the others of either sign."""
-    for first in (2, 5, 11):
-        values = [Rational(first + 3 * i, 1 + i) for i in range(len(symbols))]
-        yield dict(zip(symbols, values, strict=True))
-        turned = [-value if i % 2 == 0 else value for i, value in enumerate(values)]
-        yield {s: v if s.is_nonnegative else w for s, v, w in zip(symbols, values, turned, strict=True)}
-
-
-def _in_sight(given: Conditions, point: Mapping[Symbol, Rational]) -> list[tuple[Symbol, Expr]]:
+def _in_sight(given: Conditions, point: Mapping[Symbol, Rational]) -> dict[Symbol, Expr]:
     """The symbols that a reader sees, and what the conditions make of them at the point."""
-    shown = {name: image for name, image in given.image.items() if image.free_symbols <= set(point)}
-    own = {symbol: symbol for symbol in point if not isinstance(symbol, Dummy)}
-    return sorted(((name, image) for name, image in (shown | own).items() if not isinstance(name, Dummy)), key=str)
+    shown = {name: image.subs(point) for name, image in given.image.items() if image.free_symbols <= set(point)}
+    found = shown | dict(point)
+    return {name: found[name] for name in sorted(found, key=str) if not isinstance(name, Dummy)}
