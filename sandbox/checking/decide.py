@@ -21,6 +21,7 @@ from sympy import (
     simplify,
     sqrt,
     together,
+    true,
     zoo,
 )
 
@@ -174,7 +175,7 @@ def _tidy(gap: Expr) -> Expr:
     turned = [part for part in Mul.make_args(whole) if (part.is_Pow and part.exp.is_Integer) or part.is_Add]
     for part in turned:
         base, exponent = part.as_base_exp()
-        if exponent < 0 and (base.subs(somewhere) < 0) == True:  # noqa: E712  (a relation that may stay open)
+        if exponent < 0 and (base.subs(somewhere) < 0) is true:  # and not a relation that stays open
             whole = (-1) ** exponent * whole.subs(part, (-base) ** exponent)
     return whole
 

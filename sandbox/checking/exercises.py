@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sympy import Expr, Mul, Rational, Symbol, simplify
+from sympy import Expr, Mul, Rational, Symbol, simplify, true
 from sympy.printing.pretty.pretty_symbology import pretty_symbol
 
 from sandbox.checking.language import read_expression, vocabulary
@@ -149,7 +149,7 @@ def _counterexample(step: Step, left: Expr, term: Expr) -> str:
 def _values(step: Step, sides: list[Expr], at: dict[Symbol, Expr]) -> list[Expr] | None:
     """Both sides' values at a point where the step's conditions hold and the sides differ, else None."""
     conditions = [written_out(condition, step.names).subs(at) for condition in (*GIVEN, *step.where)]
-    if not all(condition == True for condition in conditions):  # noqa: E712  (SymPy's True)
+    if not all(condition is true for condition in conditions):
         return None
     values = [simplify(evaluated(side.subs(at))) for side in sides]
     well = all(value.is_number and value.is_real for value in values)

@@ -7,10 +7,12 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from sandbox.derivations import step
+
 SECONDS = 20.0
 """How long SymPy may think about a claim or an answer."""
 
-STUMBLES = (ArithmeticError, AttributeError, LookupError, NotImplementedError, RecursionError, TypeError, ValueError)
+STUMBLES = (*step.STUMBLES, LookupError, TypeError)
 """What SymPy raises on expressions that it cannot work with."""
 
 

@@ -101,7 +101,7 @@ def _small_pairs() -> Iterator[Pair]:
         ((0, 0), (1, 0)),
         ((0, 0), (0, 0)),
     ):
-        yield Pair(tuple(map(Rational, x)), tuple(map(Rational, x_hat)))  # type: ignore[arg-type]
+        yield Pair((Rational(x[0]), Rational(x[1])), (Rational(x_hat[0]), Rational(x_hat[1])))
 
 
 def _complexity(number: Expr) -> Rational:

@@ -59,7 +59,10 @@ def points(symbols: Iterable[Symbol]) -> Iterator[dict[Symbol, Rational]]:
             Rational(2 + i, 1 + k) if i < 3 else Rational(chance.randint(1, 24), chance.choice((1, 2, 3, 8)))
             for k in range(len(ordered))
         ]
-        yield {s: v if s.is_nonnegative or chance.random() < 0.5 else -v for s, v in zip(ordered, sizes, strict=True)}
+        yield {
+            s: v if i == 0 or s.is_nonnegative or chance.random() < 0.5 else -v
+            for s, v in zip(ordered, sizes, strict=True)
+        }
 
 
 def possible(values: Mapping[Symbol, Expr]) -> bool:
