@@ -101,7 +101,9 @@ def three_loci(proof: Proof) -> None:
 def offset_hides_shrinkage(proof: Proof) -> None:
     bias = Symbol("gamma", real=True)
     shifted, shrunk = m + z, m + s * z
-    proof.step("z is centred, with variance v, so only the squares remain.", Expect(shifted), "=", offset + spread)
+    proof.step(
+        "z is centred, with variance v, and ‖m‖² is m₂: only the squares remain.", Expect(shifted), "=", offset + spread
+    )
     proof.step(
         "The reconstruction has the same offset, but a shrunk rest.", Expect(shrunk), "=", offset + s**2 * spread
     )
