@@ -42,6 +42,7 @@ _MODULES = (
     "report",
     "sae",
     "simulate",
+    "theory",
 )
 
 __all__ = ["REGISTRY", "InputError", "Moments", "Report", "check", "exercise", "measure", "measure_pairs", "prove"]
