@@ -60,3 +60,10 @@ def test_bad_input_gets_one_line():
         exercise("C16")
     with pytest.raises(ValueError, match="there is no claim"):
         exercise("C99")
+
+
+def test_an_answer_that_is_right_but_cannot_be_shown_to_be_is_not_called_wrong():
+    task = exercise("C7")
+    unsure = task.answer("a*abs(1 - rho**2)")  # the same for all vectors, as Cauchy and Schwarz know
+    assert not unsure.right
+    assert unsure.text.startswith("That could not be shown to be the same. Hint:")

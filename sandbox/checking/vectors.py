@@ -15,7 +15,7 @@ from sympy import Expr, Matrix, Rational, Symbol, simplify
 
 from sandbox.checking.language import Statement
 from sandbox.derivations.symbols import a, b, c
-from sandbox.measures import REGISTRY, Measure
+from sandbox.measures import Measure
 
 Vector = tuple[Expr, Expr]
 
@@ -57,7 +57,7 @@ def refuting_pair(statement: Statement, pairs: Iterable[Pair] | None = None) -> 
         values, below, under = ([term.subs(point) for term in some] for some in (sides, divisors, radicands))
         if not all(value.is_number and value.is_finite and value.is_real for value in values + below + under):
             continue
-        if any(_sign(value) == 0 for value in below) or any(_sign(value) < 0 for value in under):
+        if any(sign_of(value) == 0 for value in below) or any(sign_of(value) < 0 for value in under):
             continue
         if fails(values[0], statement.sign, values[1]):
             return pair, values[0], values[1]
@@ -69,13 +69,14 @@ def fails(left: Expr, sign: str, right: Expr) -> bool:
     and called equal only where SymPy says so.
     """
     gap = left - right
-    size = _sign(gap)
+    size = sign_of(gap)
     if size:
         return sign == "=" or (size < 0 and sign in (">", "≥"))
     return sign in (">", "≠") and simplify(gap) == 0
 
 
-def _sign(number: Expr) -> int:
+def sign_of(number: Expr) -> int:
+    """−1, 0 or 1; 0 for a number that cannot be told from 0 in 40 digits."""
     size = number if number.is_Rational else number.evalf(60)
     return 0 if abs(size) < Rational(1, 10**40) else 1 if size > 0 else -1
 
@@ -106,17 +107,11 @@ def _small_pairs() -> Iterator[Pair]:
 
 def _complexity(number: Expr) -> Rational:
     number = Rational(number)
-    return (
-        (abs(number.p) or 3) + 2 * (number.q - 1) + (1 if number < 0 else 0)
-    )  # 0: a special case, so not the simplest
+    size = abs(number.p) or 3  # 0 is a special case, and so not the simplest
+    return size + 2 * (number.q - 1) + (1 if number < 0 else 0)
 
 
 def simple_rationals(limit: int) -> list[Rational]:
     """Positive fractions with numerator and denominator up to a limit, the simplest first."""
     found = {Rational(p, q) for p in range(1, limit + 1) for q in range(1, limit + 1)}
     return sorted(found, key=lambda value: (value.p + value.q, value.q))
-
-
-def table(pair: Pair) -> dict[str, Expr | str]:
-    """Every measure of the registry at a pair, by key."""
-    return {key: pair.measured(measure) for key, measure in REGISTRY.items()}
