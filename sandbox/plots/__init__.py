@@ -1,0 +1,25 @@
+"""Pictures with matplotlib: one figure a file; each takes an Axes (or makes one) and returns it.
+
+Curves are drawn by evaluating what the derivations gave; no formula is written here.
+"""
+
+from sandbox.plots.intervals import intervals
+from sandbox.plots.parabolas import parabolas
+from sandbox.plots.plane import plane
+from sandbox.plots.style import FAINT, INK, LOCI, OF_X, OF_X_HAT, SAES, STYLE, check_format, figure, save
+
+__all__ = [
+    "FAINT",
+    "INK",
+    "LOCI",
+    "OF_X",
+    "OF_X_HAT",
+    "SAES",
+    "STYLE",
+    "check_format",
+    "figure",
+    "intervals",
+    "parabolas",
+    "plane",
+    "save",
+]

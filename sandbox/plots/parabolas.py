@@ -1,0 +1,72 @@
+"""The two losses over the scale: where each is least, and that neither place is the other's reciprocal."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+
+from sandbox.compile import MOMENTS, evaluate, to_torch
+from sandbox.derivations import prove
+from sandbox.derivations.symbols import s
+from sandbox.measures import REGISTRY
+from sandbox.moments import Moments
+from sandbox.plots.style import FAINT, OF_X, OF_X_HAT, _axes, _plain
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+
+def parabolas(
+    moments: Moments, ax: Axes | None = None, title: str = "Neither minimum is the reciprocal of the other"
+) -> Axes:
+    """The losses E‖x̂ − s·x‖² and E‖s·x̂ − x‖² over s, both minima, and the reciprocal of each, which is no minimum.
+
+    Args:    moments: without batch axes; both curves are divided by a = E‖x‖²
+    Returns: the Axes
+    """
+    ax = _axes(ax)
+    means = moments.means.tolist()
+    scales = {key: evaluate(REGISTRY[key], *means).item() for key in ("scale_x", "scale_x_hat")}
+    reciprocals = {key: 1 / value for key, value in scales.items() if value}
+    furthest = max(1.3, *scales.values(), *(value for value in reciprocals.values() if value < 2.5)) * 1.12
+    at = torch.linspace(0, furthest, 400, dtype=torch.float64)
+    curves = {"scale_x": ("C1", "‖x̂ − s·x‖²", OF_X), "scale_x_hat": ("C2", "‖s·x̂ − x‖²", OF_X_HAT)}
+    top = 0.0
+    for key, (number, label, colour) in curves.items():
+        loss = to_torch(prove(number).results["loss"], (*MOMENTS, s))
+        height = loss(*means, at) / means[0]
+        best = scales[key]
+        lowest = (loss(*means, best) / means[0]).item()
+        width = 1.6 if key == "scale_x_hat" else 3.5  # where both curves are one, both are seen
+        ax.plot(
+            at,
+            height,
+            color=colour,
+            linewidth=width,
+            alpha=1 if width < 2 else 0.55,
+            label=f"E{label} / a,  least at s = {REGISTRY[key].plain} = {best:.3f}",
+        )
+        ax.plot(best, lowest, "o", color=colour, markersize=7)
+        ax.vlines(best, 0, lowest, color=colour, linewidth=0.8, linestyle=":")
+        top = max(top, height[0].item(), lowest)
+    for key, value in reciprocals.items():
+        if value <= furthest:
+            colour = curves[key][2]
+            ax.axvline(value, color=colour, linestyle="--", linewidth=0.9, alpha=0.7)
+            ax.annotate(
+                f"1 / ({REGISTRY[key].plain}) = {value:.3f}",
+                (value, 1.0),
+                xycoords=("data", "axes fraction"),
+                xytext=(4, -4),
+                textcoords="offset points",
+                color=colour,
+                rotation=90,
+                va="top",
+                bbox={"facecolor": "white", "edgecolor": "none", "pad": 1},
+            )
+    ax.plot([], [], "--", color=FAINT, label="where each minimum would be, were it the other's reciprocal")
+    ax.set(xlim=(0, furthest), ylim=(0, 1.25 * top), xlabel="scale s", ylabel="loss, relative to E‖x‖²")
+    ax.legend(loc="upper left", bbox_to_anchor=(0, -0.14), borderaxespad=0)
+    ax.set_title(_plain(title))
+    return ax

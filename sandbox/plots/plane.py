@@ -1,0 +1,78 @@
+"""The plane of x and x̂, with the places where each measure says “no shrinkage” (C13)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import torch
+
+from sandbox.compile import evaluate
+from sandbox.measures import REGISTRY
+from sandbox.plots.style import INK, LOCI, SAES, _axes, _cycle, _plain
+from sandbox.report import Report
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+
+def plane(reports: Sequence[Report], ax: Axes | None = None) -> Axes:
+    """The plane of x and x̂, x being (1, 0): the tip of each SAE's x̂, and the three loci of C13.
+
+    Each measure calls its own locus "no shrinkage": γ = 1 is Thales' circle over x, c/a = 1 the line across the tip
+    of x, r = 1 the circle about the origin. They meet only in x.
+    """
+    ax = _axes(ax)
+    tips = [_tips(report) for report in reports]
+    along, across = zip((0, 0), (1.08, 1), *(tip for pair in tips for tip in pair), strict=True)  # what has to be seen
+    margin = 0.05 * (max(along) - min(along)) + 0.06
+    left, right, top = min(along) - margin, max(along) + margin, max(across) + margin
+    u, v = torch.meshgrid(
+        torch.linspace(left, right, 500, dtype=torch.float64),
+        torch.linspace(0, top, 450, dtype=torch.float64),
+        indexing="xy",
+    )
+    names = {
+        "relative_reconstruction_bias": ("γ = 1", (0.18, 0.42), "right"),
+        "scale_x": ("c/a = 1", (1.015, 0.97), "left"),
+        "norm_ratio": ("r = 1", (0.5, 0.91), "left"),
+    }
+    for key, colour in LOCI.items():
+        # γ is 1 where its reciprocal (C6) is, and that is defined for c ≤ 0 as well: its curve reaches the origin
+        drawn = "scale_x_hat" if key == "relative_reconstruction_bias" else key
+        value = evaluate(REGISTRY[drawn], torch.ones_like(u), u**2 + v**2, u)
+        ax.contour(u, v, value, levels=[1.0], colors=[colour], linewidths=1.6)
+        text, place, side = names[key]
+        ax.annotate(text, place, color=colour, fontweight="bold", ha=side)
+    arrow = {"arrowstyle": "-|>", "shrinkA": 0, "shrinkB": 0, "linewidth": 2}
+    ax.annotate("", (1, 0), (0, 0), arrowprops=arrow | {"color": INK})
+    ax.annotate("x", (0.5, 0), (0, -11), textcoords="offset points", color=INK, ha="center")
+    for report, tip, colour in zip(reports, tips, _cycle(SAES), strict=False):
+        if not tip:
+            continue
+        raw = {key: "undefined" if one.value is None else f"{one.value:.3f}" for key, one in report.raw.items()}
+        shown = f"γ = {raw['relative_reconstruction_bias']}, c/a = {raw['scale_x']}, r = {raw['norm_ratio']}"
+        label = f"{_plain(report.name)}: {shown}"
+        ax.annotate("", tip[0], (0, 0), arrowprops=arrow | {"color": colour})
+        ax.plot(*tip[0], "o", color=colour, markersize=5, label=label)
+        if len(tip) > 1:
+            ax.plot(*tip[1], "o", color=colour, markersize=7, fillstyle="none")
+            ax.plot(*zip(*tip, strict=True), color=colour, linestyle=":", linewidth=1.2)
+    ax.set(xlim=(left, right), ylim=(-margin, top), aspect="equal", xlabel="along x", ylabel="across x")
+    if any(len(tip) > 1 for tip in tips):
+        ax.plot([], [], "o:", color=INK, markersize=7, fillstyle="none", label="rescaled by 1/γ, the best factor")
+    if any(tips):
+        ax.legend(loc="upper left", bbox_to_anchor=(0, -0.14), borderaxespad=0)
+    ax.set_title("Where each measure says “no shrinkage”")
+    return ax
+
+
+def _tips(report: Report) -> list[tuple[float, float]]:
+    """Where x̂ ends, x being (1, 0), and where its best rescaling does, on Thales' circle; those that are defined."""
+    raw = {key: one.value for key, one in report.raw.items()}
+    along, length = raw["scale_x"], raw["norm_ratio"]
+    if along is None or length is None:
+        return []
+    tip = along, max(length**2 - along**2, 0) ** 0.5
+    best = raw["scale_x_hat"] if raw["relative_reconstruction_bias"] else None
+    return [tip] if best is None else [tip, (best * tip[0], best * tip[1])]

@@ -1,0 +1,79 @@
+"""The house style: colours, a figure to draw on, and how it is written to a file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sandbox.errors import InputError
+from sandbox.files import written_whole
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+INK, FAINT = "#333333", "#999999"
+OF_X, OF_X_HAT = "#0072B2", "#D55E00"  # Okabe and Ito's colours: told apart without red and green
+LOCI = {"relative_reconstruction_bias": "#009E73", "scale_x": "#CC79A7", "norm_ratio": "#56B4E9"}
+SAES = ("#D55E00", "#0072B2", "#E69F00", "#000000")
+STYLE: Any = {
+    "figure.facecolor": "white",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.edgecolor": FAINT,
+    "axes.labelcolor": INK,
+    "axes.titlesize": 11,
+    "axes.titlelocation": "left",
+    "font.size": 9.5,
+    "legend.frameon": False,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "savefig.dpi": 160,
+}
+
+
+@contextmanager
+def figure(width: float, height: float, columns: int = 1) -> Iterator[tuple[Figure, Sequence[Axes]]]:
+    """A figure in the house style and its axes, closed afterwards; needs no screen."""
+    from matplotlib import rc_context
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    with rc_context(STYLE):
+        made = Figure((width, height), layout="constrained")
+        FigureCanvasAgg(made)
+        yield made, list(made.subplots(1, columns, squeeze=False)[0])
+
+
+def check_format(path: str | Path) -> None:
+    """Raise InputError for a file that is no .png, .svg or .pdf."""
+    path = Path(path)
+    if path.suffix not in (".png", ".svg", ".pdf"):
+        raise InputError(f"{path}: a plot is written as .png, .svg or .pdf, not {path.suffix or 'without an ending'}")
+
+
+def save(made: Figure, path: str | Path) -> None:
+    """Write a figure as the file's ending says (.png, .svg, .pdf), whole or not at all."""
+    check_format(path)
+    with written_whole(path) as beside:
+        made.savefig(beside)
+
+
+def _axes(ax: Axes | None) -> Axes:
+    if ax is not None:
+        return ax
+    from matplotlib import pyplot
+
+    return pyplot.gca()
+
+
+def _plain(name: str) -> str:
+    """The name without matplotlib's mathematics: a folder may be called anything."""
+    return name.replace("$", r"\$")
+
+
+def _cycle(colours: Sequence[str]) -> Iterator[str]:
+    while True:
+        yield from colours
