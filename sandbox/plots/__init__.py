@@ -6,6 +6,7 @@ Curves are drawn by evaluating what the derivations gave; no formula is written 
 from sandbox.plots.intervals import intervals
 from sandbox.plots.parabolas import parabolas
 from sandbox.plots.plane import plane
+from sandbox.plots.rho_r_map import levels, rho_r_map
 from sandbox.plots.style import FAINT, INK, LOCI, OF_X, OF_X_HAT, SAES, STYLE, check_format, figure, save
 
 __all__ = [
@@ -19,7 +20,9 @@ __all__ = [
     "check_format",
     "figure",
     "intervals",
+    "levels",
     "parabolas",
     "plane",
+    "rho_r_map",
     "save",
 ]

@@ -1,0 +1,76 @@
+"""The figures show what is: curves lie where the registry puts them, every report is in view, no state raises."""
+
+import pytest
+import torch
+
+from sandbox import plots
+from sandbox.compile import evaluate
+from sandbox.errors import InputError
+from sandbox.measures import REGISTRY
+from sandbox.sae.measure import measure_pairs
+
+
+def report(factor: float, noise: float = 0.0, name: str = "one"):
+    x, other = torch.randn(2, 500, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    return measure_pairs(x, factor * x + noise * other, name=name)
+
+
+@pytest.mark.parametrize("key", REGISTRY)
+def test_the_bold_curve_of_the_map_is_where_the_measure_is_1(key):
+    with plots.figure(5, 5) as (_, (ax,)):
+        plots.rho_r_map([], key, ax)
+        bold = [one for one in ax.collections if one.get_linewidth()[0] > 2]
+    (points,) = (torch.cat([torch.tensor(path.vertices) for path in one.get_paths()]) for one in bold)
+    rho, r = points.unbind(-1)
+    assert len(points) > 2
+    values = evaluate(REGISTRY[key], torch.ones_like(r), r**2, rho * r)
+    # a curve is straight between neighbours on the grid, and the steepest measures bend by a thousandth there
+    torch.testing.assert_close(values, torch.ones_like(values), atol=5e-3, rtol=0)
+
+
+@pytest.mark.parametrize("key", REGISTRY)
+def test_levels_rise_hold_1_and_are_taken_by_the_measure(key):
+    found = plots.levels(key)
+    assert found == sorted(set(found))
+    assert 1 in found
+    assert len(found) > 4
+    assert all(level in REGISTRY[key].range for level in found)
+
+
+def test_levels_of_an_unknown_measure_are_refused():
+    with pytest.raises(InputError, match="there is no measure"):
+        plots.levels("gamma")
+
+
+def markers(ax) -> dict[str, tuple[float, float]]:
+    """Where each named point of a figure is."""
+    found = {str(line.get_label()): line.get_xydata() for line in ax.lines if line.get_marker() not in ("", "None")}
+    return {label.split(":")[0]: tuple(points[0]) for label, points in found.items()}
+
+
+def test_a_report_outside_the_usual_range_is_in_view():
+    long = report(3.5, 0.5, "long")
+    with plots.figure(5, 5) as (made, (ax,)):
+        plots.rho_r_map([report(0.8, 0.3, "short"), long], ax=ax)
+        made.canvas.draw()
+        (rho, r), (low, high) = markers(ax)["long"], ax.get_ylim()
+    assert set(markers(ax)) == {"short", "long"}
+    assert (rho, r) == (long.raw["cosine"].value, long.raw["norm_ratio"].value)
+    assert low <= r < high
+
+
+@pytest.mark.parametrize("key", ["relative_reconstruction_bias", "length_loss"])
+def test_an_undefined_report_is_left_out_of_the_map(key, tmp_path):
+    dead, away = report(0.0, name="dead"), report(-0.5, 0.2, "away")
+    with plots.figure(5, 5) as (made, (ax,)):
+        plots.rho_r_map([dead, away], key, ax)
+        plots.save(made, tmp_path / "map.png")
+        assert set(markers(ax)) == {"away"}  # ρ and r are known, whatever the measure is
+
+
+def test_the_map_says_why_a_measure_is_undefined():
+    with plots.figure(5, 5) as (_, (ax,)):
+        plots.rho_r_map([], "equation_10_v1", ax)
+        said = " ".join(" ".join(text.get_text().split()) for text in ax.texts)
+    assert "c ≤ 0" in said
+    assert "root of a negative number" in said
