@@ -9,20 +9,20 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 demo: $(VENV)/.installed
 	$(BIN)/sandbox demo
 
-test: $(VENV)/.installed-test
+test: $(VENV)/.installed-test $(VENV)/.chromium
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright --warnings
 	$(BIN)/pytest --numprocesses auto
 
-bench: $(VENV)/.installed-test
+bench: $(VENV)/.installed-test $(VENV)/.chromium
 	$(BIN)/python -m benchmarks
 
 lab: $(VENV)/.installed-lab
 	$(BIN)/jupyter lab notebooks
 
-app:
-	@echo "The app comes with the explorer, which has not landed yet; 'make demo' shows what there is."
+app: $(VENV)/.installed
+	$(BIN)/sandbox explore
 
 # The embedded SAEs and activations, made again from nothing, in an environment of their own (half an hour on one core).
 data:
@@ -47,6 +47,14 @@ $(VENV)/.installed-test: pyproject.toml constraints.txt | $(VENV)/bin/python
 	$(PIP) --editable ".[test]"
 	$(BIN)/python -m pip uninstall --quiet --yes torchvision
 	@touch $@ $(VENV)/.installed
+
+# The browser that tests and benchmarks drive: the system's, or Debian's package, or playwright's own.
+$(VENV)/.chromium: | $(VENV)/.installed-test
+	@command -v chromium >/dev/null || { echo "Installing Chromium: once"; \
+	  { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq && \
+	    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core >/dev/null; } || \
+	  $(BIN)/playwright install chromium; }
+	@touch $@
 
 $(VENV)/.installed-lab: pyproject.toml constraints.txt | $(VENV)/bin/python
 	@echo "Installing into $(VENV), with JupyterLab: once, a few minutes"

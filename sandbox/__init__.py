@@ -15,12 +15,14 @@ if TYPE_CHECKING:
     from sandbox.checking.verdict import check
     from sandbox.derivations import prove
     from sandbox.errors import InputError
+    from sandbox.explorer.widget import Explorer
     from sandbox.measures import REGISTRY
     from sandbox.moments import Moments
     from sandbox.report import Report
     from sandbox.sae.measure import measure, measure_pairs
 
 _HOMES = {
+    "Explorer": "explorer.widget",
     "InputError": "errors",
     "Moments": "moments",
     "REGISTRY": "measures",
@@ -35,6 +37,7 @@ _MODULES = (
     "checking",
     "compile",
     "derivations",
+    "explorer",
     "features",
     "measures",
     "moments",
@@ -45,7 +48,18 @@ _MODULES = (
     "theory",
 )
 
-__all__ = ["REGISTRY", "InputError", "Moments", "Report", "check", "exercise", "measure", "measure_pairs", "prove"]
+__all__ = [
+    "REGISTRY",
+    "Explorer",
+    "InputError",
+    "Moments",
+    "Report",
+    "check",
+    "exercise",
+    "measure",
+    "measure_pairs",
+    "prove",
+]
 
 
 def __getattr__(name: str):

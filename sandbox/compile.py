@@ -15,7 +15,9 @@ from jaxtyping import Bool, Float64
 from sympy import Expr, Symbol, diff, jscode, lambdify, latex
 from torch import Tensor
 
-from sandbox.derivations.symbols import a, b, c
+from sandbox.derivations import prove
+from sandbox.derivations.symbols import a, b, c, s
+from sandbox.derivations.typeset import mathml
 from sandbox.measures import REGISTRY, Measure
 
 MOMENTS = (a, b, c)
@@ -72,33 +74,60 @@ def why_undefined(measure: Measure, *moments: float) -> str | None:
     return None
 
 
-def to_javascript(expression: Expr) -> str:
-    """The expression as a JavaScript arrow function of a, b and c.
+def to_javascript(expression: Expr, symbols: tuple[Symbol, ...] = MOMENTS) -> str:
+    """The expression as a JavaScript arrow function, by default of a, b and c.
 
     >>> to_javascript(b / c)
     '(a, b, c) => b/c'
     """
-    return f"(a, b, c) => {jscode(expression)}"
+    return f"({', '.join(map(str, symbols))}) => {jscode(expression)}"
 
 
 def javascript_module() -> str:
-    """An ES module: `measures`, by key, with the registry's words, `value(a, b, c)` and `whyUndefined(a, b, c)`."""
-    return "export const measures = {\n" + "\n".join(map(_javascript_entry, REGISTRY.values())) + "\n};\n"
+    """An ES module of what derivations and registry give, in the browser's language.
+
+    It exports `measures`, by key: the registry's words, `mathml` (the formula, typeset), `value(a, b, c)`,
+    `whyUndefined(a, b, c)`, the `range`, and for an interval `centre` and its `slope` (`squared` where the measure is
+    the centre's square); and `losses`, by the key of the scale that makes it least: `(a, b, c, s) =>` the loss.
+    """
+    entries = "\n".join(f"  {key}: {_javascript_entry(measure)}," for key, measure in REGISTRY.items())
+    losses = "\n".join(f"  {key}: {to_javascript(loss, (*MOMENTS, s))}," for key, loss in scale_losses().items())
+    return f"export const measures = {{\n{entries}\n}};\nexport const losses = {{\n{losses}\n}};\n"
+
+
+def scale_losses() -> dict[str, Expr]:
+    """The loss that each optimal scale makes least, in a, b, c and the scale s, by the scale's key (C1, C2)."""
+    return {key: prove(number).results["loss"] for key, number in (("scale_x", "C1"), ("scale_x_hat", "C2"))}
 
 
 def _javascript_entry(measure: Measure) -> str:
+    centre = measure.root() if measure.root else measure.expression
+    slope = ", ".join(f"({to_javascript(diff(centre, moment))})(a, b, c)" for moment in MOMENTS)
+    words = {
+        "plain": measure.plain,
+        "question": measure.question,
+        "atOne": measure.at_one,
+        "latex": latex(measure.expression),
+        "mathml": mathml(measure.expression),
+        "squared": measure.root is not None,
+    }
+    code = {
+        "range": f"[{', '.join(_number(end) for end in (measure.range.inf, measure.range.sup))}]",
+        "value": to_javascript(measure.expression),
+        "centre": to_javascript(centre),
+        "slope": f"(a, b, c) => [{slope}]",
+        "whyUndefined": f"(a, b, c) => {_javascript_reasons(measure)}",
+    }
+    entry = {key: json.dumps(value, ensure_ascii=False) for key, value in words.items()} | code
+    return "{" + ", ".join(f"{key}: {text}" for key, text in entry.items()) + "}"
+
+
+def _javascript_reasons(measure: Measure) -> str:
     reasons = "null"
     for positive, reason in reversed(measure.needs):
-        reasons = f"!({jscode(positive)} > 0) ? {_text(reason)} : {reasons}"
-    return (
-        f"  {measure.key}: {{\n"
-        f"    symbol: {_text(measure.symbol)}, latex: {_text(latex(measure.expression))},\n"
-        f"    question: {_text(measure.question)}, atOne: {_text(measure.at_one)},\n"
-        f"    value: {to_javascript(measure.expression)},\n"
-        f"    whyUndefined: (a, b, c) => {reasons},\n"
-        f"  }},"
-    )
+        reasons = f"!({jscode(positive)} > 0) ? {json.dumps(reason, ensure_ascii=False)} : {reasons}"
+    return reasons
 
 
-def _text(words: str) -> str:
-    return json.dumps(words, ensure_ascii=False)
+def _number(end: Expr) -> str:
+    return str(float(end)).replace("inf", "Infinity")

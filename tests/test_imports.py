@@ -28,13 +28,14 @@ RANK = {
     "sae.measure": 7,
     "plots": 7,
     "theory": 7,
+    "explorer": 8,
     "checking": 8,
     "demo": 8,
     "cli": 9,
     "__main__": 10,
 }
 SYMPY = {"derivations", "measures", "compile", "report", "checking"}
-TORCH = {"moments", "simulate", "features", "devices", "compile", "report", "plots", "sae"}
+TORCH = {"moments", "simulate", "features", "devices", "compile", "report", "plots", "sae", "explorer"}
 
 
 def home(module: str) -> str:

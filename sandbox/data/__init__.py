@@ -13,11 +13,12 @@ FILES = {
     "minilm-gated": FOLDER / "minilm-gated",
     "activations": FOLDER / "activations.safetensors",
     "documents": FOLDER / "documents.npy",
+    "reports": FOLDER / "reports.json",
 }
 
 
 def embedded(name: str) -> Path:
-    """The path of an embedded file or folder: minilm-relu, minilm-gated, activations, documents."""
+    """The path of an embedded file or folder: minilm-relu, minilm-gated, activations, documents, reports."""
     if name not in FILES:
         raise InputError(f"there is nothing embedded by the name of {name!r}; there are {', '.join(FILES)}")
     return FILES[name]

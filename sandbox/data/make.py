@@ -27,7 +27,7 @@ from safetensors.torch import load_file, save_file
 
 from sandbox.files import written_whole
 from sandbox.measures import REGISTRY
-from sandbox.report import Report
+from sandbox.report import Report, to_json
 from sandbox.sae.measure import measure
 
 TEXT = "torch, numpy, scipy, sympy, matplotlib, transformers, sklearn, pandas, statsmodels, networkx, nltk"
@@ -288,6 +288,7 @@ def main() -> None:
         files = out / f"minilm-{kind}", out / "activations.safetensors"
         reports.append(measure(*files, documents=out / "documents.npy", device="cpu"))
         print(reports[-1].in_words(), flush=True)
+    save_beside(out / "reports.json", lambda p: p.write_text(to_json(reports) + "\n", "utf-8"))
     provenance = readme(args, len(docs), len(tokens), reports)
     save_beside(out / "README.md", lambda p: p.write_text(provenance, "utf-8"))
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from sympy import Eq, Expr, Rel
 from sympy.printing.latex import LatexPrinter
+from sympy.printing.mathml import MathMLPresentationPrinter
 from sympy.printing.pretty.pretty import PrettyPrinter
 from sympy.printing.pretty.stringpict import prettyForm, stringPict
 
@@ -42,6 +43,12 @@ def step_text(step: Step, given: tuple[Rel, ...] = ()) -> str:
 def step_markdown(step: Step) -> str:
     """One step, as a derivation shows it."""
     return TABLE + "\n".join(_rows(step, ()))
+
+
+def chain_markdown(step: Step) -> str:
+    """The chain alone, on one line, for a cell of a table."""
+    first, *others = (_latex(term) for term in step.terms)
+    return _cell(first + "".join(f" {SIGNS[sign]} {term}" for sign, term in zip(step.signs, others, strict=True)))
 
 
 def asked(step: Step) -> int:
@@ -146,6 +153,23 @@ class _Latex(_PlusFirst, LatexPrinter):
     def _print_Symbol(self, expr, style="plain"):
         name = expr.name
         return rf"{name[:-1]}^{{*}}" if name.endswith("*") else super()._print_Symbol(expr, style)
+
+
+class _MathML(_PlusFirst, MathMLPresentationPrinter):
+    pass
+
+
+def mathml(term: Expr) -> str:
+    """Presentation MathML, for a browser: with a dot between factors, which may be numbers.
+
+    >>> from sympy.abc import u, w
+    >>> mathml(u / w)
+    '<mfrac><mi>u</mi><mi>w</mi></mfrac>'
+    """
+    text = _MathML({"mul_symbol": "dot"}).doprint(term)
+    for entity, sign in (("&InvisibleTimes;", "·"), ("&#xB7;", "·"), ("<mo>-</mo>", "<mo>−</mo>")):
+        text = text.replace(entity, sign)
+    return text.removeprefix("<mrow>").removesuffix("</mrow>") if text.count("<mrow>") == 1 else text
 
 
 def _latex(term: Expr) -> str:

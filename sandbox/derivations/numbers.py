@@ -1,0 +1,105 @@
+"""A derivation with numbers in it: what each of its steps says at one point."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sympy import Expr, Float, Rel, solve
+from sympy.printing.pretty.pretty_symbology import pretty_symbol
+
+from sandbox.derivations.derivation import Derivation
+from sandbox.derivations.step import STUMBLES, Step, written_out
+from sandbox.derivations.symbols import DEFINITIONS, a, b, c, theta
+from sandbox.derivations.typeset import chain_markdown, step_text
+
+
+@dataclass(frozen=True, repr=False)
+class InNumbers:
+    """A derivation, and its steps evaluated at one point; a notebook typesets it, `print` shows it.
+
+    Attributes:
+        derivation: the claim and its proof
+        point:      the number that each symbol stands for: a, b, c, the angle …
+
+    >>> from sandbox.derivations import prove
+    >>> [chain for _, chain in InNumbers.at(prove("C3"), (4.0, 1.0, 1.0)).numbers][:2]
+    ['0.5 = 0.5 = 0.5', '0.25 = 0.25']
+    """
+
+    derivation: Derivation
+    point: Mapping[Any, Float]
+
+    @classmethod
+    def at(cls, derivation: Derivation, moments: tuple[float, ...], angle: float | None = None) -> InNumbers:
+        """A derivation at moments a, b, c, and at the angle (radians) where there is one."""
+        point = dict(zip((a, b, c), map(Float, moments), strict=True))
+        if angle is not None:
+            point[theta] = Float(angle)
+        return cls(derivation, point | _parameters(derivation, point))
+
+    @property
+    def numbers(self) -> list[tuple[Step, str]]:
+        """Each step that speaks of the present numbers alone, and its chain of relations in numbers."""
+        return [(step, chain) for step in self.derivation.steps if (chain := self._chain(step))]
+
+    def _chain(self, step: Step) -> str:
+        if ":=" in step.signs or not all(
+            self._holds(condition, step) for condition in self.derivation.where + step.where
+        ):
+            return ""
+        values = [self._value(term, step) for term in step.terms]
+        if not any(term.free_symbols for term in step.terms) or any(value is None for value in values):
+            return ""
+        text = f"{values[0]:.4g}"
+        for sign, value in zip(step.signs, values[1:], strict=True):
+            text += f" {sign} {value:.4g}"
+        return text.replace("-", "−")
+
+    def _value(self, term: Expr, step: Step) -> float | None:
+        """The term's number in this state, or None where it has none: another symbol is in it, or it is undefined."""
+        try:
+            number = written_out(term, step.names).subs(DEFINITIONS).subs(self.point).doit().evalf()
+        except STUMBLES:
+            return None
+        return float(number) if number.is_number and number.is_real and number.is_finite else None
+
+    def _holds(self, condition: Rel, step: Step) -> bool:
+        """Whether a step's condition holds here; rounding decides no equation."""
+        left, right = (self._value(side, step) for side in (condition.lhs, condition.rhs))
+        if left is None or right is None:
+            return False
+        near = math.isclose(left, right, rel_tol=1e-9, abs_tol=1e-12)
+        return near if condition.rel_op == "==" else not near and bool(condition.func(left, right))
+
+    @property
+    def _where(self) -> str:
+        return ", ".join(f"{pretty_symbol(str(symbol))} = {float(number):.4g}" for symbol, number in self.point.items())
+
+    def __str__(self) -> str:
+        parts = [self.derivation.text, f"  Here, with {self._where}:"]
+        for step, chain in self.numbers:
+            shown = "\n".join(f"        {line}" for line in step_text(step, self.derivation.where).splitlines())
+            parts.append(f"{shown}\n\n        {chain}")
+        return "\n\n".join(parts)
+
+    __repr__ = __str__
+
+    def _repr_markdown_(self) -> str:
+        rows = "\n".join(f"| {chain_markdown(step)} | {chain} |" for step, chain in self.numbers)
+        here = f"**Here**, with {self._where}:\n\n| step | in numbers |\n|:---|:---|\n{rows}\n"
+        return f"{self.derivation._repr_markdown_()}\n\n{here}"
+
+
+def _parameters(derivation: Derivation, point: Mapping[Any, Float]) -> dict[Any, Float]:
+    """Numbers of the symbols by which a step names something known: t of "θ := 2·atan(t)"."""
+    found = {}
+    for step in derivation.steps:
+        name, meaning = step.definition or (None, None)
+        if name in point and isinstance(meaning, Expr) and len(unknown := meaning.free_symbols - set(point)) == 1:
+            (symbol,) = unknown
+            solutions = solve(meaning - point[name], symbol)
+            found |= {symbol: Float(solutions[0])} if len(solutions) == 1 else {}
+    return found

@@ -1,0 +1,84 @@
+"""Curves on which a measure is constant, traced once in Python, so that the browser only has to draw them.
+
+They depend on the registry alone: in the plane of the tip of x̂ (x being 1 long), and in the half-plane of (ρ, r).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import torch
+from contourpy import contour_generator
+
+from sandbox.compile import evaluate, to_torch
+from sandbox.measures import REGISTRY, Measure
+from sandbox.plots import LOCI, levels
+
+REACH = 2.0
+"""The longest x̂, in lengths of x: how far the curves go."""
+
+
+def loci() -> dict[str, str]:
+    """Where each measure of C13 is 1, by key, as an SVG path in the plane of the tip of x̂ (x = (1, 0), y upwards)."""
+    u, v = np.meshgrid(np.linspace(-REACH, REACH, 401), np.linspace(0, REACH, 201))
+    paths = {}
+    for key in LOCI:
+        # γ is 1 where its reciprocal (C6) is, and that is defined for c ≤ 0 as well: its curve reaches the origin
+        drawn = "scale_x_hat" if key == "relative_reconstruction_bias" else key
+        lines = contour_generator(u, v, _values(REGISTRY[drawn], u**2 + v**2, u)).lines(1.0)
+        paths[key] = "".join(map(_path, lines))
+    return paths
+
+
+def level_curves() -> dict[str, list[dict[str, object]]]:
+    """For each measure its levels in the half-plane of (ρ, r): `value`, an SVG `path`, and a point for its label."""
+    return {key: list(_levels(key)) for key in REGISTRY}
+
+
+def undefined_regions() -> dict[str, str]:
+    """Where each measure has no value in the half-plane of (ρ, r), as an SVG path; empty where it has one anywhere."""
+    rho, r = _half_plane()
+    paths = {}
+    for key, measure in REGISTRY.items():
+        gaps = [to_torch(positive)(*_moments(r**2, rho * r)).numpy() for positive, _ in measure.needs]
+        areas: Any = contour_generator(rho, r, np.minimum.reduce(gaps)).filled(-np.inf, 0.0)[0]
+        paths[key] = "".join(map(_path, areas))
+    return paths
+
+
+def _levels(key: str) -> Iterator[dict[str, object]]:
+    rho, r = _half_plane()
+    generator = contour_generator(rho, r, _values(REGISTRY[key], r**2, rho * r))
+    for level in levels(key):
+        lines: Any = [line for line in generator.lines(level) if line is not None and len(line) > 2]
+        if lines:
+            longest = max(lines, key=len)
+            middle = longest[len(longest) // 2].round(2).tolist()
+            yield {"value": level, "path": "".join(map(_path, lines)), "at": middle}
+
+
+def _half_plane() -> tuple[np.ndarray, np.ndarray]:
+    rho, r = np.meshgrid(np.linspace(-1, 1, 201), np.linspace(0, REACH, 201))
+    return rho, r
+
+
+def _moments(b: np.ndarray, c: np.ndarray) -> tuple[torch.Tensor, ...]:
+    return torch.ones(b.shape), torch.from_numpy(b), torch.from_numpy(c)
+
+
+def _values(measure: Measure, b: np.ndarray, c: np.ndarray) -> np.ma.MaskedArray:
+    """The measure at a = 1, b and c, masked where it is not defined."""
+    return np.ma.masked_invalid(evaluate(measure, *_moments(b, c)).numpy())
+
+
+def _path(line: Any) -> str:
+    """An SVG path through every point that the eye can tell from the chord of its neighbours."""
+    kept = [line[0]]
+    for point, after in pairwise(line[1:]):
+        chord, way = after - kept[-1], point - kept[-1]
+        if abs(chord[0] * way[1] - chord[1] * way[0]) > 0.0004 * np.hypot(*chord):
+            kept.append(point)
+    return "M" + "L".join(f"{x:.3f},{y:.3f}" for x, y in [*kept, line[-1]])

@@ -1,0 +1,99 @@
+// Sliders with typed values, presets with their questions, and the row of buttons.
+import { controls, presets } from "./generated.js";
+import { html, toggle, write } from "./dom.js";
+import { checked } from "./state.js";
+
+export function sliders(act, signal, population) {
+  const fields = Object.entries(controls)
+    .filter(([, control]) => control.population === population)
+    .map(([name, control]) => field(name, control, act, signal));
+  const node = html("div", { class: "sliders" }, ...fields.map((one) => one.node));
+  return { node, draw: ({ state }) => fields.forEach((one) => one.draw(state)) };
+}
+
+function field(name, control, act, signal) {
+  const limits = { name, min: control.low, max: control.high };
+  const slider = html("input", { ...limits, type: "range", step: "any", "aria-label": control.label });
+  const typed = html("input", { ...limits, type: "number", step: control.step, "aria-label": `${control.label}, typed` });
+  const label = html("span", { class: "label", "aria-hidden": "true" }, control.label);
+  const node = html("div", { class: "field" }, label, slider, html("span", { class: "typed" }, typed, control.unit));
+  const rounded = (value) => (control.whole ? Math.round(value / control.step) * control.step : value);
+
+  slider.addEventListener("input", () => act.set({ [name]: rounded(slider.valueAsNumber) }), { signal });
+  slider.addEventListener("change", () => act.commit(), { signal });
+  slider.addEventListener("keydown", (event) => {
+    const way = { ArrowRight: 1, ArrowUp: 1, ArrowLeft: -1, ArrowDown: -1 }[event.key];
+    if (!way || event.ctrlKey || event.metaKey || event.altKey) return;
+    event.preventDefault();
+    act.step(name, way, event.shiftKey);
+  }, { signal });
+  typed.addEventListener("change", () => {
+    try {
+      act.set({ [name]: checked(name, typed.value) });
+      act.commit();
+      typed.removeAttribute("aria-invalid");
+    } catch (error) {
+      act.say(error.message);
+      typed.setAttribute("aria-invalid", "true");
+    }
+  }, { signal });
+
+  let last = null;
+  function draw(state) {
+    if (state[name] === last) return;
+    last = state[name];
+    slider.valueAsNumber = last;
+    slider.style.setProperty("--share", (last - control.low) / (control.high - control.low));
+    typed.value = String(+last.toFixed(control.whole ? 0 : 3));
+    typed.removeAttribute("aria-invalid");
+  }
+  return { node, draw };
+}
+
+export function lessons(act, signal) {
+  const buttons = presets.map((preset) => {
+    const button = html("button", { type: "button", "data-preset": preset.key, "aria-pressed": "false" }, preset.title);
+    button.addEventListener("click", () => act.preset(preset), { signal });
+    return button;
+  });
+  const notice = html("p", { class: "notice" });
+  const question = html("summary");
+  const answer = html("p");
+  const reveal = html("details", {}, question, answer);
+  const claim = html("span", { class: "claim" });
+  const lesson = html("div", { class: "lesson" }, reveal, notice);
+  const node = html("section", { class: "lessons", "aria-label": "states worth seeing" });
+  node.append(html("div", { class: "buttons" }, ...buttons), lesson);
+  reveal.addEventListener("toggle", () => toggle(notice, reveal.open), { signal });
+
+  // The question comes first; what to notice is shown once it has been answered.
+  function choose(chosen) {
+    buttons.forEach((button, i) => button.setAttribute("aria-pressed", String(presets[i] === chosen)));
+    toggle(lesson, Boolean(chosen));
+    if (!chosen) return;
+    reveal.open = false;
+    toggle(notice, false);
+    write(claim, chosen.claim);
+    write(question, `Predict: ${chosen.question}`);
+    write(answer, chosen.answer);
+    question.append(" ", claim);
+    question.written = null;
+    write(notice, `Notice: ${chosen.notice}`);
+  }
+  choose(null);
+  return { node, choose };
+}
+
+export function toolbar(actions, signal) {
+  const buttons = Object.entries(actions).map(([name, { label, run }]) => {
+    const button = html("button", { type: "button", "data-action": name }, label);
+    button.addEventListener("click", run, { signal });
+    return button;
+  });
+  const node = html("div", { class: "toolbar", role: "toolbar", "aria-label": "actions" }, ...buttons);
+  const enable = (name, can) => {
+    const button = buttons.find((one) => one.dataset.action === name);
+    button.setAttribute("aria-disabled", String(!can)); // not `disabled`, which would throw the focus away
+  };
+  return { node, enable };
+}

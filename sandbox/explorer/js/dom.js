@@ -1,0 +1,50 @@
+// Small helpers for elements and for numbers as people read them.
+
+const SVG = "http://www.w3.org/2000/svg";
+
+export function html(tag, attributes = {}, ...children) {
+  return filled(document.createElement(tag), attributes, children);
+}
+
+export function svg(tag, attributes = {}, ...children) {
+  return filled(document.createElementNS(SVG, tag), attributes, children);
+}
+
+function filled(node, attributes, children) {
+  set(node, attributes);
+  node.append(...children);
+  return node;
+}
+
+export function set(node, attributes) {
+  for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
+}
+
+// Writes only what has changed: a text that is written again is laid out again.
+export function write(node, text) {
+  if (node.written !== text) node.textContent = node.written = text;
+}
+
+export function toggle(node, shown) {
+  node.style.display = shown ? "" : "none";
+}
+
+export function shown(value, digits = 3) {
+  const size = Math.abs(value);
+  const text = size >= 1e5 ? value.toExponential(1) : size >= 100 ? value.toFixed(0) : value.toFixed(digits);
+  return text.replace("-", "−").replace(/^−(0\.?0*)$/, "$1");
+}
+
+export function clamp(value, low, high) {
+  return Math.min(Math.max(value, low), high);
+}
+
+// Steps of 1, 2 or 5 times a power of ten, about `count` of them between low and high.
+export function ticks(low, high, count) {
+  const rough = (high - low) / count;
+  const power = 10 ** Math.floor(Math.log10(rough));
+  const step = power * [1, 2, 5, 10].find((factor) => factor * power >= rough);
+  const first = Math.ceil(low / step - 1e-9);
+  const last = Math.floor(high / step + 1e-9);
+  return Array.from({ length: last - first + 1 }, (_, i) => +((first + i) * step).toPrecision(12));
+}

@@ -1,0 +1,258 @@
+// The explorer: one state, every view of it, and the host on the other side (a notebook's kernel, or a page).
+import { controls, defaults, measures } from "./generated.js";
+import { clamp, html, set, shown, toggle, write } from "./dom.js";
+import { lessons, sliders, toolbar } from "./controls.js";
+import { asPng, asSvg, download } from "./export.js";
+import { history } from "./history.js";
+import { listener } from "./host.js";
+import { map } from "./map.js";
+import { cloud, means } from "./means.js";
+import { parabolas } from "./parabolas.js";
+import { plane } from "./plane.js";
+import { populated } from "./population.js";
+import { evaluated, momentsOf, same, tipOf } from "./state.js";
+import { table } from "./table.js";
+import { theme } from "./theme.js";
+
+// What anywidget calls, and the page: `model` has get, set, on, off, save_changes, send; the answer cleans up.
+export function render({ model, el }) {
+  const over = new AbortController();
+  const { signal } = over;
+  const root = html("div", { class: "shrinkage-explorer", "data-lm-suppress-shortcuts": "true" });
+  const host = listener(model, receive, signal);
+  let state = host.state();
+  let before = null; // the population of the last frame, whose arrays are used again
+  let asked = 0;
+  const past = history(state);
+
+  const act = {
+    state: () => state,
+    set(patch) {
+      state = { ...state, ...patch };
+      host.changed(state);
+      soon();
+    },
+    commit() {
+      past.commit(state);
+      host.settled(state);
+      lesson.choose(null);
+      tell();
+    },
+    say: (words) => write(status, words),
+    preset(preset) {
+      way.forget();
+      act.set(preset.state);
+      act.commit();
+      lesson.choose(preset);
+    },
+    step(name, by, fine) {
+      const { key_step, step, low, high, whole } = controls[name];
+      const size = fine ? (whole ? step : Math.min(step, key_step / 10)) : key_step;
+      const next = +(state[name] + by * size).toPrecision(12);
+      act.set({ [name]: clamp(next, low, high) });
+      act.commit();
+    },
+    key(handle, [right, up], fine) {
+      if (handle === "x") act.step("norm_x", right || up, fine);
+      else if (right) act.step("angle", -right, fine);
+      else act.step("norm_ratio", up, fine);
+    },
+    moveTip([u, v]) {
+      if (!state.norm_x) return act.say("x is zero, so x̂ has no length to be measured in: lengthen x first");
+      const length = Math.hypot(u, Math.max(v, 0));
+      const angle = length ? (Math.atan2(Math.max(v, 0), u) * 180) / Math.PI : state.angle;
+      act.set({ angle, norm_ratio: clamp(length / state.norm_x, 0, controls.norm_ratio.high) });
+    },
+    // x̂ stays where it is while x's tip is moved; so the ratio of their norms follows.
+    moveX(u) {
+      const length = state.norm_ratio * state.norm_x;
+      const norm_x = clamp(u, Math.max(length / controls.norm_ratio.high, 0.02), controls.norm_x.high);
+      act.set({ norm_x, norm_ratio: Math.min(length / norm_x, controls.norm_ratio.high) });
+    },
+    colour: (name) => getComputedStyle(root).getPropertyValue(name),
+  };
+
+  const view = plane(act, signal);
+  const dots = cloud(act);
+  const curves = parabolas();
+  const way = map(act, signal);
+  const list = table();
+  const average = means();
+  const turn = sliders(act, signal, false);
+  const spread = sliders(act, signal, true);
+  const lesson = lessons(act, signal);
+  const bar = toolbar(
+    {
+      undo: { label: "Undo", run: () => travel(-1) },
+      redo: { label: "Redo", run: () => travel(1) },
+      reset: { label: "Reset", run: reset },
+      ...(model.link ? { link: { label: "Copy link", run: copyLink } } : {}),
+      svg: { label: "SVG", run: () => save("svg") },
+      png: { label: "PNG", run: () => save("png") },
+    },
+    signal,
+  );
+  const status = html("p", { class: "status", role: "status" });
+  const quiet = html("p", { class: "spoken", role: "status" });
+  const many = html("input", { type: "checkbox", name: "population" });
+  const choice = html("select", { name: "measure", "aria-label": "measure shown in the map" });
+  choice.append(...Object.entries(measures).map(([key, { plain }]) => html("option", { value: key }, `${plain}  ${key.replaceAll("_", " ")}`)));
+  const split = html("p", { class: "split" });
+  const parts = ["relative_loss", "angle_loss", "length_loss"].map((key) => html("data", { class: key }));
+  split.append("relative loss ", parts[0], " = angle ", parts[1], " + length ", parts[2]);
+  build();
+
+  many.addEventListener("change", () => (act.set({ population: many.checked }), act.commit()), { signal });
+  choice.addEventListener("change", () => (act.set({ measure: choice.value }), act.commit()), { signal });
+  root.addEventListener("keydown", keys, { signal });
+  const look = theme(root, signal);
+  signal.addEventListener("abort", () => cancelAnimationFrame(asked));
+  const resized = new ResizeObserver(layout);
+  signal.addEventListener("abort", () => resized.disconnect());
+  resized.observe(root);
+  layout();
+
+  function build() {
+    const section = (name, title, ...nodes) => html("section", { class: name }, html("h3", {}, title), ...nodes);
+    const canvas = html("div", { class: "stack" }, dots.node, view.node);
+    const legend = html("p", { class: "legend" });
+    legend.innerHTML =
+      '<i class="scale_x"></i>E‖x̂ − s·x‖², least at s = c/a <i class="scale_x_hat"></i>E‖s·x̂ − x‖², least at s = c/b ' +
+      '<i class="dashed"></i>the reciprocal of the other’s minimum';
+    root.append(
+      html("header", {}, lesson.node, bar.node),
+      status,
+      quiet,
+      html(
+        "div",
+        { class: "panels" },
+        section("picture", "The plane of x and x̂", canvas, split, turn.node),
+        section("numbers", "Every measure", list.node),
+        section("losses", "Two losses, two minima", curves.node, legend),
+        section("where", "The map of (ρ, r)", html("label", { class: "choice" }, "level curves of ", choice), way.node),
+        html("section", { class: "population" }, html("label", {}, many, " A population of pairs"), spread.node, average.node),
+      ),
+    );
+    el.append(root);
+  }
+
+  function layout() {
+    const width = (node) => Math.floor(node.parentElement.clientWidth);
+    if (!width(view.node)) return; // in a hidden tab; its turn comes when it is shown
+    dots.layout(view.layout(width(view.node)));
+    curves.layout(width(curves.node));
+    way.layout(width(way.node));
+    way.drawSaes(host.saes());
+    look();
+    draw();
+  }
+
+  function soon() {
+    asked ||= requestAnimationFrame(() => {
+      asked = 0;
+      draw();
+    });
+  }
+
+  function draw() {
+    const moments = momentsOf(state);
+    const population = state.population ? (before = populated(state, before)) : null;
+    const now = population ? population.means : moments;
+    const values = Object.fromEntries(Object.entries(measures).map(([key, measure]) => [key, evaluated(measure, now)]));
+    const scene = { state, moments: now, values, population, x: [state.norm_x, 0], tip: tipOf(state) };
+    if (population && now[0] > 0) {
+      const along = now[2] / Math.sqrt(now[0]);
+      scene.pooledTip = [along, Math.sqrt(Math.max(now[1] - along * along, 0))];
+    }
+    for (const one of [view, curves, way, list, turn]) one.draw(scene);
+    dots.draw(scene, view.toView);
+    for (const node of [spread.node, average.node]) toggle(node, state.population);
+    if (population) {
+      spread.draw(scene);
+      average.draw(scene);
+    }
+    many.checked = state.population;
+    choice.value = state.measure;
+    parts.forEach((data) => write(data, values[data.className].value === null ? "–" : shown(values[data.className].value)));
+    for (const [name, by] of [["undo", -1], ["redo", 1]]) bar.enable(name, past.can(by));
+    return values;
+  }
+
+  // From Python, from a linked slider, or from the page's address: never while it is our own echo.
+  function receive(settings, wrong) {
+    if (wrong.length) act.say(wrong.join("; "));
+    const next = { ...state, ...settings };
+    if (same(next, state)) return;
+    state = next;
+    soon();
+  }
+
+  function travel(by) {
+    const next = past.move(by);
+    if (!next) return;
+    state = next;
+    way.forget();
+    host.changed(state);
+    host.settled(state);
+    lesson.choose(null);
+    soon();
+    tell();
+  }
+
+  function reset() {
+    way.forget();
+    act.set({ ...defaults, measure: state.measure });
+    act.commit();
+  }
+
+  function keys(event) {
+    event.stopPropagation(); // a notebook would take them for its own
+    const control = event.ctrlKey || event.metaKey;
+    const typing = event.target.matches("input[type=number]");
+    if (control && !typing && event.key.toLowerCase() === "z") {
+      event.preventDefault();
+      travel(event.shiftKey ? 1 : -1);
+    } else if (event.key === "Home" && !typing) {
+      event.preventDefault();
+      reset();
+    }
+  }
+
+  // What a screen reader is told once a movement has ended.
+  function tell() {
+    const values = draw();
+    const parts = ["relative_reconstruction_bias", "scale_x", "scale_x_hat"].map((key) => {
+      const { value, reason } = values[key];
+      return `${measures[key].plain} ${value === null ? `undefined: ${reason}` : shown(value)}`;
+    });
+    write(quiet, `angle ${shown(state.angle, 1)}°, norm ratio ${shown(state.norm_ratio, 2)}; ${parts.join("; ")}`);
+    write(status, "");
+  }
+
+  async function copyLink() {
+    const link = model.link(state);
+    try {
+      await navigator.clipboard.writeText(link);
+      act.say("The link to this state is copied.");
+    } catch {
+      act.say(`The link to this state: ${link}`);
+    }
+  }
+
+  async function save(kind) {
+    const style = getComputedStyle(root);
+    const layers = [dots.node, view.node, curves.node, ...way.pictures];
+    const caption = `angle ${shown(state.angle, 1)}°, norm ratio ${shown(state.norm_ratio, 3)}`;
+    const text = asSvg(layers, style.getPropertyValue("--paper"), style.color, caption);
+    const blob = kind === "svg" ? new Blob([text], { type: "image/svg+xml" }) : await asPng(text);
+    download(blob, `shrinkage.${kind}`);
+    act.say(`Saved as shrinkage.${kind}.`);
+  }
+
+  return () => {
+    over.abort();
+    root.remove();
+  };
+}
+
+export default { render };

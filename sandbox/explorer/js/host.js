@@ -1,0 +1,80 @@
+// The other side: the model that a notebook (or the page) holds. Nothing here is ever waited for by a frame.
+import { defaults } from "./generated.js";
+import { same, sorted } from "./state.js";
+
+const PAUSE = 60; // ms between two messages while something is being moved
+const PATIENCE = 4000; // ms after which a kernel that has not answered is said to be silent
+
+export function listener(model, receive, signal) {
+  const names = Object.keys(defaults);
+  let told = {}; // what the other side knows
+  let next = null;
+  let timer = 0;
+  let waiting = 0;
+  let telling = false; // while values are set one by one, what is half told is not to be heard
+
+  function state() {
+    const held = Object.fromEntries(names.map((name) => [name, model.get(name)]).filter(([, value]) => value !== undefined));
+    told = { ...defaults, ...sorted(held).good };
+    return told;
+  }
+
+  function tell() {
+    timer = 0;
+    if (!next || same(next, told)) return;
+    const changes = names.filter((name) => next[name] !== told[name]);
+    told = next;
+    telling = true;
+    for (const name of changes) model.set(name, told[name]);
+    telling = false;
+    quietly(() => model.save_changes());
+  }
+
+  // A kernel that has gone makes its comm throw; the picture does not depend on it.
+  function quietly(send) {
+    try {
+      send();
+    } catch {
+      receive({}, [SILENT]);
+    }
+  }
+
+  // After a movement: everything is sent, and an answer is expected.
+  function settled(now) {
+    changed(now);
+    clearTimeout(timer);
+    tell();
+    if (!model.get("_listens")) return; // a page has nobody to ask
+    clearTimeout(waiting);
+    waiting = setTimeout(() => receive({}, [SILENT]), PATIENCE);
+    quietly(() => model.send({ kind: "ping" }));
+  }
+
+  function changed(now) {
+    next = now;
+    timer ||= setTimeout(tell, PAUSE);
+  }
+
+  function heard() {
+    if (telling) return;
+    const held = Object.fromEntries(names.map((name) => [name, model.get(name)]));
+    const { good, wrong } = sorted(held);
+    if (same({ ...told, ...good }, told)) return;
+    told = { ...told, ...good };
+    next = null;
+    receive(good, wrong);
+  }
+
+  const answered = () => (clearTimeout(waiting), receive({}, [""]));
+  for (const name of names) model.on(`change:${name}`, heard);
+  model.on("msg:custom", answered);
+  signal.addEventListener("abort", () => {
+    clearTimeout(timer);
+    clearTimeout(waiting);
+    for (const name of names) model.off(`change:${name}`, heard);
+    model.off("msg:custom", answered);
+  });
+  return { state, changed, settled, saes: () => model.get("saes") ?? [] };
+}
+
+const SILENT = "Python no longer listens (its kernel is busy, or has stopped): the picture works on without it.";

@@ -1,0 +1,142 @@
+// The half-plane of (ρ, r): level curves of one measure, real SAEs, the state as a point, and where it has been.
+import { controls, levels, undefinedAt } from "./generated.js";
+import { clamp, html, set, shown, svg, toggle } from "./dom.js";
+import { draggable, pointIn } from "./drag.js";
+
+const FRAME = { left: 34, right: 12, top: 12, bottom: 34 };
+const TRAIL = 240; // points that the trail keeps
+
+export function map(act, signal) {
+  const grid = svg("g", { class: "grid" });
+  const curves = svg("g", { class: "levels" });
+  const names = svg("g", { class: "level-names" });
+  const points = svg("g", { class: "saes" });
+  const trail = svg("polyline", { class: "trail", points: "" });
+  const knob = svg(
+    "g",
+    { class: "grip state", "data-handle": "state", tabindex: 0, role: "slider", "aria-label": "state in the map",
+      "aria-valuemin": -1, "aria-valuemax": 1 },
+    svg("circle", { class: "reach", r: 20 }),
+    svg("circle", { class: "knob", r: 7 }),
+  );
+  const back = svg("svg", { class: "map-back", "aria-hidden": "true" }, curves, grid, names, points);
+  const front = svg("svg", { class: "map", role: "group", "aria-label": "norm ratio r over cosine ρ" }, trail, knob);
+  // The curves lie in a picture of their own, which is not painted again while the point moves.
+  const node = html("div", { class: "stack" }, back, front);
+
+  let size = [500, 260];
+  let offset = [0, 0];
+  let path = [];
+  let last = null;
+  const top = controls.norm_ratio.high;
+  const p = (rho) => FRAME.left + ((rho + 1) / 2) * (size[0] - FRAME.left - FRAME.right);
+  const q = (r) => size[1] - FRAME.bottom - (r / top) * (size[1] - FRAME.top - FRAME.bottom);
+
+  draggable(
+    knob,
+    {
+      start(event) {
+        const [u, v] = pointIn(front, event);
+        offset = [u - p(last[0]), v - q(last[1])];
+        path = [];
+      },
+      move(event) {
+        const [u, v] = pointIn(front, event);
+        const rho = ((u - offset[0] - p(-1)) / (p(1) - p(-1))) * 2 - 1;
+        const r = ((q(0) - v + offset[1]) / (q(0) - q(top))) * top;
+        act.set({ angle: (Math.acos(clamp(rho, -1, 1)) * 180) / Math.PI, norm_ratio: clamp(r, 0, top) });
+      },
+      end: () => act.commit(),
+      key: (direction, fine) => act.key("hat", direction, fine),
+    },
+    signal,
+  );
+
+  function layout(width) {
+    size = [width, Math.round(clamp(width * 0.52, 190, 330))];
+    for (const picture of [back, front]) set(picture, { viewBox: `0 0 ${size.join(" ")}`, width: size[0], height: size[1] });
+    drawGrid();
+    last = null;
+    return size;
+  }
+
+  function drawGrid() {
+    const lines = [];
+    for (const rho of [-1, -0.5, 0, 0.5, 1]) {
+      lines.push(svg("line", { x1: p(rho), x2: p(rho), y1: q(0), y2: q(top) }));
+      lines.push(svg("text", { x: p(rho), y: q(0) + 16, "text-anchor": "middle" }, shown(rho, 1)));
+    }
+    for (const r of [0, 0.5, 1, 1.5, 2]) {
+      lines.push(svg("line", { x1: p(-1), x2: p(1), y1: q(r), y2: q(r) }));
+      lines.push(svg("text", { x: p(-1) - 6, y: q(r) + 4, "text-anchor": "end" }, shown(r, 1)));
+    }
+    lines.push(svg("text", { x: p(1), y: size[1] - 3, "text-anchor": "end" }, "cosine ρ"));
+    lines.push(svg("text", { x: p(-1) + 5, y: q(top) + 12 }, "norm ratio r"));
+    grid.replaceChildren(...lines);
+    curves.dataset.measure = "";
+  }
+
+  function drawLevels(key) {
+    if (curves.dataset.measure === key) return;
+    curves.dataset.measure = key;
+    const scale = [(p(1) - p(-1)) / 2, q(1) - q(0)];
+    set(curves, { transform: `translate(${p(0)},${q(0)}) scale(${scale})` });
+    const none = svg("path", { d: undefinedAt[key], class: "none" });
+    const paths = levels[key].map(({ value, path }) =>
+      svg("path", { d: path, class: value === 1 ? "level one" : "level", "vector-effect": "non-scaling-stroke" }),
+    );
+    curves.replaceChildren(none, ...paths);
+    const taken = [];
+    const texts = levels[key].flatMap(({ value, at }) => {
+      const place = [p(at[0]), q(at[1])];
+      const free = taken.every(([u, v]) => Math.abs(u - place[0]) > 30 || Math.abs(v - place[1]) > 13);
+      if (!free && value !== 1) return [];
+      taken.push(place);
+      const text = svg("text", { class: value === 1 ? "one" : "", "text-anchor": "middle" }, String(value));
+      set(text, { x: clamp(place[0], p(-1) + 10, p(1) - 12), y: clamp(place[1] + 4, q(top) + 10, q(0) - 4) });
+      return [text];
+    });
+    names.replaceChildren(...texts);
+  }
+
+  function drawSaes(saes) {
+    const shapes = saes.flatMap(({ name, cosine, norm_ratio }) => {
+      const beyond = norm_ratio > top;
+      const [u, v] = [p(cosine), q(Math.min(norm_ratio, top))];
+      const dot = svg("circle", { cx: u, cy: v, r: 4 });
+      const room = cosine < 0.2;
+      const words = beyond ? `${name} (r = ${shown(norm_ratio, 2)} ↑)` : name;
+      return [dot, { u: room ? u + 8 : u - 8, v, words, anchor: room ? "start" : "end" }];
+    });
+    const labels = shapes.filter((shape) => shape.words).sort((one, other) => one.v - other.v);
+    let above = -Infinity;
+    for (const label of labels) {
+      label.y = above = Math.max(label.v + 4, above + 14); // names of points that lie close go below one another
+    }
+    const texts = labels.map(({ u, y, words, anchor }) => svg("text", { x: u, y, "text-anchor": anchor }, words));
+    points.replaceChildren(...shapes.filter((shape) => !shape.words), ...texts);
+  }
+
+  function draw({ state, values }) {
+    drawLevels(state.measure);
+    const rho = values.cosine.value ?? Math.cos((state.angle * Math.PI) / 180);
+    const r = values.norm_ratio.value ?? state.norm_ratio;
+    const moved = !last || rho !== last[0] || r !== last[1];
+    last = [rho, r];
+    if (!moved) return;
+    set(knob, {
+      transform: `translate(${p(rho)},${q(Math.min(r, top))})`,
+      "aria-valuenow": rho.toFixed(3),
+      "aria-valuetext": `cosine ${shown(rho, 2)}, norm ratio ${shown(r, 2)}`,
+    });
+    path = [...path.slice(-TRAIL), [rho, Math.min(r, top)]];
+    set(trail, { points: path.map(([u, v]) => `${p(u).toFixed(1)},${q(v).toFixed(1)}`).join(" ") });
+  }
+
+  function forget() {
+    path = [];
+    last = null;
+  }
+
+  return { node, layout, draw, drawSaes, forget, pictures: [back, front] };
+}

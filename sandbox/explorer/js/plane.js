@@ -1,0 +1,206 @@
+// The plane of x and x̂: both arrows, what each scale does to them, the three loci, and the loss as a triangle.
+import { controls, loci, measures } from "./generated.js";
+import { clamp, set, shown, svg, toggle } from "./dom.js";
+import { draggable, pointIn } from "./drag.js";
+import { tipOf } from "./state.js";
+
+const SPAN = [-1.05, 1.45]; // of the view at zoom 1, in lengths; x, one long, is 40 % of it
+const ZOOMS = [1, 1.4, 2, 2.8, 3.8];
+const LABELS = { relative_reconstruction_bias: [0.29, 0.454], scale_x: [1, 1.12], norm_ratio: [-0.643, 0.766] };
+
+export function plane(act, signal) {
+  const curves = svg("g", { class: "loci" });
+  const names = svg("g", { class: "loci-names" });
+  const paths = Object.entries(loci).map(([key, d]) => {
+    const path = svg("path", { d, class: `locus ${key}`, "vector-effect": "non-scaling-stroke" });
+    const name = svg("text", { class: `locus-name ${key}` }, `${measures[key].plain} = 1`);
+    curves.append(path);
+    names.append(name);
+    return { key, name };
+  });
+  const part = (tag, name) => svg(tag, { class: name });
+  const axis = part("line", "axis");
+  const sides = { angle: part("line", "side angle"), length: part("line", "side length") };
+  const loss = part("line", "side loss");
+  const across = part("line", "residual");
+  const corners = [part("path", "corner"), part("path", "corner")];
+  const feet = { x: part("circle", "foot of-x"), hat: part("circle", "foot of-x-hat") };
+  const feetNames = { x: part("text", "foot-name of-x"), hat: part("text", "foot-name of-x-hat") };
+  feetNames.x.textContent = "c/a·x";
+  feetNames.hat.textContent = "c/b·x̂";
+  const arrows = { x: arrow("x"), hat: arrow("x-hat") };
+  const arc = part("path", "arc");
+  const degrees = part("text", "degrees");
+  const pooled = part("path", "pooled");
+  const grips = { x: grip("x", "tip of x"), hat: grip("x-hat", "tip of x̂") };
+  const picture = svg("svg", { class: "plane", role: "group", "aria-label": "the plane of x and x̂" });
+  picture.append(
+    ...[axis, curves, names, arc, degrees, across, sides.angle, sides.length, loss, ...corners],
+    ...[...arrows.x.parts, ...arrows.hat.parts, feet.x, feet.hat, feetNames.x, feetNames.hat, pooled],
+    ...[grips.x, grips.hat],
+  );
+
+  let size = [600, 336];
+  let zoom = 1;
+  let held = null; // what the hand holds, and where it took hold of it
+  const unit = () => size[0] / ((SPAN[1] - SPAN[0]) * zoom);
+  const origin = () => [-SPAN[0] * zoom * unit(), size[1] - 34];
+  const toView = ([u, v]) => [origin()[0] + u * unit(), origin()[1] - v * unit()];
+  const fromView = ([p, q]) => [(p - origin()[0]) / unit(), (origin()[1] - q) / unit()];
+
+  function fits(z, points) {
+    const tall = (size[1] - 34) / (size[0] / (SPAN[1] - SPAN[0]));
+    return points.every(([u, v]) => u >= SPAN[0] * z * 0.98 && u <= SPAN[1] * z * 0.98 && v <= tall * z * 0.97);
+  }
+
+  function grab(name, tip, move) {
+    draggable(
+      grips[name],
+      {
+        start(event) {
+          const [p, q] = pointIn(picture, event);
+          const [tp, tq] = toView(tip());
+          held = [p - tp, q - tq];
+        },
+        move(event) {
+          const [p, q] = pointIn(picture, event);
+          move(fromView([clamp(p - held[0], 4, size[0] - 4), clamp(q - held[1], 4, origin()[1])]));
+        },
+        end() {
+          held = null;
+          act.commit();
+        },
+        key: (direction, fine) => act.key(name, direction, fine),
+      },
+      signal,
+    );
+  }
+  grab("hat", () => tipOf(act.state()), (point) => act.moveTip(point));
+  grab("x", () => [act.state().norm_x, 0], ([u]) => act.moveX(u));
+
+  function layout(width) {
+    size = [width, Math.round(clamp(width * 0.56, 190, 430))];
+    set(picture, { viewBox: `0 0 ${size.join(" ")}`, width: size[0], height: size[1] });
+    return size;
+  }
+
+  function draw({ state, x, tip, values, pooledTip }) {
+    const seen = pooledTip ? [x, tip, pooledTip] : [x, tip];
+    if (!held) zoom = ZOOMS.find((z) => fits(z, seen)) ?? ZOOMS.at(-1);
+    const [zero, px, ph] = [[0, 0], x, tip].map(toView);
+    const small = state.norm_x * unit() < 3;
+    set(axis, { x1: 0, x2: size[0], y1: zero[1], y2: zero[1] });
+    set(curves, { transform: `translate(${zero}) scale(${state.norm_x * unit()} ${-state.norm_x * unit()})` });
+    toggle(curves, !small);
+    for (const { key, name } of paths) {
+      const [u, v] = LABELS[key].map((part) => part * state.norm_x);
+      const [p, q] = toView([u, v]);
+      const top = clamp(q - 6, 14, size[1]);
+      set(name, { x: key === "scale_x" ? p + 5 : p - 5, y: top, "text-anchor": key === "scale_x" ? "start" : "end" });
+      toggle(name, !small && q > -size[1] && state.norm_x * unit() > 60);
+    }
+    arrows.x.point(zero, px);
+    arrows.hat.point(zero, ph);
+    put(grips.x, px);
+    put(grips.hat, ph);
+    set(grips.x, { "aria-valuenow": state.norm_x.toFixed(2), "aria-valuetext": `norm of x ${shown(state.norm_x, 2)}` });
+    set(grips.hat, {
+      "aria-valuenow": state.angle.toFixed(1),
+      "aria-valuetext": `angle ${shown(state.angle, 1)} degrees, norm ratio ${shown(state.norm_ratio, 2)}`,
+    });
+    drawAngle(state, zero);
+    drawFeet(state, values, tip, x);
+    toggle(pooled, Boolean(pooledTip));
+    if (pooledTip) {
+      const [p, q] = toView(pooledTip);
+      set(pooled, { d: `M${p - 7},${q}h14M${p},${q - 7}v14` });
+    }
+  }
+
+  function drawAngle({ angle, norm_x, norm_ratio }, [p, q]) {
+    const radius = clamp(0.22 * unit() * norm_x, 14, 46);
+    const turn = (angle * Math.PI) / 180;
+    const end = [p + radius * Math.cos(turn), q - radius * Math.sin(turn)];
+    set(arc, { d: `M${p + radius},${q}A${radius},${radius} 0 0 0 ${end}` });
+    set(degrees, { x: p + (radius + 8) * Math.cos(turn / 2), y: q - (radius + 8) * Math.sin(turn / 2) + 4 });
+    degrees.textContent = `${shown(angle, angle > 89 && angle < 91 ? 2 : 1)}°`;
+    toggle(degrees, angle > 8);
+    toggle(arc, norm_x * norm_ratio > 0);
+  }
+
+  // The feet of both projections, on a pair of vectors; a population's scales belong to no single triangle.
+  function drawFeet(state, values, tip, x) {
+    const ofX = values.scale_x.value;
+    const ofHat = values.scale_x_hat.value;
+    const all = [across, sides.angle, sides.length, loss, ...corners];
+    for (const node of [...all, feet.x, feet.hat, feetNames.x, feetNames.hat]) toggle(node, false);
+    if (state.population || ofX === null) return;
+    const [px, ph, footX] = [x, tip, [ofX * x[0], 0]].map(toView);
+    line(loss, px, ph);
+    line(across, ph, footX);
+    put(feet.x, footX);
+    set(feetNames.x, { x: footX[0], y: footX[1] + 22, "text-anchor": "middle" });
+    corner(corners[0], footX, ph, toView([0, 0]));
+    for (const node of [loss, across, corners[0], feet.x, feetNames.x]) toggle(node, true);
+    if (ofHat === null) return;
+    const foot = tip.map((part) => part * ofHat);
+    const footHat = toView(foot);
+    line(sides.angle, px, footHat);
+    line(sides.length, ph, footHat);
+    put(feet.hat, footHat);
+    set(feetNames.hat, { x: footHat[0] - 9, y: footHat[1] - 9, "text-anchor": "end" });
+    corner(corners[1], footHat, px, toView([0, 0]));
+    for (const node of [sides.angle, sides.length, corners[1], feet.hat, feetNames.hat]) toggle(node, true);
+  }
+
+  return { node: picture, layout, draw, toView };
+}
+
+function arrow(name) {
+  const shaft = svg("line", { class: `arrow ${name}`, "data-arrow": name });
+  const head = svg("path", { class: `head ${name}` });
+  const label = svg("text", { class: `arrow-name ${name}` }, name === "x" ? "x" : "x̂");
+  return {
+    parts: [shaft, head, label],
+    point(from, to) {
+      line(shaft, from, to);
+      const along = [to[0] - from[0], to[1] - from[1]];
+      const length = Math.hypot(...along);
+      const [du, dv] = length ? along.map((part) => part / length) : [1, 0];
+      const back = [to[0] - 11 * du, to[1] - 11 * dv];
+      set(head, { d: `M${to}L${back[0] - 5 * dv},${back[1] + 5 * du}L${back[0] + 5 * dv},${back[1] - 5 * du}Z` });
+      toggle(head, length > 11);
+      set(label, { x: to[0] + 14 * du + 4, y: to[1] + 14 * dv + (name === "x" ? 16 : 2) });
+    },
+  };
+}
+
+function grip(name, label) {
+  const { low, high } = controls[name === "x" ? "norm_x" : "angle"];
+  const limits = { "aria-valuemin": low, "aria-valuemax": high };
+  return svg(
+    "g",
+    { class: `grip ${name}`, "data-handle": name, tabindex: 0, role: "slider", "aria-label": label, ...limits },
+    svg("circle", { class: "reach", r: 20 }),
+    svg("circle", { class: "knob", r: 7 }),
+  );
+}
+
+function line(node, [x1, y1], [x2, y2]) {
+  set(node, { x1, y1, x2, y2 });
+}
+
+function put(node, [p, q]) {
+  set(node, { transform: `translate(${p},${q})` });
+}
+
+// The mark of a right angle at `at`, between the ways to `one` and to `other`.
+function corner(node, at, one, other) {
+  const [u, v] = [one, other].map((to) => {
+    const way = [to[0] - at[0], to[1] - at[1]];
+    const length = Math.hypot(...way);
+    return length > 16 ? way.map((part) => (part * 9) / length) : null;
+  });
+  const d = u && v ? `M${at[0] + u[0]},${at[1] + u[1]}l${v}l${-u[0]},${-u[1]}` : "M0,0";
+  set(node, { d });
+}

@@ -1,0 +1,79 @@
+// Every measure: its formula with the present numbers in it, its value, and a bar with 1 marked.
+import { measures } from "./generated.js";
+import { clamp, html, shown, toggle, write } from "./dom.js";
+import { interval } from "./population.js";
+
+const BAR = [-1, 2.2]; // what a bar spans
+
+export function table() {
+  const rows = Object.entries(measures).map(([key, measure]) => row(key, measure));
+  const moments = ["a", "b", "c"].map((name) => html("data", { "data-moment": name }));
+  const names = ["a = E‖x‖² = ", "b = E‖x̂‖² = ", "c = E[x·x̂] = "];
+  const head = html("p", { class: "moments" }, ...moments.map((value, i) => html("span", {}, names[i], value)));
+  const body = html("tbody", {}, ...rows.map(({ node }) => node));
+  const titles = ["measure", "formula, with the present numbers", "value", "against 1"];
+  const top = html("thead", {}, html("tr", {}, ...titles.map((title) => html("th", { scope: "col" }, title))));
+  const node = html("div", { class: "measures" }, head, html("table", {}, top, body));
+
+  function draw({ moments: now, values, population }) {
+    moments.forEach((data, i) => valued(data, now[i], 3));
+    for (const { key, draw: drawRow } of rows) drawRow(values[key], now, population && interval(measures[key], population));
+  }
+
+  return { node, draw };
+}
+
+function row(key, measure) {
+  const formula = typeset(measure);
+  const slots = [...formula.querySelectorAll("mi")].filter((mi) => "abc".includes(mi.textContent));
+  const of = slots.map((slot) => "abc".indexOf(slot.textContent));
+  const symbol = typeset(measure);
+  const value = html("data");
+  const reason = html("span", { class: "reason" });
+  const range = html("span", { class: "interval" });
+  const bar = html("div", { class: "bar", "aria-hidden": "true" }, html("i"), html("b"));
+  const name = html("th", { scope: "row", title: `${measure.question}\n1 means: ${measure.atOne}` });
+  name.append(html("strong", {}, measure.plain), html("small", {}, key.replaceAll("_", " ")));
+  const equation = html("td", { class: "formula" }, symbol, html("span", { class: "numbers" }, " = ", formula), reason);
+  const node = html("tr", { "data-measure": key }, name, equation, html("td", {}, value, range), html("td", {}, bar));
+  const [fill, spread] = bar.children;
+  bar.style.setProperty("--one", `${(100 * (1 - BAR[0])) / (BAR[1] - BAR[0])}%`);
+  const place = (number) => (clamp(number, ...BAR) - BAR[0]) / (BAR[1] - BAR[0]);
+
+  function draw({ value: number, reason: why }, moments, ends) {
+    slots.forEach((slot, i) => write(slot, substituted(moments[of[i]])));
+    const known = number !== null;
+    node.classList.toggle("undefined", !known);
+    write(reason, why ?? "");
+    for (const part of [equation.children[1], bar]) toggle(part, known);
+    valued(value, known ? number : null, 4);
+    write(range, known && ends ? `${shown(ends[0])} … ${shown(ends[1])}` : "");
+    if (!known) return;
+    const [zero, end] = [place(0), place(number)];
+    fill.style.transform = `translateX(${100 * Math.min(zero, end)}%) scaleX(${Math.abs(end - zero)})`;
+    toggle(spread, Boolean(ends));
+    if (ends) {
+      const [low, high] = ends.map(place);
+      spread.style.transform = `translateX(${100 * low}%) scaleX(${Math.max(high - low, 0.004)})`;
+    }
+  }
+
+  return { key, node, draw };
+}
+
+function typeset(measure) {
+  const node = html("span");
+  node.innerHTML = `<math displaystyle="true">${measure.mathml}</math>`; // generated from the registry
+  return node;
+}
+
+// A number where a letter was: in brackets if it is negative.
+function substituted(number) {
+  const text = shown(number, Math.abs(number) < 0.01 && number ? 5 : 3);
+  return number < 0 ? `(${text})` : text;
+}
+
+export function valued(data, number, digits) {
+  data.value = number === null ? "" : String(number);
+  write(data, number === null ? "undefined" : shown(number, digits));
+}

@@ -1,0 +1,32 @@
+// Light or dark as the host is: read from the background that the explorer stands on, whoever painted it.
+
+export function theme(root, signal) {
+  function look() {
+    const dark = isDark(behind(root));
+    root.dataset.theme = dark ? "dark" : "light";
+  }
+  const watch = new MutationObserver(look);
+  for (const node of [document.documentElement, document.body]) {
+    watch.observe(node, { attributes: true, attributeFilter: ["class", "style", "data-theme", "data-jp-theme-name"] });
+  }
+  const preferred = matchMedia("(prefers-color-scheme: dark)");
+  preferred.addEventListener("change", look, { signal });
+  signal.addEventListener("abort", () => watch.disconnect());
+  look();
+  return look;
+}
+
+function behind(node) {
+  for (let at = node.parentElement; at; at = at.parentElement) {
+    const colour = getComputedStyle(at).backgroundColor;
+    const [, alpha = "1"] = colour.match(/rgba?\([^)]*?(?:,\s*([\d.]+))?\)/)?.[0].match(/,\s*([\d.]+)\)$/) ?? [];
+    const parts = colour.match(/[\d.]+/g)?.map(Number) ?? [];
+    const seen = parts.length === 4 ? parts[3] : Number(parts.length === 3 || alpha);
+    if (parts.length >= 3 && seen > 0.5) return parts;
+  }
+  return matchMedia("(prefers-color-scheme: dark)").matches ? [0, 0, 0] : [255, 255, 255];
+}
+
+function isDark([red, green, blue]) {
+  return 0.299 * red + 0.587 * green + 0.114 * blue < 128;
+}

@@ -1,0 +1,38 @@
+// The page's side of the explorer: a model whose values live in the address, after the #.
+
+const held = { saes };
+const listeners = {};
+
+function fromAddress() {
+  return sorted(Object.fromEntries(new URLSearchParams(location.hash.slice(1))));
+}
+
+function toAddress(state) {
+  const changed = Object.keys(defaults).filter((name) => state[name] !== defaults[name]);
+  const text = new URLSearchParams(changed.map((name) => [name, String(state[name])])).toString();
+  return text ? `#${text}` : "#";
+}
+
+const model = {
+  get: (name) => held[name],
+  set: (name, value) => (held[name] = value),
+  save_changes: () => history_.replaceState(null, "", toAddress({ ...defaults, ...held })),
+  send() {},
+  on: (name, call) => (listeners[name] ??= new Set()).add(call),
+  off: (name, call) => listeners[name]?.delete(call),
+  link: (state) => location.href.split("#")[0] + toAddress(state),
+};
+const history_ = window.history;
+
+function read() {
+  const { good, wrong } = fromAddress();
+  Object.assign(held, defaults, good);
+  for (const call of listeners["change:angle"] ?? []) call();
+  const status = document.querySelector(".shrinkage-explorer .status");
+  if (wrong.length) status.textContent = `Left out of the link: ${wrong.join("; ")}.`;
+}
+
+Object.assign(held, defaults, fromAddress().good);
+render({ model, el: document.getElementById("explorer") });
+read();
+addEventListener("hashchange", read);

@@ -1,0 +1,63 @@
+"""The explorer as one HTML file that needs no Python and no network, and the server that shows it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from functools import partial
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+from sandbox.errors import InputError
+from sandbox.explorer.module import FOLDER, module, style
+from sandbox.explorer.presets import measured_saes
+
+HOST = "127.0.0.1"
+
+
+def html(saes: Sequence[dict[str, Any]] | None = None) -> str:
+    """The page's text: script, style and data within it; its state is in its address, after the #.
+
+    Args: saes: named points for the map, each with `name`, `cosine`, `norm_ratio`; the embedded pair by default
+    """
+    saes = measured_saes() if saes is None else saes
+    parts = {
+        "STYLE": style(),
+        "MODULE": module(),
+        "SAES": json.dumps(list(saes), ensure_ascii=False),
+        "PAGE": (FOLDER / "page.js").read_text(encoding="utf-8"),
+    }
+    text = (FOLDER / "page.html").read_text(encoding="utf-8")
+    for name, part in parts.items():
+        text = text.replace(f"/*{name}*/", part.replace("</", "<\\/"))
+    return text
+
+
+def server(text: str, port: int = 0) -> ThreadingHTTPServer:
+    """A server of that one page on the loopback address; port 0 takes a free one. `serve_forever()` starts it.
+
+    Raises: InputError where the port is taken.
+    """
+    try:
+        return ThreadingHTTPServer((HOST, port), partial(_OnePage, text.encode()))
+    except (OSError, OverflowError) as error:
+        raise InputError(f"port {port} cannot be had ({error}): name another with --port") from error
+
+
+class _OnePage(BaseHTTPRequestHandler):
+    def __init__(self, page: bytes, *args, **options):
+        self.page = page
+        super().__init__(*args, **options)
+
+    def do_GET(self) -> None:
+        if self.path not in ("/", "/index.html"):
+            self.send_error(404)
+            return
+        self.send_response(200)
+        self.send_header("Content-Type", "text/html; charset=utf-8")
+        self.send_header("Content-Length", str(len(self.page)))
+        self.end_headers()
+        self.wfile.write(self.page)
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Says nothing: the terminal belongs to whoever started it."""

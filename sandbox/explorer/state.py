@@ -1,0 +1,148 @@
+"""What the explorer shows, as numbers: the settings with their limits, and the `Moments` that they make.
+
+The browser is given the same limits (`sandbox.explorer.module`), so that a value typed there, a link and a trait set
+from Python are all held to one table.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float64
+from scipy.special import stdtrit
+
+from sandbox.errors import InputError
+from sandbox.measures import REGISTRY
+from sandbox.moments import Moments
+from sandbox.report import LEVEL
+from sandbox.simulate import Pairs, pairs
+from sandbox.theory import at_an_angle
+
+BLOCKS = 50
+"""Batches that a population is cut into; they are also the clusters of its interval."""
+
+QUANTILE = float(stdtrit(BLOCKS - 1, 0.5 + LEVEL / 2))
+"""Student's t for that many clusters."""
+
+
+@dataclass(frozen=True)
+class Control:
+    """A number that can be turned: its limits, and the steps of a slider (`step`) and of an arrow key (`key_step`)."""
+
+    name: str
+    label: str
+    low: float
+    high: float
+    default: float
+    step: float
+    key_step: float
+    unit: str = ""
+    whole: bool = False
+    population: bool = False
+
+    def check(self, value: Any) -> float | int:
+        """The value, if it can be this setting; raises InputError with the limits for any other."""
+        is_number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
+        number = float(value) if is_number else math.nan
+        if not self.low <= number <= self.high or (self.whole and number % self.step):
+            steps = f", in steps of {self.step:g}" if self.whole and self.step != 1 else ""
+            kind = "a whole number" if self.whole else "a number"
+            limits = f"{self.low:g} to {self.high:g}{self.unit}{steps}"
+            raise InputError(f"{self.name} is {str(value)[:40]!r}: {kind} from {limits} is needed")
+        return int(number) if self.whole else number
+
+
+CONTROLS: dict[str, Control] = {
+    control.name: control
+    for control in (
+        Control("angle", "angle between x and x̂", 0, 180, 40, 0.1, 1, "°"),
+        Control("norm_ratio", "norm ratio ‖x̂‖/‖x‖", 0, 2, 0.6, 0.01, 0.05),
+        Control("norm_x", "norm of x", 0, 2, 1, 0.01, 0.05),
+        Control("spread", "spread of the angle", 0, 60, 15, 0.1, 1, "°", population=True),
+        Control("norm_spread", "spread of log ‖x‖", 0, 1.6, 0.5, 0.01, 0.05, population=True),
+        Control("offset", "shared offset ‖m‖", 0, 3, 0, 0.01, 0.05, population=True),
+        Control("n", "pairs", BLOCKS, 10_000, 1000, BLOCKS, 500, whole=True, population=True),
+        Control("seed", "sample", 0, 9999, 0, 1, 1, whole=True, population=True),
+    )
+}
+
+DEFAULTS: dict[str, Any] = {name: control.default for name, control in CONTROLS.items()} | {
+    "population": False,
+    "measure": "relative_reconstruction_bias",
+}
+
+
+def checked(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """A whole state: the settings given, each checked, and the defaults of the others.
+
+    Raises: InputError that names the setting.
+    """
+    state = dict(DEFAULTS)
+    for name, value in settings.items():
+        if name in CONTROLS:
+            state[name] = CONTROLS[name].check(value)
+        elif (name == "population" and isinstance(value, bool)) or (
+            name == "measure" and isinstance(value, str) and value in REGISTRY
+        ):
+            state[name] = value
+        else:
+            expected = {"population": "True or False", "measure": ", ".join(REGISTRY)}.get(name)
+            raise InputError(
+                f"{name} is {str(value)[:40]!r}: {expected} is needed"
+                if expected
+                else f"the explorer has no setting {name!r}: there are {', '.join(DEFAULTS)}"
+            )
+    return state
+
+
+def moments_of(state: Mapping[str, Any]) -> Moments:
+    """The `Moments` of a state: of one pair, or of its population in `BLOCKS` clusters."""
+    if state["population"]:
+        return Moments.from_pairs(*population(state), np.arange(state["n"]) // (state["n"] // BLOCKS))
+    norm, ratio, theta = state["norm_x"], state["norm_ratio"], math.radians(state["angle"])
+    # The totals are those of the angle itself: vectors would round cos 60° off ½, which decides whether γ₁₀ is defined.
+    totals = torch.tensor([at_an_angle(theta, ratio)], dtype=torch.float64) * norm**2
+    tip = [ratio * norm * math.cos(theta), ratio * norm * math.sin(theta)]
+    vectors = torch.tensor([[[norm, 0.0], tip]], dtype=torch.float64)
+    return Moments(totals, torch.ones(1, dtype=torch.float64), vectors, torch.zeros((), dtype=torch.float64))
+
+
+def population(state: Mapping[str, Any], d: int = 64) -> Pairs:
+    """The pairs of a population, simulated: angles and log norms are normal, and one offset is shared by all.
+
+    The offset is at right angles to everything else, as it is on average in many dimensions.
+
+    Returns: x and x̂, Float64[Tensor, "n d"], of which the last coordinate is the offset
+    Source:  C14, C15
+    """
+    of_angle, of_norm = scores(state["n"], state["seed"])
+    degrees = state["angle"] + state["spread"] * of_angle
+    folded = (degrees + 180).remainder(360).sub(180).abs()  # an angle between two vectors lies in 0° to 180°
+    x, x_hat = pairs(folded.deg2rad(), state["norm_ratio"], d - 1, 1, dtype=torch.float64, seed=state["seed"])
+    length = state["norm_x"] * (state["norm_spread"] * of_norm).exp()
+    offset = torch.full((state["n"], 1), float(state["offset"]), dtype=torch.float64)
+    return Pairs(*(torch.cat((length[:, None] * vectors[:, 0], offset), 1) for vectors in (x, x_hat)))
+
+
+def scores(n: int, seed: int) -> tuple[Float64[torch.Tensor, "n"], Float64[torch.Tensor, "n"]]:
+    """Two independent standard normal numbers for each pair, the same here and in the browser (population.js).
+
+    A hash of the pair's number, and Box and Muller's transform: neither torch's generator nor NumPy's is to be had in
+    a page without Python.
+    """
+    number = np.arange(2 * n, dtype=np.uint32) + np.uint32(seed * 20_000)
+    uniform = (_hash(number).astype(np.float64) + 0.5) / 2**32
+    length, turn = np.sqrt(-2 * np.log(uniform[::2])), 2 * np.pi * uniform[1::2]
+    return torch.from_numpy(length * np.cos(turn)), torch.from_numpy(length * np.sin(turn))
+
+
+def _hash(number: np.ndarray) -> np.ndarray:
+    """A 32-bit integer hash (Wellons' lowbias32)."""
+    for shift, factor in ((16, 0x21F0AAAD), (15, 0x735A2D97)):
+        number = (number ^ (number >> np.uint32(shift))) * np.uint32(factor)
+    return number ^ (number >> np.uint32(15))

@@ -1,0 +1,185 @@
+"""`Explorer`: the picture as a notebook's widget, its settings as traits."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import anywidget
+import traitlets as t
+
+from sandbox.derivations import named, prove
+from sandbox.derivations.numbers import InNumbers
+from sandbox.errors import InputError
+from sandbox.explorer.module import module, style
+from sandbox.explorer.presets import STATES_OF_CLAIMS, measured_saes, presets, saes_of
+from sandbox.explorer.state import CONTROLS, DEFAULTS, checked, moments_of, population
+from sandbox.moments import Moments
+from sandbox.report import Report
+from sandbox.simulate import Pairs
+
+if TYPE_CHECKING:
+    from ipywidgets import VBox
+    from matplotlib.figure import Figure
+
+
+def _number(name: str) -> t.TraitType:
+    control = CONTROLS[name]
+    if control.whole:
+        return t.Int(int(control.default), help=control.label).tag(sync=True)
+    return t.Float(float(control.default), help=control.label).tag(sync=True)
+
+
+class Explorer(anywidget.AnyWidget):
+    """The plane of x and x̂, to be dragged: both optimal scales, every measure, real SAEs, whole populations.
+
+    Everything is drawn in the browser, and goes on working when the kernel stops. The settings are traits: they can
+    be set, read and observed here, and are refused outside their limits.
+
+    Args:
+        saes:     what the map shows as named points: `Report`s, or files that `sandbox measure --json` wrote; the
+                  embedded pair by default
+        settings: initial values of the traits below
+    Traits:
+        angle:       between x and x̂, degrees, 0 to 180
+        norm_ratio:  ‖x̂‖/‖x‖, 0 to 2
+        norm_x:      ‖x‖, 0 to 2
+        measure:     key of the registry: its level curves are in the map
+        population:  many pairs in place of one; `angle` and the norms are then their middle
+        spread:      standard deviation of their angles, degrees
+        norm_spread: standard deviation of their log ‖x‖
+        offset:      norm of a vector that is added to every x and every x̂ (C14)
+        n, seed:     how many pairs (a multiple of 50), and which sample of them
+    Raises: InputError for a setting that cannot be, at the start; traitlets.TraitError later
+
+    >>> explorer = Explorer(angle=60, norm_ratio=1)
+    >>> explorer.angle = 0
+    >>> explorer.values["scale_x"]
+    1.0
+    """
+
+    angle = _number("angle")
+    norm_ratio = _number("norm_ratio")
+    norm_x = _number("norm_x")
+    spread = _number("spread")
+    norm_spread = _number("norm_spread")
+    offset = _number("offset")
+    n = _number("n")
+    seed = _number("seed")
+    population = t.Bool(DEFAULTS["population"], help="many pairs in place of one").tag(sync=True)
+    measure = t.Unicode(DEFAULTS["measure"], help="whose level curves the map shows").tag(sync=True)
+    saes = t.List(t.Dict(), help="named points of the map").tag(sync=True)
+    _listens = t.Bool(True).tag(sync=True)
+    _esm = t.Unicode().tag(sync=True)
+    _css = t.Unicode().tag(sync=True)
+
+    def __init__(self, saes: Iterable[Report | str | Path] | None = None, **settings: Any):
+        points = measured_saes() if saes is None else [point for one in _several(saes) for point in _points(one)]
+        given = {name: value for name, value in checked(settings).items() if name in settings}
+        super().__init__(saes=points, _esm=module(), _css=style(), **given)
+        self.on_msg(lambda widget, content, buffers: self.send({"kind": "pong"}))
+
+    @t.validate(*DEFAULTS)
+    def _within_limits(self, proposal: Any) -> Any:
+        try:
+            return checked({proposal["trait"].name: proposal["value"]})[proposal["trait"].name]
+        except InputError as error:
+            raise t.TraitError(str(error)) from None
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """Every setting, by name."""
+        return {name: getattr(self, name) for name in DEFAULTS}
+
+    @property
+    def moments(self) -> Moments:
+        """The `Moments` of what is shown: of one pair, or of the population."""
+        return moments_of(self.state)
+
+    @property
+    def pairs(self) -> Pairs:
+        """The simulated pairs of the population, Float64[Tensor, "n d"] each."""
+        return population(self.state)
+
+    @property
+    def values(self) -> dict[str, float | None]:
+        """Every measure by key; None where it is undefined."""
+        return {key: one.value for key, one in self.report.raw.items()}
+
+    @property
+    def report(self) -> Report:
+        """The same as a `Report`: with intervals (in a population) and the reasons why something is undefined."""
+        return Report("x̂", self.moments)
+
+    def sliders(self) -> VBox:
+        """Sliders of ipywidgets, linked to this explorer in the browser, both ways."""
+        from ipywidgets import FloatSlider, IntSlider, Layout, VBox, jslink
+
+        made = []
+        for control in CONTROLS.values():
+            kind = IntSlider if control.whole else FloatSlider
+            cast = int if control.whole else float
+            slider = kind(
+                value=getattr(self, control.name),
+                min=cast(control.low),
+                max=cast(control.high),
+                step=cast(control.step),
+                description=f"{control.label} {control.unit}".strip(),
+                style={"description_width": "12em"},
+                layout=Layout(width="32em", max_width="100%"),
+            )
+            jslink((slider, "value"), (self, control.name))
+            made.append(slider)
+        return VBox(made)
+
+    def figure(self) -> Figure:
+        """The same picture with matplotlib: the plane, the parabolas and the map."""
+        from sandbox import plots
+
+        with plots.figure(13, 4.6, 3) as (made, (left, middle, right)):
+            plots.plane([self.report], left)
+            plots.parabolas(self.moments, middle)
+            plots.rho_r_map([self.report], self.measure, right)
+        return made
+
+    def preset(self, key: str) -> None:
+        """Go to one of the states worth seeing, such as "thales"; raises InputError, with all of them, for another."""
+        found = {preset.key: preset for preset in presets()}
+        if key not in found:
+            raise InputError(f"there is no preset {key!r}: there are {', '.join(found)}")
+        self._go_to(checked(found[key].settings))
+
+    def claim(self, which: str) -> InNumbers:
+        """Go to a state in which a claim is best seen, and show its derivation with the present numbers in it.
+
+        Args: which: a number or a name, such as "C5"
+        """
+        number = named(which).number
+        self.preset(STATES_OF_CLAIMS[number])
+        angle = None if self.population else math.radians(self.angle)
+        return InNumbers.at(prove(number), tuple(self.moments.means.tolist()), angle)
+
+    def _go_to(self, state: dict[str, Any]) -> None:
+        with self.hold_sync():
+            for name, value in state.items():
+                setattr(self, name, value)
+
+    def __repr__(self) -> str:
+        shown = ", ".join(f"{name}={value!r}" for name, value in self.state.items() if value != DEFAULTS[name])
+        return f"Explorer({shown})"
+
+
+def _several(saes: Any) -> Iterable[Any]:
+    return [saes] if isinstance(saes, Report | str | Path) else saes
+
+
+def _points(sae: Report | str | Path) -> list[dict[str, Any]]:
+    """Named points of the map."""
+    if not isinstance(sae, Report):
+        return saes_of(sae)
+    rho, r = (sae.raw[key].value for key in ("cosine", "norm_ratio"))
+    if rho is None or r is None:
+        raise InputError(f"{sae.name} has no defined cosine and norm ratio, so there is no point to show")
+    return [{"name": sae.name, "cosine": rho, "norm_ratio": r}]
