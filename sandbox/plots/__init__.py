@@ -3,6 +3,7 @@
 Curves are drawn by evaluating what the derivations gave; no formula is written here.
 """
 
+from sandbox.plots.interactive import interactive
 from sandbox.plots.intervals import intervals
 from sandbox.plots.parabolas import parabolas
 from sandbox.plots.plane import plane
@@ -19,6 +20,7 @@ __all__ = [
     "STYLE",
     "check_format",
     "figure",
+    "interactive",
     "intervals",
     "levels",
     "parabolas",

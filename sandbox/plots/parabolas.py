@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import torch
+from torch import Tensor
 
 from sandbox.compile import MOMENTS, evaluate, to_torch
 from sandbox.derivations import prove
@@ -15,6 +17,8 @@ from sandbox.plots.style import FAINT, OF_X, OF_X_HAT, _axes, _plain
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+CURVES = {"scale_x": ("C1", "‖x̂ − s·x‖²", OF_X), "scale_x_hat": ("C2", "‖s·x̂ − x‖²", OF_X_HAT)}
 
 
 def parabolas(
@@ -31,10 +35,9 @@ def parabolas(
     reciprocals = {key: 1 / value for key, value in scales.items() if value}
     furthest = max(1.3, *scales.values(), *(value for value in reciprocals.values() if value < 2.5)) * 1.12
     at = torch.linspace(0, furthest, 400, dtype=torch.float64)
-    curves = {"scale_x": ("C1", "‖x̂ − s·x‖²", OF_X), "scale_x_hat": ("C2", "‖s·x̂ − x‖²", OF_X_HAT)}
     top = 0.0
-    for key, (number, label, colour) in curves.items():
-        loss = to_torch(prove(number).results["loss"], (*MOMENTS, s))
+    for key, (number, label, colour) in CURVES.items():
+        loss = _loss(number)
         height = loss(*means, at) / means[0]
         best = scales[key]
         lowest = (loss(*means, best) / means[0]).item()
@@ -52,7 +55,7 @@ def parabolas(
         top = max(top, height[0].item(), lowest)
     for key, value in reciprocals.items():
         if value <= furthest:
-            colour = curves[key][2]
+            colour = CURVES[key][2]
             ax.axvline(value, color=colour, linestyle="--", linewidth=0.9, alpha=0.7)
             ax.annotate(
                 f"1 / ({REGISTRY[key].plain}) = {value:.3f}",
@@ -70,3 +73,8 @@ def parabolas(
     ax.legend(loc="upper left", bbox_to_anchor=(0, -0.14), borderaxespad=0)
     ax.set_title(_plain(title))
     return ax
+
+
+def _loss(number: str) -> Callable[..., Tensor]:
+    """The loss that a claim minimises, as a function of a, b, c and the scale s."""
+    return to_torch(prove(number).results["loss"], (*MOMENTS, s))
