@@ -15,7 +15,7 @@ from contourpy import contour_generator
 
 from sandbox.compile import evaluate, to_torch
 from sandbox.measures import REGISTRY, Measure
-from sandbox.plots import LOCI, levels
+from sandbox.plots import LOCI, at_tip, levels
 
 REACH = 2.0
 """The longest x̂, in lengths of x: how far the curves go."""
@@ -24,13 +24,9 @@ REACH = 2.0
 def loci() -> dict[str, str]:
     """Where each measure of C13 is 1, by key, as an SVG path in the plane of the tip of x̂ (x = (1, 0), y upwards)."""
     u, v = np.meshgrid(np.linspace(-REACH, REACH, 401), np.linspace(0, REACH, 201))
-    paths = {}
-    for key in LOCI:
-        # γ is 1 where its reciprocal (C6) is, and that is defined for c ≤ 0 as well: its curve reaches the origin
-        drawn = "scale_x_hat" if key == "relative_reconstruction_bias" else key
-        lines = contour_generator(u, v, _values(REGISTRY[drawn], u**2 + v**2, u)).lines(1.0)
-        paths[key] = "".join(map(_path, lines))
-    return paths
+    values = {key: at_tip(key, torch.from_numpy(u), torch.from_numpy(v)).numpy() for key in LOCI}
+    lines = {key: contour_generator(u, v, np.ma.masked_invalid(value)).lines(1.0) for key, value in values.items()}
+    return {key: "".join(map(_path, found)) for key, found in lines.items()}
 
 
 def level_curves() -> dict[str, list[dict[str, object]]]:

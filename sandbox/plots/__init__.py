@@ -3,9 +3,10 @@
 Curves are drawn by evaluating what the derivations gave; no formula is written here.
 """
 
+from sandbox.plots.interactive import interactive
 from sandbox.plots.intervals import intervals
 from sandbox.plots.parabolas import parabolas
-from sandbox.plots.plane import plane
+from sandbox.plots.plane import at_tip, plane
 from sandbox.plots.rho_r_map import levels, rho_r_map
 from sandbox.plots.style import FAINT, INK, LOCI, OF_X, OF_X_HAT, SAES, STYLE, check_format, figure, save
 
@@ -17,8 +18,10 @@ __all__ = [
     "OF_X_HAT",
     "SAES",
     "STYLE",
+    "at_tip",
     "check_format",
     "figure",
+    "interactive",
     "intervals",
     "levels",
     "parabolas",

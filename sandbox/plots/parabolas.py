@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import torch
+from torch import Tensor
 
-from sandbox.compile import MOMENTS, evaluate, to_torch
-from sandbox.derivations import prove
+from sandbox.compile import MOMENTS, evaluate, scale_losses, to_torch
 from sandbox.derivations.symbols import s
 from sandbox.measures import REGISTRY
 from sandbox.moments import Moments
@@ -15,6 +16,8 @@ from sandbox.plots.style import FAINT, OF_X, OF_X_HAT, _axes, _plain
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+CURVES = {"scale_x": ("‖x̂ − s·x‖²", OF_X), "scale_x_hat": ("‖s·x̂ − x‖²", OF_X_HAT)}
 
 
 def parabolas(
@@ -31,10 +34,9 @@ def parabolas(
     reciprocals = {key: 1 / value for key, value in scales.items() if value}
     furthest = max(1.3, *scales.values(), *(value for value in reciprocals.values() if value < 2.5)) * 1.12
     at = torch.linspace(0, furthest, 400, dtype=torch.float64)
-    curves = {"scale_x": ("C1", "‖x̂ − s·x‖²", OF_X), "scale_x_hat": ("C2", "‖s·x̂ − x‖²", OF_X_HAT)}
     top = 0.0
-    for key, (number, label, colour) in curves.items():
-        loss = to_torch(prove(number).results["loss"], (*MOMENTS, s))
+    for key, (label, colour) in CURVES.items():
+        loss = _loss(key)
         height = loss(*means, at) / means[0]
         best = scales[key]
         lowest = (loss(*means, best) / means[0]).item()
@@ -52,7 +54,7 @@ def parabolas(
         top = max(top, height[0].item(), lowest)
     for key, value in reciprocals.items():
         if value <= furthest:
-            colour = curves[key][2]
+            colour = CURVES[key][1]
             ax.axvline(value, color=colour, linestyle="--", linewidth=0.9, alpha=0.7)
             ax.annotate(
                 f"1 / ({REGISTRY[key].plain}) = {value:.3f}",
@@ -70,3 +72,8 @@ def parabolas(
     ax.legend(loc="upper left", bbox_to_anchor=(0, -0.14), borderaxespad=0)
     ax.set_title(_plain(title))
     return ax
+
+
+def _loss(key: str) -> Callable[..., Tensor]:
+    """The loss that a scale makes least, as a function of a, b, c and the scale s."""
+    return to_torch(scale_losses()[key], (*MOMENTS, s))

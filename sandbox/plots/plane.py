@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import torch
+from torch import Tensor
 
 from sandbox.compile import evaluate
 from sandbox.measures import REGISTRY
@@ -23,7 +24,7 @@ def plane(reports: Sequence[Report], ax: Axes | None = None) -> Axes:
     of x, r = 1 the circle about the origin. They meet only in x.
     """
     ax = _axes(ax)
-    tips = [_tips(report) for report in reports]
+    tips = [_tips({key: one.value for key, one in report.raw.items()}) for report in reports]
     along, across = zip((0, 0), (1.08, 1), *(tip for pair in tips for tip in pair), strict=True)  # what has to be seen
     margin = 0.05 * (max(along) - min(along)) + 0.06
     left, right, top = min(along) - margin, max(along) + margin, max(across) + margin
@@ -38,10 +39,7 @@ def plane(reports: Sequence[Report], ax: Axes | None = None) -> Axes:
         "norm_ratio": ("r = 1", (0.5, 0.91), "left"),
     }
     for key, colour in LOCI.items():
-        # γ is 1 where its reciprocal (C6) is, and that is defined for c ≤ 0 as well: its curve reaches the origin
-        drawn = "scale_x_hat" if key == "relative_reconstruction_bias" else key
-        value = evaluate(REGISTRY[drawn], torch.ones_like(u), u**2 + v**2, u)
-        ax.contour(u, v, value, levels=[1.0], colors=[colour], linewidths=1.6)
+        ax.contour(u, v, at_tip(key, u, v), levels=[1.0], colors=[colour], linewidths=1.6)
         text, place, side = names[key]
         ax.annotate(text, place, color=colour, fontweight="bold", ha=side)
     arrow = {"arrowstyle": "-|>", "shrinkA": 0, "shrinkB": 0, "linewidth": 2}
@@ -67,12 +65,18 @@ def plane(reports: Sequence[Report], ax: Axes | None = None) -> Axes:
     return ax
 
 
-def _tips(report: Report) -> list[tuple[float, float]]:
+def at_tip(key: str, u: Tensor, v: Tensor) -> Tensor:
+    """What a measure whose locus is drawn says, or its reciprocal, where x is (1, 0) and x̂ ends at (u, v)."""
+    # γ is 1 where its reciprocal (C6) is, and that is defined for c ≤ 0 as well: its curve reaches the origin
+    drawn = "scale_x_hat" if key == "relative_reconstruction_bias" else key
+    return evaluate(REGISTRY[drawn], torch.ones_like(u), u**2 + v**2, u)
+
+
+def _tips(values: Mapping[str, float | None]) -> list[tuple[float, float]]:
     """Where x̂ ends, x being (1, 0), and where its best rescaling does, on Thales' circle; those that are defined."""
-    raw = {key: one.value for key, one in report.raw.items()}
-    along, length = raw["scale_x"], raw["norm_ratio"]
+    along, length = values["scale_x"], values["norm_ratio"]
     if along is None or length is None:
         return []
     tip = along, max(length**2 - along**2, 0) ** 0.5
-    best = raw["scale_x_hat"] if raw["relative_reconstruction_bias"] else None
+    best = values["scale_x_hat"] if values["relative_reconstruction_bias"] else None
     return [tip] if best is None else [tip, (best * tip[0], best * tip[1])]
