@@ -44,7 +44,7 @@ function field(name, control, act, signal) {
     last = state[name];
     slider.valueAsNumber = last;
     slider.style.setProperty("--share", (last - control.low) / (control.high - control.low));
-    typed.value = String(+last.toFixed(control.whole ? 0 : 3));
+    typed.value = String(+last.toFixed(control.unit ? 2 : 3));
     typed.removeAttribute("aria-invalid");
   }
   return { node, draw };
