@@ -29,16 +29,17 @@ export function render({ model, el }) {
     state: () => state,
     set(patch) {
       state = { ...state, ...patch };
+      act.veil(false);
       host.changed(state);
       soon();
     },
     commit() {
       past.commit(state);
       host.settled(state);
-      lesson.choose(null);
       tell();
     },
     say: (words) => write(status, words),
+    veil: (on) => root.classList.toggle("veiled", on),
     preset(preset) {
       way.forget();
       act.set(preset.state);
@@ -205,6 +206,7 @@ export function render({ model, el }) {
     way.forget();
     act.set({ ...defaults, measure: state.measure });
     act.commit();
+    lesson.choose(null);
   }
 
   function keys(event) {
