@@ -32,6 +32,8 @@ def claims(repeats: int = REPEATS, only: Collection[str] = ()) -> Iterator[bool]
     absent = [name for name in ("playwright", "jupyterlab", "ipywidgets", "anywidget", "psutil") if not find_spec(name)]
     if absent:
         _give_up(f"not installed: {', '.join(absent)}")
+    from playwright.async_api import Error as BrowserError
+
     from benchmarks.drag import drive, verdict
     from benchmarks.drag.figures import NotShown
     from benchmarks.drag.lab import LabError
@@ -42,8 +44,8 @@ def claims(repeats: int = REPEATS, only: Collection[str] = ()) -> Iterator[bool]
     chosen = [variant for variant in VARIANTS if not only or variant.key in only]
     try:
         results = asyncio.run(drive.measure(chosen, repeats, opening=not only or OPENING in only))
-    except (LabError, NotShown) as error:
-        _give_up(str(error))
+    except (LabError, NotShown, BrowserError) as error:
+        _give_up(str(error).partition("\nCall log")[0])
     print(verdict.table(results), flush=True)
     yield from verdict.claims(results)
 
