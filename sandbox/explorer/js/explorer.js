@@ -26,6 +26,7 @@ export function render({ model, el }) {
   let before = null; // the population of the last frame, whose arrays are used again
   let asked = 0;
   let later = 0;
+  let frames = 0;
   let colours = {};
   const past = history(state);
 
@@ -106,6 +107,9 @@ export function render({ model, el }) {
   const split = html("p", { class: "split" });
   const parts = ["relative_loss", "angle_loss", "length_loss"].map((key) => html("data", { class: key }));
   split.append("relative loss ", parts[0], " = angle ", parts[1], " + length ", parts[2]);
+  const divide = ({ values }) => {
+    for (const data of parts) write(data, values[data.className].value === null ? "–" : shown(values[data.className].value));
+  };
   build();
 
   many.addEventListener("change", () => (act.set({ population: many.checked }), act.commit()), { signal });
@@ -172,14 +176,14 @@ export function render({ model, el }) {
   function detail() {
     clearTimeout(later);
     later = 0;
-    const scene = draw();
+    const scene = draw(true);
     for (const one of [list, turn, way, view]) one.detail(scene);
     if (state.population) for (const one of [spread, average]) one.detail(scene);
     for (const [name, by] of [["undo", -1], ["redo", 1]]) bar.enable(name, past.can(by));
     return scene;
   }
 
-  function draw() {
+  function draw(all = false) {
     const moments = momentsOf(state);
     const population = state.population ? (before = populated(state, before)) : null;
     const now = population ? population.means : moments;
@@ -189,13 +193,19 @@ export function render({ model, el }) {
       const along = now[2] / Math.sqrt(now[0]);
       scene.pooledTip = [along, Math.sqrt(Math.max(now[1] - along * along, 0))];
     }
-    for (const one of [view, curves, way, list, turn]) one.draw(scene);
+    // What the hand may hold is drawn in every frame; of the rest, every second frame draws one half.
+    frames += 1;
+    for (const one of [view, way, turn]) one.draw(scene);
+    if (all || frames % 2) curves.draw(scene);
+    if (all || frames % 2 === 0) {
+      list.draw(scene);
+      divide(scene);
+    }
     dots.draw(scene, view.toView);
     for (const node of [spread.node, average.node]) toggle(node, state.population);
     if (population) spread.draw(scene);
     if (many.checked !== state.population) many.checked = state.population;
     if (choice.value !== state.measure) choice.value = state.measure;
-    parts.forEach((data) => write(data, values[data.className].value === null ? "–" : shown(values[data.className].value)));
     return scene;
   }
 

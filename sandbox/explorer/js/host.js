@@ -2,7 +2,8 @@
 import { defaults } from "./generated.js";
 import { same, sorted } from "./state.js";
 
-const PAUSE = 60; // ms between two messages while something is being moved
+const LINKED = 100; // ms between two updates of what is linked in the browser, while something is being moved
+const SENT = 500; // ms between two messages to the kernel then: each makes a notebook busy for several frames
 const PATIENCE = 2500; // ms after which a kernel that has not answered is said to be silent
 
 export function listener(model, { receive, silent }, signal) {
@@ -10,6 +11,7 @@ export function listener(model, { receive, silent }, signal) {
   let told = {}; // what the other side knows
   let next = null;
   let timer = 0;
+  let sending = 0;
   let waiting = 0;
   let telling = false; // while values are set one by one, what is half told is not to be heard
 
@@ -27,6 +29,12 @@ export function listener(model, { receive, silent }, signal) {
     telling = true;
     for (const name of changes) model.set(name, told[name]);
     telling = false;
+    sending ||= setTimeout(send, SENT);
+  }
+
+  function send() {
+    clearTimeout(sending);
+    sending = 0;
     quietly(() => model.save_changes());
   }
 
@@ -44,6 +52,7 @@ export function listener(model, { receive, silent }, signal) {
     changed(now);
     clearTimeout(timer);
     tell();
+    send();
     if (!model.get("_listens")) return; // a page has nobody to ask
     clearTimeout(waiting);
     waiting = setTimeout(() => silent(SILENT), PATIENCE);
@@ -52,7 +61,7 @@ export function listener(model, { receive, silent }, signal) {
 
   function changed(now) {
     next = now;
-    timer ||= setTimeout(tell, PAUSE);
+    timer ||= setTimeout(tell, LINKED);
   }
 
   function heard() {
@@ -69,8 +78,7 @@ export function listener(model, { receive, silent }, signal) {
   for (const name of names) model.on(`change:${name}`, heard);
   model.on("msg:custom", answered);
   signal.addEventListener("abort", () => {
-    clearTimeout(timer);
-    clearTimeout(waiting);
+    for (const running of [timer, sending, waiting]) clearTimeout(running);
     for (const name of names) model.off(`change:${name}`, heard);
     model.off("msg:custom", answered);
   });

@@ -126,6 +126,7 @@ export function map(act, signal) {
     if (!moved) return;
     put(knob, [p(rho), q(Math.min(r, top))]);
     path = [...path.slice(-TRAIL), [rho, Math.min(r, top)]];
+    if (path.length % 2) return; // a frame in two is enough for what only stays behind
     set(trail, { points: path.map(([u, v]) => `${p(u).toFixed(1)},${q(v).toFixed(1)}`).join(" ") });
   }
 

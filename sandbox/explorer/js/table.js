@@ -18,7 +18,7 @@ export function table() {
   let turn = 0;
   function draw({ moments: now, values, population }) {
     for (const { key, draw: drawRow } of rows) drawRow(values[key], population && interval(measures[key], population));
-    rows[turn++ % rows.length].detail(now); // a formula a frame: typesetting all of them would take longer than the rest
+    rows[turn++ % rows.length].detail(now); // a formula at a time: typesetting all of them takes longer than the picture
   }
 
   function detail({ moments: now }) {
