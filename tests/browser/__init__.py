@@ -1,0 +1,1 @@
+"""Tests that drive a real Chromium, and in it a real JupyterLab."""
