@@ -2,8 +2,8 @@
 
 import sys
 
-from benchmarks import memory, moments, proofs, real_path, simulator
+from benchmarks import drag, memory, moments, proofs, real_path, simulator
 
 if __name__ == "__main__":
-    held = [claim for module in (moments, real_path, simulator, memory, proofs) for claim in module.claims()]
+    held = [claim for module in (moments, real_path, simulator, memory, proofs, drag) for claim in module.claims()]
     sys.exit(0 if all(held) else 1)

@@ -10,7 +10,9 @@ from typing import Any
 from sympy import Expr, Float, Rel, solve
 from sympy.printing.pretty.pretty_symbology import pretty_symbol
 
+from sandbox.derivations.bias import gamma
 from sandbox.derivations.derivation import Derivation
+from sandbox.derivations.register import prove
 from sandbox.derivations.step import STUMBLES, Step, written_out
 from sandbox.derivations.symbols import DEFINITIONS, a, b, c, theta
 from sandbox.derivations.typeset import chain_markdown, step_text
@@ -34,8 +36,10 @@ class InNumbers:
 
     @classmethod
     def at(cls, derivation: Derivation, moments: tuple[float, ...], angle: float | None = None) -> InNumbers:
-        """A derivation at moments a, b, c, and at the angle (radians) where there is one."""
+        """A derivation at moments a, b, c, with the γ that they have, and at the angle (radians) where there is one."""
         point = dict(zip((a, b, c), map(Float, moments), strict=True))
+        if point[b] > 0 and point[c] > 0:
+            point[gamma] = prove("C6").results["relative_reconstruction_bias"].subs(point)
         if angle is not None:
             point[theta] = Float(angle)
         return cls(derivation, point | _parameters(derivation, point))
@@ -79,7 +83,7 @@ class InNumbers:
         return ", ".join(f"{pretty_symbol(str(symbol))} = {float(number):.4g}" for symbol, number in self.point.items())
 
     def __str__(self) -> str:
-        parts = [self.derivation.text, f"  Here, with {self._where}:"]
+        parts = [self.derivation.text] + ([f"  Here, with {self._where}:"] if self.numbers else [])
         for step, chain in self.numbers:
             shown = "\n".join(f"        {line}" for line in step_text(step, self.derivation.where).splitlines())
             parts.append(f"{shown}\n\n        {chain}")
@@ -89,6 +93,8 @@ class InNumbers:
 
     def _repr_markdown_(self) -> str:
         rows = "\n".join(f"| {chain_markdown(step)} | {chain} |" for step, chain in self.numbers)
+        if not rows:  # every step speaks of other things than a, b, c, γ and the angle
+            return self.derivation._repr_markdown_()
         here = f"**Here**, with {self._where}:\n\n| step | in numbers |\n|:---|:---|\n{rows}\n"
         return f"{self.derivation._repr_markdown_()}\n\n{here}"
 

@@ -36,10 +36,14 @@ class Preset:
         state = checked(self.settings)
         means = moments_of(state).means.tolist()
         values = {key: evaluate(measure, *means).item() for key, measure in REGISTRY.items()}
-        numbers = {key: f"{value:.3g}" for key, value in values.items()}
-        numbers |= {f"one_over_{key}": f"{1 / value:.3g}" for key, value in values.items() if value}
+        numbers = {key: _short(value) for key, value in values.items()}
+        numbers |= {f"one_over_{key}": _short(1 / value) for key, value in values.items() if value}
         words = {name: getattr(self, name).format(**numbers) for name in ("notice", "question", "answer")}
         return {"key": self.key, "title": self.title, "claim": self.claim, "state": state} | words
+
+
+def _short(value: float) -> str:
+    return f"{value:.3g}".replace("-", "−")
 
 
 def presets() -> tuple[Preset, ...]:

@@ -138,7 +138,7 @@ class Explorer(anywidget.AnyWidget):
         """The same picture with matplotlib: the plane, the parabolas and the map."""
         from sandbox import plots
 
-        with plots.figure(13, 4.6, 3) as (made, (left, middle, right)):
+        with plots.figure(16, 5.4, 3) as (made, (left, middle, right)):
             plots.plane([self.report], left)
             plots.parabolas(self.moments, middle)
             plots.rho_r_map([self.report], self.measure, right)

@@ -44,7 +44,7 @@ function field(name, control, act, signal) {
     last = state[name];
     slider.valueAsNumber = last;
     slider.style.setProperty("--share", (last - control.low) / (control.high - control.low));
-    typed.value = String(+last.toFixed(control.whole ? 0 : 3));
+    typed.value = String(+last.toFixed(control.unit ? 2 : 3));
     typed.removeAttribute("aria-invalid");
   }
   return { node, draw };
@@ -64,12 +64,16 @@ export function lessons(act, signal) {
   const lesson = html("div", { class: "lesson" }, reveal, notice);
   const node = html("section", { class: "lessons", "aria-label": "states worth seeing" });
   node.append(html("div", { class: "buttons" }, ...buttons), lesson);
-  reveal.addEventListener("toggle", () => toggle(notice, reveal.open), { signal });
+  reveal.addEventListener("toggle", () => {
+    toggle(notice, reveal.open);
+    if (reveal.open) act.veil(false);
+  }, { signal });
 
-  // The question comes first; what to notice is shown once it has been answered.
+  // The question comes first: numbers, and what to notice, are veiled until it is answered or something is moved.
   function choose(chosen) {
     buttons.forEach((button, i) => button.setAttribute("aria-pressed", String(presets[i] === chosen)));
     toggle(lesson, Boolean(chosen));
+    act.veil(Boolean(chosen));
     if (!chosen) return;
     reveal.open = false;
     toggle(notice, false);

@@ -19,7 +19,7 @@ export function render({ model, el }) {
   const over = new AbortController();
   const { signal } = over;
   const root = html("div", { class: "shrinkage-explorer", "data-lm-suppress-shortcuts": "true" });
-  const host = listener(model, receive, signal);
+  const host = listener(model, { receive, silent: (words) => write(silence, words) }, signal);
   let state = host.state();
   let before = null; // the population of the last frame, whose arrays are used again
   let asked = 0;
@@ -29,16 +29,17 @@ export function render({ model, el }) {
     state: () => state,
     set(patch) {
       state = { ...state, ...patch };
+      act.veil(false);
       host.changed(state);
       soon();
     },
     commit() {
       past.commit(state);
       host.settled(state);
-      lesson.choose(null);
       tell();
     },
     say: (words) => write(status, words),
+    veil: (on) => root.classList.toggle("veiled", on),
     preset(preset) {
       way.forget();
       act.set(preset.state);
@@ -93,6 +94,7 @@ export function render({ model, el }) {
     signal,
   );
   const status = html("p", { class: "status", role: "status" });
+  const silence = html("p", { class: "status silence", role: "status" });
   const quiet = html("p", { class: "spoken", role: "status" });
   const many = html("input", { type: "checkbox", name: "population" });
   const choice = html("select", { name: "measure", "aria-label": "measure shown in the map" });
@@ -118,10 +120,11 @@ export function render({ model, el }) {
     const legend = html("p", { class: "legend" });
     legend.innerHTML =
       '<i class="scale_x"></i>E‖x̂ − s·x‖², least at s = c/a <i class="scale_x_hat"></i>E‖s·x̂ − x‖², least at s = c/b ' +
-      '<i class="dashed"></i>the reciprocal of the other’s minimum';
+      '<i class="dashed"></i>the reciprocal of each, the other’s minimum only if ρ² = 1';
     root.append(
       html("header", {}, lesson.node, bar.node),
       status,
+      silence,
       quiet,
       html(
         "div",
@@ -203,6 +206,7 @@ export function render({ model, el }) {
     way.forget();
     act.set({ ...defaults, measure: state.measure });
     act.commit();
+    lesson.choose(null);
   }
 
   function keys(event) {

@@ -3,9 +3,9 @@ import { defaults } from "./generated.js";
 import { same, sorted } from "./state.js";
 
 const PAUSE = 60; // ms between two messages while something is being moved
-const PATIENCE = 4000; // ms after which a kernel that has not answered is said to be silent
+const PATIENCE = 2500; // ms after which a kernel that has not answered is said to be silent
 
-export function listener(model, receive, signal) {
+export function listener(model, { receive, silent }, signal) {
   const names = Object.keys(defaults);
   let told = {}; // what the other side knows
   let next = null;
@@ -35,7 +35,7 @@ export function listener(model, receive, signal) {
     try {
       send();
     } catch {
-      receive({}, [SILENT]);
+      silent(SILENT);
     }
   }
 
@@ -46,7 +46,7 @@ export function listener(model, receive, signal) {
     tell();
     if (!model.get("_listens")) return; // a page has nobody to ask
     clearTimeout(waiting);
-    waiting = setTimeout(() => receive({}, [SILENT]), PATIENCE);
+    waiting = setTimeout(() => silent(SILENT), PATIENCE);
     quietly(() => model.send({ kind: "ping" }));
   }
 
@@ -65,7 +65,7 @@ export function listener(model, receive, signal) {
     receive(good, wrong);
   }
 
-  const answered = () => (clearTimeout(waiting), receive({}, [""]));
+  const answered = () => (clearTimeout(waiting), silent(""));
   for (const name of names) model.on(`change:${name}`, heard);
   model.on("msg:custom", answered);
   signal.addEventListener("abort", () => {

@@ -6,7 +6,7 @@ import { tipOf } from "./state.js";
 
 const SPAN = [-1.05, 1.45]; // of the view at zoom 1, in lengths; x, one long, is 40 % of it
 const ZOOMS = [1, 1.4, 2, 2.8, 3.8];
-const LABELS = { relative_reconstruction_bias: [0.29, 0.454], scale_x: [1, 1.12], norm_ratio: [-0.643, 0.766] };
+const LABELS = { relative_reconstruction_bias: [0.067, 0.25], scale_x: [1, 1.12], norm_ratio: [-0.643, 0.766] };
 
 export function plane(act, signal) {
   const curves = svg("g", { class: "loci" });
@@ -31,7 +31,7 @@ export function plane(act, signal) {
   const arrows = { x: arrow("x"), hat: arrow("x-hat") };
   const arc = part("path", "arc");
   const degrees = part("text", "degrees");
-  const pooled = part("path", "pooled");
+  const pooled = svg("g", { class: "pooled" }, svg("path", { d: "M-7,0h14M0,-7v14" }), svg("text", { x: 10, y: 4 }, "pooled"));
   const grips = { x: grip("x", "tip of x"), hat: grip("x-hat", "tip of x̂") };
   const picture = svg("svg", { class: "plane", role: "group", "aria-label": "the plane of x and x̂" });
   picture.append(
@@ -79,7 +79,7 @@ export function plane(act, signal) {
   grab("x", () => [act.state().norm_x, 0], ([u]) => act.moveX(u));
 
   function layout(width) {
-    size = [width, Math.round(clamp(width * 0.56, 190, 430))];
+    size = [width, Math.round(clamp(width * 0.56, 190, 520))];
     set(picture, { viewBox: `0 0 ${size.join(" ")}`, width: size[0], height: size[1] });
     return size;
   }
@@ -111,10 +111,7 @@ export function plane(act, signal) {
     drawAngle(state, zero);
     drawFeet(state, values, tip, x);
     toggle(pooled, Boolean(pooledTip));
-    if (pooledTip) {
-      const [p, q] = toView(pooledTip);
-      set(pooled, { d: `M${p - 7},${q}h14M${p},${q - 7}v14` });
-    }
+    if (pooledTip) put(pooled, toView(pooledTip));
   }
 
   function drawAngle({ angle, norm_x, norm_ratio }, [p, q]) {
@@ -170,7 +167,8 @@ function arrow(name) {
       const back = [to[0] - 11 * du, to[1] - 11 * dv];
       set(head, { d: `M${to}L${back[0] - 5 * dv},${back[1] + 5 * du}L${back[0] + 5 * dv},${back[1] - 5 * du}Z` });
       toggle(head, length > 11);
-      set(label, { x: to[0] + 14 * du + 4, y: to[1] + 14 * dv + (name === "x" ? 16 : 2) });
+      const aside = name === "x" ? 19 : -2; // so that both names are read where both tips are at one place
+      set(label, { x: to[0] + 20 * du, y: to[1] + 20 * dv + aside, "text-anchor": "middle" });
     },
   };
 }

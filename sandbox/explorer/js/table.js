@@ -34,7 +34,8 @@ function row(key, measure) {
   const bar = html("div", { class: "bar", "aria-hidden": "true" }, html("i"), html("b"));
   const name = html("th", { scope: "row", title: `${measure.question}\n1 means: ${measure.atOne}` });
   name.append(html("strong", {}, measure.plain), html("small", {}, key.replaceAll("_", " ")));
-  const equation = html("td", { class: "formula" }, symbol, html("span", { class: "numbers" }, " = ", formula), reason);
+  const numbers = html("span", { class: "numbers" }, "= ", formula);
+  const equation = html("td", { class: "formula" }, html("div", {}, symbol, numbers, reason));
   const node = html("tr", { "data-measure": key }, name, equation, html("td", {}, value, range), html("td", {}, bar));
   const [fill, spread] = bar.children;
   bar.style.setProperty("--one", `${(100 * (1 - BAR[0])) / (BAR[1] - BAR[0])}%`);
@@ -45,7 +46,7 @@ function row(key, measure) {
     const known = number !== null;
     node.classList.toggle("undefined", !known);
     write(reason, why ?? "");
-    for (const part of [equation.children[1], bar]) toggle(part, known);
+    for (const part of [numbers, bar]) toggle(part, known);
     valued(value, known ? number : null, 4);
     write(range, known && ends ? `${shown(ends[0])} … ${shown(ends[1])}` : "");
     if (!known) return;
