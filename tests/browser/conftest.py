@@ -4,9 +4,9 @@ import shutil
 from pathlib import Path
 
 import pytest
-from browser.driver import Shown
 from playwright.sync_api import sync_playwright
 
+from browser.driver import Shown
 from sandbox.explorer.module import module, style
 from sandbox.explorer.page import html
 
@@ -57,7 +57,9 @@ def open_page(chromium, page_file, silence):
     contexts = []
 
     def open_(address="", file=page_file, before="", **options):
-        context = chromium.new_context(**{"viewport": {"width": 1280, "height": 1700}, "color_scheme": "light"} | options)
+        context = chromium.new_context(
+            **{"viewport": {"width": 1280, "height": 1700}, "color_scheme": "light"} | options
+        )
         contexts.append(context)
         context.set_default_timeout(10_000)
         page = silence(context.new_page())

@@ -53,7 +53,11 @@ class Shown:
         return _number(self.root.locator(f'[data-mean="{key}"]').get_attribute("value"))
 
     def status(self) -> str:
-        return self.root.locator(".status").inner_text()
+        return self.root.locator(".status:not(.silence)").inner_text()
+
+    def silence(self) -> str:
+        """What is said about a Python that does not answer."""
+        return self.root.locator(".silence").inner_text()
 
     def typed(self, name: str) -> Locator:
         return self.root.locator(f'input[type="number"][name="{name}"]')

@@ -41,7 +41,7 @@ def test_nor_with_a_question_an_answer_and_a_message(open_page, scheme):
 
 def test_axe_can_find_something(shown):
     shown.page.evaluate("document.querySelector('main').insertAdjacentHTML('beforeend', '<button></button>')")
-    assert [rule for rule, *_ in grave(shown.page)] == ["button-name"]
+    assert "button-name" in [rule for rule, *_ in grave(shown.page)]
 
 
 def test_every_handle_has_a_name_and_a_value_in_words_that_follows(shown):
@@ -69,4 +69,4 @@ def test_the_end_of_a_movement_is_told_in_words(shown):
     assert f"angle {state['angle']:.1f}°, norm ratio {state['norm_ratio']:.2f}" in text
     assert f"{values['relative_reconstruction_bias']:.3f}" in text
     shown.type("angle", "180")
-    assert "undefined: x̂ points away from x (c ≤ 0)" in (spoken.text_content() or "")
+    assert "undefined: x̂ does not point along x (c ≤ 0)" in (spoken.text_content() or "")

@@ -1,6 +1,7 @@
 """All of it works without a mouse: by keyboard alone, with a ring that shows where one is, and by finger."""
 
 import pytest
+
 from browser.driver import until
 
 LOOK = """(node) => {
@@ -124,7 +125,9 @@ def test_a_finger_drags_the_tip_and_the_page_does_not_scroll(touched):
 def test_a_finger_beside_the_handles_scrolls_the_page(touched):
     shown, cdp = touched
     top = shown.page.evaluate("scrollY")
-    swipe(cdp, (20, 500), (20, 300))
+    box = shown.root.locator(".split").bounding_box()
+    assert box
+    swipe(cdp, (180, box["y"] + 5), (180, box["y"] - 195))
     until(lambda: shown.page.evaluate("scrollY") > top + 50)
     assert shown.drawn() == pytest.approx((40, 0.6))
 

@@ -27,9 +27,11 @@ def test_presets_set_their_state_ask_and_answer_with_the_tables_numbers(open_pag
         assert summary.inner_text() == f"Predict: {preset.in_words()['question']} {preset.claim}"
         assert not answer.is_visible()
         assert not notice.is_visible()
+        assert not any(node.is_visible() for node in shown.root.locator("td data").all()), "the answer is veiled"
         summary.click()
         notice.wait_for(state="visible")
         values = shown.values()
+        assert shown.root.locator("td data").first.is_visible()
         for template, node in ((preset.notice, notice), (preset.answer, answer)):
             text = node.inner_text()
             assert not re.search(r"[{}]|\bnan\b|\binf\b", text), preset.key
@@ -37,9 +39,23 @@ def test_presets_set_their_state_ask_and_answer_with_the_tables_numbers(open_pag
                 if field:
                     value = values[field.removeprefix("one_over_")]
                     assert value is not None, (preset.key, field)
-                    assert f"{1 / value if field.startswith('one_over_') else value:.3g}" in text, preset.key
-    shown.drag_by("x-hat", 10, -10)  # the lesson is about a state that is no longer shown
-    assert not lesson.is_visible()
+                    number = f"{1 / value if field.startswith('one_over_') else value:.3g}".replace("-", "−")
+                    assert number in text, preset.key
+
+
+def test_what_is_veiled_is_seen_once_something_is_moved(shown):
+    shown.root.locator('[data-preset="thales"]').click()
+    value = shown.root.locator("td data").first
+    assert not value.is_visible()
+    shown.drag_by("x-hat", 10, -10)
+    assert value.is_visible()
+
+
+def test_a_veiled_answer_is_not_spoken_either(shown):
+    shown.root.locator('[data-preset="thales"]').click()
+    shown.settle()
+    bias = shown.values()["relative_reconstruction_bias"]
+    assert f"{bias:.3f}" not in (shown.root.locator(".spoken").text_content() or "")
 
 
 def test_reset_and_undo_end_a_lesson_and_undo_leads_back_from_it(shown):

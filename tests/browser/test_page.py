@@ -6,8 +6,8 @@ from urllib.parse import quote, urlencode
 
 import pytest
 import torch
-from browser.driver import report_of, state_in
 
+from browser.driver import report_of, state_in
 from sandbox.compile import evaluate
 from sandbox.explorer import page
 from sandbox.explorer.module import module
@@ -89,7 +89,15 @@ POPULATIONS = [
     {"angle": 50, "norm_ratio": 0.8, "spread": 20, "norm_spread": 1, "measure": "cosine"},
     {"angle": 10, "norm_ratio": 0.7, "offset": 2, "seed": 7, "n": 2500, "measure": "equation_10_v1"},
     {"angle": 120, "spread": 60, "norm_x": 0.3, "n": 50, "measure": "scale_x"},
-    {"angle": 85, "norm_ratio": 1.7, "spread": 3, "norm_spread": 0, "seed": 9999, "n": 10_000, "measure": "length_loss"},
+    {
+        "angle": 85,
+        "norm_ratio": 1.7,
+        "spread": 3,
+        "norm_spread": 0,
+        "seed": 9999,
+        "n": 10_000,
+        "measure": "length_loss",
+    },
 ]
 
 

@@ -1,6 +1,7 @@
 """Explorers in one page do not know of each other, and one that is disposed of leaves nothing behind."""
 
 import pytest
+
 from browser.driver import Shown
 
 # Counts what is pending or watching, as the page itself would: to be there before its scripts.
@@ -24,7 +25,10 @@ LEDGER = """
   window.setInterval = () => { throw new Error("an interval is not expected"); };
   for (const name of ["ResizeObserver", "MutationObserver", "IntersectionObserver"]) {
     window[name] = class extends window[name] {
-      observe(...what) { ledger.observers.add(this); super.observe(...what); }
+      observe(...what) {
+        if (what[0] !== document) ledger.observers.add(this);  // but for playwright's own
+        super.observe(...what);
+      }
       disconnect() { ledger.observers.delete(this); super.disconnect(); }
     };
   }
