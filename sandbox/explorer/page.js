@@ -1,6 +1,8 @@
 // The page's side of the explorer: a model whose values live in the address, after the #.
 
 const held = { saes };
+const history_ = window.history; // the module has a function of that name
+let saving = 0;
 const listeners = {};
 
 function fromAddress() {
@@ -16,13 +18,15 @@ function toAddress(state) {
 const model = {
   get: (name) => held[name],
   set: (name, value) => (held[name] = value),
-  save_changes: () => history_.replaceState(null, "", toAddress({ ...defaults, ...held })),
+  save_changes() {
+    clearTimeout(saving); // the address follows once the hand rests: browsers slow down who writes it often
+    saving = setTimeout(() => history_.replaceState(null, "", toAddress({ ...defaults, ...held })), 150);
+  },
   send() {},
   on: (name, call) => (listeners[name] ??= new Set()).add(call),
   off: (name, call) => listeners[name]?.delete(call),
   link: (state) => location.href.split("#")[0] + toAddress(state),
 };
-const history_ = window.history;
 
 function read() {
   const { good, wrong } = fromAddress();

@@ -8,7 +8,8 @@ export function sliders(act, signal, population) {
     .filter(([, control]) => control.population === population)
     .map(([name, control]) => field(name, control, act, signal));
   const node = html("div", { class: "sliders" }, ...fields.map((one) => one.node));
-  return { node, draw: ({ state }) => fields.forEach((one) => one.draw(state)) };
+  const each = (name) => ({ state }) => fields.forEach((one) => one[name](state));
+  return { node, draw: each("draw"), detail: each("detail") };
 }
 
 function field(name, control, act, signal) {
@@ -16,7 +17,7 @@ function field(name, control, act, signal) {
   const slider = html("input", { ...limits, type: "range", step: "any", "aria-label": control.label });
   const typed = html("input", { ...limits, type: "number", step: control.step, "aria-label": `${control.label}, typed` });
   const label = html("span", { class: "label", "aria-hidden": "true" }, control.label);
-  const node = html("div", { class: "field" }, label, slider, html("span", { class: "typed" }, typed, control.unit));
+  const node = html("div", { class: "field" }, label, html("span", { class: "rail" }, html("span", {}, slider)), html("span", { class: "typed" }, typed, control.unit));
   const rounded = (value) => (control.whole ? Math.round(value / control.step) * control.step : value);
 
   slider.addEventListener("input", () => act.set({ [name]: rounded(slider.valueAsNumber) }), { signal });
@@ -38,16 +39,19 @@ function field(name, control, act, signal) {
     }
   }, { signal });
 
-  let last = null;
+  let drawn = null;
+  let told = null;
   function draw(state) {
-    if (state[name] === last) return;
-    last = state[name];
-    slider.valueAsNumber = last;
-    slider.style.setProperty("--share", (last - control.low) / (control.high - control.low));
-    typed.value = String(+last.toFixed(control.unit ? 2 : 3));
+    if (state[name] === drawn) return;
+    slider.valueAsNumber = drawn = state[name];
+  }
+  function detail(state) {
+    if (state[name] === told) return;
+    told = state[name];
+    typed.value = String(+told.toFixed(control.unit ? 2 : 3));
     typed.removeAttribute("aria-invalid");
   }
-  return { node, draw };
+  return { node, draw, detail };
 }
 
 export function lessons(act, signal) {

@@ -16,16 +16,30 @@ function filled(node, attributes, children) {
   return node;
 }
 
-export function set(node, attributes) {
-  for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
+// Moves a node by its transform: a text that is given another x is set anew, letter by letter.
+export function put(node, [p, q], anchor) {
+  set(node, { transform: `translate(${p.toFixed(2)},${q.toFixed(2)})`, ...(anchor ? { "text-anchor": anchor } : {}) });
 }
 
-// Writes only what has changed: a text that is written again is laid out again.
+// These write only what has changed: a browser lays out and paints again whatever it is told again.
+
+export function set(node, attributes) {
+  node.held ??= {};
+  for (const name in attributes) {
+    const value = String(attributes[name]);
+    if (node.held[name] === value) continue;
+    node.held[name] = value;
+    node.setAttribute(name, value);
+  }
+}
+
 export function write(node, text) {
   if (node.written !== text) node.textContent = node.written = text;
 }
 
 export function toggle(node, shown) {
+  if (node.seen === shown) return;
+  node.seen = shown;
   node.style.display = shown ? "" : "none";
 }
 

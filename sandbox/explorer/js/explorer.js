@@ -14,6 +14,8 @@ import { evaluated, momentsOf, same, tipOf } from "./state.js";
 import { table } from "./table.js";
 import { theme } from "./theme.js";
 
+const READING = 150; // ms between two updates of what is read rather than watched: typed values, names, means
+
 // What anywidget calls, and the page: `model` has get, set, on, off, save_changes, send; the answer cleans up.
 export function render({ model, el }) {
   const over = new AbortController();
@@ -23,6 +25,8 @@ export function render({ model, el }) {
   let state = host.state();
   let before = null; // the population of the last frame, whose arrays are used again
   let asked = 0;
+  let later = 0;
+  let colours = {};
   const past = history(state);
 
   const act = {
@@ -70,7 +74,7 @@ export function render({ model, el }) {
       const norm_x = clamp(u, Math.max(length / controls.norm_ratio.high, 0.02), controls.norm_x.high);
       act.set({ norm_x, norm_ratio: Math.min(length / norm_x, controls.norm_ratio.high) });
     },
-    colour: (name) => getComputedStyle(root).getPropertyValue(name),
+    colour: (name) => (colours[name] ??= getComputedStyle(root).getPropertyValue(name)),
   };
 
   const view = plane(act, signal);
@@ -107,8 +111,14 @@ export function render({ model, el }) {
   many.addEventListener("change", () => (act.set({ population: many.checked }), act.commit()), { signal });
   choice.addEventListener("change", () => (act.set({ measure: choice.value }), act.commit()), { signal });
   root.addEventListener("keydown", keys, { signal });
-  const look = theme(root, signal);
-  signal.addEventListener("abort", () => cancelAnimationFrame(asked));
+  const look = theme(root, signal, () => {
+    colours = {};
+    soon();
+  });
+  signal.addEventListener("abort", () => {
+    cancelAnimationFrame(asked);
+    clearTimeout(later);
+  });
   const resized = new ResizeObserver(layout);
   signal.addEventListener("abort", () => resized.disconnect());
   resized.observe(root);
@@ -147,14 +157,26 @@ export function render({ model, el }) {
     way.layout(width(way.node));
     way.drawSaes(host.saes());
     look();
-    draw();
+    detail();
   }
 
+  // A frame draws the picture and the values; what is read rather than watched follows some frames later.
   function soon() {
     asked ||= requestAnimationFrame(() => {
       asked = 0;
       draw();
     });
+    later ||= setTimeout(detail, READING);
+  }
+
+  function detail() {
+    clearTimeout(later);
+    later = 0;
+    const scene = draw();
+    for (const one of [list, turn, way, view]) one.detail(scene);
+    if (state.population) for (const one of [spread, average]) one.detail(scene);
+    for (const [name, by] of [["undo", -1], ["redo", 1]]) bar.enable(name, past.can(by));
+    return scene;
   }
 
   function draw() {
@@ -170,15 +192,11 @@ export function render({ model, el }) {
     for (const one of [view, curves, way, list, turn]) one.draw(scene);
     dots.draw(scene, view.toView);
     for (const node of [spread.node, average.node]) toggle(node, state.population);
-    if (population) {
-      spread.draw(scene);
-      average.draw(scene);
-    }
-    many.checked = state.population;
-    choice.value = state.measure;
+    if (population) spread.draw(scene);
+    if (many.checked !== state.population) many.checked = state.population;
+    if (choice.value !== state.measure) choice.value = state.measure;
     parts.forEach((data) => write(data, values[data.className].value === null ? "–" : shown(values[data.className].value)));
-    for (const [name, by] of [["undo", -1], ["redo", 1]]) bar.enable(name, past.can(by));
-    return values;
+    return scene;
   }
 
   // From Python, from a linked slider, or from the page's address: never while it is our own echo.
@@ -224,7 +242,7 @@ export function render({ model, el }) {
 
   // What a screen reader is told once a movement has ended.
   function tell() {
-    const values = draw();
+    const { values } = detail();
     const parts = ["relative_reconstruction_bias", "scale_x", "scale_x_hat"].map((key) => {
       const { value, reason } = values[key];
       return `${measures[key].plain} ${value === null ? `undefined: ${reason}` : shown(value)}`;

@@ -1,10 +1,10 @@
 // The half-plane of (ρ, r): level curves of one measure, real SAEs, the state as a point, and where it has been.
 import { controls, levels, undefinedAt } from "./generated.js";
-import { clamp, html, set, shown, svg, toggle } from "./dom.js";
+import { clamp, html, put, set, shown, svg, toggle } from "./dom.js";
 import { draggable, pointIn } from "./drag.js";
 
 const FRAME = { left: 34, right: 12, top: 12, bottom: 34 };
-const TRAIL = 240; // points that the trail keeps
+const TRAIL = 120; // points that the trail keeps
 
 export function map(act, signal) {
   const grid = svg("g", { class: "grid" });
@@ -124,13 +124,14 @@ export function map(act, signal) {
     const moved = !last || rho !== last[0] || r !== last[1];
     last = [rho, r];
     if (!moved) return;
-    set(knob, {
-      transform: `translate(${p(rho)},${q(Math.min(r, top))})`,
-      "aria-valuenow": rho.toFixed(3),
-      "aria-valuetext": `cosine ${shown(rho, 2)}, norm ratio ${shown(r, 2)}`,
-    });
+    put(knob, [p(rho), q(Math.min(r, top))]);
     path = [...path.slice(-TRAIL), [rho, Math.min(r, top)]];
     set(trail, { points: path.map(([u, v]) => `${p(u).toFixed(1)},${q(v).toFixed(1)}`).join(" ") });
+  }
+
+  function detail() {
+    const [rho, r] = last;
+    set(knob, { "aria-valuenow": rho.toFixed(3), "aria-valuetext": `cosine ${shown(rho, 2)}, norm ratio ${shown(r, 2)}` });
   }
 
   function forget() {
@@ -138,5 +139,5 @@ export function map(act, signal) {
     last = null;
   }
 
-  return { node, layout, draw, drawSaes, forget, pictures: [back, front] };
+  return { node, layout, draw, detail, drawSaes, forget, pictures: [back, front] };
 }

@@ -1,6 +1,6 @@
 // Population mode: one measure pooled over all pairs, beside the plain means that are taken for it, and the cloud.
 import { blocks, measures } from "./generated.js";
-import { html, shown, write } from "./dom.js";
+import { html, shown, toggle, write } from "./dom.js";
 import { eachPair, interval, meanOver } from "./population.js";
 import { evaluated } from "./state.js";
 import { valued } from "./table.js";
@@ -17,7 +17,7 @@ export function means() {
   lines.forEach(({ value }, i) => value.setAttribute("data-mean", keys[i]));
   const node = html("section", { class: "means" }, title, html("dl", {}, ...lines.flatMap(({ nodes }) => nodes)));
 
-  function draw({ state, population }) {
+  function detail({ state, population }) {
     const measure = measures[state.measure];
     const batch = population.n / blocks;
     const batches = meanOver(measure, population.totals);
@@ -40,7 +40,7 @@ export function means() {
     });
   }
 
-  return { node, draw };
+  return { node, detail };
 }
 
 // The tips of every x̂, each seen from its own x, as dots on a canvas: ten thousand nodes would be too slow.
@@ -58,8 +58,9 @@ export function cloud(act) {
   }
 
   function draw({ population }, toView) {
-    ink.clearRect(0, 0, canvas.width, canvas.height);
+    toggle(canvas, Boolean(population)); // an empty layer costs time in every frame, too
     if (!population) return;
+    ink.clearRect(0, 0, canvas.width, canvas.height);
     const [zero, one] = [toView([0, 0]), toView([1, 1])];
     const [sx, sy] = [one[0] - zero[0], one[1] - zero[1]];
     const { pairs, n } = population;

@@ -1,8 +1,7 @@
 // The two losses over the scale s, their minima, and the reciprocal of each minimum, which is nobody's minimum.
 import { losses, measures } from "./generated.js";
-import { clamp, set, shown, svg, ticks, toggle, write } from "./dom.js";
+import { clamp, put, set, shown, svg, ticks, toggle, write } from "./dom.js";
 
-const POINTS = 72;
 const MARGIN = { left: 38, right: 14, top: 12, bottom: 34 };
 const FURTHEST = 3.2; // a reciprocal beyond this is told in words at the edge
 
@@ -39,7 +38,7 @@ export function parabolas() {
     toggle(grid, known);
     toggle(nothing, !known);
     if (!known) {
-      set(nothing, { x: size[0] / 2, y: size[1] / 2, "text-anchor": "middle" });
+      put(nothing, [size[0] / 2, size[1] / 2], "middle");
       write(nothing, values.scale_x.reason ?? "");
       return;
     }
@@ -54,18 +53,15 @@ export function parabolas() {
     drawGrid(low, high, top, p, q);
     kinds.forEach(({ key, curve, drop, dot, mark, name }, i) => {
       const loss = (s) => losses[key](a, b, c, s) / a;
-      let d = "";
-      for (let k = 0; k <= POINTS; k++) {
-        const s = low + ((high - low) * k) / POINTS;
-        const value = loss(s);
-        if (value < top * 1.6) d += `${d ? "L" : "M"}${p(s).toFixed(1)},${q(value).toFixed(1)}`;
-      }
-      set(curve, { d: d || "M0,0" });
+      const middle = (low + high) / 2;
+      const [start, half, end] = [low, middle, high].map((s) => q(loss(s)));
+      // Three points make a parabola: a quadratic Bézier curve is exactly one.
+      set(curve, { d: `M${p(low)},${start}Q${p(middle)},${2 * half - (start + end) / 2} ${p(high)},${end}` });
       const scale = best[i];
       const there = scale !== null && scale >= low && scale <= high;
       for (const node of [dot, drop]) toggle(node, there);
       if (there) {
-        set(dot, { cx: p(scale), cy: q(loss(scale)) });
+        put(dot, [p(scale), q(loss(scale))]);
         set(drop, { x1: p(scale), x2: p(scale), y1: q(loss(scale)), y2: q(0) });
       }
       const reciprocal = scale ? 1 / scale : null;
@@ -78,10 +74,10 @@ export function parabolas() {
       if (inside) {
         set(mark, { x1: p(reciprocal), x2: p(reciprocal), y1: above, y2: q(0) });
         const leftwards = p(reciprocal) > size[0] * 0.62;
-        set(name, { x: p(reciprocal) + (leftwards ? -5 : 5), y, "text-anchor": leftwards ? "end" : "start" });
+        put(name, [p(reciprocal) + (leftwards ? -5 : 5), y], leftwards ? "end" : "start");
       } else {
         const end = reciprocal > 0;
-        set(name, { x: end ? size[0] - right : left + 4, y, "text-anchor": end ? "end" : "start" });
+        put(name, [end ? size[0] - right : left + 4, y], end ? "end" : "start");
       }
     });
   }

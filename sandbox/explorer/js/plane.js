@@ -1,6 +1,6 @@
 // The plane of x and x̂: both arrows, what each scale does to them, the three loci, and the loss as a triangle.
 import { controls, loci, measures } from "./generated.js";
-import { clamp, set, shown, svg, toggle } from "./dom.js";
+import { clamp, put, set, shown, svg, toggle, write } from "./dom.js";
 import { draggable, pointIn } from "./drag.js";
 import { tipOf } from "./state.js";
 
@@ -96,22 +96,23 @@ export function plane(act, signal) {
       const [u, v] = LABELS[key].map((part) => part * state.norm_x);
       const [p, q] = toView([u, v]);
       const top = clamp(q - 6, 14, size[1]);
-      set(name, { x: key === "scale_x" ? p + 5 : p - 5, y: top, "text-anchor": key === "scale_x" ? "start" : "end" });
+      put(name, [key === "scale_x" ? p + 5 : p - 5, top], key === "scale_x" ? "start" : "end");
       toggle(name, !small && q > -size[1] && state.norm_x * unit() > 60);
     }
     arrows.x.point(zero, px);
     arrows.hat.point(zero, ph);
     put(grips.x, px);
     put(grips.hat, ph);
-    set(grips.x, { "aria-valuenow": state.norm_x.toFixed(2), "aria-valuetext": `norm of x ${shown(state.norm_x, 2)}` });
-    set(grips.hat, {
-      "aria-valuenow": state.angle.toFixed(1),
-      "aria-valuetext": `angle ${shown(state.angle, 1)} degrees, norm ratio ${shown(state.norm_ratio, 2)}`,
-    });
     drawAngle(state, zero);
     drawFeet(state, values, tip, x);
     toggle(pooled, Boolean(pooledTip));
     if (pooledTip) put(pooled, toView(pooledTip));
+  }
+
+  function detail({ state: { angle, norm_ratio, norm_x } }) {
+    set(grips.x, { "aria-valuenow": norm_x.toFixed(2), "aria-valuetext": `norm of x ${shown(norm_x, 2)}` });
+    const words = `angle ${shown(angle, 1)} degrees, norm ratio ${shown(norm_ratio, 2)}`;
+    set(grips.hat, { "aria-valuenow": angle.toFixed(1), "aria-valuetext": words });
   }
 
   function drawAngle({ angle, norm_x, norm_ratio }, [p, q]) {
@@ -119,8 +120,8 @@ export function plane(act, signal) {
     const turn = (angle * Math.PI) / 180;
     const end = [p + radius * Math.cos(turn), q - radius * Math.sin(turn)];
     set(arc, { d: `M${p + radius},${q}A${radius},${radius} 0 0 0 ${end}` });
-    set(degrees, { x: p + (radius + 8) * Math.cos(turn / 2), y: q - (radius + 8) * Math.sin(turn / 2) + 4 });
-    degrees.textContent = `${shown(angle, angle > 89 && angle < 91 ? 2 : 1)}°`;
+    put(degrees, [p + (radius + 8) * Math.cos(turn / 2), q - (radius + 8) * Math.sin(turn / 2) + 4]);
+    write(degrees, `${shown(angle, angle > 89 && angle < 91 ? 2 : 1)}°`);
     toggle(degrees, angle > 8);
     toggle(arc, norm_x * norm_ratio > 0);
   }
@@ -136,7 +137,7 @@ export function plane(act, signal) {
     line(loss, px, ph);
     line(across, ph, footX);
     put(feet.x, footX);
-    set(feetNames.x, { x: footX[0], y: footX[1] + 22, "text-anchor": "middle" });
+    put(feetNames.x, [footX[0], footX[1] + 22], "middle");
     corner(corners[0], footX, ph, toView([0, 0]));
     for (const node of [loss, across, corners[0], feet.x, feetNames.x]) toggle(node, true);
     if (ofHat === null) return;
@@ -145,12 +146,12 @@ export function plane(act, signal) {
     line(sides.angle, px, footHat);
     line(sides.length, ph, footHat);
     put(feet.hat, footHat);
-    set(feetNames.hat, { x: footHat[0] - 9, y: footHat[1] - 9, "text-anchor": "end" });
+    put(feetNames.hat, [footHat[0] - 9, footHat[1] - 9], "end");
     corner(corners[1], footHat, px, toView([0, 0]));
     for (const node of [sides.angle, sides.length, corners[1], feet.hat, feetNames.hat]) toggle(node, true);
   }
 
-  return { node: picture, layout, draw, toView };
+  return { node: picture, layout, draw, detail, toView };
 }
 
 function arrow(name) {
@@ -168,7 +169,7 @@ function arrow(name) {
       set(head, { d: `M${to}L${back[0] - 5 * dv},${back[1] + 5 * du}L${back[0] + 5 * dv},${back[1] - 5 * du}Z` });
       toggle(head, length > 11);
       const aside = name === "x" ? 19 : -2; // so that both names are read where both tips are at one place
-      set(label, { x: to[0] + 20 * du, y: to[1] + 20 * dv + aside, "text-anchor": "middle" });
+      put(label, [to[0] + 20 * du, to[1] + 20 * dv + aside], "middle");
     },
   };
 }
@@ -186,10 +187,6 @@ function grip(name, label) {
 
 function line(node, [x1, y1], [x2, y2]) {
   set(node, { x1, y1, x2, y2 });
-}
-
-function put(node, [p, q]) {
-  set(node, { transform: `translate(${p},${q})` });
 }
 
 // The mark of a right angle at `at`, between the ways to `one` and to `other`.

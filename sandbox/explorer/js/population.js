@@ -68,5 +68,5 @@ export function meanOver(measure, parts) {
 }
 
 export function eachPair({ pairs, n }) {
-  return Array.from({ length: n }, (_, i) => pairs.subarray(3 * i, 3 * i + 3));
+  return Array.from({ length: n }, (_, i) => [pairs[3 * i], pairs[3 * i + 1], pairs[3 * i + 2]]);
 }

@@ -15,12 +15,18 @@ export function table() {
   const top = html("thead", {}, html("tr", {}, ...titles.map((title) => html("th", { scope: "col" }, title))));
   const node = html("div", { class: "measures" }, head, html("table", {}, top, body));
 
+  let turn = 0;
   function draw({ moments: now, values, population }) {
-    moments.forEach((data, i) => valued(data, now[i], 3));
-    for (const { key, draw: drawRow } of rows) drawRow(values[key], now, population && interval(measures[key], population));
+    for (const { key, draw: drawRow } of rows) drawRow(values[key], population && interval(measures[key], population));
+    rows[turn++ % rows.length].detail(now); // a formula a frame: typesetting all of them would take longer than the rest
   }
 
-  return { node, draw };
+  function detail({ moments: now }) {
+    moments.forEach((data, i) => valued(data, now[i], 3));
+    for (const { detail: detailRow } of rows) detailRow(now);
+  }
+
+  return { node, draw, detail };
 }
 
 function row(key, measure) {
@@ -41,8 +47,7 @@ function row(key, measure) {
   bar.style.setProperty("--one", `${(100 * (1 - BAR[0])) / (BAR[1] - BAR[0])}%`);
   const place = (number) => (clamp(number, ...BAR) - BAR[0]) / (BAR[1] - BAR[0]);
 
-  function draw({ value: number, reason: why }, moments, ends) {
-    slots.forEach((slot, i) => write(slot, substituted(moments[of[i]])));
+  function draw({ value: number, reason: why }, ends) {
     const known = number !== null;
     node.classList.toggle("undefined", !known);
     write(reason, why ?? "");
@@ -59,7 +64,8 @@ function row(key, measure) {
     }
   }
 
-  return { key, node, draw };
+  const detail = (moments) => slots.forEach((slot, i) => write(slot, substituted(moments[of[i]])));
+  return { key, node, draw, detail };
 }
 
 function typeset(measure) {

@@ -1,9 +1,11 @@
 // Light or dark as the host is: read from the background that the explorer stands on, whoever painted it.
 
-export function theme(root, signal) {
+export function theme(root, signal, changed) {
   function look() {
-    const dark = isDark(behind(root));
-    root.dataset.theme = dark ? "dark" : "light";
+    const found = isDark(behind(root)) ? "dark" : "light";
+    if (root.dataset.theme === found) return;
+    root.dataset.theme = found;
+    changed();
   }
   const watch = new MutationObserver(look);
   for (const node of [document.documentElement, document.body]) {
