@@ -223,7 +223,8 @@ NO_REPORTS = {
     "a negative length": '{"saes": [{"name": "a", "raw": {"cosine": {"value": 0}, "norm_ratio": {"value": -1}}}]}',
     "words": '{"saes": [{"name": "a", "raw": {"cosine": {"value": "1"}, "norm_ratio": {"value": "1"}}}]}',
     "truth": '{"saes": [{"name": "a", "raw": {"cosine": {"value": true}, "norm_ratio": {"value": true}}}]}',
-    "beyond float64": '{"saes": [{"name": "a", "raw": {"cosine": {"value": 0}, "norm_ratio": {"value": 1%s}}}]}' % ("0" * 400),
+    "beyond float64": '{"saes": [{"name": "a", "raw": {"cosine": {"value": 0}, "norm_ratio": {"value": 1'
+    + "0" * 400 + "}}}]}",
     "deeply nested": "[" * 100_000,
     "no text": b"\xff\xfe\x00\x81",
 }  # fmt: skip
@@ -259,9 +260,8 @@ def status(address):
 
 
 def test_explore_serves_the_page_and_nothing_else_to_this_machine_alone():
-    server = subprocess.Popen(
-        [sys.executable, "-m", "sandbox", "explore", "--no-browser"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )  # fmt: skip
+    command = [sys.executable, "-m", "sandbox", "explore", "--no-browser"]
+    server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
         line = server.stdout.readline()
         [address] = re.findall(r"http://127\.0\.0\.1:\d+/", line)

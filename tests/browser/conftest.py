@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import sync_playwright
 
-from browser.driver import Shown
+from browser.driver import QUICK, Shown
 from sandbox.explorer.module import module, style
 from sandbox.explorer.page import html
 
@@ -63,8 +63,7 @@ def open_page(chromium, page_file, silence):
         contexts.append(context)
         context.set_default_timeout(10_000)
         page = silence(context.new_page())
-        if before:
-            page.add_init_script(before)
+        page.add_init_script(f"{{ {QUICK} }} {before}")
         page.goto(file.as_uri() + address)
         return Shown(page)
 
@@ -86,8 +85,9 @@ def host_file(tmp_path_factory):
     <style>.night { background: #111 } .day { background: #fff }</style><style>STYLE</style><script type="module">MODULE
     Object.assign(window, { models: [], ends: [], start() {
       const held = {}, calls = [], told = [];
-      const model = { held, told, calls, get: (name) => held[name], set: (name, value) => told.push([name, held[name] = value]),
-        save_changes() {}, send() {}, on: (name, call) => calls.push([name, call]),
+      const model = { held, told, calls, save_changes() {}, send() {},
+        get: (name) => held[name], set: (name, value) => told.push([name, held[name] = value]),
+        on: (name, call) => calls.push([name, call]),
         off: (name, call) => calls.splice(calls.findIndex((one) => one[0] === name && one[1] === call), 1) };
       const el = document.body.appendChild(document.createElement("div"));
       models.push(model);

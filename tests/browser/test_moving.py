@@ -7,7 +7,8 @@ import pytest
 from browser.driver import state_in, until
 
 RAISE_ON_REPLACE = """addEventListener("DOMContentLoaded", () => { History.prototype.replaceState = () => {
-  throw new DOMException("Attempt to use history.replaceState() more than 100 times per 30 seconds", "SecurityError"); } })"""
+  throw new DOMException("Attempt to use history.replaceState() more than 100 times", "SecurityError");
+} })"""
 
 
 def test_dragging_the_tip_of_x_leaves_x_hat_where_it_is(shown):
@@ -15,6 +16,7 @@ def test_dragging_the_tip_of_x_leaves_x_hat_where_it_is(shown):
     shown.drag_by("x", -70, 25, let_go=False)
     assert shown.arrow("x-hat") == pytest.approx(x_hat, rel=1e-9)
     shown.page.mouse.up()
+    shown.settle()
     after = shown.address()
     assert after["norm_x"] < 0.9
     assert after["norm_x"] * after["norm_ratio"] == pytest.approx(before["norm_ratio"], rel=1e-12)
@@ -171,6 +173,8 @@ def test_a_browser_that_limits_changes_of_the_address_is_not_taken_for_a_silent_
     # Safari throws beyond 100 changes in 30 seconds of dragging.
     shown = open_page(before=RAISE_ON_REPLACE)
     shown.drag_by("x-hat", -60, -30, let_go=False)
-    shown.page.wait_for_timeout(200)  # the address follows a movement after 60 ms
     assert shown.silence() == ""
-    assert shown.drawn()[0] > 60
+    shown.page.mouse.up()
+    shown.settle()
+    assert shown.silence() == ""
+    assert shown.drawn()[0] > 50

@@ -44,6 +44,7 @@ def test_the_tip_goes_where_it_is_dragged_and_every_measure_is_pythons(shown, to
     shown.drag("x-hat", place, let_go=False)
     assert shown.knob("x-hat") == pytest.approx(place, abs=1)  # a pixel: the mouse has whole ones
     shown.page.mouse.up()
+    shown.settle()
     state = shown.address()
     turn, length = math.radians(state["angle"]), state["norm_ratio"] * unit
     assert (length * math.cos(turn), -length * math.sin(turn)) == pytest.approx(to, abs=1)
