@@ -11,8 +11,13 @@ from playwright.sync_api import Error
 from benchmarks.drag.lab import RUN_ALL, running
 from browser.driver import Shown, until
 
-CELLS = ["from sandbox import Explorer\nfirst = Explorer()\nfirst", "first.sliders()",
-         "second, third = Explorer(angle=100, norm_ratio=1.2), Explorer(norm_x=0.5)\nsecond", "third", "second"]  # fmt: skip
+CELLS = [
+    "from sandbox import Explorer\nfirst = Explorer()\nfirst",
+    "first.sliders()",
+    "second, third = Explorer(angle=100, norm_ratio=1.2), Explorer(norm_x=0.5)\nsecond",
+    "third",
+    "second",
+]
 PANEL = "window.jupyterapp.shell.currentWidget"
 ASK = f"""async (expression) => {{
   const future = {PANEL}.sessionContext.session.kernel.requestExecute(

@@ -1,6 +1,7 @@
 """It fits on telephones and wide screens, light and dark, without motion where none is wanted, and opens at once."""
 
 import pytest
+
 from browser.driver import until
 
 # Texts that can be seen, with how far they reach out of their picture, in pixels.
