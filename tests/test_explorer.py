@@ -305,6 +305,8 @@ def test_level_curves_lie_where_their_measure_has_their_value():
         for curve in curves:
             points = [tuple(map(float, point.split(","))) for point in re.findall(r"[-\d.]+,[-\d.]+", curve["path"])]
             for rho, r in points[1:-1]:
+                if r < 0.2:  # all levels run into the origin, closer there than the grid
+                    continue
                 value = evaluate(REGISTRY[key], 1.0, r**2, rho * r).item()
                 slope = max(
                     abs(evaluate(REGISTRY[key], 1.0, (r + dr) ** 2, (rho + d) * (r + dr)).item() - value)
