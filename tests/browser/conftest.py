@@ -1,7 +1,6 @@
 """Chromium, started once; and pages that have to stay silent: no warning, no error, no request to anywhere."""
 
 import shutil
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import sync_playwright
@@ -9,15 +8,6 @@ from playwright.sync_api import sync_playwright
 from browser.driver import QUICK, Shown
 from sandbox.explorer.module import module, style
 from sandbox.explorer.page import html
-
-HERE = Path(__file__).parent
-
-
-def pytest_collection_modifyitems(items):
-    """One worker runs all of these, so that Chromium and JupyterLab start once."""
-    for item in items:
-        if HERE in item.path.parents:
-            item.add_marker(pytest.mark.xdist_group("browser"))
 
 
 @pytest.fixture(scope="package")

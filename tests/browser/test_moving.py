@@ -143,6 +143,7 @@ def test_the_address_follows_and_a_reload_restores(shown):
     shown.drag_by("x-hat", -60, -30)
     shown.root.locator("input[name=population]").check()
     shown.root.locator("select[name=measure]").select_option("scale_x")
+    shown.settle()
     before = shown.address(), shown.drawn(), shown.values()
     assert before[0]["population"]
     assert before[0]["measure"] == "scale_x"
