@@ -20,7 +20,7 @@ const model = {
   set: (name, value) => (held[name] = value),
   save_changes() {
     clearTimeout(saving); // the address follows once the hand rests: browsers slow down who writes it often
-    saving = setTimeout(() => history_.replaceState(null, "", toAddress({ ...defaults, ...held })), 150);
+    saving = setTimeout(save, 150);
   },
   send() {},
   on: (name, call) => (listeners[name] ??= new Set()).add(call),
@@ -28,15 +28,25 @@ const model = {
   link: (state) => location.href.split("#")[0] + toAddress(state),
 };
 
+function save() {
+  clearTimeout(saving);
+  try {
+    history_.replaceState(null, "", toAddress({ ...defaults, ...held }));
+  } catch {
+    // some browsers allow only so many changes of the address in a while: the next one will do
+  }
+}
+
 function read() {
   const { good, wrong } = fromAddress();
   Object.assign(held, defaults, good);
   for (const call of listeners["change:angle"] ?? []) call();
-  const status = document.querySelector(".shrinkage-explorer .status");
-  if (wrong.length) status.textContent = `Left out of the link: ${wrong.join("; ")}.`;
+  const words = wrong.length ? `Left out of the link: ${wrong.join("; ")}.` : "";
+  for (const call of listeners["msg:custom"] ?? []) call({ kind: "say", words });
 }
 
 Object.assign(held, defaults, fromAddress().good);
 render({ model, el: document.getElementById("explorer") });
 read();
 addEventListener("hashchange", read);
+addEventListener("pagehide", save);

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -24,13 +25,11 @@ def html(saes: Sequence[dict[str, Any]] | None = None) -> str:
     parts = {
         "STYLE": style(),
         "MODULE": module(),
-        "SAES": json.dumps(list(saes), ensure_ascii=False),
+        "SAES": json.dumps(list(saes), ensure_ascii=False).replace("<", "\\u003c"),  # a name cannot end the script
         "PAGE": (FOLDER / "page.js").read_text(encoding="utf-8"),
     }
     text = (FOLDER / "page.html").read_text(encoding="utf-8")
-    for name, part in parts.items():
-        text = text.replace(f"/*{name}*/", part.replace("</", "<\\/"))
-    return text
+    return re.sub(r"/\*([A-Z]+)\*/", lambda place: parts[place[1]].replace("</", "<\\/"), text)
 
 
 def server(text: str, port: int = 0) -> ThreadingHTTPServer:

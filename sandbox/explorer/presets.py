@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -183,16 +184,20 @@ def saes_of(path: Any) -> list[dict[str, Any]]:
         values = [(name, raw["cosine"]["value"], raw["norm_ratio"]["value"]) for name, raw in reports]
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}") from error
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise InputError(f"{path} is no report that 'sandbox measure --json' wrote ({error!r})") from error
     points = [
         {"name": name, "cosine": rho, "norm_ratio": r}
         for name, rho, r in values
-        if isinstance(rho, float | int) and isinstance(r, float | int) and abs(rho) <= 1 and 0 <= r < math.inf
+        if _is_number(rho) and _is_number(r) and abs(rho) <= 1 and 0 <= r <= sys.float_info.max
     ]
     if not points:
         raise InputError(f"{path}: its SAEs have no defined cosine and norm ratio, so there is no point to show")
     return points
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def sae_state(sae: Mapping[str, Any]) -> dict[str, float]:

@@ -71,7 +71,7 @@ CONTROLS: dict[str, Control] = {
     )
 }
 
-DEFAULTS: dict[str, Any] = {name: control.default for name, control in CONTROLS.items()} | {
+DEFAULTS: dict[str, Any] = {name: control.check(control.default) for name, control in CONTROLS.items()} | {
     "population": False,
     "measure": "relative_reconstruction_bias",
 }
@@ -103,13 +103,24 @@ def checked(settings: Mapping[str, Any]) -> dict[str, Any]:
 def moments_of(state: Mapping[str, Any]) -> Moments:
     """The `Moments` of a state: of one pair, or of its population in `BLOCKS` clusters."""
     if state["population"]:
-        return Moments.from_pairs(*population(state), np.arange(state["n"]) // (state["n"] // BLOCKS))
+        return _pooled(state)
     norm, ratio, theta = state["norm_x"], state["norm_ratio"], math.radians(state["angle"])
     # The totals are those of the angle itself: vectors would round cos 60° off ½, which decides whether γ₁₀ is defined.
     totals = torch.tensor([at_an_angle(theta, ratio)], dtype=torch.float64) * norm**2
     tip = [ratio * norm * math.cos(theta), ratio * norm * math.sin(theta)]
     vectors = torch.tensor([[[norm, 0.0], tip]], dtype=torch.float64)
     return Moments(totals, torch.ones(1, dtype=torch.float64), vectors, torch.zeros((), dtype=torch.float64))
+
+
+def _pooled(state: Mapping[str, Any]) -> Moments:
+    """The moments of the simulated pairs, blocks being the clusters."""
+    block = np.arange(state["n"]) // (state["n"] // BLOCKS)
+    moments = Moments.from_pairs(*population(state), block, groups=BLOCKS)
+    if not state["spread"]:  # all at one angle: as for one pair, cos 90° is 0, which vectors would round off
+        shared = moments.count * state["offset"] ** 2
+        _, _, along = at_an_angle(math.radians(state["angle"]), state["norm_ratio"])
+        moments.totals[:, 2] = along * (moments.totals[:, 0] - shared) + shared
+    return moments
 
 
 def population(state: Mapping[str, Any], d: int = 64) -> Pairs:

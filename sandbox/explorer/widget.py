@@ -25,11 +25,20 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def _number(name: str) -> t.TraitType:
-    control = CONTROLS[name]
-    if control.whole:
-        return t.Int(int(control.default), help=control.label).tag(sync=True)
-    return t.Float(float(control.default), help=control.label).tag(sync=True)
+class Setting(t.TraitType[Any, Any]):
+    """A trait that holds what the explorer's table of settings allows for its name (sandbox.explorer.state)."""
+
+    def __init__(self, name: str):
+        words = CONTROLS[name].label if name in CONTROLS else name
+        super().__init__(checked({})[name], help=words)
+        self.tag(sync=True)
+
+    def validate(self, obj: Any, value: Any) -> Any:
+        """The value as its setting has it; raises TraitError with the limits for any other."""
+        try:
+            return checked({str(self.name): value})[str(self.name)]
+        except InputError as error:
+            raise t.TraitError(str(error)) from None
 
 
 class Explorer(anywidget.AnyWidget):
@@ -60,16 +69,16 @@ class Explorer(anywidget.AnyWidget):
     1.0
     """
 
-    angle = _number("angle")
-    norm_ratio = _number("norm_ratio")
-    norm_x = _number("norm_x")
-    spread = _number("spread")
-    norm_spread = _number("norm_spread")
-    offset = _number("offset")
-    n = _number("n")
-    seed = _number("seed")
-    population = t.Bool(DEFAULTS["population"], help="many pairs in place of one").tag(sync=True)
-    measure = t.Unicode(DEFAULTS["measure"], help="whose level curves the map shows").tag(sync=True)
+    angle = Setting("angle")
+    norm_ratio = Setting("norm_ratio")
+    norm_x = Setting("norm_x")
+    spread = Setting("spread")
+    norm_spread = Setting("norm_spread")
+    offset = Setting("offset")
+    n = Setting("n")
+    seed = Setting("seed")
+    population = Setting("population")
+    measure = Setting("measure")
     saes = t.List(t.Dict(), help="named points of the map").tag(sync=True)
     _listens = t.Bool(True).tag(sync=True)
     _esm = t.Unicode().tag(sync=True)
@@ -80,13 +89,6 @@ class Explorer(anywidget.AnyWidget):
         given = {name: value for name, value in checked(settings).items() if name in settings}
         super().__init__(saes=points, _esm=module(), _css=style(), **given)
         self.on_msg(lambda widget, content, buffers: self.send({"kind": "pong"}))
-
-    @t.validate(*DEFAULTS)
-    def _within_limits(self, proposal: Any) -> Any:
-        try:
-            return checked({proposal["trait"].name: proposal["value"]})[proposal["trait"].name]
-        except InputError as error:
-            raise t.TraitError(str(error)) from None
 
     @property
     def state(self) -> dict[str, Any]:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import isnan
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from sandbox.compile import MOMENTS, evaluate, scale_losses, to_torch
+from sandbox.compile import MOMENTS, evaluate, scale_losses, to_torch, why_undefined
 from sandbox.derivations.symbols import s
 from sandbox.measures import REGISTRY
 from sandbox.moments import Moments
-from sandbox.plots.style import FAINT, OF_X, OF_X_HAT, _axes, _plain
+from sandbox.plots.style import FAINT, INK, OF_X, OF_X_HAT, _axes, _plain
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -30,9 +31,14 @@ def parabolas(
     """
     ax = _axes(ax)
     means = moments.means.tolist()
+    ax.set_title(_plain(title))
+    if reason := why_undefined(REGISTRY["scale_x"], *means):
+        ax.text(0.5, 0.5, reason, transform=ax.transAxes, ha="center", color=INK, wrap=True)
+        return ax
     scales = {key: evaluate(REGISTRY[key], *means).item() for key in ("scale_x", "scale_x_hat")}
-    reciprocals = {key: 1 / value for key, value in scales.items() if value}
-    furthest = max(1.3, *scales.values(), *(value for value in reciprocals.values() if value < 2.5)) * 1.12
+    known = {key: value for key, value in scales.items() if not isnan(value)}
+    reciprocals = {key: 1 / value for key, value in known.items() if value}
+    furthest = max(1.3, *known.values(), *(value for value in reciprocals.values() if value < 2.5)) * 1.12
     at = torch.linspace(0, furthest, 400, dtype=torch.float64)
     top = 0.0
     for key, (label, colour) in CURVES.items():
@@ -70,7 +76,6 @@ def parabolas(
     ax.plot([], [], "--", color=FAINT, label="where each minimum would be, were it the other's reciprocal")
     ax.set(xlim=(0, furthest), ylim=(0, 1.25 * top), xlabel="scale s", ylabel="loss, relative to E‖x‖²")
     ax.legend(loc="upper left", bbox_to_anchor=(0, -0.14), borderaxespad=0)
-    ax.set_title(_plain(title))
     return ax
 
 

@@ -13,6 +13,8 @@ export function draggable(handle, { start, move, end, key }, signal) {
     event.preventDefault();
     start(event);
   });
+  // A finger moves the handle, and not the page; `touch-action` does not reach into a picture.
+  handle.addEventListener("touchstart", (event) => event.preventDefault(), { signal, passive: false });
   listen("pointermove", (event) => {
     if (event.pointerId === held) move(event);
   });

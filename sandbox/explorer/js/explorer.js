@@ -14,6 +14,7 @@ import { evaluated, momentsOf, same, tipOf } from "./state.js";
 import { table } from "./table.js";
 import { theme } from "./theme.js";
 
+const RESTED = 200; // ms after which a movement from outside is over, and can be undone as one
 const READING = 150; // ms between two updates of what is read rather than watched: typed values, names, means
 
 // What anywidget calls, and the page: `model` has get, set, on, off, save_changes, send; the answer cleans up.
@@ -21,11 +22,13 @@ export function render({ model, el }) {
   const over = new AbortController();
   const { signal } = over;
   const root = html("div", { class: "shrinkage-explorer", "data-lm-suppress-shortcuts": "true" });
-  const host = listener(model, { receive, silent: (words) => write(silence, words) }, signal);
+  const points = () => way.drawSaes(host.saes());
+  const host = listener(model, { receive, points, silent: (words) => write(silence, words) }, signal);
   let state = host.state();
   let before = null; // the population of the last frame, whose arrays are used again
   let asked = 0;
   let later = 0;
+  let resting = 0;
   let frames = 0;
   let colours = {};
   const past = history(state);
@@ -48,8 +51,8 @@ export function render({ model, el }) {
     preset(preset) {
       way.forget();
       act.set(preset.state);
-      act.commit();
       lesson.choose(preset);
+      act.commit();
     },
     step(name, by, fine) {
       const { key_step, step, low, high, whole } = controls[name];
@@ -73,6 +76,7 @@ export function render({ model, el }) {
     moveX(u) {
       const length = state.norm_ratio * state.norm_x;
       const norm_x = clamp(u, Math.max(length / controls.norm_ratio.high, 0.02), controls.norm_x.high);
+      if (!state.norm_x) return act.set({ norm_x });
       act.set({ norm_x, norm_ratio: Math.min(length / norm_x, controls.norm_ratio.high) });
     },
     colour: (name) => (colours[name] ??= getComputedStyle(root).getPropertyValue(name)),
@@ -122,6 +126,7 @@ export function render({ model, el }) {
   signal.addEventListener("abort", () => {
     cancelAnimationFrame(asked);
     clearTimeout(later);
+    clearTimeout(resting);
   });
   const resized = new ResizeObserver(layout);
   signal.addEventListener("abort", () => resized.disconnect());
@@ -159,7 +164,7 @@ export function render({ model, el }) {
     dots.layout(view.layout(width(view.node)));
     curves.layout(width(curves.node));
     way.layout(width(way.node));
-    way.drawSaes(host.saes());
+    points();
     look();
     detail();
   }
@@ -215,6 +220,9 @@ export function render({ model, el }) {
     const next = { ...state, ...settings };
     if (same(next, state)) return;
     state = next;
+    lesson.choose(null);
+    clearTimeout(resting);
+    resting = setTimeout(() => past.commit(state), RESTED);
     soon();
   }
 
@@ -244,7 +252,7 @@ export function render({ model, el }) {
     if (control && !typing && event.key.toLowerCase() === "z") {
       event.preventDefault();
       travel(event.shiftKey ? 1 : -1);
-    } else if (event.key === "Home" && !typing) {
+    } else if (event.key === "Home" && !event.target.matches("input[type=number], select")) {
       event.preventDefault();
       reset();
     }
@@ -253,12 +261,13 @@ export function render({ model, el }) {
   // What a screen reader is told once a movement has ended.
   function tell() {
     const { values } = detail();
+    write(status, "");
+    if (root.classList.contains("veiled")) return write(quiet, "");
     const parts = ["relative_reconstruction_bias", "scale_x", "scale_x_hat"].map((key) => {
       const { value, reason } = values[key];
       return `${measures[key].plain} ${value === null ? `undefined: ${reason}` : shown(value)}`;
     });
     write(quiet, `angle ${shown(state.angle, 1)}°, norm ratio ${shown(state.norm_ratio, 2)}; ${parts.join("; ")}`);
-    write(status, "");
   }
 
   async function copyLink() {
@@ -272,6 +281,7 @@ export function render({ model, el }) {
   }
 
   async function save(kind) {
+    act.veil(false);
     const style = getComputedStyle(root);
     const layers = [dots.node, view.node, curves.node, ...way.pictures];
     const caption = `angle ${shown(state.angle, 1)}°, norm ratio ${shown(state.norm_ratio, 3)}`;

@@ -1,6 +1,6 @@
 // The picture as a file: one SVG that carries its own looks, or the same as PNG.
 
-const LOOKS = ["fill", "fill-opacity", "stroke", "stroke-width", "stroke-dasharray", "stroke-linecap", "stroke-linejoin"];
+const LOOKS = ["r", "fill", "fill-opacity", "stroke", "stroke-width", "stroke-dasharray", "stroke-linecap", "stroke-linejoin"];
 const OF_TEXT = ["font-family", "font-size", "font-weight", "font-style", "paint-order"];
 
 // `rows` of pictures ([left, right]), each an SVG or a canvas in the page, with a line of text above.

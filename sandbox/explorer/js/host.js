@@ -6,7 +6,7 @@ const LINKED = 100; // ms between two updates of what is linked in the browser, 
 const SENT = 500; // ms between two messages to the kernel then: each makes a notebook busy for several frames
 const PATIENCE = 2500; // ms after which a kernel that has not answered is said to be silent
 
-export function listener(model, { receive, silent }, signal) {
+export function listener(model, { receive, silent, points }, signal) {
   const names = Object.keys(defaults);
   let told = {}; // what the other side knows
   let next = null;
@@ -74,13 +74,20 @@ export function listener(model, { receive, silent }, signal) {
     receive(good, wrong);
   }
 
-  const answered = () => (clearTimeout(waiting), silent(""));
+  // Python has answered a ping, or the page has something to say.
+  function answered({ kind, words }) {
+    if (kind === "say") return receive({}, [words]);
+    clearTimeout(waiting);
+    silent("");
+  }
   for (const name of names) model.on(`change:${name}`, heard);
   model.on("msg:custom", answered);
+  model.on("change:saes", points);
   signal.addEventListener("abort", () => {
     for (const running of [timer, sending, waiting]) clearTimeout(running);
     for (const name of names) model.off(`change:${name}`, heard);
     model.off("msg:custom", answered);
+    model.off("change:saes", points);
   });
   return { state, changed, settled, saes: () => model.get("saes") ?? [] };
 }

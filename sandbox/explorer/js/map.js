@@ -2,6 +2,8 @@
 import { controls, levels, undefinedAt } from "./generated.js";
 import { clamp, html, put, set, shown, svg, toggle } from "./dom.js";
 import { draggable, pointIn } from "./drag.js";
+import { cross } from "./plane.js";
+import { cosine } from "./state.js";
 
 const FRAME = { left: 34, right: 12, top: 12, bottom: 34 };
 const TRAIL = 120; // points that the trail keeps
@@ -20,7 +22,8 @@ export function map(act, signal) {
     svg("circle", { class: "knob", r: 7 }),
   );
   const back = svg("svg", { class: "map-back", "aria-hidden": "true" }, curves, grid, names, points);
-  const front = svg("svg", { class: "map", role: "group", "aria-label": "norm ratio r over cosine ρ" }, trail, knob);
+  const pooled = cross();
+  const front = svg("svg", { class: "map", role: "group", "aria-label": "norm ratio r over cosine ρ" }, trail, pooled, knob);
   // The curves lie in a picture of their own, which is not painted again while the point moves.
   const node = html("div", { class: "stack" }, back, front);
 
@@ -119,13 +122,15 @@ export function map(act, signal) {
 
   function draw({ state, values }) {
     drawLevels(state.measure);
-    const rho = values.cosine.value ?? Math.cos((state.angle * Math.PI) / 180);
-    const r = values.norm_ratio.value ?? state.norm_ratio;
+    const [rho, r] = [cosine(state.angle), state.norm_ratio];
+    const together = state.population && values.cosine.value !== null;
+    toggle(pooled, Boolean(together));
+    if (together) put(pooled, [p(values.cosine.value), q(Math.min(values.norm_ratio.value, top))]);
     const moved = !last || rho !== last[0] || r !== last[1];
     last = [rho, r];
     if (!moved) return;
-    put(knob, [p(rho), q(Math.min(r, top))]);
-    path = [...path.slice(-TRAIL), [rho, Math.min(r, top)]];
+    put(knob, [p(rho), q(r)]);
+    path = [...path.slice(-TRAIL), [rho, r]];
     if (path.length % 2) return; // a frame in two is enough for what only stays behind
     set(trail, { points: path.map(([u, v]) => `${p(u).toFixed(1)},${q(v).toFixed(1)}`).join(" ") });
   }

@@ -15,7 +15,7 @@ export function parabolas() {
     mark: svg("line", { class: `reciprocal ${key}` }),
     name: svg("text", { class: `reciprocal-name ${key}` }),
   }));
-  const nothing = svg("text", { class: "nothing" });
+  const nothing = svg("text", { class: "nothing" }, svg("tspan", { x: 0 }), svg("tspan", { x: 0, dy: "1.4em" }));
   const picture = svg("svg", { class: "parabolas", role: "img", "aria-label": "both losses over the scale s" });
   picture.append(grid, ...kinds.flatMap(({ curve, drop, mark }) => [mark, drop, curve]));
   picture.append(...kinds.flatMap(({ dot, name }) => [dot, name]), nothing);
@@ -39,7 +39,9 @@ export function parabolas() {
     toggle(nothing, !known);
     if (!known) {
       put(nothing, [size[0] / 2, size[1] / 2], "middle");
-      write(nothing, values.scale_x.reason ?? "");
+      const [first, rest = ""] = (values.scale_x.reason ?? "").split(", ");
+      write(nothing.children[0], first);
+      write(nothing.children[1], rest);
       return;
     }
     const marks = best.flatMap((scale) => (scale ? [scale, 1 / scale] : [])).filter((s) => Math.abs(s) <= FURTHEST);

@@ -5,7 +5,7 @@ import { draggable, pointIn } from "./drag.js";
 import { tipOf } from "./state.js";
 
 const SPAN = [-1.05, 1.45]; // of the view at zoom 1, in lengths; x, one long, is 40 % of it
-const ZOOMS = [1, 1.4, 2, 2.8, 3.8];
+const ZOOMS = [1, 1.4, 2, 2.8, 4, 5.6, 8, 11, 16, 22, 32];
 const LABELS = { relative_reconstruction_bias: [0.067, 0.25], scale_x: [1, 1.12], norm_ratio: [-0.643, 0.766] };
 
 export function plane(act, signal) {
@@ -31,7 +31,7 @@ export function plane(act, signal) {
   const arrows = { x: arrow("x"), hat: arrow("x-hat") };
   const arc = part("path", "arc");
   const degrees = part("text", "degrees");
-  const pooled = svg("g", { class: "pooled" }, svg("path", { d: "M-7,0h14M0,-7v14" }), svg("text", { x: 10, y: 4 }, "pooled"));
+  const pooled = cross();
   const grips = { x: grip("x", "tip of x"), hat: grip("x-hat", "tip of x̂") };
   const picture = svg("svg", { class: "plane", role: "group", "aria-label": "the plane of x and x̂" });
   picture.append(
@@ -47,6 +47,9 @@ export function plane(act, signal) {
   const origin = () => [-SPAN[0] * zoom * unit(), size[1] - 34];
   const toView = ([u, v]) => [origin()[0] + u * unit(), origin()[1] - v * unit()];
   const fromView = ([p, q]) => [(p - origin()[0]) / unit(), (origin()[1] - q) / unit()];
+
+  // Where a text is read whole that reaches so far to the left and to the right of its place.
+  const within = ([p, q], left, right) => [clamp(p, left, size[0] - right), clamp(q, 16, size[1] - 4)];
 
   function fits(z, points) {
     const tall = (size[1] - 34) / (size[0] / (SPAN[1] - SPAN[0]));
@@ -99,14 +102,14 @@ export function plane(act, signal) {
       put(name, [key === "scale_x" ? p + 5 : p - 5, top], key === "scale_x" ? "start" : "end");
       toggle(name, !small && q > -size[1] && state.norm_x * unit() > 60);
     }
-    arrows.x.point(zero, px);
-    arrows.hat.point(zero, ph);
+    arrows.x.point(zero, px, within);
+    arrows.hat.point(zero, ph, within);
     put(grips.x, px);
     put(grips.hat, ph);
     drawAngle(state, zero);
     drawFeet(state, values, tip, x);
     toggle(pooled, Boolean(pooledTip));
-    if (pooledTip) put(pooled, toView(pooledTip));
+    if (pooledTip) put(pooled, within(toView(pooledTip), 26, 26));
   }
 
   function detail({ state: { angle, norm_ratio, norm_x } }) {
@@ -137,7 +140,7 @@ export function plane(act, signal) {
     line(loss, px, ph);
     line(across, ph, footX);
     put(feet.x, footX);
-    put(feetNames.x, [footX[0], footX[1] + 22], "middle");
+    put(feetNames.x, within([footX[0], footX[1] + 22], 24, 24), "middle");
     corner(corners[0], footX, ph, toView([0, 0]));
     for (const node of [loss, across, corners[0], feet.x, feetNames.x]) toggle(node, true);
     if (ofHat === null) return;
@@ -146,7 +149,7 @@ export function plane(act, signal) {
     line(sides.angle, px, footHat);
     line(sides.length, ph, footHat);
     put(feet.hat, footHat);
-    put(feetNames.hat, [footHat[0] - 9, footHat[1] - 9], "end");
+    put(feetNames.hat, within([footHat[0] - 9, footHat[1] - 9], 46, 4), "end");
     corner(corners[1], footHat, px, toView([0, 0]));
     for (const node of [sides.angle, sides.length, corners[1], feet.hat, feetNames.hat]) toggle(node, true);
   }
@@ -160,7 +163,7 @@ function arrow(name) {
   const label = svg("text", { class: `arrow-name ${name}` }, name === "x" ? "x" : "x̂");
   return {
     parts: [shaft, head, label],
-    point(from, to) {
+    point(from, to, within) {
       line(shaft, from, to);
       const along = [to[0] - from[0], to[1] - from[1]];
       const length = Math.hypot(...along);
@@ -169,7 +172,7 @@ function arrow(name) {
       set(head, { d: `M${to}L${back[0] - 5 * dv},${back[1] + 5 * du}L${back[0] + 5 * dv},${back[1] - 5 * du}Z` });
       toggle(head, length > 11);
       const aside = name === "x" ? 19 : -2; // so that both names are read where both tips are at one place
-      put(label, [to[0] + 20 * du, to[1] + 20 * dv + aside], "middle");
+      put(label, within([to[0] + 20 * du, to[1] + 20 * dv + aside], 12, 12), "middle");
     },
   };
 }
@@ -187,6 +190,11 @@ function grip(name, label) {
 
 function line(node, [x1, y1], [x2, y2]) {
   set(node, { x1, y1, x2, y2 });
+}
+
+// Where the vectors of a population are, taken together.
+export function cross() {
+  return svg("g", { class: "pooled" }, svg("path", { d: "M-7,0h14M0,-7v14" }), svg("text", { y: 18, "text-anchor": "middle" }, "pooled"));
 }
 
 // The mark of a right angle at `at`, between the ways to `one` and to `other`.
