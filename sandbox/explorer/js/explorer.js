@@ -200,8 +200,8 @@ export function render({ model, el }) {
     }
     // What the hand may hold is drawn in every frame; of the rest, every second frame draws one half.
     frames += 1;
-    for (const one of [view, way, turn]) one.draw(scene);
-    if (all || frames % 2) curves.draw(scene);
+    for (const one of [view, way]) one.draw(scene);
+    if (all || frames % 2) for (const one of [curves, turn]) one.draw(scene);
     if (all || frames % 2 === 0) {
       list.draw(scene);
       divide(scene);

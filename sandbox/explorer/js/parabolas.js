@@ -34,10 +34,11 @@ export function parabolas() {
     const [a, b, c] = moments;
     const best = kinds.map(({ key }) => values[key].value);
     const known = best.some((scale) => scale !== null) && a > 0;
-    for (const { curve, drop, dot, mark, name } of kinds) for (const node of [curve, drop, dot, mark, name]) toggle(node, known);
+    for (const { curve } of kinds) toggle(curve, known);
     toggle(grid, known);
     toggle(nothing, !known);
     if (!known) {
+      for (const { drop, dot, mark, name } of kinds) for (const node of [drop, dot, mark, name]) toggle(node, false);
       put(nothing, [size[0] / 2, size[1] / 2], "middle");
       const [first, rest = ""] = (values.scale_x.reason ?? "").split(", ");
       write(nothing.children[0], first);

@@ -23,7 +23,7 @@ export function plane(act, signal) {
   const sides = { angle: part("line", "side angle"), length: part("line", "side length") };
   const loss = part("line", "side loss");
   const across = part("line", "residual");
-  const corners = [part("path", "corner"), part("path", "corner")];
+  const corners = [part("polyline", "corner"), part("polyline", "corner")];
   const feet = { x: part("circle", "foot of-x"), hat: part("circle", "foot of-x-hat") };
   const feetNames = { x: part("text", "foot-name of-x"), hat: part("text", "foot-name of-x-hat") };
   feetNames.x.textContent = "c/a·x";
@@ -131,27 +131,24 @@ export function plane(act, signal) {
 
   // The feet of both projections, on a pair of vectors; a population's scales belong to no single triangle.
   function drawFeet(state, values, tip, x) {
-    const ofX = values.scale_x.value;
-    const ofHat = values.scale_x_hat.value;
-    const all = [across, sides.angle, sides.length, loss, ...corners];
-    for (const node of [...all, feet.x, feet.hat, feetNames.x, feetNames.hat]) toggle(node, false);
-    if (state.population || ofX === null) return;
-    const [px, ph, footX] = [x, tip, [ofX * x[0], 0]].map(toView);
+    const ofX = state.population ? null : values.scale_x.value;
+    const ofHat = ofX === null ? null : values.scale_x_hat.value;
+    for (const node of [loss, across, corners[0], feet.x, feetNames.x]) toggle(node, ofX !== null);
+    for (const node of [sides.angle, sides.length, corners[1], feet.hat, feetNames.hat]) toggle(node, ofHat !== null);
+    if (ofX === null) return;
+    const [zero, px, ph, footX] = [[0, 0], x, tip, [ofX * x[0], 0]].map(toView);
     line(loss, px, ph);
     line(across, ph, footX);
     put(feet.x, footX);
     put(feetNames.x, within([footX[0], footX[1] + 22], 24, 24), "middle");
-    corner(corners[0], footX, ph, toView([0, 0]));
-    for (const node of [loss, across, corners[0], feet.x, feetNames.x]) toggle(node, true);
+    corner(corners[0], footX, ph, zero);
     if (ofHat === null) return;
-    const foot = tip.map((part) => part * ofHat);
-    const footHat = toView(foot);
+    const footHat = toView(tip.map((part) => part * ofHat));
     line(sides.angle, px, footHat);
     line(sides.length, ph, footHat);
     put(feet.hat, footHat);
     put(feetNames.hat, within([footHat[0] - 9, footHat[1] - 9], 46, 4), "end");
-    corner(corners[1], footHat, px, toView([0, 0]));
-    for (const node of [sides.angle, sides.length, corners[1], feet.hat, feetNames.hat]) toggle(node, true);
+    corner(corners[1], footHat, px, zero);
   }
 
   return { node: picture, layout, draw, detail, toView };
@@ -159,7 +156,7 @@ export function plane(act, signal) {
 
 function arrow(name) {
   const shaft = svg("line", { class: `arrow ${name}`, "data-arrow": name });
-  const head = svg("path", { class: `head ${name}` });
+  const head = svg("polygon", { class: `head ${name}` });
   const label = svg("text", { class: `arrow-name ${name}` }, name === "x" ? "x" : "x̂");
   return {
     parts: [shaft, head, label],
@@ -169,7 +166,7 @@ function arrow(name) {
       const length = Math.hypot(...along);
       const [du, dv] = length ? along.map((part) => part / length) : [1, 0];
       const back = [to[0] - 11 * du, to[1] - 11 * dv];
-      set(head, { d: `M${to}L${back[0] - 5 * dv},${back[1] + 5 * du}L${back[0] + 5 * dv},${back[1] - 5 * du}Z` });
+      set(head, { points: `${to} ${back[0] - 5 * dv},${back[1] + 5 * du} ${back[0] + 5 * dv},${back[1] - 5 * du}` });
       toggle(head, length > 11);
       const aside = name === "x" ? 19 : -2; // so that both names are read where both tips are at one place
       put(label, within([to[0] + 20 * du, to[1] + 20 * dv + aside], 12, 12), "middle");
@@ -204,6 +201,6 @@ function corner(node, at, one, other) {
     const length = Math.hypot(...way);
     return length > 16 ? way.map((part) => (part * 9) / length) : null;
   });
-  const d = u && v ? `M${at[0] + u[0]},${at[1] + u[1]}l${v}l${-u[0]},${-u[1]}` : "M0,0";
-  set(node, { d });
+  const far = u && v && [at[0] + u[0] + v[0], at[1] + u[1] + v[1]];
+  set(node, { points: far ? `${at[0] + u[0]},${at[1] + u[1]} ${far} ${at[0] + v[0]},${at[1] + v[1]}` : "" });
 }
