@@ -134,19 +134,20 @@ export function plane(act, signal) {
     const ofX = state.population ? null : values.scale_x.value;
     const ofHat = ofX === null ? null : values.scale_x_hat.value;
     for (const node of [loss, across, corners[0], feet.x, feetNames.x]) toggle(node, ofX !== null);
-    for (const node of [sides.angle, sides.length, corners[1], feet.hat, feetNames.hat]) toggle(node, ofHat !== null);
-    if (ofX === null) return;
+    for (const node of [sides.angle, sides.length, corners[1], feet.hat]) toggle(node, ofHat !== null);
+    if (ofX === null) return toggle(feetNames.hat, false);
     const [zero, px, ph, footX] = [[0, 0], x, tip, [ofX * x[0], 0]].map(toView);
     line(loss, px, ph);
     line(across, ph, footX);
     put(feet.x, footX);
     put(feetNames.x, within([footX[0], footX[1] + 22], 24, 24), "middle");
     corner(corners[0], footX, ph, zero);
-    if (ofHat === null) return;
+    if (ofHat === null) return toggle(feetNames.hat, false);
     const footHat = toView(tip.map((part) => part * ofHat));
     line(sides.angle, px, footHat);
     line(sides.length, ph, footHat);
     put(feet.hat, footHat);
+    toggle(feetNames.hat, footHat[1] < size[1]); // at an obtuse angle it lies on the other side of x
     put(feetNames.hat, within([footHat[0] - 9, footHat[1] - 9], 46, 4), "end");
     corner(corners[1], footHat, px, zero);
   }
@@ -168,8 +169,9 @@ function arrow(name) {
       const back = [to[0] - 11 * du, to[1] - 11 * dv];
       set(head, { points: `${to} ${back[0] - 5 * dv},${back[1] + 5 * du} ${back[0] + 5 * dv},${back[1] - 5 * du}` });
       toggle(head, length > 11);
-      const aside = name === "x" ? 19 : -2; // so that both names are read where both tips are at one place
-      put(label, within([to[0] + 20 * du, to[1] + 20 * dv + aside], 12, 12), "middle");
+      // Beside the tip: before it there may be the foot of a projection, and both tips may be at one place.
+      const [p, q] = name === "x" ? [20, 19] : [8 * du - 17 * dv, 8 * dv + 17 * du + 4];
+      put(label, within([to[0] + p, to[1] + (name === "x" || q < 8 ? q : -12)], 12, 12), "middle");
     },
   };
 }
