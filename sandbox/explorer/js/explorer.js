@@ -1,12 +1,13 @@
 // The explorer: one state, every view of it, and the host on the other side (a notebook's kernel, or a page).
-import { controls, defaults, measures } from "./generated.js";
-import { clamp, html, set, shown, toggle, write } from "./dom.js";
+import { defaults, measures } from "./generated.js";
+import { html, shown, toggle, write } from "./dom.js";
 import { lessons, sliders, toolbar } from "./controls.js";
 import { asPng, asSvg, download } from "./export.js";
 import { history } from "./history.js";
 import { listener } from "./host.js";
 import { map } from "./map.js";
 import { cloud, means } from "./means.js";
+import { keyed, stepped, tipMoved, xMoved } from "./moves.js";
 import { parabolas } from "./parabolas.js";
 import { plane } from "./plane.js";
 import { populated } from "./population.js";
@@ -55,30 +56,18 @@ export function render({ model, el }) {
       act.commit();
     },
     step(name, by, fine) {
-      const { key_step, step, low, high, whole } = controls[name];
-      const size = fine ? (whole ? step : Math.min(step, key_step / 10)) : key_step;
-      const next = +(state[name] + by * size).toPrecision(12);
-      act.set({ [name]: clamp(next, low, high) });
+      act.set(stepped(state, name, by, fine));
       act.commit();
     },
-    key(handle, [right, up], fine) {
-      if (handle === "x") act.step("norm_x", right || up, fine);
-      else if (right) act.step("angle", -right, fine);
-      else act.step("norm_ratio", up, fine);
+    key(handle, direction, fine) {
+      act.set(keyed(state, handle, direction, fine));
+      act.commit();
     },
-    moveTip([u, v]) {
-      if (!state.norm_x) return act.say("x is zero, so x̂ has no length to be measured in: lengthen x first");
-      const length = Math.hypot(u, Math.max(v, 0));
-      const angle = length ? (Math.atan2(Math.max(v, 0), u) * 180) / Math.PI : state.angle;
-      act.set({ angle, norm_ratio: clamp(length / state.norm_x, 0, controls.norm_ratio.high) });
+    moveTip(point) {
+      if (state.norm_x) act.set(tipMoved(state, point));
+      else act.say("x is zero, so x̂ has no length to be measured in: lengthen x first");
     },
-    // x̂ stays where it is while x's tip is moved; so the ratio of their norms follows.
-    moveX(u) {
-      const length = state.norm_ratio * state.norm_x;
-      const norm_x = clamp(u, Math.max(length / controls.norm_ratio.high, 0.02), controls.norm_x.high);
-      if (!state.norm_x) return act.set({ norm_x });
-      act.set({ norm_x, norm_ratio: Math.min(length / norm_x, controls.norm_ratio.high) });
-    },
+    moveX: (u) => act.set(xMoved(state, u)),
     colour: (name) => (colours[name] ??= getComputedStyle(root).getPropertyValue(name)),
   };
 
@@ -169,7 +158,7 @@ export function render({ model, el }) {
     detail();
   }
 
-  // A frame draws the picture and the values; what is read rather than watched follows some frames later.
+  // A frame draws what is watched; what is read (formulas, typed values, names) follows some frames later.
   function soon() {
     asked ||= requestAnimationFrame(() => {
       asked = 0;

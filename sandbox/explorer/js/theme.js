@@ -20,11 +20,8 @@ export function theme(root, signal, changed) {
 
 function behind(node) {
   for (let at = node.parentElement; at; at = at.parentElement) {
-    const colour = getComputedStyle(at).backgroundColor;
-    const [, alpha = "1"] = colour.match(/rgba?\([^)]*?(?:,\s*([\d.]+))?\)/)?.[0].match(/,\s*([\d.]+)\)$/) ?? [];
-    const parts = colour.match(/[\d.]+/g)?.map(Number) ?? [];
-    const seen = parts.length === 4 ? parts[3] : Number(parts.length === 3 || alpha);
-    if (parts.length >= 3 && seen > 0.5) return parts;
+    const [red, green, blue, opacity = 1] = getComputedStyle(at).backgroundColor.match(/[\d.]+/g)?.map(Number) ?? [];
+    if (blue !== undefined && opacity > 0.5) return [red, green, blue];
   }
   return matchMedia("(prefers-color-scheme: dark)").matches ? [0, 0, 0] : [255, 255, 255];
 }

@@ -1,0 +1,31 @@
+// What a hand or a key makes of the state: each move gives the settings that change.
+import { controls } from "./generated.js";
+import { clamp } from "./dom.js";
+
+export function stepped(state, name, by, fine) {
+  const { key_step, step, low, high, whole } = controls[name];
+  const size = fine ? (whole ? step : Math.min(step, key_step / 10)) : key_step;
+  return { [name]: clamp(+(state[name] + by * size).toPrecision(12), low, high) };
+}
+
+// The arrow keys at a handle: x̂ is turned and stretched, x is only stretched.
+export function keyed(state, handle, [right, up], fine) {
+  if (handle === "x") return stepped(state, "norm_x", right || up, fine);
+  return right ? stepped(state, "angle", -right, fine) : stepped(state, "norm_ratio", up, fine);
+}
+
+// The tip of x̂ is moved to a point of the plane; below x's line it slides along it.
+export function tipMoved(state, [u, v]) {
+  const across = Math.max(v, 0);
+  const length = Math.hypot(u, across);
+  const angle = length ? (Math.atan2(across, u) * 180) / Math.PI : state.angle;
+  return { angle, norm_ratio: clamp(length / state.norm_x, 0, controls.norm_ratio.high) };
+}
+
+// The tip of x is moved, and x̂ stays where it is: so the ratio of their norms follows.
+export function xMoved(state, u) {
+  const length = state.norm_ratio * state.norm_x;
+  const norm_x = clamp(u, Math.max(length / controls.norm_ratio.high, 0.02), controls.norm_x.high);
+  if (!state.norm_x) return { norm_x }; // from nothing, the ratio has nothing to follow
+  return { norm_x, norm_ratio: Math.min(length / norm_x, controls.norm_ratio.high) };
+}
