@@ -7,15 +7,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sympy import Expr, Float, Rel, solve
+from sympy import Expr, Float, Limit, Rel, solve
 from sympy.printing.pretty.pretty_symbology import pretty_symbol
 
 from sandbox.derivations.bias import gamma
 from sandbox.derivations.derivation import Derivation
 from sandbox.derivations.register import prove
 from sandbox.derivations.step import STUMBLES, Step, written_out
-from sandbox.derivations.symbols import DEFINITIONS, a, b, c, theta
+from sandbox.derivations.symbols import DEFINITIONS, GIVEN, a, b, c
 from sandbox.derivations.typeset import chain_markdown, step_text
+
+SIGNS = {"==": "=", "!=": "≠", ">=": "≥", "<=": "≤"}
+"""SymPy's relations as steps write them."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -35,13 +38,14 @@ class InNumbers:
     point: Mapping[Any, Float]
 
     @classmethod
-    def at(cls, derivation: Derivation, moments: tuple[float, ...], angle: float | None = None) -> InNumbers:
-        """A derivation at moments a, b, c, with the γ that they have, and at the angle (radians) where there is one."""
+    def at(
+        cls, derivation: Derivation, moments: tuple[float, ...], known: Mapping[Any, float] | None = None
+    ) -> InNumbers:
+        """A derivation at moments a, b, c, with the γ that they have, and whatever other symbols are known."""
         point = dict(zip((a, b, c), map(Float, moments), strict=True))
         if point[b] > 0 and point[c] > 0:
             point[gamma] = prove("C6").results["relative_reconstruction_bias"].subs(point)
-        if angle is not None:
-            point[theta] = Float(angle)
+        point |= {symbol: Float(number) for symbol, number in (known or {}).items()}
         return cls(derivation, point | _parameters(derivation, point))
 
     @property
@@ -50,12 +54,13 @@ class InNumbers:
         return [(step, chain) for step in self.derivation.steps if (chain := self._chain(step))]
 
     def _chain(self, step: Step) -> str:
-        if ":=" in step.signs or not all(
-            self._holds(condition, step) for condition in self.derivation.where + step.where
-        ):
+        conditions = GIVEN + self.derivation.where + step.where
+        if ":=" in step.signs or not all(self._holds(condition, step) for condition in conditions):
+            return ""
+        if any(term.has(Limit) for term in step.terms):  # what is approached is not what is here
             return ""
         values = [self._value(term, step) for term in step.terms]
-        if not any(term.free_symbols for term in step.terms) or any(value is None for value in values):
+        if not any(term.free_symbols for term in step.terms) or not all(map(_related, values, step.signs, values[1:])):
             return ""
         text = f"{values[0]:.4g}"
         for sign, value in zip(step.signs, values[1:], strict=True):
@@ -73,10 +78,7 @@ class InNumbers:
     def _holds(self, condition: Rel, step: Step) -> bool:
         """Whether a step's condition holds here; rounding decides no equation."""
         left, right = (self._value(side, step) for side in (condition.lhs, condition.rhs))
-        if left is None or right is None:
-            return False
-        near = math.isclose(left, right, rel_tol=1e-9, abs_tol=1e-12)
-        return near if condition.rel_op == "==" else not near and bool(condition.func(left, right))
+        return _related(left, SIGNS.get(condition.rel_op, condition.rel_op), right)
 
     @property
     def _where(self) -> str:
@@ -97,6 +99,16 @@ class InNumbers:
             return self.derivation._repr_markdown_()
         here = f"**Here**, with {self._where}:\n\n| step | in numbers |\n|:---|:---|\n{rows}\n"
         return f"{self.derivation._repr_markdown_()}\n\n{here}"
+
+
+def _related(left: float | None, sign: str, right: float | None) -> bool:
+    """Whether two numbers are in that relation; rounding decides none."""
+    if left is None or right is None:
+        return False
+    near = math.isclose(left, right, rel_tol=1e-9, abs_tol=1e-12)
+    if near:
+        return sign in "=≥≤"
+    return {"=": False, "≠": True}.get(sign, left > right if sign in ">≥" else left < right)
 
 
 def _parameters(derivation: Derivation, point: Mapping[Any, Float]) -> dict[Any, Float]:

@@ -6,7 +6,6 @@ They depend on the registry alone: in the plane of the tip of x̂ (x being 1 lon
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -19,6 +18,9 @@ from sandbox.plots import LOCI, at_tip, levels
 
 REACH = 2.0
 """The longest x̂, in lengths of x: how far the curves go."""
+
+SEEN = 0.0005
+"""How far a curve may be off: less than a quarter of a pixel of the picture."""
 
 
 def loci() -> dict[str, str]:
@@ -71,10 +73,14 @@ def _values(measure: Measure, b: np.ndarray, c: np.ndarray) -> np.ma.MaskedArray
 
 
 def _path(line: Any) -> str:
-    """An SVG path through every point that the eye can tell from the chord of its neighbours."""
-    kept = [line[0]]
-    for point, after in pairwise(line[1:]):
-        chord, way = after - kept[-1], point - kept[-1]
-        if abs(chord[0] * way[1] - chord[1] * way[0]) > 0.0004 * np.hypot(*chord):
-            kept.append(point)
-    return "M" + "L".join(f"{x:.3f},{y:.3f}" for x, y in [*kept, line[-1]])
+    """An SVG path, without the points that lie within SEEN of the straight way between those that stay."""
+    return "M" + "L".join(f"{x:.3f},{y:.3f}" for x, y in [line[0], *_bends(np.asarray(line))])
+
+
+def _bends(line: np.ndarray) -> list[np.ndarray]:
+    """The points after the first that a path has to pass through (Douglas and Peucker)."""
+    way, chord = line - line[0], line[-1] - line[0]
+    length = np.hypot(*chord)
+    off = np.abs(chord[0] * way[:, 1] - chord[1] * way[:, 0]) / length if length else np.hypot(*way.T)
+    furthest = int(off.argmax())
+    return [line[-1]] if off[furthest] <= SEEN else [*_bends(line[: furthest + 1]), *_bends(line[furthest:])]

@@ -19,7 +19,7 @@ from sandbox.explorer.state import BLOCKS, CONTROLS, DEFAULTS, QUANTILE
 FOLDER = Path(__file__).parent
 PARTS = (
     *("dom", "state", "population", "drag", "plane", "parabolas", "map", "table", "means"),
-    *("controls", "moves", "history", "theme", "export", "host", "explorer"),
+    *("controls", "moves", "history", "theme", "export", "help", "host", "explorer"),
 )
 """The files of js/, each after those that it imports."""
 

@@ -100,8 +100,8 @@ def presets() -> tuple[Preset, ...]:
             {"angle": 180, "norm_ratio": 0.8},
             "x̂ points away from x: both best multiples are negative, and γ is undefined rather than negative.",
             "x̂ points exactly away from x. How much does it shrink?",
-            "There is no answer: no positive factor brings x̂ nearer to x, so γ is undefined, and says why. c/a = "
-            "{scale_x} turns x round.",
+            "There is no answer: no positive factor is the best, for the nearer it is to 0, the nearer x̂ comes. So γ "
+            "is undefined, and says why. c/a = {scale_x} turns x round.",
         ),
         Preset(
             "relu",
@@ -130,12 +130,12 @@ def presets() -> tuple[Preset, ...]:
             "offset",
             "Shared offset",
             "C14",
-            {"angle": 0, "norm_ratio": 0.7, "population": True, "spread": 10, "offset": 2, "n": 1000},
-            "Every x̂ has lost about 30 % of its own length, but a shared offset hides it: pooled and raw, γ is "
+            {"angle": 0, "norm_ratio": 0.7, "population": True, "spread": 0, "offset": 2, "n": 1000},
+            "Every vector has lost 30 % of what is its own, but a shared offset hides it: pooled and raw, γ is "
             "{relative_reconstruction_bias}.",
-            "x = m + z, and x̂ = m + 0.7·z, roughly, with ‖m‖ = 2. Is γ nearer to 0.7 or to 1?",
+            "x = m + z, and x̂ = m + 0.7·z, with ‖m‖ = 2. Is γ nearer to 0.7 or to 1?",
             "To 1: it is {relative_reconstruction_bias}, because ‖m‖² stands above and below. Taken without the "
-            "offset it is about 0.7, which is why reports give both.",
+            "offset it is 0.7, which is why reports give both.",
         ),
         Preset(
             "pooled",
@@ -185,19 +185,23 @@ def saes_of(path: Any) -> list[dict[str, Any]]:
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}") from error
     except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise InputError(f"{path} is no report that 'sandbox measure --json' wrote ({error!r})") from error
-    points = [
-        {"name": name, "cosine": rho, "norm_ratio": r}
-        for name, rho, r in values
-        if _is_number(rho) and _is_number(r) and abs(rho) <= 1 and 0 <= r <= sys.float_info.max
-    ]
+        raise InputError(f"{path} is no report: give a file that 'sandbox measure … --json FILE' wrote") from error
+    named = ({"name": name, "cosine": rho, "norm_ratio": r} for name, rho, r in values)
+    points = [found for one in named if (found := point(one))]
     if not points:
         raise InputError(f"{path}: its SAEs have no defined cosine and norm ratio, so there is no point to show")
     return points
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+def point(sae: Any) -> dict[str, Any] | None:
+    """The SAE as a point of the map, or None if it is none: a name, a cosine and a norm ratio that can be."""
+    if not isinstance(sae, Mapping) or not {"name", "cosine", "norm_ratio"} <= set(sae):
+        return None
+    rho, r = sae["cosine"], sae["norm_ratio"]
+    numbers = all(isinstance(value, int | float) and not isinstance(value, bool) for value in (rho, r))
+    if not numbers or not abs(rho) <= 1 or not 0 <= r <= sys.float_info.max:
+        return None
+    return {"name": str(sae["name"]), "cosine": rho, "norm_ratio": r}
 
 
 def sae_state(sae: Mapping[str, Any]) -> dict[str, float]:

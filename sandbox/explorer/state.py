@@ -26,6 +26,9 @@ from sandbox.theory import at_an_angle
 BLOCKS = 50
 """Batches that a population is cut into; they are also the clusters of its interval."""
 
+NOTHING = 1e-12
+"""What is smaller is 0: its square would have no digits left."""
+
 QUANTILE = float(stdtrit(BLOCKS - 1, 0.5 + LEVEL / 2))
 """Student's t for that many clusters."""
 
@@ -47,13 +50,18 @@ class Control:
 
     def check(self, value: Any) -> float | int:
         """The value, if it can be this setting; raises InputError with the limits for any other."""
-        is_number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
-        number = float(value) if is_number else math.nan
+        is_number = isinstance(value, int | float | np.integer | np.floating)
+        is_number = is_number and not isinstance(value, bool | np.timedelta64)
+        try:
+            number = float(value) if is_number else math.nan
+        except OverflowError:
+            number = math.inf
         if not self.low <= number <= self.high or (self.whole and number % self.step):
             steps = f", in steps of {self.step:g}" if self.whole and self.step != 1 else ""
             kind = "a whole number" if self.whole else "a number"
             limits = f"{self.low:g} to {self.high:g}{self.unit}{steps}"
             raise InputError(f"{self.name} is {str(value)[:40]!r}: {kind} from {limits} is needed")
+        number = 0.0 if abs(number) < NOTHING else number
         return int(number) if self.whole else number
 
 
@@ -64,7 +72,7 @@ CONTROLS: dict[str, Control] = {
         Control("norm_ratio", "norm ratio ‖x̂‖/‖x‖", 0, 2, 0.6, 0.01, 0.05),
         Control("norm_x", "norm of x", 0, 2, 1, 0.01, 0.05),
         Control("spread", "spread of the angle", 0, 60, 15, 0.1, 1, "°", population=True),
-        Control("norm_spread", "spread of log ‖x‖", 0, 1.6, 0.5, 0.01, 0.05, population=True),
+        Control("norm_spread", "spread of log ‖x‖", 0, 1, 0.5, 0.01, 0.05, population=True),
         Control("offset", "shared offset ‖m‖", 0, 3, 0, 0.01, 0.05, population=True),
         Control("n", "pairs", BLOCKS, 10_000, 1000, BLOCKS, 500, whole=True, population=True),
         Control("seed", "sample", 0, 9999, 0, 1, 1, whole=True, population=True),

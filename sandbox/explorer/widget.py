@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 import anywidget
 import traitlets as t
 
-from sandbox.derivations import named, prove
+from sandbox.derivations import named, prove, symbols
 from sandbox.derivations.numbers import InNumbers
 from sandbox.errors import InputError
 from sandbox.explorer.module import module, style
-from sandbox.explorer.presets import STATES_OF_CLAIMS, measured_saes, presets, saes_of
+from sandbox.explorer.presets import STATES_OF_CLAIMS, measured_saes, point, presets, saes_of
 from sandbox.explorer.state import CONTROLS, DEFAULTS, checked, moments_of, population
 from sandbox.moments import Moments
 from sandbox.report import Report
@@ -57,7 +57,7 @@ class Explorer(anywidget.AnyWidget):
         norm_x:      ‖x‖, 0 to 2
         measure:     key of the registry: its level curves are in the map
         population:  many pairs in place of one; `angle` and the norms are then their middle
-        spread:      standard deviation of their angles, degrees
+        spread:      standard deviation of their angles, degrees, before those below 0° or above 180° are turned back
         norm_spread: standard deviation of their log ‖x‖
         offset:      norm of a vector that is added to every x and every x̂ (C14)
         n, seed:     how many pairs (a multiple of 50), and which sample of them
@@ -79,7 +79,7 @@ class Explorer(anywidget.AnyWidget):
     seed = Setting("seed")
     population = Setting("population")
     measure = Setting("measure")
-    saes = t.List(t.Dict(), help="named points of the map").tag(sync=True)
+    saes = t.List(help="named points of the map").tag(sync=True)
     _listens = t.Bool(True).tag(sync=True)
     _esm = t.Unicode().tag(sync=True)
     _css = t.Unicode().tag(sync=True)
@@ -89,6 +89,13 @@ class Explorer(anywidget.AnyWidget):
         given = {name: value for name, value in checked(settings).items() if name in settings}
         super().__init__(saes=points, _esm=module(), _css=style(), **given)
         self.on_msg(lambda widget, content, buffers: self.send({"kind": "pong"}))
+
+    @t.validate("saes")
+    def _points_only(self, proposal: Any) -> list[dict[str, Any]]:
+        points = [found for one in proposal["value"] if (found := point(one))]
+        if len(points) < len(proposal["value"]):
+            raise t.TraitError("saes is a list of points, each with a name, a cosine (−1 to 1) and a norm_ratio (≥ 0)")
+        return points
 
     @property
     def state(self) -> dict[str, Any]:
@@ -151,20 +158,30 @@ class Explorer(anywidget.AnyWidget):
         found = {preset.key: preset for preset in presets()}
         if key not in found:
             raise InputError(f"there is no preset {key!r}: there are {', '.join(found)}")
-        self._go_to(checked(found[key].settings))
+        self._go_to(checked(found[key].settings) | {"measure": self.measure})
 
-    def claim(self, which: str) -> InNumbers:
-        """Go to a state in which a claim is best seen, and show its derivation with the present numbers in it.
+    def claim(self, which: str, stay: bool = False) -> InNumbers:
+        """Go to a state in which a claim is best seen, and show its derivation with the numbers of that state in it.
 
-        Args: which: a number or a name, such as "C5"
+        The claims about features behind a threshold (C17, C18) speak of no single state, and show no numbers.
+
+        Args:
+            which: a number or a name, such as "C5"
+            stay:  show it with the numbers of the present state instead
         """
         number = named(which).number
-        self.preset(STATES_OF_CLAIMS[number])
-        angle = None if self.population else math.radians(self.angle)
-        return InNumbers.at(prove(number), tuple(self.moments.means.tolist()), angle)
+        if not stay:
+            self.preset(STATES_OF_CLAIMS[number])
+        known: dict[Any, float] = {}
+        if not self.population:
+            known[symbols.theta] = math.radians(self.angle)
+        elif not self.spread and not self.angle:  # x = m + z and x̂ = m + s·z, as in C14
+            known = {symbols.offset: self.offset**2, symbols.s: self.norm_ratio}
+            known[symbols.spread] = self.moments.a.item() - self.offset**2
+        return InNumbers.at(prove(number), tuple(self.moments.means.tolist()), known)
 
     def _go_to(self, state: dict[str, Any]) -> None:
-        with self.hold_sync():
+        with self.hold_sync(), self.hold_trait_notifications():  # no observer sees half of it
             for name, value in state.items():
                 setattr(self, name, value)
 

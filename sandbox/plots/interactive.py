@@ -37,7 +37,7 @@ def interactive(angle: float = 60.0, norm_ratio: float = 1.0, norm_x: float = 1.
     start = {"angle": angle, "norm_ratio": norm_ratio, "norm_x": norm_x}
     for name, value in start.items():
         low, high, _ = RANGES[name]
-        if not low <= value <= high:
+        if not isinstance(value, int | float) or not low <= value <= high:
             raise InputError(f"{name} is {value}: it must be between {low:g} and {high:g}")
 
     class Interactive(ipywidgets.HBox):

@@ -25,7 +25,7 @@ def test_axe_finds_no_serious_violation_at_first_nor_with_everything_shown(open_
     shown = open_page(color_scheme=scheme)
     assert grave(shown.page) == []
     shown.root.locator('[data-preset="offset"]').click()
-    shown.root.locator("summary").click()
+    shown.root.locator(".lessons summary").click()
     shown.root.locator(".notice").wait_for(state="visible")
     shown.typed("n").fill("75")
     shown.press("Enter")

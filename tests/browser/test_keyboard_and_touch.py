@@ -44,8 +44,8 @@ KEYS = {
     ("x-hat", "ArrowDown"): {"norm_ratio": 0.55},
     ("x-hat", "Shift+ArrowLeft"): {"angle": 40.1},
     ("x-hat", "Shift+ArrowUp"): {"norm_ratio": 0.605},
-    ("x", "ArrowRight"): {"norm_x": 1.05},
-    ("x", "Shift+ArrowLeft"): {"norm_x": 0.995},
+    ("x", "ArrowRight"): {"norm_x": 1.05, "norm_ratio": 0.6 / 1.05},  # x̂ stays where it is
+    ("x", "Shift+ArrowLeft"): {"norm_x": 0.995, "norm_ratio": 0.6 / 0.995},
     ("state", "ArrowLeft"): {"angle": 41},
     ("state", "ArrowUp"): {"norm_ratio": 0.65},
 }

@@ -34,7 +34,7 @@ function field(name, control, act, signal) {
       act.commit();
       typed.removeAttribute("aria-invalid");
     } catch (error) {
-      act.say(error.message);
+      act.say(error.message, true);
       typed.setAttribute("aria-invalid", "true");
     }
   }, { signal });
@@ -82,14 +82,23 @@ export function lessons(act, signal) {
     reveal.open = false;
     toggle(notice, false);
     write(claim, chosen.claim);
-    write(question, `Predict: ${chosen.question}`);
+    write(question, `Predict: ${chosen.question} (Open this for the answer; the numbers are hidden until then.)`);
     write(answer, chosen.answer);
     question.append(" ", claim);
     question.written = null;
     write(notice, `Notice: ${chosen.notice}`);
   }
   choose(null);
-  return { node, choose };
+
+  // The state has been changed: what is said holds for the preset, and no more for what is shown.
+  function leave() {
+    const left = buttons.find((button) => button.getAttribute("aria-pressed") === "true");
+    if (!left) return;
+    left.setAttribute("aria-pressed", "false");
+    claim.textContent += ` (of the preset “${left.textContent}”, which you have left)`;
+    claim.written = null;
+  }
+  return { node, choose, leave };
 }
 
 export function toolbar(actions, signal) {

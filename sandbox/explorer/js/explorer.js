@@ -3,6 +3,7 @@ import { defaults, measures } from "./generated.js";
 import { html, shown, toggle, write } from "./dom.js";
 import { lessons, sliders, toolbar } from "./controls.js";
 import { asPng, asSvg, download } from "./export.js";
+import { help } from "./help.js";
 import { history } from "./history.js";
 import { listener } from "./host.js";
 import { map } from "./map.js";
@@ -15,6 +16,12 @@ import { evaluated, momentsOf, same, tipOf } from "./state.js";
 import { table } from "./table.js";
 import { theme } from "./theme.js";
 
+const TITLES = {
+  picture: "The plane of x and x̂",
+  numbers: "Every measure",
+  losses: "Two losses, two minima",
+  where: "The map of (ρ, r)",
+};
 const RESTED = 200; // ms after which a movement from outside is over, and can be undone as one
 const READING = 150; // ms between two updates of what is read rather than watched: typed values, names, means
 
@@ -25,7 +32,8 @@ export function render({ model, el }) {
   const root = html("div", { class: "shrinkage-explorer", "data-lm-suppress-shortcuts": "true" });
   const points = () => way.drawSaes(host.saes());
   const host = listener(model, { receive, points, silent: (words) => write(silence, words) }, signal);
-  let state = host.state();
+  const start = host.state();
+  let state = start.good;
   let before = null; // the population of the last frame, whose arrays are used again
   let asked = 0;
   let later = 0;
@@ -39,6 +47,7 @@ export function render({ model, el }) {
     set(patch) {
       state = { ...state, ...patch };
       act.veil(false);
+      lesson.leave();
       host.changed(state);
       soon();
     },
@@ -47,11 +56,14 @@ export function render({ model, el }) {
       host.settled(state);
       tell();
     },
-    say: (words) => write(status, words),
+    say(words, wrong = false) {
+      write(status, words);
+      status.classList.toggle("wrong", wrong);
+    },
     veil: (on) => root.classList.toggle("veiled", on),
     preset(preset) {
       way.forget();
-      act.set(preset.state);
+      act.set({ ...preset.state, measure: state.measure });
       lesson.choose(preset);
       act.commit();
     },
@@ -65,7 +77,7 @@ export function render({ model, el }) {
     },
     moveTip(point) {
       if (state.norm_x) act.set(tipMoved(state, point));
-      else act.say("x is zero, so x̂ has no length to be measured in: lengthen x first");
+      else act.say("x is zero, so x̂ has no length to be measured in: lengthen x first", true);
     },
     moveX: (u) => act.set(xMoved(state, u)),
     colour: (name) => (colours[name] ??= getComputedStyle(root).getPropertyValue(name)),
@@ -121,6 +133,7 @@ export function render({ model, el }) {
   signal.addEventListener("abort", () => resized.disconnect());
   resized.observe(root);
   layout();
+  if (start.wrong.length) act.say(start.wrong.join("; "), true);
 
   function build() {
     const section = (name, title, ...nodes) => html("section", { class: name }, html("h3", {}, title), ...nodes);
@@ -137,13 +150,15 @@ export function render({ model, el }) {
       html(
         "div",
         { class: "panels" },
-        section("picture", "The plane of x and x̂", canvas, split, turn.node),
-        section("numbers", "Every measure", list.node),
-        section("losses", "Two losses, two minima", curves.node, legend),
-        section("where", "The map of (ρ, r)", html("label", { class: "choice" }, "level curves of ", choice), way.node),
+        section("picture", TITLES.picture, canvas, split, turn.node),
+        section("numbers", TITLES.numbers, list.node),
+        section("losses", TITLES.losses, curves.node, legend),
+        section("where", TITLES.where, html("label", { class: "choice" }, "level curves of ", choice), way.node),
         html("section", { class: "population" }, html("label", {}, many, " A population of pairs"), spread.node, average.node),
       ),
+      help(),
     );
+    el.style.width = "100%"; // beside others in a row it would have no width of its own
     el.append(root);
   }
 
@@ -183,9 +198,10 @@ export function render({ model, el }) {
     const now = population ? population.means : moments;
     const values = Object.fromEntries(Object.entries(measures).map(([key, measure]) => [key, evaluated(measure, now)]));
     const scene = { state, moments: now, values, population, x: [state.norm_x, 0], tip: tipOf(state) };
-    if (population && now[0] > 0) {
-      const along = now[2] / Math.sqrt(now[0]);
-      scene.pooledTip = [along, Math.sqrt(Math.max(now[1] - along * along, 0))];
+    if (population && values.scale_x.value !== null) {
+      // In lengths of x, as the loci are.
+      const [along, length] = [values.scale_x.value, values.norm_ratio.value];
+      scene.pooledTip = [along, Math.sqrt(Math.max(length ** 2 - along ** 2, 0))].map((part) => part * state.norm_x);
     }
     // What the hand may hold is drawn in every frame; of the rest, every second frame draws one half.
     frames += 1;
@@ -205,13 +221,16 @@ export function render({ model, el }) {
 
   // From Python, from a linked slider, or from the page's address: never while it is our own echo.
   function receive(settings, wrong) {
-    if (wrong.length) act.say(wrong.join("; "));
+    if (wrong.length) act.say(wrong.join("; "), true);
     const next = { ...state, ...settings };
     if (same(next, state)) return;
     state = next;
     lesson.choose(null);
     clearTimeout(resting);
-    resting = setTimeout(() => past.commit(state), RESTED);
+    resting = setTimeout(() => {
+      past.commit(state);
+      detail();
+    }, RESTED);
     soon();
   }
 
@@ -250,31 +269,39 @@ export function render({ model, el }) {
   // What a screen reader is told once a movement has ended.
   function tell() {
     const { values } = detail();
-    write(status, "");
-    if (root.classList.contains("veiled")) return write(quiet, "");
+    act.say("");
+    write(quiet, root.classList.contains("veiled") ? "" : summary(values));
+  }
+
+  function summary(values) {
     const parts = ["relative_reconstruction_bias", "scale_x", "scale_x_hat"].map((key) => {
       const { value, reason } = values[key];
       return `${measures[key].plain} ${value === null ? `undefined: ${reason}` : shown(value)}`;
     });
-    write(quiet, `angle ${shown(state.angle, 1)}°, norm ratio ${shown(state.norm_ratio, 2)}; ${parts.join("; ")}`);
+    return `angle ${shown(state.angle, 1)}°, norm ratio ${shown(state.norm_ratio)}; ${parts.join("; ")}`;
   }
 
   async function copyLink() {
     const link = model.link(state);
     try {
       await navigator.clipboard.writeText(link);
-      act.say("The link to this state is copied.");
+      const here = /^(127\.|localhost|$)/.test(location.hostname);
+      act.say(`The link to this state is copied${here ? ": it leads to the page on this machine" : ""}.`);
     } catch {
       act.say(`The link to this state: ${link}`);
     }
   }
 
   async function save(kind) {
-    act.veil(false);
     const style = getComputedStyle(root);
-    const layers = [dots.node, view.node, curves.node, ...way.pictures];
-    const caption = `angle ${shown(state.angle, 1)}°, norm ratio ${shown(state.norm_ratio, 3)}`;
-    const text = asSvg(layers, style.getPropertyValue("--paper"), style.color, caption);
+    const panels = [
+      { title: TITLES.picture, layers: [view.node, dots.node, view.node].slice(state.population ? 1 : 2) },
+      { title: TITLES.losses, layers: [curves.node] },
+      { title: `${TITLES.where}: level curves of ${measures[state.measure].plain}`, layers: way.pictures },
+    ];
+    const veiled = root.classList.contains("veiled");
+    const caption = veiled ? `angle ${shown(state.angle, 1)}°, norm ratio ${shown(state.norm_ratio)}` : summary(detail().values);
+    const text = asSvg(panels, style.getPropertyValue("--paper"), style.color, caption);
     const blob = kind === "svg" ? new Blob([text], { type: "image/svg+xml" }) : await asPng(text);
     download(blob, `shrinkage.${kind}`);
     act.say(`Saved as shrinkage.${kind}.`);

@@ -1,26 +1,34 @@
 // The picture as a file: one SVG that carries its own looks, or the same as PNG.
 
 const LOOKS = ["r", "fill", "fill-opacity", "stroke", "stroke-width", "stroke-dasharray", "stroke-linecap", "stroke-linejoin"];
+const GAP = 24;
 const OF_TEXT = ["font-family", "font-size", "font-weight", "font-style", "paint-order"];
 
-// `rows` of pictures ([left, right]), each an SVG or a canvas in the page, with a line of text above.
-export function asSvg(layers, background, ink, caption) {
-  const boxes = layers.map((node) => node.getBoundingClientRect());
-  const left = Math.min(...boxes.map((box) => box.left));
-  const top = Math.min(...boxes.map((box) => box.top));
-  const width = Math.ceil(Math.max(...boxes.map((box) => box.right)) - left) + 24;
-  const height = Math.ceil(Math.max(...boxes.map((box) => box.bottom)) - top) + 48;
-  const parts = layers.map((node, i) => {
-    const place = `x="${boxes[i].left - left + 12}" y="${boxes[i].top - top + 36}" width="${boxes[i].width}" height="${boxes[i].height}"`;
-    if (node instanceof HTMLCanvasElement) return `<image ${place} href="${node.toDataURL()}"/>`;
-    const copy = dressed(node);
-    const view = node.getAttribute("viewBox");
-    return `<svg ${place} viewBox="${view}">${copy}</svg>`;
+// Panels beside one another, each with a `title` and its `layers` (SVG or canvas, one upon the other); a line of text
+// below says what they show.
+export function asSvg(panels, background, ink, caption) {
+  let left = GAP;
+  let tallest = 0;
+  const words = (x, y, size, text) =>
+    `<text x="${x}" y="${y}" font-family="sans-serif" font-size="${size}" fill="${ink}">${escaped(text)}</text>`;
+  const parts = panels.map(({ title, layers }) => {
+    const seen = layers.filter((node) => node.getBoundingClientRect().width); // a cloud that is not shown has no place
+    const { width, height } = seen[0].getBoundingClientRect();
+    const place = `x="${left}" y="${GAP + 26}" width="${width}" height="${height}"`;
+    const drawn = seen.map((node) =>
+      node instanceof HTMLCanvasElement
+        ? `<image ${place} href="${node.toDataURL()}"/>`
+        : `<svg ${place} viewBox="${node.getAttribute("viewBox")}">${dressed(node)}</svg>`,
+    );
+    const text = words(left, GAP + 14, 15, title) + drawn.join("");
+    left += width + GAP;
+    tallest = Math.max(tallest, height);
+    return text;
   });
-  const title = `<text x="12" y="22" font-family="sans-serif" font-size="14" fill="${ink}">${escaped(caption)}</text>`;
+  const size = [Math.ceil(left), Math.ceil(tallest + 2 * GAP + 52)];
   return (
-    `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}">` +
-    `<rect width="100%" height="100%" fill="${background}"/>${title}${parts.join("")}</svg>`
+    `<svg xmlns="http://www.w3.org/2000/svg" width="${size[0]}" height="${size[1]}" viewBox="0 0 ${size.join(" ")}">` +
+    `<rect width="100%" height="100%" fill="${background}"/>${parts.join("")}${words(GAP, size[1] - GAP, 14, caption)}</svg>`
   );
 }
 
@@ -31,7 +39,7 @@ function dressed(picture) {
   const unseen = [];
   from.forEach((node, i) => {
     const style = getComputedStyle(node);
-    if (style.display === "none" || node.classList.contains("reach")) unseen.push(to[i]);
+    if (style.display === "none" || style.visibility === "hidden" || node.classList.contains("reach")) unseen.push(to[i]);
     const isText = node.tagName === "text";
     const looks = [...LOOKS, ...(isText ? OF_TEXT : [])].filter((name) => style.getPropertyValue(name));
     to[i].setAttribute("style", looks.map((name) => `${name}:${style.getPropertyValue(name)}`).join(";"));

@@ -17,8 +17,9 @@ export function listener(model, { receive, silent, points }, signal) {
 
   function state() {
     const held = Object.fromEntries(names.map((name) => [name, model.get(name)]).filter(([, value]) => value !== undefined));
-    told = { ...defaults, ...sorted(held).good };
-    return told;
+    const { good, wrong } = sorted(held);
+    told = { ...defaults, ...good };
+    return { good: told, wrong };
   }
 
   function tell() {
@@ -68,10 +69,11 @@ export function listener(model, { receive, silent, points }, signal) {
     if (telling) return;
     const held = Object.fromEntries(names.map((name) => [name, model.get(name)]));
     const { good, wrong } = sorted(held);
+    if (wrong.length) receive({}, wrong);
     if (same({ ...told, ...good }, told)) return;
     told = { ...told, ...good };
     next = null;
-    receive(good, wrong);
+    receive(good, []);
   }
 
   // Python has answered a ping, or the page has something to say.

@@ -23,13 +23,14 @@ export function map(act, signal) {
   );
   const back = svg("svg", { class: "map-back", "aria-hidden": "true" }, curves, grid, names, points);
   const pooled = cross();
-  const front = svg("svg", { class: "map", role: "group", "aria-label": "norm ratio r over cosine ρ" }, trail, pooled, knob);
+  const front = svg("svg", { class: "map", role: "group", "aria-label": "norm ratio r over cosine ρ" }, trail, knob, pooled);
   // The curves lie in a picture of their own, which is not painted again while the point moves.
   const node = html("div", { class: "stack" }, back, front);
 
   let size = [500, 260];
   let offset = [0, 0];
   let path = [];
+  let steps = 0;
   let last = null;
   const top = controls.norm_ratio.high;
   const p = (rho) => FRAME.left + ((rho + 1) / 2) * (size[0] - FRAME.left - FRAME.right);
@@ -86,7 +87,7 @@ export function map(act, signal) {
     set(curves, { transform: `translate(${p(0)},${q(0)}) scale(${scale})` });
     const none = svg("path", { d: undefinedAt[key], class: "none" });
     const paths = levels[key].map(({ value, path }) =>
-      svg("path", { d: path, class: value === 1 ? "level one" : "level", "vector-effect": "non-scaling-stroke" }),
+      svg("path", { d: path, class: value === 1 ? `level one ${key}` : "level", "vector-effect": "non-scaling-stroke" }),
     );
     curves.replaceChildren(none, ...paths);
     const taken = [];
@@ -95,7 +96,7 @@ export function map(act, signal) {
       const free = taken.every(([u, v]) => Math.abs(u - place[0]) > 30 || Math.abs(v - place[1]) > 13);
       if (!free && value !== 1) return [];
       taken.push(place);
-      const text = svg("text", { class: value === 1 ? "one" : "", "text-anchor": "middle" }, String(value));
+      const text = svg("text", { class: value === 1 ? "one" : "", "text-anchor": "middle" }, String(value).replace("-", "−"));
       set(text, { x: clamp(place[0], p(-1) + 10, p(1) - 12), y: clamp(place[1] + 4, q(top) + 10, q(0) - 4) });
       return [text];
     });
@@ -103,21 +104,21 @@ export function map(act, signal) {
   }
 
   function drawSaes(saes) {
-    const shapes = saes.flatMap(({ name, cosine, norm_ratio }) => {
-      const beyond = norm_ratio > top;
+    const dots = [];
+    const labels = saes.map(({ name, cosine, norm_ratio }) => {
       const [u, v] = [p(cosine), q(Math.min(norm_ratio, top))];
-      const dot = svg("circle", { cx: u, cy: v, r: 4 });
+      dots.push(svg("circle", { cx: u, cy: v, r: 4 }));
       const room = cosine < 0.2;
-      const words = beyond ? `${name} (r = ${shown(norm_ratio, 2)} ↑)` : name;
-      return [dot, { u: room ? u + 8 : u - 8, v, words, anchor: room ? "start" : "end" }];
+      const words = norm_ratio > top ? `${name} (r = ${shown(norm_ratio, 2)} ↑)` : name;
+      return { u: room ? u + 8 : u - 8, v, words, anchor: room ? "start" : "end" };
     });
-    const labels = shapes.filter((shape) => shape.words).sort((one, other) => one.v - other.v);
+    labels.sort((one, other) => one.v - other.v);
     let above = -Infinity;
     for (const label of labels) {
       label.y = above = Math.max(label.v + 4, above + 14); // names of points that lie close go below one another
     }
     const texts = labels.map(({ u, y, words, anchor }) => svg("text", { x: u, y, "text-anchor": anchor }, words));
-    points.replaceChildren(...shapes.filter((shape) => !shape.words), ...texts);
+    points.replaceChildren(...dots, ...texts);
   }
 
   function draw({ state, values }) {
@@ -131,7 +132,7 @@ export function map(act, signal) {
     if (!moved) return;
     put(knob, [p(rho), q(r)]);
     path = [...path.slice(-TRAIL), [rho, r]];
-    if (path.length % 2) return; // a frame in two is enough for what only stays behind
+    if (steps++ % 2) return; // a frame in two is enough for what only stays behind
     set(trail, { points: path.map(([u, v]) => `${p(u).toFixed(1)},${q(v).toFixed(1)}`).join(" ") });
   }
 

@@ -8,9 +8,9 @@ export function stepped(state, name, by, fine) {
   return { [name]: clamp(+(state[name] + by * size).toPrecision(12), low, high) };
 }
 
-// The arrow keys at a handle: x̂ is turned and stretched, x is only stretched.
+// The arrow keys at a handle: x̂ is turned and stretched; x is stretched, and x̂ stays.
 export function keyed(state, handle, [right, up], fine) {
-  if (handle === "x") return stepped(state, "norm_x", right || up, fine);
+  if (handle === "x") return xMoved(state, stepped(state, "norm_x", right || up, fine).norm_x);
   return right ? stepped(state, "angle", -right, fine) : stepped(state, "norm_ratio", up, fine);
 }
 

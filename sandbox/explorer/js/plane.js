@@ -36,13 +36,13 @@ export function plane(act, signal) {
   const picture = svg("svg", { class: "plane", role: "group", "aria-label": "the plane of x and x̂" });
   picture.append(
     ...[axis, curves, names, arc, degrees, across, sides.angle, sides.length, loss, ...corners],
-    ...[...arrows.x.parts, ...arrows.hat.parts, feet.x, feet.hat, feetNames.x, feetNames.hat, pooled],
-    ...[grips.x, grips.hat],
+    ...[...arrows.x.parts, ...arrows.hat.parts, feet.x, feet.hat, feetNames.x, feetNames.hat],
+    ...[grips.x, grips.hat, pooled],
   );
 
   let size = [600, 336];
   let zoom = 1;
-  let held = null; // what the hand holds, and where it took hold of it
+  let held = 0; // how many hands hold something: the view stays as it is meanwhile
   const unit = () => size[0] / ((SPAN[1] - SPAN[0]) * zoom);
   const origin = () => [-SPAN[0] * zoom * unit(), size[1] - 34];
   const toView = ([u, v]) => [origin()[0] + u * unit(), origin()[1] - v * unit()];
@@ -57,20 +57,22 @@ export function plane(act, signal) {
   }
 
   function grab(name, tip, move) {
+    let offset = [0, 0]; // where the hand took hold of it
     draggable(
       grips[name],
       {
         start(event) {
           const [p, q] = pointIn(picture, event);
           const [tp, tq] = toView(tip());
-          held = [p - tp, q - tq];
+          offset = [p - tp, q - tq];
+          held += 1;
         },
         move(event) {
           const [p, q] = pointIn(picture, event);
-          move(fromView([clamp(p - held[0], 4, size[0] - 4), clamp(q - held[1], 4, origin()[1])]));
+          move(fromView([clamp(p - offset[0], 4, size[0] - 4), clamp(q - offset[1], 4, origin()[1])]));
         },
         end() {
-          held = null;
+          held -= 1;
           act.commit();
         },
         key: (direction, fine) => act.key(name, direction, fine),
@@ -106,6 +108,7 @@ export function plane(act, signal) {
     arrows.hat.point(zero, ph, within);
     put(grips.x, px);
     put(grips.hat, ph);
+    grips.hat.classList.toggle("still", !state.norm_x); // it lies on the tip of x then, and could not be moved
     drawAngle(state, zero);
     drawFeet(state, values, tip, x);
     toggle(pooled, Boolean(pooledTip));

@@ -5,7 +5,7 @@ import { controls, defaults, measures } from "./generated.js";
 export function checked(name, given) {
   const control = controls[name];
   if (name === "measure") {
-    if (Object.hasOwn(measures, given)) return given;
+    if (typeof given === "string" && Object.hasOwn(measures, given)) return given;
     throw new Error(`measure is “${brief(given)}”: there are ${Object.keys(measures).join(", ")}`);
   }
   if (name === "population") {
@@ -13,7 +13,7 @@ export function checked(name, given) {
     throw new Error(`population is “${brief(given)}”: true or false is needed`);
   }
   if (!control || !Object.hasOwn(controls, name)) throw new Error(`there is no setting “${brief(name)}”`);
-  const value = typeof given === "string" && !given.trim() ? NaN : Number(given);
+  const value = typeof given === "number" || DECIMAL.test(given) ? Number(given) : NaN;
   if (!(value >= control.low && value <= control.high) || (control.whole && value % control.step)) {
     const steps = control.whole && control.step !== 1 ? `, in steps of ${control.step}` : "";
     const kind = control.whole ? "a whole number" : "a number";
@@ -21,8 +21,11 @@ export function checked(name, given) {
       `${control.label} is “${brief(given)}”: ${kind} from ${control.low} to ${control.high}${control.unit}${steps} is needed`,
     );
   }
-  return value;
+  return Math.abs(value) < NOTHING ? 0 : value;
 }
+
+const DECIMAL = /^\s*[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?\s*$/i;
+const NOTHING = 1e-12; // what is smaller is 0: its square would have no digits left
 
 function brief(given) {
   return String(given).slice(0, 40);

@@ -11,7 +11,7 @@ export function table() {
   const names = ["a = E‖x‖² = ", "b = E‖x̂‖² = ", "c = E[x·x̂] = "];
   const head = html("p", { class: "moments" }, ...moments.map((value, i) => html("span", {}, names[i], value)));
   const body = html("tbody", {}, ...rows.map(({ node }) => node));
-  const titles = ["measure", "formula, with the present numbers", "value", "against 1"];
+  const titles = ["measure", "formula, with the present numbers", "value, and against 1"];
   const top = html("thead", {}, html("tr", {}, ...titles.map((title) => html("th", { scope: "col" }, title))));
   const node = html("div", { class: "measures" }, head, html("table", {}, top, body));
 
@@ -40,9 +40,10 @@ function row(key, measure) {
   const bar = html("div", { class: "bar", "aria-hidden": "true" }, html("i"), html("b"));
   const name = html("th", { scope: "row", title: `${measure.question}\n1 means: ${measure.atOne}` });
   name.append(html("strong", {}, measure.plain), html("small", {}, key.replaceAll("_", " ")));
-  const numbers = html("span", { class: "numbers" }, "= ", formula);
+  const numbers = html("span", { class: "substituted" }, "= ", formula);
   const equation = html("td", { class: "formula" }, html("div", {}, symbol, numbers, reason));
-  const node = html("tr", { "data-measure": key }, name, equation, html("td", {}, value, range), html("td", {}, bar));
+  const figures = html("div", {}, html("span", {}, value, range), bar);
+  const node = html("tr", { "data-measure": key }, name, equation, html("td", { class: "figures" }, figures));
   const [fill, spread] = bar.children;
   bar.style.setProperty("--one", `${(100 * (1 - BAR[0])) / (BAR[1] - BAR[0])}%`);
   const place = (number) => (clamp(number, ...BAR) - BAR[0]) / (BAR[1] - BAR[0]);

@@ -20,10 +20,20 @@ export function theme(root, signal, changed) {
 
 function behind(node) {
   for (let at = node.parentElement; at; at = at.parentElement) {
-    const [red, green, blue, opacity = 1] = getComputedStyle(at).backgroundColor.match(/[\d.]+/g)?.map(Number) ?? [];
-    if (blue !== undefined && opacity > 0.5) return [red, green, blue];
+    const [red, green, blue, opacity] = painted(getComputedStyle(at).backgroundColor);
+    if (opacity > 127) return [red, green, blue];
   }
   return matchMedia("(prefers-color-scheme: dark)").matches ? [0, 0, 0] : [255, 255, 255];
+}
+
+// A colour in whatever notation, as the four bytes of a pixel.
+function painted(colour) {
+  const canvas = document.createElement("canvas");
+  canvas.width = canvas.height = 1;
+  const ink = canvas.getContext("2d", { willReadFrequently: true });
+  ink.fillStyle = colour;
+  ink.fillRect(0, 0, 1, 1);
+  return ink.getImageData(0, 0, 1, 1).data;
 }
 
 function isDark([red, green, blue]) {
