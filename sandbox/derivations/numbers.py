@@ -20,6 +20,9 @@ from sandbox.derivations.typeset import chain_markdown, step_text
 SIGNS = {"==": "=", "!=": "≠", ">=": "≥", "<=": "≤"}
 """SymPy's relations as steps write them."""
 
+NEAR = 1e-12
+"""Below this a number is the rounding of 0."""
+
 
 @dataclass(frozen=True, repr=False)
 class InNumbers:
@@ -62,10 +65,10 @@ class InNumbers:
         values = [self._value(term, step) for term in step.terms]
         if not any(term.free_symbols for term in step.terms) or not all(map(_related, values, step.signs, values[1:])):
             return ""
-        text = f"{values[0]:.4g}"
+        text = _text(values[0])
         for sign, value in zip(step.signs, values[1:], strict=True):
-            text += f" {sign} {value:.4g}"
-        return text.replace("-", "−")
+            text += f" {sign} {_text(value)}"
+        return text
 
     def _value(self, term: Expr, step: Step) -> float | None:
         """The term's number in this state, or None where it has none: another symbol is in it, or it is undefined."""
@@ -101,11 +104,15 @@ class InNumbers:
         return f"{self.derivation._repr_markdown_()}\n\n{here}"
 
 
+def _text(value: float | None) -> str:
+    return "0" if value is None or abs(value) < NEAR else f"{value:.4g}".replace("-", "−")
+
+
 def _related(left: float | None, sign: str, right: float | None) -> bool:
     """Whether two numbers are in that relation; rounding decides none."""
     if left is None or right is None:
         return False
-    near = math.isclose(left, right, rel_tol=1e-9, abs_tol=1e-12)
+    near = math.isclose(left, right, rel_tol=1e-9, abs_tol=NEAR)
     if near:
         return sign in "=≥≤"
     return {"=": False, "≠": True}.get(sign, left > right if sign in ">≥" else left < right)
