@@ -11,7 +11,7 @@ OUTSIDE = """(root) => [...root.querySelectorAll("svg text")].flatMap((text) => 
   return box.width && out > 3 ? [`${text.textContent} by ${out.toFixed(1)} px`] : [];
 })"""
 STATES = ["#", "#angle=180&norm_ratio=2&norm_x=2", "#angle=90&norm_ratio=2&norm_x=2&measure=equation_10_v1",
-          "#norm_ratio=0&norm_x=2", "#angle=0&norm_ratio=1&norm_x=0", "#population=true&norm_spread=1.6&angle=100",
+          "#norm_ratio=0&norm_x=2", "#angle=0&norm_ratio=1&norm_x=0", "#population=true&norm_spread=1&angle=100",
           "#angle=89.9&norm_ratio=1&measure=scale_x", "#angle=170&norm_ratio=0.3&measure=relative_loss"]  # fmt: skip
 
 
@@ -29,6 +29,14 @@ def test_nothing_sticks_out(open_page, width, scheme):
         assert wide <= min(window, width), state
         outside[state] = shown.root.evaluate(OUTSIDE)
     assert outside == {state: [] for state in STATES}
+
+
+@pytest.mark.parametrize("width", [360, 800, 1600])
+def test_no_sign_of_a_formula_is_lost(open_page, width):
+    shown = open_page(viewport={"width": width, "height": 900})
+    lost = """(root) => [...root.querySelectorAll("td.formula :is(mi, mo, mn)")]
+      .filter((sign) => !sign.getBoundingClientRect().width).map((sign) => sign.textContent)"""
+    assert shown.root.evaluate(lost) == []
 
 
 def test_the_whole_follows_a_window_that_changes_its_width(shown):

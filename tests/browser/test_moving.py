@@ -46,6 +46,26 @@ def test_the_maps_point_stays_under_the_mouse_in_a_population(open_page):
     assert shown.knob("state") == pytest.approx((x - 60, y - 20), abs=2)
 
 
+def test_pairs_at_one_angle_are_together_where_each_of_them_is(open_page):
+    shown = open_page("#population=true&spread=0&norm_spread=1&angle=60&norm_ratio=0.5")
+    places = [shown.root.locator(name).get_attribute("transform") for name in (".plane .pooled", ".plane .grip.x-hat")]
+    assert places[0] == places[1], "on Thales' circle, however long they are"
+
+
+def test_the_trail_goes_on_however_long_a_drag_is(shown):
+    for turn in range(4):
+        x, y = shown.knob("x-hat")
+        shown.page.mouse.move(x, y)
+        shown.page.mouse.down()
+        shown.page.mouse.move(x + (60 if turn % 2 else -60), y, steps=60)
+        shown.page.mouse.up()
+        shown.settle()
+        *_, end = shown.root.locator(".trail").get_attribute("points").split()
+        at = shown.root.locator(".grip.state").get_attribute("transform")[len("translate(") : -1]
+        gap = [float(one) - float(other) for one, other in zip(end.split(","), at.split(","), strict=True)]
+        assert math.hypot(*gap) < 4
+
+
 def test_sliders_move_the_vectors_and_the_vectors_the_sliders(shown):
     box = shown.slider("angle").bounding_box()
     assert box
