@@ -17,7 +17,7 @@ function field(name, control, act, signal) {
   const slider = html("input", { ...limits, type: "range", step: "any", "aria-label": control.label });
   const typed = html("input", { ...limits, type: "number", step: control.step, "aria-label": `${control.label}, typed` });
   const label = html("span", { class: "label", "aria-hidden": "true" }, control.label);
-  const node = html("div", { class: "field" }, label, html("span", { class: "rail" }, html("span", {}, slider)), html("span", { class: "typed" }, typed, control.unit));
+  const node = html("div", { class: "field" }, label, html("span", { class: "rail" }, html("span", {}, slider)), html("span", { class: "typed" }, html("span", {}, typed), control.unit));
   const rounded = (value) => (control.whole ? Math.round(value / control.step) * control.step : value);
 
   slider.addEventListener("input", () => act.set({ [name]: rounded(slider.valueAsNumber) }), { signal });

@@ -39,6 +39,8 @@ export function render({ model, el }) {
   let later = 0;
   let resting = 0;
   let frames = 0;
+  let followed = 0; // how many there were when what is read was last brought up to date
+  let scene = null; // what the last frame showed
   let colours = {};
   const past = history(state);
 
@@ -179,15 +181,28 @@ export function render({ model, el }) {
       asked = 0;
       draw();
     });
-    later ||= setTimeout(detail, READING);
+    later ||= setTimeout(follow, READING);
+  }
+
+  // While frames are drawn only the small things follow; the rest does once they have ended.
+  function follow() {
+    if (followed === frames) return detail();
+    followed = frames;
+    later = setTimeout(follow, READING);
+    read(scene);
+  }
+
+  function read(now) {
+    for (const one of [turn, way, view]) one.detail(now);
+    if (now.population) for (const one of [spread, average]) one.detail(now);
   }
 
   function detail() {
     clearTimeout(later);
     later = 0;
-    const scene = draw(true);
-    for (const one of [list, turn, way, view]) one.detail(scene);
-    if (state.population) for (const one of [spread, average]) one.detail(scene);
+    draw(true);
+    read(scene);
+    list.detail(scene);
     for (const [name, by] of [["undo", -1], ["redo", 1]]) bar.enable(name, past.can(by));
     return scene;
   }
@@ -197,7 +212,7 @@ export function render({ model, el }) {
     const population = state.population ? (before = populated(state, before)) : null;
     const now = population ? population.means : moments;
     const values = Object.fromEntries(Object.entries(measures).map(([key, measure]) => [key, evaluated(measure, now)]));
-    const scene = { state, moments: now, values, population, x: [state.norm_x, 0], tip: tipOf(state) };
+    scene = { state, moments: now, values, population, x: [state.norm_x, 0], tip: tipOf(state) };
     if (population && values.scale_x.value !== null) {
       // In lengths of x, as the loci are.
       const [along, length] = [values.scale_x.value, values.norm_ratio.value];
@@ -216,7 +231,6 @@ export function render({ model, el }) {
     if (population) spread.draw(scene);
     if (many.checked !== state.population) many.checked = state.population;
     if (choice.value !== state.measure) choice.value = state.measure;
-    return scene;
   }
 
   // From Python, from a linked slider, or from the page's address: never while it is our own echo.
