@@ -174,7 +174,8 @@ function arrow(name) {
       toggle(head, length > 11);
       // Beside the tip: before it there may be the foot of a projection, and both tips may be at one place.
       const [p, q] = name === "x" ? [20, 19] : [8 * du - 17 * dv, 8 * dv + 17 * du + 4];
-      put(label, within([to[0] + p, to[1] + (name === "x" || q < 8 ? q : -12)], 12, 12), "middle");
+      const low = name !== "x" && from[1] - to[1] < 40; // so near to x that its name goes above it
+      put(label, within([to[0] + p, to[1] + (low ? -13 : q)], 12, 12), "middle");
     },
   };
 }
