@@ -13,10 +13,11 @@ import torch
 from contourpy import contour_generator
 
 from sandbox.compile import evaluate, to_torch
+from sandbox.explorer.state import CONTROLS
 from sandbox.measures import REGISTRY, Measure
 from sandbox.plots import LOCI, at_tip, levels
 
-REACH = 2.0
+REACH = CONTROLS["norm_ratio"].high
 """The longest x̂, in lengths of x: how far the curves go."""
 
 SEEN = 0.0005

@@ -309,7 +309,7 @@ export function render({ model, el }) {
   async function save(kind) {
     const style = getComputedStyle(root);
     const panels = [
-      { title: TITLES.picture, layers: [view.node, dots.node, view.node].slice(state.population ? 1 : 2) },
+      { title: TITLES.picture, layers: [dots.node, view.node] },
       { title: TITLES.losses, layers: [curves.node] },
       { title: `${TITLES.where}: level curves of ${measures[state.measure].plain}`, layers: way.pictures },
     ];
