@@ -18,7 +18,7 @@ from sandbox.moments import Moments
 from sandbox.report import Report
 from sandbox.sae import checkpoints
 from sandbox.sae.activations import Rows, activations, document_ids
-from sandbox.sae.autoencoder import StandardSAE
+from sandbox.sae.autoencoder import SAE
 
 BATCH = 4096
 DTYPES = {"float32": torch.float32, "float64": torch.float64, "bfloat16": torch.bfloat16}
@@ -196,14 +196,14 @@ def _tensors(sae: Any) -> Iterator[Tensor]:
 def _with_latents(sae: Any) -> Callable[[Tensor], tuple[Tensor, Tensor | None]]:
     def forward(x: Tensor) -> tuple[Tensor, Tensor | None]:
         feature_acts = sae.encode(x)
-        return sae.decode(feature_acts), feature_acts
+        return sae.decode(feature_acts, x) if isinstance(sae, SAE) else sae.decode(feature_acts), feature_acts
 
     return forward
 
 
 def _chosen(sae: Any) -> Callable[[Tensor], tuple[Tensor, Tensor | None]]:
     """Forward through `encode` and `decode`, so that latents are seen, if the first tokens show that sae(x) is that."""
-    if isinstance(sae, StandardSAE):  # ours: known to be that, and to leave x as it is
+    if isinstance(sae, SAE):  # ours: known to be that, and to leave x as it is
         return _with_latents(sae)
     known: list[Callable[[Tensor], tuple[Tensor, Tensor | None]]] = []
 
