@@ -98,7 +98,7 @@ class Layout:
 
 
 def checked(path: Path, weights: Mapping[str, Tensor], shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Tensor]:
-    """The tensors named in `shapes`, in float32. Raises InputError for another shape or dtype, or what is not finite."""
+    """The tensors named in `shapes`, in float32. Raises InputError for another shape, no floats, or a NaN."""
     found = {}
     for name, shape in shapes.items():
         tensor = weights[name]
