@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -53,15 +54,7 @@ class Tallies:
     latents: Latents | None
 
     @classmethod
-    def of(
-        cls,
-        sae: Forward | Pairs,
-        x: Tensor,
-        cluster: np.ndarray,
-        first_token: int,
-        counting: Counting,
-        W_dec: Tensor | None,
-    ) -> Tallies:
+    def of(cls, sae: Forward | Pairs, x: Tensor, cluster: np.ndarray, counting: Counting) -> Tallies:
         """Of one batch, computed and counted.
 
         Args:
@@ -80,10 +73,8 @@ class Tallies:
         group = torch.from_numpy(groups_of(cluster, x.shape[:1], GROUPS)).to(dots.device, non_blocking=True)
         l0 = passed.l0
         tokens = TokenStatistics.from_dots(dots, l0, group, GROUPS)
-        published = None
-        if counting.published:
-            published = Published.from_tokens(passed.x, passed.x_hat, counting.published, l0)
-        return cls(moments, tokens, published, _sum(found))
+        published = Published.from_tokens(passed.x, passed.x_hat, size, l0) if (size := counting.published) else None
+        return cls(moments, tokens, published, reduce(Latents.__add__, found) if found else None)
 
     def __add__(self, other: Tallies) -> Tallies:
         pairs = ((getattr(self, name), getattr(other, name)) for name in RECORDS)
@@ -112,10 +103,3 @@ class Tallies:
     def to(self, device: torch.device | str) -> Tallies:
         """The same on another device."""
         return Tallies.from_tensors({name: tensor.to(device) for name, tensor in self.tensors().items()})
-
-
-def _sum(found: list[Latents]) -> Latents | None:
-    total = None
-    for one in found:
-        total = one if total is None else total + one
-    return total
