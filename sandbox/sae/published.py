@@ -255,12 +255,10 @@ class Published:
             raise InputError(f"x, x_hat and l0 must hold the same tokens: x has shape {tuple(x.shape)}")
         whole = len(x) // size * size
         tensors = [one for one in (x, x_hat, l0) if one is not None]
-        parts = []
-        if whole:
-            parts.append(cls.from_batch(*(one[:whole].unflatten(0, (-1, size)) for one in tensors)))
-        if whole < len(x):
-            parts.append(cls.from_batch(*(one[whole:] for one in tensors)))
-        return reduce(cls.__add__, parts)
+        if not whole:
+            return cls.from_batch(x, x_hat, l0)
+        published = cls.from_batch(*(one[:whole].unflatten(0, (-1, size)) for one in tensors))
+        return published + cls.from_batch(*(one[whole:] for one in tensors)) if whole < len(x) else published
 
     @classmethod
     def zero(cls, d: int, device: str | torch.device = "cpu") -> Published:
