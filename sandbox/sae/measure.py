@@ -17,7 +17,8 @@ from sandbox.errors import InputError
 from sandbox.moments import Moments
 from sandbox.report import Report
 from sandbox.sae import checkpoints
-from sandbox.sae.activations import Rows, activations, document_ids
+from sandbox.sae.activations import Source as Opened
+from sandbox.sae.activations import activations
 from sandbox.sae.autoencoder import SAE
 
 BATCH = 4096
@@ -33,6 +34,7 @@ class Batch(NamedTuple):
     x: Tensor
     x_hat: Tensor
     feature_acts: Tensor | None
+    documents: np.ndarray | None
 
 
 def measure(
@@ -59,7 +61,7 @@ def measure(
         progress:       called after each batch with the tokens that it held
     Raises: InputError for input that cannot be measured.
     """
-    rows = activations(source)
+    rows = activations(source, documents)
     if dtype not in DTYPES:
         raise InputError(f"dtype is {dtype!r}: choose {', '.join(DTYPES)}")
     forward, where, kind, d_in, label = _forward(sae, device, dtype, rows)
@@ -67,13 +69,13 @@ def measure(
         raise InputError(f"the SAE reads activations of dimension {d_in}, but {rows.name} has {rows.width}")
 
     def batches() -> Iterator[Batch]:
-        for x in rows.batches(batch_size):
-            x = x.to(where, non_blocking=True)
-            yield Batch(x, *forward(x.to(kind)))
+        for chunk in rows.chunks(batch_size):
+            x = chunk.x.to(where, non_blocking=True)
+            yield Batch(x, *forward(x.to(kind)), chunk.documents)
 
     facts = {"name": name or label, "dtype": str(kind).removeprefix("torch."), "device": _device_name(where)}
     with _evaluating(sae):
-        return _stream(batches(), rows, documents, batch_size, drop_nonfinite, progress, facts)
+        return _stream(batches(), rows, batch_size, drop_nonfinite, progress, facts)
 
 
 def measure_pairs(
@@ -90,19 +92,20 @@ def measure_pairs(
 
     Args, Raises: as for `measure`.
     """
-    rows, rows_hat = activations(x, "x"), activations(x_hat, "x_hat")
-    if rows.shape != rows_hat.shape:
-        raise InputError(f"{rows.name} has shape {rows.shape} and {rows_hat.name} {rows_hat.shape}: they must agree")
-    pairs = zip(rows.batches(batch_size), rows_hat.batches(batch_size), strict=True)
+    rows, rows_hat = activations(x, documents, "x"), activations(x_hat, name="x_hat")
+    shape, shape_hat = (rows.tokens, rows.width), (rows_hat.tokens, rows_hat.width)
+    if shape != shape_hat:
+        raise InputError(f"{rows.name} has shape {shape} and {rows_hat.name} {shape_hat}: they must agree")
+    pairs = zip(rows.chunks(batch_size), rows_hat.chunks(batch_size), strict=True)
     label = name or (Path(x_hat).stem if isinstance(x_hat, str | Path) else "x_hat")
     facts = {"name": label, "dtype": "", "device": ""}
-    return _stream((Batch(*pair, None) for pair in pairs), rows, documents, batch_size, drop_nonfinite, progress, facts)
+    batches = (Batch(one.x, other.x, None, one.documents) for one, other in pairs)
+    return _stream(batches, rows, batch_size, drop_nonfinite, progress, facts)
 
 
 def _stream(
     batches: Iterator[Batch],
-    rows: Rows,
-    documents: Source | None,
+    rows: Opened,
     batch_size: int,
     drop_nonfinite: bool,
     progress: Progress | None,
@@ -111,15 +114,13 @@ def _stream(
     """The one loop: each batch's moments and count of active latents are added up where they are."""
     if batch_size < 1:
         raise InputError(f"batch_size is {batch_size}: at least one token at a time is needed")
-    ids = document_ids(documents, len(rows)) if documents is not None else None
     seen: set[int] = set()
     total: Moments | None = None
     active: Tensor | None = None
     start = 0
     with torch.no_grad():
-        for x, x_hat, feature_acts in batches:
+        for x, x_hat, feature_acts, cluster in batches:
             stop = start + len(x)
-            cluster = None if ids is None else ids[start:stop].cpu().numpy().ravel()
             if cluster is not None:
                 seen.update(np.unique(cluster).tolist())  # the one thing that grows, with the number of documents
             part = Moments.from_pairs(x, x_hat, cluster, first_token=start, drop_nonfinite=True)
@@ -170,7 +171,7 @@ def _evaluating(sae: Any) -> Iterator[None]:
             one.training = True
 
 
-def _forward(sae: Any, device: str, dtype: str, rows: Rows):
+def _forward(sae: Any, device: str, dtype: str, rows: Opened):
     """x ► (x̂, latents or None), with the device and dtype it works in, d_in and a name."""
     if isinstance(sae, str | Path):
         where, kind = device_named(device), DTYPES[dtype]
@@ -179,7 +180,7 @@ def _forward(sae: Any, device: str, dtype: str, rows: Rows):
     if not callable(sae):
         raise InputError(f"sae is a {type(sae).__name__}: a folder, or a module or callable from x to x̂, is needed")
     held = next((p for p in _tensors(sae) if p.is_floating_point()), None)
-    given = rows.source.device if isinstance(rows.source, Tensor) else "cpu"
+    given = rows.sample(1).device
     where = held.device if held is not None else device_named(given if device == "auto" else device)
     if held is not None and device != "auto" and torch.device(device).type != where.type:
         raise InputError(f"the SAE is on {where}, but device is {device!r}: move it first, with sae.to({device!r})")
