@@ -46,8 +46,8 @@ def activations(source: Given, documents: Held | None = None, name: str = "activ
         documents: one whole number a token, the same for tokens of the same document: a file, a folder or pattern of
                    files, an array or a tensor; in place of the documents that a dataset has of its own
         name:      what to call them in messages, where they are no file
-    Raises: InputError for another kind of source, a dtype that is not one of these, no tokens, or documents that are not
-            one a token (of a stream, whose tokens nobody knows, at its end).
+    Raises: InputError for another kind of source, a dtype that is not one of these, no tokens, or documents that are
+            not one a token (of a stream, whose tokens nobody knows, at its end).
 
     >>> opened = activations(torch.arange(6.0).reshape(3, 2), documents=np.array([7, 7, 8]))
     >>> for chunk in opened.chunks(2):
@@ -64,10 +64,9 @@ def activations(source: Given, documents: Held | None = None, name: str = "activ
         if not len(rows):
             raise InputError(f"{rows.name} holds no tokens: (..., d), with one token or more, is needed")
         return Stored(rows, own if documents is None else document_ids(documents, len(rows)))
-    if not callable(source) and not isinstance(source, Iterable) or isinstance(source, bytes | dict | torch.nn.Module):
-        raise InputError(
-            f"{name} is a {type(source).__name__}: a file's path, an array, a tensor or an iterable is needed"
-        )
+    if isinstance(source, bytes | dict | torch.nn.Module) or not (callable(source) or isinstance(source, Iterable)):
+        found = type(source).__name__
+        raise InputError(f"{name} is a {found}: a file's path, an array, a tensor or an iterable is needed")
     return Stream(source, None if documents is None else document_ids(documents), name)
 
 

@@ -40,15 +40,23 @@ INTEGERS = Kind(
 )
 
 TORCH_NAMES = {
-    **{torch.float16: "F16", torch.bfloat16: "BF16", torch.float32: "F32", torch.float64: "F64", torch.int8: "I8"},
-    **{torch.uint8: "U8", torch.int16: "I16", torch.uint16: "U16", torch.int32: "I32", torch.uint32: "U32"},
+    torch.float16: "F16",
+    torch.bfloat16: "BF16",
+    torch.float32: "F32",
+    torch.float64: "F64",
+    torch.int8: "I8",
+    torch.uint8: "U8",
+    torch.int16: "I16",
+    torch.uint16: "U16",
+    torch.int32: "I32",
+    torch.uint32: "U32",
     torch.int64: "I64",
 }
 """safetensors' names of torch's dtypes."""
 
 
 class Layout(NamedTuple):
-    """Where the numbers of a file lie: the name of their dtype, the dtype with its byte order, the shape, the offset."""
+    """Where the numbers of a file lie: the name of their dtype, the dtype with its byte order, shape and offset."""
 
     named: str
     dtype: np.dtype

@@ -1,8 +1,8 @@
 """A folder that Hugging Face's `datasets` saved, as SAELens caches activations: rows of contexts, read in place.
 
-`Dataset.save_to_disk` (datasets 5) writes `dataset_info.json`, `state.json`, which lists the data files in their order, and
-these files as Arrow streams, uncompressed. SAELens (6, cache_activations_runner.py) has in them, for each context, a
-column named after the hook, Array2D of shape (context, d), and `token_ids`.
+`Dataset.save_to_disk` (datasets 5) writes `dataset_info.json`, `state.json`, which lists the data files in their order,
+and these files as Arrow streams, uncompressed. SAELens (6, cache_activations_runner.py) has in them, for each context,
+a column named after the hook, Array2D of shape (context, d), and `token_ids`.
 
 Every batch of an Arrow file has its numbers in one block. Its address in the mapped file says where it lies, and from
 there it is read as any other file is: in the dtype that is stored (the library itself would make float32 of float16),
@@ -60,10 +60,10 @@ def is_dataset(path: Path) -> bool:
 def dataset_rows(folder: Path, column: str | None, name: str) -> tuple[Rows, Rows | None]:
     """The activations of a saved dataset, and the number of the row of each token as its document.
 
-    The column of activations is the only one of lists of floats, or the one that `folder::column` names. A row may be a
-    context, (tokens, d), of one length or of different ones, or a single token, (d,): then nothing is known of documents.
+    The column of activations is the only one of lists of floats, or the one that `folder::column` names. A row may be
+    a context, (tokens, d), of one length or of different ones, or a token, (d,): then nothing is known of documents.
 
-    Raises: InputError for a folder of splits, no such column or two, files that are missing or not as `datasets` writes.
+    Raises: InputError for a folder of splits, no such column or two, files missing or not as `datasets` writes.
     """
     try:
         import pyarrow

@@ -12,7 +12,7 @@ from sandbox.sae.activations.files import READERS, Kind, file_rows
 from sandbox.sae.activations.rows import FileRows, Rows
 
 DOCUMENTS = "documents"
-"""Files whose names begin so are never taken for activations: they lie beside them, and are read when they are named."""
+"""Files whose names begin so are never taken for activations: they lie beside them, and are read when named."""
 
 
 def is_pattern(path: Path) -> bool:
