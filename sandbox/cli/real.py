@@ -83,7 +83,7 @@ def measure(
     """
     from sandbox.files import check_outputs
     from sandbox.sae import measure as engine
-    from sandbox.sae.latents import check_format as check_latents
+    from sandbox.sae.latents import check_table_format
     from sandbox.sae.ranks import Ranks
 
     live = {"model": model, "layer": layer, "hook": hook, "text": text, "context": context}
@@ -97,7 +97,7 @@ def measure(
 
         plots.check_format(plot)
     if latents:
-        check_latents(latents)
+        check_table_format(latents)
         if len(sae or []) != 1:
             raise InputError("--latents takes the latents of one --sae")
     if name and len(name) != len(sae or [""]):
@@ -119,7 +119,8 @@ def measure(
             if sae:
                 source = _source(activations, documents, live, device)
                 options["progress"] = bars("tokens", getattr(source, "tokens", None) or 0)
-                reports = engine.measure(sae, source, device=device, dtype=dtype, documents=documents, **options)
+                options["documents"] = documents if isinstance(source, str) else None  # else they are opened with it
+                reports = engine.measure(sae, source, device=device, dtype=dtype, **options)
             else:
                 options["progress"] = bars("tokens", 0)
                 reports = [engine.measure_pairs(x, x_hat, documents=documents, **options)]

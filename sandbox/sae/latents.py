@@ -18,7 +18,7 @@ from sandbox.compile import evaluate
 from sandbox.errors import InputError
 from sandbox.files import written_whole
 from sandbox.measures import REGISTRY
-from sandbox.moments import Moments, _array, _compiled, _groups
+from sandbox.moments import Moments, _array, _compiled, groups_of
 from sandbox.report import interval, standard_error
 
 if TYPE_CHECKING:
@@ -223,7 +223,7 @@ def latents_and_l0(
             f"feature_acts {(n, d_sae)}, residual {tuple(residual.shape)}, W_dec {tuple(W_dec.shape)} do not fit: "
             "(n, d_sae), (n, d_in), (d_sae, d_in) and a scale for each token are needed"
         )
-    group = _groups(cluster, torch.Size((n,)), GROUPS)
+    group = groups_of(cluster, torch.Size((n,)), GROUPS)
     feature_acts, residual, W_dec = feature_acts.detach(), residual.detach(), W_dec.detach()
     if feature_acts.device.type in ("cpu", "mps"):
         return _on_host(feature_acts, residual, W_dec, group, scale)
@@ -232,7 +232,8 @@ def latents_and_l0(
 
 def _on_host(feature_acts, residual, W_dec, group: np.ndarray, scale) -> tuple[Latents, Tensor]:
     """Each of torch's threads takes shares of the latents, which are small enough for their rows of W_dec to stay in
-    its cache, and adds to columns of its own."""
+    its cache, and adds to columns of its own.
+    """
     acts, left, rows = (_array(t) for t in (feature_acts, residual, W_dec))
     n, d_sae = acts.shape
     sizes = np.ones(n) if scale is None else scale.detach().reshape(-1).double().cpu().numpy()

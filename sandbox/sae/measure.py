@@ -12,7 +12,7 @@ from torch import Tensor
 
 from sandbox.errors import InputError
 from sandbox.report import Report
-from sandbox.sae.activations import Source, activations, side_by_side
+from sandbox.sae.activations import SideBySide, Source, activations
 from sandbox.sae.checkpoints import Checkpoint
 from sandbox.sae.forward import DTYPES, FEW, Forward, Pairs
 from sandbox.sae.preflight import Finding, outlier_limit, preflight
@@ -115,7 +115,7 @@ def measure_pairs(x: Anything, x_hat: Anything, **options: Any) -> Report:
         raise InputError("pairs of x and x_hat have no latents: each latent is counted only where an SAE is given")
     ranks = Ranks.here()
     label = Path(x_hat).stem if isinstance(x_hat, str | Path) else "x_hat"
-    pairs = side_by_side(activations(x, chosen.documents, name="x"), activations(x_hat, name="x_hat"))
+    pairs = SideBySide(activations(x, chosen.documents, name="x"), activations(x_hat, name="x_hat"))
     return _measured([Pairs(label, pairs.width // 2)], pairs, chosen, ranks)[0]
 
 
@@ -138,8 +138,6 @@ def _options(options: dict[str, Any]) -> Options:
 
 def _opened(source: Anything, chosen: Options, ranks: Ranks) -> Source:
     """The source; `{rank}` in its path, and in that of the ids, becomes the number of this process."""
-    if isinstance(source, Source):
-        return source
     paths = (str(one).replace(OF_EACH, str(ranks.rank)) if _of_each(one) else one for one in (source, chosen.documents))
     return activations(*paths)
 

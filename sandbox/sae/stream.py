@@ -27,8 +27,10 @@ Progress = Callable[[int], None]
 class Stopped(KeyboardInterrupt):
     """Ctrl-C or SIGTERM in the middle of a run: the state is saved, and here is what it came to.
 
-    Attributes: state: what was counted; by: the number of the signal
+    Attributes: state: what was counted; by: the signal; reports: of each SAE so far, set by `measure`
     """
+
+    reports: Sequence[Any] = ()
 
     def __init__(self, state: State, by: int):
         super().__init__("stopped")

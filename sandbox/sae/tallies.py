@@ -13,7 +13,6 @@ from torch import Tensor
 
 from sandbox.moments import GROUPS, Moments, groups_of
 from sandbox.sae.forward import Forward, Pairs
-from sandbox.sae.latents import GROUPS as LATENT_GROUPS
 from sandbox.sae.latents import Latents
 from sandbox.sae.published import Published
 from sandbox.sae.statistics import TokenStatistics
@@ -64,9 +63,8 @@ class Tallies:
         found: list[Latents] = []
 
         def look(feature_acts: Tensor, x: Tensor, x_hat: Tensor, window: slice) -> None:
-            group = groups_of(cluster[window], x.shape[:1], LATENT_GROUPS)
-            scale = sae.scale(x)
-            found.append(Latents.from_batch(feature_acts, x - x_hat, sae.W_dec, group, scale))
+            assert sae.W_dec is not None  # latents are counted only where it is known
+            found.append(Latents.from_batch(feature_acts, x - x_hat, sae.W_dec, cluster[window], sae.scale(x)))
 
         passed = sae(x, look if counting.latents else None)
         moments, dots = Moments.with_dots(passed.x, passed.x_hat, cluster, apart_above=counting.outlier_limit)

@@ -24,12 +24,13 @@ from sandbox.data import resolve
 from sandbox.errors import InputError
 from sandbox.sae.activations import hf_datasets
 from sandbox.sae.activations.files import FLOATS, INTEGERS, READERS, TORCH_NAMES, Kind, file_rows, width_of
+from sandbox.sae.activations.pairs import SideBySide
 from sandbox.sae.activations.rows import ArrayRows, Rows, Stored
 from sandbox.sae.activations.shards import is_pattern, shard_rows
 from sandbox.sae.activations.source import Chunk, Source, check_counts
 from sandbox.sae.activations.stream import Stream
 
-__all__ = ["Chunk", "Given", "Rows", "Source", "Stored", "Stream", "activations", "document_ids"]
+__all__ = ["Chunk", "Given", "Rows", "SideBySide", "Source", "Stored", "Stream", "activations", "document_ids"]
 
 Held = str | Path | np.ndarray | Tensor
 """What can be reached in any order: a path, an array, a tensor."""
