@@ -96,7 +96,7 @@ def console() -> Console:
     from rich.console import Console
 
     found = Console()
-    return found if found.is_terminal else Console(width=150)
+    return found if found.is_terminal else Console(width=175)
 
 
 @contextmanager

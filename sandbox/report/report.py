@@ -170,11 +170,11 @@ class Report:
         gap = _percent(abs(1 - length.value))
         return f"{self.name} {verdict}; its vectors are {gap} {how} than x (r = {length.value:.3f})."
 
-    def table(self, narrow: bool = False) -> Table:
+    def table(self) -> Table:
         """A table for a terminal (`sandbox.report.tables.measures`)."""
         from sandbox.report.tables import measures
 
-        return measures(self, narrow)
+        return measures(self)
 
     def __str__(self) -> str:
         from sandbox.report.tables import as_text

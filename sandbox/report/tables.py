@@ -28,18 +28,23 @@ PUBLISHED_AS: Mapping[str, tuple[str, Mapping[str, str]]] = {
 COMPARED = ("relative_reconstruction_bias", "scale_x", "norm_ratio", "cosine", "relative_loss", "length_loss")
 
 
-def measures(report: Report, narrow: bool = False) -> Table:
-    """Each measure from each origin, with 95 % intervals and what 1 means.
+WORDY, WIDE = 160, 125  # columns that the table needs with what 1 means in it, and without
 
-    Args: narrow: for 80 columns: the origins in rows of their own, and not what 1 means
+
+def measures(report: Report, width: int = WORDY) -> Table:
+    """Each measure from each origin, with 95 % intervals.
+
+    Args: width: of the screen: what 1 means is left out below WORDY, and the origins have rows of their own below WIDE
     """
+    narrow, wordy = width < WIDE, width >= WORDY
     title = f"[bold]{escape(report.name)}[/]  {escape(report.facts())}"
     table = Table(title=title, title_justify="left", pad_edge=False)
     beside = [origin for origin in report.origins if not origin.endswith("outliers")]
     if narrow:
         headers = ["measure", "", "origin", "value", "95 % interval"]
     else:
-        headers = ["measure", "", *(h for origin in beside for h in (ORIGINS[origin], "95 % interval")), "1 means"]
+        headers = ["measure", "", *(h for origin in beside for h in (ORIGINS[origin], "95 % interval"))]
+        headers += ["1 means"] * wordy
     for header in headers:
         number = header == "value" or header in ORIGINS.values()
         table.add_column(header, justify="right" if number else "left", no_wrap=header != "1 means")
@@ -47,12 +52,14 @@ def measures(report: Report, narrow: bool = False) -> Table:
     for key, measure in REGISTRY.items():
         if not narrow:
             cells = (cell for origin in beside for cell in _cells(report.origins[origin][key]))
-            table.add_row(key, measure.plain, *cells, measure.at_one)
+            table.add_row(key, measure.plain, *cells, *[measure.at_one] * wordy)
         for i, origin in enumerate(rows):
-            first = (key, measure.plain) if narrow and not i else ("", "")
-            label = (ORIGINS[origin],) if narrow else ()
-            rest = () if narrow else (*[""] * (2 * len(beside) - 2), ORIGINS[origin])
-            table.add_row(*first, *label, *_cells(report.origins[origin][key]), *rest)
+            if narrow:
+                first = (key, measure.plain) if not i else ("", "")
+                table.add_row(*first, ORIGINS[origin], *_cells(report.origins[origin][key]))
+            else:  # under the origin that it belongs to
+                under = [""] * (2 * beside.index(origin.removesuffix("_without_outliers")))
+                table.add_row("  without outliers", "", *under, *_cells(report.origins[origin][key]))
     table.caption = "\n".join(_reasons(report)) or None
     table.caption_justify = "left"
     return table
@@ -90,9 +97,9 @@ def comparison(reports: Sequence[Report]) -> Table:
 
 
 def as_text(report: Report) -> str:
-    """Both tables and the sentence, 150 columns wide."""
+    """Both tables and the sentence."""
     text = StringIO()
-    console = Console(file=text, width=150)
+    console = Console(file=text, width=WORDY + 15)
     show(report, console)
     return text.getvalue()
 
@@ -101,7 +108,7 @@ def show(report: Report, console: Console) -> None:
     """Both tables and the sentence."""
     if report.description:
         console.print(report.description, highlight=False, markup=False)
-    console.print(measures(report, narrow=console.width < 130))
+    console.print(measures(report, console.width))
     if report.statistics:
         console.print(statistics(report))
     console.print(report.in_words(), highlight=False, markup=False)
