@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from sandbox.errors import InputError
+from sandbox.sae import published as published_module
 from sandbox.sae.published import DTYPES, LIBRARIES, Published
 
 with warnings.catch_warnings():  # their own imports warn, and nobody here can mend that
@@ -134,7 +135,8 @@ def test_dictionary_learning_prints_it(dtype, scale):
     for batch in batches:
         x_hat, feature_acts = dictionary(batch, output_features=True)
         published += Published.from_batch(batch, x_hat, (feature_acts != 0).sum(-1))
-    same(published.values()["dictionary_learning"], theirs, torch.float64)
+    # Half precision: to the digit, since a batch's numbers become Python floats; its variance is summed in float32.
+    same(published.values()["dictionary_learning"], theirs, torch.promote_types(dtype, torch.float32))
 
 
 def saebench_by_hand(batches: list[tuple[np.ndarray, np.ndarray, np.ndarray]]) -> dict[str, float]:
@@ -195,6 +197,15 @@ def test_many_batches_at_once_are_the_batches_one_by_one(dtype):
     one_by_one = sum(parts, Published.zero(D)).values()
     for library in LIBRARIES:
         same(at_once[library], one_by_one[library], dtype)
+
+
+def test_tokens_beyond_a_piece_are_batched_as_before(monkeypatch):
+    x = torch.cat((activations(torch.float64), activations(torch.float64)[:5]))
+    expected = Published.from_tokens(x, 0.9 * x + 0.1, 8).values()
+    for numbers in (1, 8 * D, 24 * D + 1):  # less than a batch, one, three and a little
+        monkeypatch.setattr(published_module, "PIECE", numbers)
+        for library, printed in Published.from_tokens(x, 0.9 * x + 0.1, 8).values().items():
+            assert printed == pytest.approx(expected[library], rel=1e-13)  # float64, summed in another order
 
 
 def test_the_batches_add_up_in_any_order_and_none_adds_nothing():
