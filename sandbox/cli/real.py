@@ -132,7 +132,7 @@ def measure(
                 if checkpoint
                 else "stopped; to be able to go on from there, give --checkpoint FILE"
             )
-        raise
+        raise typer.Exit(128 + stopped.by) from stopped
     if first:
         for report in reports:
             for finding in report.findings:

@@ -1,0 +1,75 @@
+"""Small runs for the tests of the one pass: files to measure, commands to run, reports to compare."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+
+D, N = 24, 6000
+EXACT = 1e-12  # the same float64 sums in another order
+
+
+def tokens() -> torch.Tensor:
+    generator = torch.Generator().manual_seed(0)
+    return torch.randn(N, D, generator=generator) + 0.5
+
+
+def write_files(made: Path) -> None:
+    """Activations as one file and as uneven shards, ids, and two SAEs on disk."""
+    x = tokens()
+    np.save(made / "x.npy", x.numpy())
+    np.save(made / "ids.npy", np.arange(N) // 37)
+    for i, part in enumerate(x.split([100, 3500, 2400])):
+        np.save(made / f"part-{i}.npy", part.numpy())
+    for seed in (0, 1):
+        save_sae(made / f"sae-{seed}", seed)
+
+
+def save_sae(path: Path, seed: int) -> None:
+    """A SAELens folder with random weights, x̂ not far from x."""
+    generator = torch.Generator().manual_seed(seed)
+    W_dec = torch.nn.functional.normalize(torch.randn(4 * D, D, generator=generator), dim=1)
+    weights = {"W_enc": 0.3 * W_dec.T.contiguous(), "W_dec": W_dec, "b_dec": 0.1 * torch.ones(D)}
+    path.mkdir()
+    save_file(weights | {"b_enc": torch.full((4 * D,), -0.05)}, path / "sae_weights.safetensors")
+    config = {"architecture": "standard", "d_in": D, "d_sae": 4 * D, "apply_b_dec_to_input": True}
+    (path / "cfg.json").write_text(json.dumps(config))
+
+
+def arguments(folder: Path, *more, source: str = "x.npy") -> list[str]:
+    given = ["measure", "--sae", folder / "sae-0", "--activations", folder / source, "--device", "cpu"]
+    return [*map(str, [*given, "--batch-size", 64, "--published", 32, "--json", "-", *more])]
+
+
+def found(done: subprocess.CompletedProcess) -> dict:
+    assert done.returncode == 0, done.stderr
+    (one,) = json.loads(done.stdout)["saes"]
+    return one
+
+
+def run(command: list[str]) -> subprocess.CompletedProcess:
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=300, env=environment)
+
+
+def by_torchrun(processes: int, command: list[str]) -> subprocess.CompletedProcess:
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", str(processes), "--rdzv-backend"]
+    return run([*launcher, "c10d", "--rdzv-endpoint", "localhost:0", "-m", "sandbox", *command])
+
+
+def assert_same(one: dict, other: dict, tolerance: float = EXACT) -> None:
+    """Every number of two reports agrees; lists and words are equal."""
+    assert one.keys() == other.keys()
+    for key, value in one.items():
+        if isinstance(value, dict):
+            assert_same(value, other[key], tolerance)
+        elif isinstance(value, float):
+            assert value == pytest.approx(other[key], rel=tolerance, abs=tolerance), key
+        else:
+            assert value == other[key], key

@@ -1,0 +1,155 @@
+"""A run that is stopped or killed goes on where it was, and ends as if it had never been."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from safetensors import safe_open
+
+from sandbox.errors import InputError
+from sandbox.sae.measure import Stopped, measure
+from sandbox.sae.resume import State
+from tests.runs import N, arguments, assert_same, found, run, tokens, write_files
+
+
+@pytest.fixture(scope="module")
+def x():
+    return tokens()
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    made = tmp_path_factory.mktemp("run")
+    write_files(made)
+    return made
+
+
+NURSERY = """
+import os, random, signal, sys, time
+import torch
+torch.set_num_threads(1)
+from sandbox.cli import main
+from sandbox.sae.tallies import Tallies
+
+counted = Tallies.of
+Tallies.of = lambda *given: (time.sleep(0.02), counted(*given))[1]  # so that a run has a middle
+chance, state = random.Random(0), sys.argv[1]
+sys.argv = ["sandbox", *sys.argv[2:]]
+for kill in range(20):
+    before = os.stat(state).st_mtime_ns if os.path.exists(state) else 0
+    child = os.fork()
+    if not child:
+        main()
+    while not os.path.exists(state) or os.stat(state).st_mtime_ns == before:  # until it has gone on by a batch
+        assert os.waitpid(child, os.WNOHANG) == (0, 0), "it ended before it was killed"
+        time.sleep(0.001)
+    time.sleep(chance.uniform(0, 0.05))
+    os.kill(child, signal.SIGKILL)
+    assert os.waitpid(child, 0)[1] == signal.SIGKILL, "it ended before it was killed"
+"""
+"""Starts a run twenty times and kills it each time at a random point: before, in or after a saving."""
+
+
+def test_a_run_that_is_killed_twenty_times_ends_with_the_same_totals(folder, tmp_path):
+    state = tmp_path / "state"
+    command = arguments(folder, "--documents", folder / "ids.npy")
+    resumed = [*command, "--checkpoint", str(state), "--every", "0"]
+    killed = run([sys.executable, "-c", NURSERY, str(state), *resumed])
+    assert killed.returncode == 0, killed.stderr
+    whole, broken = (found(run([sys.executable, "-m", "sandbox", *one])) for one in (command, resumed))
+    assert_same(whole, broken, 0)
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_saves_the_state_and_prints_the_report_so_far(number, status, folder, tmp_path, x):
+    long = tmp_path / "long.npy"
+    np.save(long, x.repeat(60, 1).numpy())
+    state = tmp_path / "state"
+    given = ["--sae", folder / "sae-0", "--activations", long, "--device", "cpu", "--batch-size", 64]
+    full = [*map(str, ["measure", *given, "--checkpoint", state, "--every", 0.2])]
+    running = subprocess.Popen(
+        [sys.executable, "-m", "sandbox", *full], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    while not state.exists():
+        assert running.poll() is None, running.stderr.read()
+        time.sleep(0.01)
+    running.send_signal(number)
+    printed, said = running.communicate(timeout=60)
+    assert running.returncode == status, said
+    assert "stopped: so far" in printed
+    assert f"the same command goes on from {state}" in " ".join(said.split())
+    assert "Traceback" not in said
+
+
+def test_in_python_the_exception_holds_the_report_so_far(x):
+    seen = []
+
+    def stop_after_three(tokens):
+        seen.append(tokens)
+        if len(seen) == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(Stopped) as stopped:
+        measure(lambda t: 0.9 * t, x, batch_size=1000, progress=stop_after_three)
+    (report,) = stopped.value.reports
+    assert not report.complete
+    assert report.tokens == 3000
+    assert report.raw["relative_reconstruction_bias"].value == pytest.approx(0.9)
+
+
+def test_a_finished_run_is_not_done_again(x, tmp_path):
+    calls = []
+
+    def sae(t):
+        calls.append(len(t))
+        return 0.9 * t
+
+    settings = {"checkpoint": tmp_path / "state", "look": False, "batch_size": 1000}
+    first = measure(sae, x, **settings)
+    calls.clear()
+    assert_same(first.to_dict(), measure(sae, x, **settings).to_dict())
+    assert sum(calls) <= 128  # the few tokens that are tried first
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"batch_size": 500}, "the batch size"),
+        ({"published": 10}, "the batch of the published figures"),
+        ({"documents": np.arange(N)}, "document ids"),
+    ],
+)
+def test_the_state_of_another_run_is_refused(change, named, x, tmp_path):
+    settings = {"checkpoint": tmp_path / "state", "look": False, "batch_size": 1000}
+    measure(lambda t: 0.9 * t, x, **settings)
+    with pytest.raises(InputError, match=f"the state of another run: {named} was"):
+        measure(lambda t: 0.9 * t, x, **settings | change)
+
+
+def test_other_weights_are_another_run(x, folder, tmp_path):
+    measure(folder / "sae-0", x, checkpoint=tmp_path / "state", device="cpu", name="sae")
+    with pytest.raises(InputError, match="the state of another run: the SAE was"):
+        measure(folder / "sae-1", x, checkpoint=tmp_path / "state", device="cpu", name="sae")
+
+
+@pytest.mark.parametrize("content", [b"", b"nothing of the kind", None])
+def test_another_file_is_refused_and_stays(content, x, folder, tmp_path):
+    path = tmp_path / "state"
+    path.write_bytes((folder / "sae-0" / "sae_weights.safetensors").read_bytes() if content is None else content)
+    before = path.read_bytes()
+    with pytest.raises(InputError, match="state of a run"):
+        measure(lambda t: t, x, checkpoint=path)
+    assert path.read_bytes() == before
+
+
+def test_document_ids_survive_in_the_state(tmp_path, x):
+    measure(lambda t: 0.9 * t, x, documents=np.arange(N) // 100, checkpoint=tmp_path / "s", batch_size=1000, look=False)
+    with safe_open(tmp_path / "s", "pt") as file:
+        told = json.loads(file.metadata()["run"])
+    state = State.load(tmp_path / "s", told)
+    assert state.position == N
+    assert state.documents == set(range(60))
