@@ -154,7 +154,7 @@ def _torch(path: Path) -> Layout:
     with path.open("rb") as file:
         file.seek(record.header_offset + 26)
         lengths = [int.from_bytes(file.read(2), "little") for _ in range(2)]  # of the name and of the extra field
-    offset = record.header_offset + 30 + sum(lengths) + tensor.storage_offset() * tensor.element_size()
+    offset = record.header_offset + 30 + sum(lengths) + int(tensor.storage_offset()) * tensor.element_size()
     named = TORCH_NAMES.get(tensor.dtype, str(tensor.dtype).removeprefix("torch."))
     return Layout(named, _dtype(named).newbyteorder("<" if order == b"little" else ">"), tuple(tensor.shape), offset)
 

@@ -79,9 +79,9 @@ def dataset_rows(folder: Path, column: str | None, name: str) -> tuple[Rows, Row
     try:
         for file in files:
             reader.read(file)
-    except (OSError, pyarrow.ArrowException) as error:
+    except (OSError, KeyError, pyarrow.ArrowException) as error:
         raise InputError(f"{folder} cannot be read: {str(error).partition(chr(10))[0]}") from error
-    if reader.column is None or not any(len(part) for part in reader.parts):
+    if not reader.parts:
         raise InputError(f"{folder} has no rows: {name} of one token or more are needed")
     rows = Rows(f"{folder}::{column}" if column else str(folder), reader.width, reader.parts)
     return rows, Rows(str(folder), 1, reader.ids) if reader.ids else None
@@ -109,8 +109,9 @@ class _Reader:
         self.folder = folder
         self.asked = column
         self.features = features
-        self.column: str | None = None
+        self.column = ""
         self.width = 0
+        self.dtype = np.dtype("V")
         self.parts: list[Part] = []
         self.ids: list[Part] = []
         self.rows = 0
@@ -155,19 +156,21 @@ class _Reader:
             self.rows += len(array)
             return
         shape = self.features.get(self.column, {}).get("shape")
-        width = shape[-1] if shape else _length(lists[-1])
-        self.width = self.width or width or 0
-        if not self.width or width != self.width or len(inner) != tokens * self.width:
-            raise InputError(f"{file}: {self.column} has tokens of different widths: (tokens, d) with one d is needed")
+        width = (shape[-1] if shape else _length(lists[-1])) or 0
+        context = prod(shape[:-1]) if shape and shape[0] is not None else None
+        dtype = np.dtype(f"<f{inner.type.bit_width // 8}")
+        if not self.parts:
+            self.width, self.dtype = width, dtype
+        whole = len(inner) == tokens * width and context in (None, tokens / len(array))
+        if not width or not whole or (width, dtype) != (self.width, self.dtype):
+            raise InputError(f"{file}: {self.column} has rows that differ: (tokens, d), of one d and dtype, is needed")
         address = inner.buffers()[1].address + inner.offset * inner.type.bit_width // 8
         offset, size = address - base, len(inner) * inner.type.bit_width // 8
         if not 0 <= offset <= file.stat().st_size - size:
             raise InputError(f"{file} is compressed: save the dataset again, with dataset.save_to_disk(...)")
-        dtype = np.dtype(f"<f{inner.type.bit_width // 8}")
         self.parts.append(FileRows(file, offset, dtype, False, tokens, self.width))
         if len(lists) > 1:
-            fixed = prod(shape[:-1]) if shape and shape[0] is not None else None
-            self.ids.append(RowIds(self.rows, fixed if fixed is not None else _ends(lists), len(array)))
+            self.ids.append(RowIds(self.rows, _ends(lists) if context is None else context, len(array)))
         self.rows += len(array)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -71,9 +71,13 @@ class Stream:
         if self._rest is None:
             self._rest = self._read()
         held = sum(len(piece.x) for piece in self._ahead)
-        while held < size and (piece := next(self._rest, None)) is not None:
-            self._ahead.append(_copied(piece))
-            held += len(piece.x)
+        try:
+            while held < size and (piece := next(self._rest, None)) is not None:
+                self._ahead.append(_copied(piece))
+                held += len(piece.x)
+        except BaseException:
+            self._ahead, self._rest = [], None  # or the next reading would end here, as if all had been read
+            raise
 
     def _pieces(self) -> Iterator[Chunk]:
         """All pieces from the first: those that were looked at, then the rest of the same reading."""
@@ -84,14 +88,13 @@ class Stream:
 
     def _read(self) -> Iterator[Chunk]:
         """Every piece of one reading, checked against the first and against the document ids."""
-        again = callable(self._source) or not isinstance(self._source, Iterator)
-        if self._begun and not again:
+        if self._begun and isinstance(self._source, Iterator):
             raise InputError(
                 f"{self.name} can be read once only, being a {type(self._source).__name__}: "
                 "give a function that returns a new one, or a list or DataLoader"
             )
         self._begun = True
-        return self._checked(self._source() if callable(self._source) else self._source)
+        return self._checked(self._source if isinstance(self._source, Iterable) else self._source())
 
     def _checked(self, items: Any) -> Iterator[Chunk]:
         if not isinstance(items, Iterable):
@@ -119,7 +122,7 @@ class Stream:
 
     def _check_skips(self, start: int) -> None:
         source = self._source
-        if not callable(source) and isinstance(source, Iterator):
+        if isinstance(source, Iterator):
             raise InputError(
                 f"{self.name} is a {type(source).__name__}, which is read from its first token on and not from token "
                 f"{start}: give a function that returns a new one, or a list or DataLoader"
@@ -174,7 +177,7 @@ def _joined(pieces: list[Chunk]) -> Chunk:
 def _piece(item: Any, name: str) -> Chunk:
     """What an iterable gave, as tokens: (n, d), with one id each if it has any."""
     x, documents = item, None
-    if isinstance(item, dict):
+    if isinstance(item, Mapping):
         if "activations" not in item:
             raise InputError(f'{name} is a dict of {", ".join(map(str, item)) or "nothing"}: "activations" is needed')
         x, documents = item["activations"], item.get("documents")
@@ -194,7 +197,10 @@ def _piece(item: Any, name: str) -> Chunk:
 
 
 def _ids(documents: Any, tokens: int, name: str) -> np.ndarray:
-    array = np.asarray(documents.cpu() if isinstance(documents, Tensor) else documents)
+    try:
+        array = np.asarray(documents.cpu() if isinstance(documents, Tensor) else documents)
+    except (ValueError, TypeError, RuntimeError) as error:
+        raise InputError(f"{name} are a {type(documents).__name__} that is no array: {error}") from error
     if array.dtype.kind not in "iu" and array.size:
         raise InputError(f"{name} have dtype {array.dtype}: whole numbers are needed, one a token")
     check_counts(name, array.size, tokens)
