@@ -65,9 +65,7 @@ def trainer_of(name: str):
     with torch.no_grad():
         for weights in trainer.ae.parameters():
             weights.copy_(0.3 * torch.randn(weights.shape, generator=generator))
-        if isinstance(trainer.ae, JumpReluAutoEncoder):
-            trainer.ae.threshold.abs_()
-        elif hasattr(trainer.ae, "threshold"):
+        if hasattr(trainer.ae, "k"):  # its threshold is one number, and no parameter
             trainer.ae.threshold.fill_(0.45)
     return trainer
 
@@ -128,6 +126,28 @@ def test_a_new_decoder_is_written_so_that_the_library_reconstructs_with_it(name,
     assert not torch.allclose(expected, read.sae(x), atol=0.1)
 
 
+@pytest.mark.parametrize("name", ["GatedAutoEncoder", "JumpReluAutoEncoder", "BatchTopKSAE", "MatryoshkaBatchTopKSAE"])
+def test_what_is_exactly_at_its_threshold_is_off_as_in_the_library(name, tmp_path):
+    """Small whole numbers, so that every sum is exact and many pre-activations are equal to their threshold."""
+    theirs = trainer_of(name).ae
+    with torch.no_grad():
+        for weights in theirs.parameters():
+            weights.mul_(4).round_()
+        if name == "GatedAutoEncoder":
+            theirs.r_mag.zero_()
+            theirs.mag_bias.fill_(50)  # so that the gate alone decides
+        else:
+            theirs.threshold.fill_(2)
+        written_by_the_library(tmp_path, name)
+        torch.save(theirs.state_dict(), tmp_path / "ae.pt")
+        ours, x = checkpoints.load(tmp_path), tokens().round()
+        pre_acts = (x - ours.b_dec * ours.subtract_b_dec) @ ours.W_enc
+        at = pre_acts + ours.activation.b_gate == 0 if name == "GatedAutoEncoder" else pre_acts + ours.b_enc == 2
+        assert at.any()
+        assert torch.equal(ours.encode(x), theirs.encode(x))
+        assert not ours.encode(x)[at].any()
+
+
 @pytest.mark.parametrize("normalised", [True, False])
 @pytest.mark.parametrize("name", ["AutoEncoder", "GatedAutoEncoder", "JumpReluAutoEncoder", "AutoEncoderTopK"])
 def test_what_a_training_of_the_library_leaves_is_read(name, normalised, tmp_path, capsys):
@@ -178,7 +198,10 @@ def test_tensors_alone_name_their_class_only_beyond_doubt(name, tmp_path):
     (tmp_path / "config.json").unlink()
     (tmp_path / "ae.pt").rename(tmp_path / "mine.pt")
     if name in ALONE:
-        agree(checkpoints.load(tmp_path / "mine.pt"), theirs)
+        read = checkpoints.read(tmp_path / "mine.pt")
+        agree(read.sae, theirs)
+        read.write(tmp_path / "out", 2 * read.sae.W_dec, read.sae.b_dec)
+        torch.testing.assert_close(checkpoints.load(tmp_path / "out" / "mine.pt").W_dec, 2 * read.sae.W_dec)
     else:
         with pytest.raises(InputError, match=f"not beyond doubt those of .*{name}") as refused:
             checkpoints.load(tmp_path / "mine.pt")
@@ -205,6 +228,15 @@ def test_the_earlier_spelling_of_matryoshka_is_known(tmp_path):
     theirs = written_by_the_library(tmp_path, "MatryoshkaBatchTopKSAE")
     trainer_with(dict_class="MatroyshkaBatchTopKSAE", trainer_class="MatroyshkaBatchTopKTrainer")(tmp_path)
     agree(checkpoints.load(tmp_path), theirs)
+
+
+def test_a_configuration_from_before_classes_were_named_leaves_it_to_the_tensors(tmp_path):
+    theirs = written_by_the_library(tmp_path, "AutoEncoder")
+    trainer_with(dict_class=None)(tmp_path)
+    agree(checkpoints.load(tmp_path), theirs)
+    trainer_with(dict_size=39)(tmp_path)
+    with pytest.raises(InputError, match="dict_size is 40 in the weights but 39"):
+        checkpoints.load(tmp_path)
 
 
 def test_a_compiled_dictionary_is_read_and_written_under_its_names(tmp_path):
@@ -277,9 +309,9 @@ DAMAGE = {
     "batchtopk as topk": ("BatchTopKSAE", trainer_with(dict_class="AutoEncoderTopK"), "contradicts itself"),
     "topk as batchtopk": ("AutoEncoderTopK", trainer_with(dict_class="BatchTopKSAE"), "contradicts itself"),
     "jumprelu without threshold": ("JumpReluAutoEncoder", unset("threshold"), "found W_dec, W_enc, b_dec, b_enc"),
-    "batchtopk without threshold": ("BatchTopKSAE", unset("threshold"), "BatchTopKSAE has exactly"),
-    "batchtopk of 2024": ("BatchTopKSAE", unset("k", "threshold"), "BatchTopKSAE has exactly"),
-    "topk without k": ("AutoEncoderTopK", unset("k"), "AutoEncoderTopK has exactly"),
+    "batchtopk without threshold": ("BatchTopKSAE", unset("threshold"), "BatchTopKSAE, has exactly"),
+    "batchtopk of 2024": ("BatchTopKSAE", unset("k", "threshold"), "BatchTopKSAE, has exactly"),
+    "topk without k": ("AutoEncoderTopK", unset("k"), "AutoEncoderTopK, has exactly"),
     "threshold never set": (
         "BatchTopKSAE",
         weights_with(lambda w: w["threshold"].fill_(-1.0)),
@@ -301,7 +333,7 @@ DAMAGE = {
         r"threshold is .* shape \(\)",
     ),
     "a tensor too many": ("AutoEncoder", weights_with(lambda w: w.update(extra=torch.ones(2))), "found bias, .*extra"),
-    "an AutoEncoder without bias": ("AutoEncoder", unset("bias"), "AutoEncoder has exactly bias"),
+    "an AutoEncoder without bias": ("AutoEncoder", unset("bias"), "AutoEncoder, has exactly bias"),
     "a shape that does not fit": (
         "AutoEncoder",
         weights_with(lambda w: w.update({"encoder.bias": torch.ones(39)})),
@@ -312,8 +344,12 @@ DAMAGE = {
         weights_with(lambda w: w.update({"decoder.weight": w["decoder.weight"].T})),
         r"decoder.weight is .* \(40, 12\)",
     ),
-    "no matrix": ("AutoEncoder", weights_with(lambda w: w.update({"encoder.weight": torch.ones(3)})), "encoder.weight"),
-    "no tensor": ("AutoEncoder", weights_with(lambda w: w.update({"encoder.weight": 3})), "encoder.weight is 3"),
+    "no matrix": (
+        "AutoEncoder",
+        weights_with(lambda w: w.update({"encoder.weight": torch.ones(3)})),
+        r"shape \(3,\); a m",
+    ),
+    "no tensor": ("AutoEncoder", weights_with(lambda w: w.update({"encoder.weight": 3})), r"has the shape \(\)"),
     "nan": ("AutoEncoder", weights_with(lambda w: w["bias"].fill_(torch.nan)), "bias holds a NaN"),
     "whole numbers": (
         "AutoEncoder",
@@ -346,7 +382,11 @@ DAMAGE = {
         lambda f: (f / "config.json").write_text((f / "config.json").read_text().replace('"out"', '"in_and_out"')),
         "a transcoder",
     ),
-    "a backup without factor": ("AutoEncoder", backup(norm_factor=None), "norm_factor above 0"),
+    "a backup without factor": (
+        "AutoEncoder",
+        backup(norm_factor=None),
+        "its config and a norm_factor, which is None here",
+    ),
     "a backup of another class": ("AutoEncoder", backup(config={"dict_class": "X"}), "'X' in the backup"),
 }
 

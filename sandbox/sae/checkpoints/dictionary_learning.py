@@ -92,8 +92,12 @@ def read(place: Place) -> Checkpoint:
     if held.norm_factor is not None:
         tensors |= {role: tensors[role] * held.norm_factor for role in SCALED & set(tensors)}
         notes.append(f"backup of an unfinished training, its biases times norm_factor {held.norm_factor:.6g}")
-    base = {role: tensors.pop(role) for role in ("W_enc", "W_dec", "b_dec", "b_enc") if role in tensors}
-    sae = SAE(**base, activation=_activation(held, name, tensors), subtract_b_dec=CLASSES[name].subtracts)
+    sae = SAE(
+        *(tensors[role] for role in ("W_enc", "W_dec", "b_dec")),
+        tensors.get("b_enc"),
+        activation=_activation(held, name, tensors),
+        subtract_b_dec=CLASSES[name].subtracts,
+    )
     return Checkpoint(sae, "dictionary_learning", held.place, lambda sae: _stored(held, weights, sae), tuple(notes))
 
 
@@ -135,7 +139,9 @@ def _held(place: Place, file: str) -> Held:
     if "ae" in stored:
         own, factor = stored.get("config"), stored.get("norm_factor")
         if not isinstance(own, dict) or not isinstance(factor, float) or not 0 < factor < math.inf:
-            raise InputError(f"{path}: a backup has its config and a norm_factor above 0, not {own!r} and {factor!r}")
+            raise InputError(
+                f"{path}: a backup of a training has its config and a norm_factor, which is {factor!r} here"
+            )
         if trainer and trainer.get("dict_class") != own.get("dict_class"):
             named = f"{own.get('dict_class')!r} in the backup but {trainer.get('dict_class')!r} in {CONFIG}"
             raise InputError(f"{path}: dict_class is {named}; keep together what one training wrote")
@@ -169,7 +175,7 @@ def _class(held: Held) -> str:
         needed -= SINCE_2024_12_22
     if set(held.weights) != needed:
         hint = f", which are those of {' or '.join(of_these)}" if of_these else ""
-        raise InputError(f"{held.path}: a {given} has exactly {_listed(needed)}; found {found}{hint}")
+        raise InputError(f"{held.path}: its class, {given}, has exactly {_listed(needed)}; found {found}{hint}")
     trained = str(held.trainer.get("trainer_class"))
     if "TopK" in trained and ("BatchTopK" in trained) != ("BatchTopK" in name):
         raise InputError(f"{held.path}: {CONFIG} contradicts itself: dict_class {given}, trainer_class {trained}")
@@ -181,7 +187,9 @@ def _weights(held: Held, name: str) -> tuple[dict[str, Tensor], list[str]]:
     codes = {key: code for key, code in CLASSES[name].tensors.items() if key in held.weights}
     encoder = "encoder.weight" if "encoder.weight" in codes else "W_enc"
     shape = getattr(held.weights[encoder], "shape", ())
-    sizes = dict(zip(codes[encoder], shape if len(shape) == 2 else (0, 0), strict=True))
+    if len(shape) != 2:
+        raise InputError(f"{held.path}: {encoder} has the shape {tuple(shape)}; a matrix is needed")
+    sizes = dict(zip(codes[encoder], shape, strict=True))
     counts = {key: _counts(held, key, codes.pop(key)) for key in ("k", "group_sizes") if key in codes}
     if name == "AutoEncoderTopK":
         codes.pop("threshold", None)  # not used, and infinite where training met a token without any latent
