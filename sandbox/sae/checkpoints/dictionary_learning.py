@@ -93,7 +93,9 @@ def read(place: Place) -> Checkpoint:
         tensors |= {role: tensors[role] * held.norm_factor for role in SCALED & set(tensors)}
         notes.append(f"backup of an unfinished training, its biases times norm_factor {held.norm_factor:.6g}")
     sae = SAE(
-        *(tensors[role] for role in ("W_enc", "W_dec", "b_dec")),
+        tensors["W_enc"],
+        tensors["W_dec"],
+        tensors["b_dec"],
         tensors.get("b_enc"),
         activation=_activation(held, name, tensors),
         subtract_b_dec=CLASSES[name].subtracts,
