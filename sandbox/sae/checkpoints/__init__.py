@@ -7,11 +7,12 @@ from pathlib import Path
 from sandbox.data import resolve
 from sandbox.errors import InputError
 from sandbox.sae.autoencoder import SAE
+from sandbox.sae.checkpoints.dictionary_learning import DICTIONARY_LEARNING
 from sandbox.sae.checkpoints.layout import Checkpoint, Layout
 from sandbox.sae.checkpoints.place import Place
 from sandbox.sae.checkpoints.saelens import SAELENS
 
-LAYOUTS: tuple[Layout, ...] = (SAELENS,)
+LAYOUTS: tuple[Layout, ...] = (SAELENS, DICTIONARY_LEARNING)
 
 __all__ = ["LAYOUTS", "Checkpoint", "load", "read"]
 
