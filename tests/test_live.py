@@ -1,4 +1,4 @@
-"""Live activations are what transformers gives for one context at a time, in the text's order, without special tokens."""
+"""Live activations are what transformers gives for one context at a time, in order, without special tokens."""
 
 import json
 import os
@@ -23,15 +23,15 @@ with warnings.catch_warnings():  # transformers' own imports may warn, and nobod
     from transformers import AutoModel, AutoTokenizer, PreTrainedTokenizerFast
 
 CONTEXT = 12
-WORDS = "the sea is wide and a small boat sails over it while gulls cry in cold wind above grey waves".split()
+SENTENCE = "the sea is wide and a small boat sails over it while gulls cry in cold wind above grey waves"
+WORDS = SENTENCE.split()
 SMALL = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 3, "num_attention_heads": 4}
 SPECIAL = ["<pad>", "<s>", "</s>", "<unk>"]
 KINDS = {  # the model's class and options, and the special tokens around a text
-    "gpt2": ("GPT2LMHead", "GPT2", {"n_embd": 32, "n_layer": 3, "n_head": 4, "n_positions": 16}, "$A"),
+    "gpt2": ("GPT2LMHeadModel", "GPT2", {"n_embd": 32, "n_layer": 3, "n_head": 4, "n_positions": 16}, "$A"),
     "llama": ("LlamaForCausalLM", "Llama", {**SMALL, "max_position_embeddings": 16}, "<s> $A"),
     "bert": ("BertForMaskedLM", "Bert", {**SMALL, "max_position_embeddings": 16}, "<s> $A </s>"),
 }
-KINDS["gpt2"] = ("GPT2LMHeadModel", *KINDS["gpt2"][1:])
 
 
 def make_texts() -> list[str]:
@@ -46,8 +46,8 @@ def make_tokenizer(template: str) -> PreTrainedTokenizerFast:
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
     alphabet = pre_tokenizers.ByteLevel.alphabet()
-    trainer = trainers.BpeTrainer(vocab_size=300, special_tokens=SPECIAL, initial_alphabet=alphabet, show_progress=False)
-    tokenizer.train_from_iterator(make_texts(), trainer)
+    options = {"special_tokens": SPECIAL, "initial_alphabet": alphabet, "show_progress": False}
+    tokenizer.train_from_iterator(make_texts(), trainers.BpeTrainer(vocab_size=300, **options))
     known = [(token, SPECIAL.index(token)) for token in ("<s>", "</s>")]
     tokenizer.post_processor = processors.TemplateProcessing(single=template, special_tokens=known)
     roles = {"pad_token": "<pad>", "bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>"}
@@ -76,7 +76,7 @@ def text(tmp_path_factory):
 
 
 def one_at_a_time(folder, layer: int, context: int = CONTEXT) -> tuple[torch.Tensor, np.ndarray]:
-    """The slow way: the tokenizer itself cuts, no context is padded, and special tokens are left out by its own mask."""
+    """The slow way: the tokenizer itself cuts, nothing is padded, special tokens are left out by its own mask."""
     model, tokenizer = AutoModel.from_pretrained(folder).eval(), AutoTokenizer.from_pretrained(folder)
     cut = {"truncation": True, "max_length": context, "return_overflowing_tokens": True}
     found, ids = [], []
@@ -165,7 +165,11 @@ def test_ranges_of_three_processes_make_up_the_whole(folders, text):
 def test_tokens_before_the_start_are_not_computed(folders, text):
     source = live(folders["gpt2"], 0, text, context=CONTEXT, batch=1, device="cpu")
     n, read = source.count(), []
-    source._tap.model.register_forward_pre_hook(lambda _, __, given: read.append(given["input_ids"].numel()), with_kwargs=True)
+
+    def note(_module, _positional, given):
+        read.append(given["input_ids"].numel())
+
+    source._tap.model.register_forward_pre_hook(note, with_kwargs=True)
     whole(source, 10, n - 5)
     assert sum(read) <= 2 * CONTEXT
     whole(source)
@@ -222,18 +226,19 @@ def test_a_tokenizer_without_a_padding_token_pads_all_the_same(folders, text, tm
     torch.testing.assert_close(x, one_at_a_time(folders["llama"], 1)[0], rtol=1e-5, atol=1e-5)
 
 
-def test_token_types_are_fed_as_the_tokenizer_gives_them(folders, text, tmp_path):
+def test_token_types_are_fed_as_the_tokenizer_gives_them(folders, tmp_path):
     folder = shutil.copytree(folders["bert"], tmp_path / "typed")
-    tokenizer = make_tokenizer("<s>:1 $A:0 </s>:1")
-    tokenizer.model_input_names = ["input_ids", "token_type_ids", "attention_mask"]
-    tokenizer.save_pretrained(folder)
-    model, encoded = AutoModel.from_pretrained(folder).eval(), tokenizer(make_texts()[0][:20], return_tensors="pt")
+    make_tokenizer("<s>:1 $A:0 </s>:1").save_pretrained(folder)
+    settings = json.loads((folder / "tokenizer_config.json").read_text())
+    settings["model_input_names"] = ["input_ids", "token_type_ids", "attention_mask"]
+    (folder / "tokenizer_config.json").write_text(json.dumps(settings))
+    encoded = AutoTokenizer.from_pretrained(folder)("the grey sea", return_tensors="pt")
     assert encoded["token_type_ids"].sum() == 2
-    (tmp_path / "a.txt").write_text(make_texts()[0][:20] + "\n\n" + " ".join(WORDS[:5]), encoding="utf-8")
     with torch.no_grad():
-        expected = model(**encoded, output_hidden_states=True).hidden_states[1][0, 1:-1]
+        states = AutoModel.from_pretrained(folder)(**encoded, output_hidden_states=True).hidden_states
+    (tmp_path / "a.txt").write_text("the grey sea\n\n" + " ".join(WORDS[:5]), encoding="utf-8")
     x, ids = whole(live(folder, 0, tmp_path / "a.txt", device="cpu"))
-    torch.testing.assert_close(x[ids == 0], expected, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(x[ids == 0], states[1][0, 1:-1], rtol=1e-5, atol=1e-5)
 
 
 def test_a_hook_takes_any_module_by_its_name_or_that_of_the_model_with_a_head(folders, text):
@@ -363,7 +368,7 @@ def test_text_that_cannot_be_read_is_refused_with_its_place(content, suffix, fou
 @pytest.mark.parametrize(
     ("layer", "options", "found"),
     [
-        (3, {}, "layer is 3: the model has 3 blocks, so 0 to 2 are possible"),
+        (3, {}, "layer is 3: the model has 3 blocks, 0 to 2"),
         (-1, {}, "layer is -1: the model has 3 blocks"),
         (None, {}, "give a layer or a hook, one of the two"),
         (1, {"hook": "h.1"}, "give a layer or a hook, one of the two"),
@@ -494,8 +499,12 @@ def test_a_name_is_looked_up_in_the_local_cache_alone(folders, text, tmp_path):
     assert there.returncode == 0, there.stderr
     assert int(there.stdout) > 100
     assert there.stderr == ""
-    assert missing.stderr.strip().splitlines()[-1].startswith(
-        "sandbox.errors.InputError: sea/ship is neither a folder nor a model in the local Hugging Face cache"
+    assert (
+        missing.stderr.strip()
+        .splitlines()[-1]
+        .startswith(
+            "sandbox.errors.InputError: sea/ship is neither a folder nor a model in the local Hugging Face cache"
+        )
     )
 
 

@@ -47,7 +47,8 @@ class Contexts:
         self.room = self.size - len(self.before) - len(self.after)
         if self.room < 1:
             added = len(self.before) + len(self.after)
-            raise InputError(f"context is {self.size}: the tokenizer adds {added} special tokens, so {added + 1} is least")
+            found = f"context is {self.size}, and the tokenizer adds {added} special tokens"
+            raise InputError(f"{found}: {added + 1} or more is needed")
 
     def __call__(self, documents: Iterable[str]) -> Iterator[Context]:
         """The contexts of the documents, in order. A document without a token to measure gives none."""
@@ -73,7 +74,7 @@ class Contexts:
         """What the model reads, (batch, tokens) each: ids, attention mask, and token types if the tokenizer has them.
 
         Padding stands on the right, whatever the tokenizer prefers: positions then count from the first token, and no
-        causal model sees it. Its id matters to no model that heeds the mask; one that finds its positions by it gets it.
+        causal model sees it. Its id matters only to models that find their positions by it, and they have one.
         """
         shape = (len(contexts), max(len(one.ids) for one in contexts))
         pad = self.tokenizer.pad_token_id
@@ -96,7 +97,7 @@ class Contexts:
 def special_ids(tokenizer: Any) -> set[int]:
     """The tokenizer's special tokens, without the one for unknown words unless it serves as another one, too."""
     roles = ("bos_token_id", "eos_token_id", "cls_token_id", "sep_token_id", "pad_token_id", "mask_token_id")
-    others = {getattr(tokenizer, role, None) for role in roles} - {None}
+    others = {one for role in roles if (one := getattr(tokenizer, role, None)) is not None}
     return (set(tokenizer.all_special_ids) - {tokenizer.unk_token_id}) | others
 
 

@@ -63,9 +63,7 @@ class Tap:
             hook.remove()
         if not reached:
             raise InputError(f"{self.module!r} is not run when the model reads text: name another module")
-        output = reached[0]
-        if isinstance(output, tuple | list) and output:
-            output = output[0]
+        output = _first(reached[0])
         if not isinstance(output, Tensor) or not output.is_floating_point() or output.shape[:-1] != shape:
             found = f"shape {tuple(output.shape)}" if isinstance(output, Tensor) else f"a {type(output).__name__}"
             wanted = f"activations of shape ({shape[0]}, {shape[1]}, d)"
@@ -73,11 +71,15 @@ class Tap:
         return output
 
 
+def _first(output: Any) -> Any:
+    return output[0] if isinstance(output, tuple | list) and output else output
+
+
 class _Reached(BaseException):
     """Ends a forward pass at the hooked module. Not an Exception, so that no model catches it on its way out."""
 
 
-def load(model: str | Path, dtype: str) -> tuple[nn.Module, set[str], Any]:
+def load(model: str | Path, dtype: str) -> tuple[Any, set[str], Any]:
     """A model without its head, the names of weights that its checkpoint lacks, and its tokenizer.
 
     Nothing is fetched, and nothing that the folder holds is run: weights are read from safetensors alone, classes
@@ -132,10 +134,8 @@ def _folder(model: str | Path) -> Path:
         try:
             folder = Path(snapshot_download(str(model), local_files_only=True))
         except Exception as error:  # no such name, or no name at all
-            raise InputError(
-                f"{model} is neither a folder nor a model in the local Hugging Face cache, and nothing is fetched here: "
-                f"download it first, or name its folder"
-            ) from error
+            found = f"{model} is neither a folder nor a model in the local Hugging Face cache"
+            raise InputError(f"{found}, and nothing is fetched here: download it first, or name its folder") from error
     if (folder / "adapter_config.json").exists():
         raise InputError(f"{folder} holds an adapter: merge it into its model, save that, and name its folder")
     if not (folder / "config.json").exists():
@@ -172,7 +172,7 @@ def tap_layer(model: nn.Module, layer: int, device: torch.device) -> Tap:
     """The residual stream after block `layer`, counted from 0; later blocks, which would never run, are let go."""
     name, blocks = find_blocks(model)
     if not 0 <= layer < len(blocks):
-        raise InputError(f"layer is {layer}: the model has {len(blocks)} blocks, so 0 to {len(blocks) - 1} are possible")
+        raise InputError(f"layer is {layer}: the model has {len(blocks)} blocks, 0 to {len(blocks) - 1}")
     del blocks[layer + 1 :]
     return Tap(model, f"{name}.{layer}", device)
 
@@ -198,7 +198,7 @@ def find_blocks(model: Any) -> tuple[str, nn.ModuleList]:
     outer = [name for name in lists if not any(name.startswith(f"{other}.") for other in lists)]
     if len(outer) != 1:
         found = f"{len(outer)} lists of {count} blocks" + (f" ({', '.join(outer)})" if outer else "")
-        raise InputError(f"{type(model).__name__} has {found}, so a layer's number says too little: name a hook instead")
+        raise InputError(f"{type(model).__name__} has {found}: name a module with hook in place of a layer")
     return outer[0], lists[outer[0]]
 
 

@@ -1,4 +1,4 @@
-"""Activations that a model computes from text while they are measured: no file of them, flat memory, the text's order."""
+"""Activations that a model computes from text while they are measured: in the text's order, in flat memory."""
 
 from __future__ import annotations
 
@@ -42,9 +42,9 @@ def live(
     Args:
         model:       a folder that save_pretrained wrote, or a name in the local Hugging Face cache; nothing is fetched,
                      no code of the folder's is run, weights are read from safetensors alone
-        layer:       the residual stream after this block, counted from 0, as the block gives it: hidden_states[layer + 1]
-                     of transformers, but for the last block, after which many models' hidden states are normalised
-        text:        a .txt file (blank lines separate documents), a .jsonl file (each line's field "text" is a document),
+        layer:       the residual stream after this block, counted from 0: transformers' hidden_states[layer + 1], but
+                     for the last block, where many models' hidden states have gone through the final norm, and this not
+        text:        a .txt file (blank lines separate documents), a .jsonl file (each line's field "text" is one),
                      a folder or a pattern of such
         hook:        in place of a layer, the name of a module, as in AutoModel's named_modules(): its output, or the
                      first of its outputs
@@ -64,7 +64,7 @@ def live(
     where = device_named(device)
     loaded, missing, tokenizer = load(model, dtype)
     contexts = Contexts(tokenizer, loaded.config.get_text_config(), loaded, context)
-    tap = tap_layer(loaded, layer, where) if hook is None else tap_hook(loaded, hook, where)
+    tap = tap_layer(loaded, layer, where) if layer is not None else tap_hook(loaded, str(hook), where)
     return Live(f"{model}, {tap.module}, on {text}", tap, contexts, files, whole_files, batch, missing)
 
 
@@ -88,7 +88,7 @@ class Live:
         self.tokens: int | None = None
         self._tap, self._contexts, self._files, self._whole, self._batch = tap, contexts, files, whole, batch
         shortest = Context(0, np.concatenate([contexts.before, [0], contexts.after]), np.array([len(contexts.before)]))
-        self.width = probe(tap, contexts.padded([shortest]), missing)
+        self.width = probe(tap, contexts.padded([shortest, shortest]), missing)
 
     def count(self) -> int:
         """How many tokens there are: all text is tokenised, once, and nothing is computed."""
@@ -175,7 +175,8 @@ class Live:
         if not tokens:
             raise InputError(f"{self.name}: the text holds no tokens to measure")
         if self.tokens not in (None, tokens):
-            raise InputError(f"{self.name}: {tokens} tokens were read where there were {self.tokens}: the text has changed")
+            found = f"{tokens} tokens were read where there were {self.tokens}"
+            raise InputError(f"{self.name}: {found}: leave the text as it is while it is measured")
         self.tokens = tokens
 
 

@@ -87,7 +87,8 @@ def _jsonl(path: Path) -> Iterator[str]:
         try:
             entry = json.loads(line)
         except (ValueError, RecursionError) as error:
-            raise InputError(f"{where} is not JSON ({error}): one object with a field 'text' a line is needed") from error
+            found = f"{where} is not JSON ({error})"
+            raise InputError(f"{found}: one object with a field 'text' a line is needed") from error
         if not isinstance(entry, dict) or not isinstance(entry.get("text"), str):
             found = f"fields {', '.join(map(repr, entry))}" if isinstance(entry, dict) else f"a {type(entry).__name__}"
             raise InputError(f"{where} has {found}: a field 'text' that is a string is needed")
@@ -95,5 +96,6 @@ def _jsonl(path: Path) -> Iterator[str]:
         try:
             text.encode()
         except UnicodeEncodeError as error:
-            raise InputError(f"{where} holds half a surrogate pair, which is no text: leave that document out") from error
+            found = f"{where} holds half a surrogate pair, which is no text"
+            raise InputError(f"{found}: leave that document out") from error
         yield text
