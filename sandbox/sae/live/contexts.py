@@ -66,7 +66,8 @@ class Contexts:
 
     def _checked(self, ids: np.ndarray) -> np.ndarray:
         if self.vocabulary is not None and len(ids) and ids.max() >= self.vocabulary:
-            found = f"the tokenizer gives token {ids.max()}, and the model knows {self.vocabulary}"
+            name = self.tokenizer.name_or_path
+            found = f"{name}: the tokenizer gives token {ids.max()}, and the model knows {self.vocabulary}"
             raise InputError(f"{found}: a tokenizer that belongs to the model is needed")
         return ids
 

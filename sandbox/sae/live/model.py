@@ -99,14 +99,23 @@ def load(model: str | Path, dtype: str) -> tuple[Any, set[str], Any]:
             config = transformers.AutoConfig.from_pretrained(folder, **local)
             # A file may ask here for a kernel, that is for code from elsewhere: transformers chooses its own instead.
             config._attn_implementation = config._experts_implementation = None
+            options = {"use_safetensors": True, "ignore_mismatched_sizes": True, "output_loading_info": True}
             loaded, info = transformers.AutoModel.from_pretrained(
-                folder, config=config, dtype=DTYPES[dtype], use_safetensors=True, output_loading_info=True, **local
+                folder, config=config, dtype=DTYPES[dtype], **options, **local
             )
-            tokenizer = transformers.AutoTokenizer.from_pretrained(folder, **local)
         except Exception as error:  # there are many, of many libraries
             raise InputError(f"{folder} cannot be loaded by transformers: {_first_sentence(error)}") from error
-    if not len(tokenizer):
-        raise InputError(f"{folder} holds no tokenizer's vocabulary: {LAYOUT}")
+        try:
+            tokenizer = transformers.AutoTokenizer.from_pretrained(folder, **local)
+        except Exception as error:
+            raise InputError(f"{folder} has no tokenizer that transformers can load: {LAYOUT}") from error
+    if info["mismatched_keys"]:
+        name, found, expected = sorted(info["mismatched_keys"])[0]
+        raise InputError(f"{folder}: {name} has shape {tuple(found)}, and config.json makes it {tuple(expected)}")
+    # Without one, transformers makes a tokenizer that knows no word. Those that need none (bytes) name no file.
+    vocabularies = set(tokenizer.vocab_files_names.values()) | {"tekken.json", "*.model", "*.tiktoken"}
+    if tokenizer.vocab_files_names and not any(any(folder.glob(name)) for name in vocabularies):
+        raise InputError(f"{folder} has a tokenizer without a vocabulary: {LAYOUT}")
     loaded.config.use_cache = False  # keys and values would be read only once
     return loaded.eval(), set(info["missing_keys"]), tokenizer
 
@@ -212,13 +221,13 @@ def probe(tap: Tap, inputs: dict[str, Tensor], missing: Iterable[str]) -> int:
         for name in missing:
             owner = name.rpartition(".")[0]
             if owner in {module for module, _ in tap.model.named_modules()}:
-                guard = tap.model.get_submodule(owner).register_forward_pre_hook(_refuse(name))
+                guard = tap.model.get_submodule(owner).register_forward_pre_hook(_refuse(tap.model, name))
                 guards.callback(guard.remove)
         return tap(inputs).shape[-1]
 
 
-def _refuse(name: str) -> Any:
+def _refuse(model: Any, name: str) -> Any:
     def guard(_module: nn.Module, _inputs: Any) -> None:
-        raise InputError(f"the model's checkpoint lacks {name}, which would be random numbers: save the whole model")
+        raise InputError(f"{model.name_or_path} lacks {name}, which would be random numbers: save the whole model")
 
     return guard
