@@ -8,20 +8,20 @@ from benchmarks.timing import claim, ratio
 from sandbox.data import embedded
 from sandbox.sae import checkpoints
 from sandbox.sae.activations import activations
-from sandbox.sae.autoencoder import StandardSAE
+from sandbox.sae.autoencoder import SAE
 from sandbox.sae.measure import measure
 
 BATCH = 4096
 
 
-def random_sae(d_in: int, d_sae: int) -> StandardSAE:
+def random_sae(d_in: int, d_sae: int) -> SAE:
     """A ReLU SAE of any size, with about one latent in ten on."""
     generator = torch.Generator().manual_seed(0)
     W_enc = torch.randn(d_in, d_sae, generator=generator) / d_in**0.5
-    return StandardSAE(W_enc, W_enc.T.contiguous(), torch.zeros(d_in), False, b_enc=torch.full((d_sae,), -1.3))
+    return SAE(W_enc, W_enc.T.contiguous(), torch.zeros(d_in), torch.full((d_sae,), -1.3), subtract_b_dec=False)
 
 
-def overhead(sae: StandardSAE, x: torch.Tensor, device: str, documents: torch.Tensor | None = None) -> float:
+def overhead(sae: SAE, x: torch.Tensor, device: str, documents: torch.Tensor | None = None) -> float:
     """Time to measure over time of the forward pass."""
 
     def forward():
@@ -34,7 +34,7 @@ def overhead(sae: StandardSAE, x: torch.Tensor, device: str, documents: torch.Te
 
 def claims() -> Iterator[bool]:
     """Print and give each claim, on the CPU, and on a CUDA GPU where there is one."""
-    x = torch.cat(list(activations(embedded("activations")).batches(BATCH))).float().repeat(4, 1)
+    x = torch.cat([chunk.x for chunk in activations(embedded("activations")).chunks(BATCH)]).float().repeat(4, 1)
     documents = torch.arange(len(x)) // 70
     for name in ("minilm-relu", "minilm-gated"):
         value = overhead(checkpoints.load(embedded(name)), x, "cpu", documents)

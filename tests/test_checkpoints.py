@@ -92,8 +92,8 @@ def weights_with(change):
 
 
 DAMAGE = {
-    "no configuration": (lambda f: (f / "cfg.json").unlink(), "no cfg.json there"),
-    "no weights": (lambda f: (f / "sae_weights.safetensors").unlink(), "no sae_weights.safetensors there"),
+    "no configuration": (lambda f: (f / "cfg.json").unlink(), "no layout that is read here"),
+    "no weights": (lambda f: (f / "sae_weights.safetensors").unlink(), r"\(found: cfg.json\)"),
     "not JSON": (lambda f: (f / "cfg.json").write_text("{"), "cannot be read as JSON"),
     "a list": (lambda f: (f / "cfg.json").write_text("[]"), "holds a list"),
     "not safetensors": (lambda f: (f / "sae_weights.safetensors").write_bytes(b"x" * 99), "cannot be read as safetens"),
@@ -128,5 +128,5 @@ def test_what_is_not_exactly_the_layout_is_refused(damage, tmp_path):
 
 
 def test_a_missing_folder_is_named(tmp_path):
-    with pytest.raises(InputError, match="nowhere: there is no such folder"):
+    with pytest.raises(InputError, match="nowhere: there is no such file or folder"):
         checkpoints.load(tmp_path / "nowhere")

@@ -1,31 +1,51 @@
-"""Sparse autoencoders as plain modules: encode to latents, decode to x̂."""
+"""A sparse autoencoder as a plain module, whatever its architecture: encode to latents, decode to x̂."""
 
 from __future__ import annotations
 
-import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn.functional import linear
+
+from sandbox.errors import InputError
+from sandbox.sae.activation_functions import Gate, ReLU
+from sandbox.sae.normalisation import Normalised
 
 
-class StandardSAE(nn.Module):
-    """ReLU SAE: feature_acts = ReLU((x − b_dec)·W_enc + b_enc), x̂ = feature_acts·W_dec + b_dec.
+class SAE(nn.Module):
+    """x̂ = feature_acts·W_dec + b_dec, with feature_acts = activation((x − b_dec)·W_enc + b_enc).
+
+    Around both, a normalisation of each token where the SAE was trained with one: it is applied to x first, and undone
+    on x̂ last, so that x and x̂ always share a space.
 
     Args:
-        W_enc: Float[Tensor, "d_in d_sae"]; b_enc: Float[Tensor, "d_sae"]
+        W_enc: Float[Tensor, "d_in d_sae"]; b_enc: Float[Tensor, "d_sae"], or None for none
         W_dec: Float[Tensor, "d_sae d_in"]; b_dec: Float[Tensor, "d_in"]
+        activation:     from pre-activations to latents (`sandbox.sae.activation_functions`)
+        normalisation:  of each token (`sandbox.sae.normalisation`), or None
         subtract_b_dec: whether b_dec is taken from x before encoding
     """
 
-    layout = "standard"
     W_enc: Tensor
     W_dec: Tensor
     b_dec: Tensor
-    b_enc: Tensor
+    b_enc: Tensor | None
 
-    def __init__(self, W_enc: Tensor, W_dec: Tensor, b_dec: Tensor, subtract_b_dec: bool, **encoder_biases: Tensor):
+    def __init__(
+        self,
+        W_enc: Tensor,
+        W_dec: Tensor,
+        b_dec: Tensor,
+        b_enc: Tensor | None = None,
+        *,
+        activation: nn.Module | None = None,
+        normalisation: nn.Module | None = None,
+        subtract_b_dec: bool,
+    ):
         super().__init__()
         self.subtract_b_dec = subtract_b_dec
-        for name, weights in {"W_enc": W_enc, "W_dec": W_dec, "b_dec": b_dec, **encoder_biases}.items():
+        self.activation = activation or ReLU()
+        self.normalisation = normalisation
+        for name, weights in {"W_enc": W_enc, "W_dec": W_dec, "b_dec": b_dec, "b_enc": b_enc}.items():
             self.register_buffer(name, weights)
 
     @property
@@ -38,41 +58,65 @@ class StandardSAE(nn.Module):
         """Number of latents."""
         return self.W_dec.shape[0]
 
-    def pre_acts(self, x: Float[Tensor, "*batch d_in"]) -> Float[Tensor, "*batch d_sae"]:
-        """x·W_enc, with b_dec taken from x first where the SAE was trained so."""
-        return (x - self.b_dec if self.subtract_b_dec else x) @ self.W_enc
+    @property
+    def architecture(self) -> str:
+        """standard, gated, jumprelu or topk."""
+        return str(self.activation.architecture)
+
+    def normalise(self, x: Float[Tensor, "*batch d_in"]) -> Normalised:
+        """x as the encoder sees it, with the scale and shift that lead back: 1 and 0 where nothing is normalised."""
+        return Normalised(x, x.new_ones(1), 0.0) if self.normalisation is None else self.normalisation(x)
 
     def encode(self, x: Float[Tensor, "*batch d_in"]) -> Float[Tensor, "*batch d_sae"]:
         """The latents' activations."""
-        return (self.pre_acts(x) + self.b_enc).relu_()
+        z = x if self.normalisation is None else self.normalisation(x).z
+        if self.subtract_b_dec:
+            z = z - self.b_dec
+        return self.activation(linear(z, self.W_enc.mT, self.b_enc))
 
-    def decode(self, feature_acts: Float[Tensor, "*batch d_sae"]) -> Float[Tensor, "*batch d_in"]:
-        """The reconstruction x̂, decoder bias included."""
-        return feature_acts @ self.W_dec + self.b_dec
+    def decode(
+        self, feature_acts: Float[Tensor, "*batch d_sae"], x: Float[Tensor, "*batch d_in"] | None = None
+    ) -> Float[Tensor, "*batch d_in"]:
+        """The reconstruction x̂, decoder bias included.
+
+        Args:   x: what was encoded; it sets the scale of a normalised token, and is not needed otherwise
+        Raises: InputError where it is needed and missing
+        """
+        z_hat = linear(feature_acts, self.W_dec.mT, self.b_dec)
+        if self.normalisation is None:
+            return z_hat
+        if x is None:
+            raise InputError("this SAE normalises each token, so decode needs x, too: decode(feature_acts, x)")
+        _, scale, shift = self.normalisation(x)
+        return z_hat * scale + shift
 
     def forward(self, x: Float[Tensor, "*batch d_in"]) -> Float[Tensor, "*batch d_in"]:
         """x̂."""
-        return self.decode(self.encode(x))
+        return self.decode(self.encode(x), x)
+
+    def with_decoder(self, W_dec: Float[Tensor, "d_sae d_in"], b_dec: Float[Tensor, "d_in"]) -> SAE:
+        """The SAE with the same latents and another decoder.
+
+        Where b_dec is subtracted from the input, the encoder's biases take back what its change would do to them.
+        """
+        b_enc, activation = self.b_enc, self.activation
+        if self.subtract_b_dec:
+            shift = (b_dec - self.b_dec) @ self.W_enc
+            if isinstance(activation, Gate):
+                activation = activation.moved(shift)
+            else:
+                b_enc = shift if b_enc is None else b_enc + shift
+        settings = {"normalisation": self.normalisation, "subtract_b_dec": self.subtract_b_dec}
+        return SAE(self.W_enc, W_dec, b_dec, b_enc, activation=activation, **settings)
 
     def describe(self) -> str:
-        """One line: layout, sizes, convention."""
-        bias = "yes" if self.subtract_b_dec else "no"
-        return f"{self.layout}, d_in {self.d_in}, d_sae {self.d_sae}, decoder bias subtracted from the input: {bias}"
-
-
-class GatedSAE(StandardSAE):
-    """Gated SAE (arXiv 2404.16014, section 3): a gate decides which latents are on, a ReLU how strongly.
-
-    gate: x·W_enc + b_gate > 0; magnitude: ReLU(exp(r_mag) · (x·W_enc) + b_mag). One product with W_enc serves both.
-    """
-
-    layout = "gated"
-    b_gate: Tensor
-    b_mag: Tensor
-    r_mag: Tensor
-
-    def encode(self, x: Float[Tensor, "*batch d_in"]) -> Float[Tensor, "*batch d_sae"]:
-        """The latents' activations."""
-        pre_acts = self.pre_acts(x)
-        closed = pre_acts + self.b_gate <= 0
-        return torch.addcmul(self.b_mag, pre_acts, self.r_mag.exp()).relu_().masked_fill_(closed, 0)
+        """One line: architecture, sizes, conventions."""
+        parts = [
+            self.architecture + (f" (k = {self.activation.k})" if self.architecture == "topk" else ""),
+            f"d_in {self.d_in}",
+            f"d_sae {self.d_sae}",
+            f"decoder bias subtracted from the input: {'yes' if self.subtract_b_dec else 'no'}",
+        ]
+        if self.normalisation is not None:
+            parts.append(str(self.normalisation.described))
+        return ", ".join(parts)

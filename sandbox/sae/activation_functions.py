@@ -1,0 +1,81 @@
+"""From pre-activations to latents: which are on, and how strongly. Each is a small module that knows its own name."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+
+class ReLU(nn.Module):
+    """max(pre_acts, 0)."""
+
+    architecture = "standard"
+
+    def forward(self, pre_acts: Float[Tensor, "*batch d_sae"]) -> Float[Tensor, "*batch d_sae"]:
+        """The latents; pre_acts is overwritten."""
+        return pre_acts.relu_()
+
+
+class Gate(nn.Module):
+    """A gate decides which latents are on, a ReLU how strongly (arXiv 2404.16014, section 3).
+
+    gate: pre_acts + b_gate > 0; magnitude: ReLU(exp(r_mag) · pre_acts + b_mag). One product with W_enc serves both.
+    """
+
+    architecture = "gated"
+    b_gate: Tensor
+    b_mag: Tensor
+    r_mag: Tensor
+
+    def __init__(self, b_gate: Tensor, b_mag: Tensor, r_mag: Tensor):
+        super().__init__()
+        _hold(self, b_gate=b_gate, b_mag=b_mag, r_mag=r_mag)
+
+    def forward(self, pre_acts: Float[Tensor, "*batch d_sae"]) -> Float[Tensor, "*batch d_sae"]:
+        """The latents."""
+        closed = pre_acts + self.b_gate <= 0
+        return torch.addcmul(self.b_mag, pre_acts, self.r_mag.exp()).relu_().masked_fill_(closed, 0)
+
+    def moved(self, shift: Float[Tensor, "d_sae"]) -> Gate:
+        """The gate that does with pre_acts − shift what this one does with pre_acts."""
+        return Gate(self.b_gate + shift, self.b_mag + self.r_mag.exp() * shift, self.r_mag)
+
+
+class JumpReLU(nn.Module):
+    """pre_acts where they are above the threshold and above 0, else 0 (arXiv 2407.14435).
+
+    Args: threshold: of each latent, or one for all (Float[Tensor, "d_sae"] or a 0-d tensor)
+    """
+
+    architecture = "jumprelu"
+    threshold: Tensor
+
+    def __init__(self, threshold: Tensor):
+        super().__init__()
+        _hold(self, threshold=threshold)
+
+    def forward(self, pre_acts: Float[Tensor, "*batch d_sae"]) -> Float[Tensor, "*batch d_sae"]:
+        """The latents; pre_acts is overwritten."""
+        off = pre_acts <= self.threshold
+        return pre_acts.relu_().masked_fill_(off, 0)
+
+
+class TopK(nn.Module):
+    """The k greatest pre-activations of each token, those below 0 as 0 (arXiv 2406.04093)."""
+
+    architecture = "topk"
+
+    def __init__(self, k: int):
+        super().__init__()
+        self.k = k
+
+    def forward(self, pre_acts: Float[Tensor, "*batch d_sae"]) -> Float[Tensor, "*batch d_sae"]:
+        """The latents."""
+        greatest = pre_acts.topk(self.k, sorted=False)
+        return torch.zeros_like(pre_acts).scatter_(-1, greatest.indices, greatest.values.relu_())
+
+
+def _hold(module: nn.Module, **buffers: Tensor) -> None:
+    for name, buffer in buffers.items():
+        module.register_buffer(name, buffer)

@@ -1,0 +1,42 @@
+"""Checkpoints on disk ► autoencoders: each layout is recognised by what lies there, and what fits none is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from sandbox.data import resolve
+from sandbox.errors import InputError
+from sandbox.sae.autoencoder import SAE
+from sandbox.sae.checkpoints.layout import Checkpoint, Layout
+from sandbox.sae.checkpoints.place import Place
+from sandbox.sae.checkpoints.saelens import SAELENS
+
+LAYOUTS: tuple[Layout, ...] = (SAELENS,)
+
+__all__ = ["LAYOUTS", "Checkpoint", "load", "read"]
+
+
+def read(path: str | Path) -> Checkpoint:
+    """The checkpoint at a path, in whichever layout it is.
+
+    Args:   path: a folder, a file of weights, or embedded:NAME
+    Raises: InputError for what fits no layout, or several, with what was seen; nothing is guessed.
+    """
+    found = resolve(path)
+    if not found.exists():
+        raise InputError(f"--sae {path}: there is no such file or folder")
+    place = Place(path, found)
+    fitting = [layout for layout in LAYOUTS if layout.fits(place)]
+    if len(fitting) == 1:
+        return fitting[0].read(place)
+    seen = ", ".join(place.names[:8]) or "nothing"
+    if fitting:
+        names = " and ".join(layout.name for layout in fitting)
+        raise InputError(f"--sae {path}: fits the layouts of {names} (found: {seen}); name the one file to read")
+    expected = "; ".join(f"{layout.name} ({layout.expects})" for layout in LAYOUTS)
+    raise InputError(f"--sae {path}: no layout that is read here (found: {seen}); those that are: {expected}")
+
+
+def load(path: str | Path) -> SAE:
+    """The SAE at a path, on the CPU in float32, whatever its weights are stored in. Raises: as `read`."""
+    return read(path).sae
