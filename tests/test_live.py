@@ -16,6 +16,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, 
 from sandbox.errors import InputError
 from sandbox.sae.live import live
 from sandbox.sae.live.texts import documents, text_files
+from sandbox.sae.measure import measure
 
 with warnings.catch_warnings():  # transformers' own imports may warn, and nobody here can mend that
     warnings.simplefilter("ignore")
@@ -172,8 +173,13 @@ def test_tokens_before_the_start_are_not_computed(folders, text):
     source._tap.model.register_forward_pre_hook(note, with_kwargs=True)
     whole(source, 10, n - 5)
     assert sum(read) <= 2 * CONTEXT
+    for at in range(0, n, 9):  # one token is one context, in a window of several
+        read.clear()
+        whole(source, 1, at, at + 1)
+        assert len(read) == 1
+    read.clear()
     whole(source)
-    assert sum(read) > n
+    assert sum(read) == n  # nothing is read twice, and with one context at a time nothing is padded
 
 
 def test_the_tokens_are_known_once_they_are_counted_or_read(folders, text):
@@ -194,6 +200,21 @@ def test_a_sample_is_the_first_tokens_and_leaves_the_rest_as_it_was(folders, tex
     assert torch.equal(sample, x[:30])
     assert torch.equal(source.sample(10**6), x)
     assert source.width == 32
+
+
+def test_a_report_on_live_activations_is_that_on_the_same_ones_from_a_file(folders, text):
+    source = live(folders["llama"], 1, text, context=CONTEXT, device="cpu")
+    x, ids = whole(source)
+    of_text = measure(shrunk, live(folders["llama"], 1, text, context=CONTEXT, device="cpu"), batch_size=64)
+    of_file = measure(shrunk, x, documents=ids, batch_size=64)
+    assert of_text.tokens == of_file.tokens == len(ids)
+    assert of_text.documents == of_file.documents == len(make_texts())
+    assert of_text.raw == of_file.raw
+
+
+def shrunk(x):
+    """A reconstruction that is no multiple of x."""
+    return 0.8 * x + 0.1 * x.abs()
 
 
 def test_special_tokens_in_the_text_are_read_but_not_measured(folders, tmp_path):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -13,16 +12,11 @@ from torch import Tensor
 
 from sandbox.devices import device_named
 from sandbox.errors import InputError
+from sandbox.sae.activations import Chunk
+from sandbox.sae.activations.source import check_range
 from sandbox.sae.live.contexts import Context, Contexts
 from sandbox.sae.live.model import Tap, load, probe, tap_hook, tap_layer
 from sandbox.sae.live.texts import documents, text_files
-
-
-class Chunk(NamedTuple):
-    """Tokens in order: activations (n, d), and the number of each one's document, (n,) int64."""
-
-    x: Tensor
-    documents: np.ndarray | None
 
 
 def live(
@@ -65,7 +59,10 @@ def live(
     loaded, missing, tokenizer = load(model, dtype)
     contexts = Contexts(tokenizer, loaded.config.get_text_config(), loaded, context)
     tap = tap_layer(loaded, layer, where) if layer is not None else tap_hook(loaded, str(hook), where)
-    return Live(f"{model}, {tap.module}, on {text}", tap, contexts, files, whole_files, batch, missing)
+    # All that says which tokens these are: a saved run goes on only under the same name.
+    read = f"{text}{', file by file,' if whole_files else ''} in contexts of {contexts.size}"
+    name = f"{model}, {tap.module} in {dtype}, on {read}"
+    return Live(name, tap, contexts, files, whole_files, batch, missing)
 
 
 class Live:
@@ -103,8 +100,7 @@ class Live:
 
     def chunks(self, size: int, start: int = 0, stop: int | None = None) -> Iterator[Chunk]:
         """Tokens start to stop (or to the end), in the order of the text, `size` at a time; the last may be shorter."""
-        if size < 1 or start < 0:
-            raise InputError(f"chunks of {size} tokens from token {start} on: at least 1, and from 0 on, are possible")
+        check_range(size, start, stop)
         held: list[tuple[Tensor, np.ndarray]] = []
         count = 0
         for piece in self._pieces(start, math.inf if stop is None else stop):
