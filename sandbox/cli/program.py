@@ -87,8 +87,13 @@ def main() -> None:
 
 
 def _refuse(message: str) -> int:
-    print("sandbox: " + " ".join(message.split()), file=sys.stderr)
+    say(message)
     return 2
+
+
+def say(message: str) -> None:
+    """One line on standard error."""
+    print("sandbox: " + " ".join(message.split()), file=sys.stderr)
 
 
 def console() -> Console:

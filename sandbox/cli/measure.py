@@ -1,36 +1,19 @@
-"""The commands of real SAEs: measure, rescale."""
+"""The command `measure`: real SAEs on real activations."""
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sandbox.cli.program import Device, Json, app, console, progress
+from sandbox.cli import inputs
+from sandbox.cli.inputs import Activations, BatchSize, Context, Documents, Dtype, Hook, Layer, Model, Saes, Text
+from sandbox.cli.program import Device, Json, app, console, progress, say
 from sandbox.errors import InputError
 
 if TYPE_CHECKING:
     from sandbox.report import Report
-
-Saes = Annotated[
-    list[str] | None,
-    typer.Option("--sae", help="Folder or file of a checkpoint, saelens:RELEASE/ID, or embedded:NAME; may come again."),
-]
-Activations = Annotated[
-    str | None, typer.Option(help="Shape (..., d): .npy, .safetensors, .pt; a folder or 'glob*' of shards; a dataset.")
-]
-Documents = Annotated[str | None, typer.Option(help="A document id for each token, in a file likewise.")]
-Model = Annotated[str | None, typer.Option(help="In place of --activations: a transformers model …", metavar="PATH")]
-Layer = Annotated[int | None, typer.Option(help="… the block whose output is read, from 0 …")]
-Hook = Annotated[str | None, typer.Option(help="… or the module, by its name in the model …")]
-Text = Annotated[str | None, typer.Option(help="… on this text: .txt, .jsonl, a folder or a 'glob*'.")]
-Context = Annotated[
-    int | None, typer.Option(help="Tokens that the model reads at once; as many as it can if not given.")
-]
-Dtype = Annotated[str, typer.Option(help="To compute the SAE in: float32, float64 or bfloat16.")]
-BatchSize = Annotated[int, typer.Option(min=1, help="Tokens at a time; halved where memory is short.")]
 
 
 @app.command(
@@ -87,7 +70,7 @@ def measure(
     from sandbox.sae.ranks import Ranks
 
     live = {"model": model, "layer": layer, "hook": hook, "text": text, "context": context}
-    _check_sources(sae, activations, live, x, x_hat)
+    inputs.check_sources(sae, activations, live, x, x_hat)
     outputs = [path for path in (json, csv, plot, latents) if path not in (None, "-")]
     first = Ranks.here().first
     if first:
@@ -117,7 +100,7 @@ def measure(
     try:
         with progress() as bars:
             if sae:
-                source = _source(activations, documents, live, device)
+                source = inputs.source(activations, documents, live, device)
                 options["progress"] = bars("tokens", getattr(source, "tokens", None) or 0)
                 options["documents"] = documents if isinstance(source, str) else None  # else they are opened with it
                 reports = engine.measure(sae, source, device=device, dtype=dtype, **options)
@@ -127,7 +110,7 @@ def measure(
     except engine.Stopped as stopped:
         if first and stopped.reports:
             _print(stopped.reports)
-            _say(
+            say(
                 f"stopped; the same command goes on from {checkpoint}"
                 if checkpoint
                 else "stopped; to be able to go on from there, give --checkpoint FILE"
@@ -136,7 +119,7 @@ def measure(
     if first:
         for report in reports:
             for finding in report.findings:
-                _say(f"warning: {report.name}: {finding['message']}")
+                say(f"warning: {report.name}: {finding['message']}")
         _write(reports, json, csv, plot, latents)
 
 
@@ -172,40 +155,3 @@ def _print(reports: list[Report]) -> None:
             screen.print(one.latents.table())
     if len(reports) > 1:
         screen.print(tables.comparison(reports))
-
-
-def _say(message: str) -> None:
-    print("sandbox: " + " ".join(message.split()), file=sys.stderr)
-
-
-def _source(activations: str | None, documents: str | None, live: dict[str, Any], device: str) -> Any:
-    """The activations, opened; a path that each process reads for itself stays a path."""
-    from sandbox.sae.activations import activations as opened
-    from sandbox.sae.measure import OF_EACH
-
-    if activations is None:
-        from sandbox.sae.live import live as lively
-
-        if documents is not None:
-            raise InputError("--documents are not needed with --model: they are made from the text")
-        given = {key: value for key, value in live.items() if key != "layer" and value is not None}
-        return lively(given.pop("model"), live["layer"], given.pop("text"), device=device, **given)
-    return activations if OF_EACH in activations else opened(activations, documents)
-
-
-def _check_sources(
-    sae: list[str] | None, activations: str | None, live: dict[str, Any], x: str | None, x_hat: str | None
-) -> None:
-    """Either --sae with --activations, or --sae with --model and --text, or --x with --x-hat."""
-    given = {"--sae": sae or None, "--activations": activations}
-    given |= {f"--{key}": value for key, value in live.items()} | {"--x": x, "--x-hat": x_hat}
-    named = [option for option, value in given.items() if value is not None]
-    lively = {"--sae", "--model", "--text"} <= set(named) and not {"--activations", "--x", "--x-hat"} & set(named)
-    if lively and ("--layer" in named) == ("--hook" in named):
-        raise InputError("with --model, give --layer or --hook: where its activations are read")
-    if not lively and named not in (["--sae", "--activations"], ["--x", "--x-hat"]):
-        found = " ".join(named) or "none of them"
-        raise InputError(
-            "give --sae with --activations, or --sae with --model, --layer and --text, or --x with --x-hat; "
-            f"found {found}"
-        )

@@ -1,0 +1,72 @@
+"""The command `rescale`: a corrected checkpoint, and what the correction is worth."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sandbox.cli import inputs
+from sandbox.cli.inputs import Activations, BatchSize, Context, Documents, Dtype, Hook, Layer, Model, Text
+from sandbox.cli.program import Device, Json, app, console, progress
+
+
+@app.command(
+    epilog="Example: [bold]sandbox rescale --sae embedded:minilm-relu --activations embedded:activations "
+    "--documents embedded:documents --out corrected[/]"
+)
+def rescale(
+    sae: Annotated[str, typer.Option(help="Folder or file of a checkpoint, saelens:RELEASE/ID, or embedded:NAME.")],
+    out: Annotated[Path, typer.Option(help="New folder for the corrected checkpoint, in the layout it came in.")],
+    activations: Activations = None,
+    documents: Documents = None,
+    model: Model = None,
+    layer: Layer = None,
+    hook: Hook = None,
+    text: Text = None,
+    context: Context = None,
+    kind: Annotated[
+        str, typer.Option(help="scalar (one factor), scale-shift (and another b_dec), or per-latent.")
+    ] = "scalar",
+    share: Annotated[float, typer.Option(help="Of the documents to fit on; the others show what it is worth.")] = 0.5,
+    seed: Annotated[int, typer.Option(help="Of the draw of documents.")] = 0,
+    device: Device = "auto",
+    dtype: Dtype = "float32",
+    batch_size: BatchSize = 4096,
+    drop_nonfinite: Annotated[
+        bool, typer.Option("--drop-nonfinite", help="Leave out tokens with NaN or infinity.")
+    ] = False,
+    json: Json = None,
+) -> None:
+    """Undo an SAE's shrinkage: fit a correction of its decoder on some documents, evaluate it on the others, write it.
+
+    The latents stay as they are, and so does L0. The encoder is changed only where it takes b_dec from x and b_dec
+    changes, so that the latents stay the same.
+    """
+    from json import dumps
+
+    from sandbox.files import check_new_folder, check_outputs, write_text
+    from sandbox.sae import rescale as engine
+
+    live = {"model": model, "layer": layer, "hook": hook, "text": text, "context": context}
+    inputs.check_sources([sae], activations, live, None, None)
+    check_outputs([json] if json not in (None, "-") else [], [path for path in (activations, documents) if path])
+    check_new_folder(out)
+    opened = inputs.source(activations, documents, live, device)
+    options = {"kind": kind, "share": share, "seed": seed, "device": device, "dtype": dtype}
+    with progress() as bars:
+        total = (opened.tokens or 0) * engine.passes(kind)
+        options |= {"batch_size": batch_size, "drop_nonfinite": drop_nonfinite, "progress": bars("tokens", total)}
+        made = engine.rescale(sae, opened, **options)
+    made.write(out)
+    text_of = dumps(made.to_dict(), indent=2, allow_nan=False)
+    if json == "-":
+        print(text_of)
+        return
+    screen = console()
+    screen.print(made.checkpoint.describe(), highlight=False, markup=False)
+    screen.print(made.table())
+    screen.print(f"Written: {out}", highlight=False, markup=False)
+    if json:
+        write_text(json, text_of + "\n")
