@@ -1,4 +1,4 @@
-"""Shrinkage of each latent by itself: `Latents`, an additive tally, and from it the best factor s_j for every latent."""
+"""Shrinkage of each latent by itself: `Latents`, an additive tally, and from it every latent's best factor s_j."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 GROUPS = 32
-"""Groups that clusters are dealt into: Student's quantile is 2.04 with 31 degrees of freedom, and memory 0.5 kB a latent."""
+"""Groups that clusters are dealt into: a t quantile with 31 degrees of freedom is 2.04, and memory 0.5 kB a latent."""
 
 OFTEN = 100
 """Tokens that a latent is on in before it is ranked or drawn: the factor of a rarer one is mostly noise."""
@@ -231,8 +231,10 @@ def latents_and_l0(
 
 
 def _on_host(feature_acts, residual, W_dec, group: np.ndarray, scale) -> tuple[Latents, Tensor]:
-    """Each of torch's threads takes shares of the latents, which are small enough for their rows of W_dec to stay in
-    its cache, and adds to columns of its own."""
+    """Each of torch's threads takes shares of the latents, and adds to columns that are its own.
+
+    A share is small enough for its rows of W_dec to stay in a cache.
+    """
     acts, left, rows = (_array(t) for t in (feature_acts, residual, W_dec))
     n, d_sae = acts.shape
     sizes = np.ones(n) if scale is None else scale.detach().reshape(-1).double().cpu().numpy()
