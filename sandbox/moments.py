@@ -9,6 +9,7 @@ without a second pass over the data.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
@@ -78,6 +79,30 @@ class Moments:
         Raises:  InputError for shapes that differ, no tokens, a dtype that is not a float, non-finite tokens.
         Source:  MATHS, notation and C16.
         """
+        moments, _ = cls.with_dots(x, x_hat, cluster, batch_dims=batch_dims, first_token=first_token, groups=groups)
+        if not drop_nonfinite:
+            moments.refuse_nonfinite()
+        return moments
+
+    @classmethod
+    def with_dots(
+        cls,
+        x: Float[Tensor, "*batch *tokens d"] | np.ndarray,
+        x_hat: Float[Tensor, "*batch *tokens d"] | np.ndarray,
+        cluster: Int[Tensor, "*tokens"] | np.ndarray | None = None,
+        *,
+        batch_dims: int = 0,
+        first_token: int = 0,
+        groups: int = GROUPS,
+        apart_above: float | None = None,
+    ) -> tuple[Moments, Float64[Tensor, "n 3"]]:
+        """As `from_pairs`, with every token's own ‖x‖², ‖x̂‖², x·x̂, which are there anyway.
+
+        Args:    apart_above: tokens with ‖x‖ above it are kept apart: the moments then have a first axis of 2, the
+                 other tokens' and theirs (both together: `merged`)
+        Returns: the moments, tokens that are not finite left out and counted; and the dots, nan or infinite for those
+        Raises:  as `from_pairs`
+        """
         x, x_hat = _checked(x, "x"), _checked(x_hat, "x_hat")
         if x.shape != x_hat.shape:
             raise InputError(f"x has shape {tuple(x.shape)} and x_hat {tuple(x_hat.shape)}: they must be the same")
@@ -93,23 +118,30 @@ class Moments:
         n, settings = tokens.numel(), batch.numel()
         if cluster is None:
             cluster = (np.arange(first_token, first_token + n) // BLOCK).reshape(tokens)
-        group = _groups(cluster, tokens, groups)
+        group = groups_of(cluster, tokens, groups)
         group = (np.arange(settings)[:, None] * groups + group).ravel()  # a setting's groups are its own
+        parts = (1 if apart_above is None else 2, *batch)
+        limit = math.inf if apart_above is None else float(apart_above) ** 2
         x, x_hat = x.detach().reshape(-1, d), x_hat.detach().reshape(-1, d)
-        if x.device.type in ("cpu", "mps"):  # MPS has no float64
-            totals, count, sums = _total_on_host(x, x_hat, group, settings * groups)
-        else:
-            totals, count, sums = _total_on_device(x, x_hat, group, settings * groups)
-        nonfinite = n - count.reshape(settings, groups).sum(1)
+        total = _total_on_host if x.device.type in ("cpu", "mps") else _total_on_device  # MPS has no float64
+        totals, count, sums, dots = total(x, x_hat, group, settings * groups, parts[0], limit)
+        nonfinite = dots.new_full(parts, 0)
+        nonfinite[0] = n - count.reshape(*parts, groups).sum((0, -1))
         moments = cls(
-            totals.reshape(*batch, groups, 3),
-            count.reshape(*batch, groups),
-            sums.reshape(*batch, groups, 2, d),
-            nonfinite.reshape(batch),
+            totals.reshape(*parts, groups, 3),
+            count.reshape(*parts, groups),
+            sums.reshape(*parts, groups, 2, d),
+            nonfinite,
         )
-        if not drop_nonfinite:
-            moments.refuse_nonfinite()
-        return moments
+        return (moments[0] if apart_above is None else moments), dots
+
+    def __getitem__(self, index: int) -> Moments:
+        """One setting of the first axis."""
+        return Moments(*(t[index] for t in self))
+
+    def merged(self) -> Moments:
+        """The settings of the first axis together, as one set of tokens."""
+        return Moments(*(t.sum(0) for t in self))
 
     def refuse_nonfinite(self) -> None:
         """Raise InputError if any token was left out for a NaN or an infinity."""
@@ -243,8 +275,8 @@ def _checked(values: Any, name: str) -> Tensor:
     return values
 
 
-def _groups(cluster: Any, tokens: torch.Size, groups: int) -> Int[np.ndarray, "n"]:
-    """The group of each token."""
+def groups_of(cluster: Any, tokens: torch.Size, groups: int) -> Int[np.ndarray, "n"]:
+    """The group that each token's cluster is dealt into. Raises InputError for what is not one integer a token."""
     ids = cluster.detach().cpu().numpy() if isinstance(cluster, Tensor) else np.asarray(cluster)
     if ids.dtype.kind not in "iu":
         raise InputError(f"cluster has dtype {ids.dtype}: an integer per token is needed")
@@ -258,14 +290,20 @@ def _groups(cluster: Any, tokens: torch.Size, groups: int) -> Int[np.ndarray, "n
     return (place + turned.astype(np.int64)) % groups
 
 
-def _total_on_host(x: Tensor, x_hat: Tensor, group: np.ndarray, groups: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Totals, counts and sums per group, on the CPU, each of torch's threads taking a share of the tokens."""
+def _total_on_host(
+    x: Tensor, x_hat: Tensor, group: np.ndarray, groups: int, parts: int, limit: float
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Totals, counts and sums per group, and every token's dots, on the CPU; torch's threads share the tokens.
+
+    Tokens with ‖x‖² above `limit` go to groups of their own: those from `groups` onwards, where there are 2 `parts`.
+    """
     rows, rows_hat = (_array(t) for t in (x, x_hat))
     n, d = rows.shape
+    dots = np.empty((n, 3))
 
     def share(low: int, high: int) -> tuple[np.ndarray, ...]:
-        room = np.zeros((groups, 3)), np.zeros(groups), np.zeros((groups, 2, d))
-        _add_rows(rows[low:high], rows_hat[low:high], group[low:high], *room)
+        room = np.zeros((parts * groups, 3)), np.zeros(parts * groups), np.zeros((parts * groups, 2, d))
+        _add_rows(rows[low:high], rows_hat[low:high], group[low:high], groups, limit, dots[low:high], *room)
         return room
 
     workers = torch.get_num_threads() if rows.size > 2**18 else 1
@@ -273,7 +311,7 @@ def _total_on_host(x: Tensor, x_hat: Tensor, group: np.ndarray, groups: int) -> 
     with ThreadPoolExecutor(workers) as pool:
         shares = list(pool.map(share, cuts[:-1], cuts[1:]))
     totals, count, sums = (torch.from_numpy(sum(piece)) for piece in zip(*shares, strict=True))
-    return totals, count, sums
+    return totals, count, sums, torch.from_numpy(dots)
 
 
 def _array(rows: Tensor) -> np.ndarray:
@@ -292,8 +330,8 @@ def _compiled(loop: Callable[..., None]) -> Callable[..., None]:
 
 
 @_compiled
-def _add_rows(x, x_hat, group, totals, count, sums) -> None:
-    """Add each finite row to its group, in float64.
+def _add_rows(x, x_hat, group, groups, limit, dots, totals, count, sums) -> None:
+    """Add each finite row to its group, in float64; rows with ‖x‖² above `limit` to that of the second half.
 
     x and x̂ are read once; array operations would take a pass each, and memory is what limits this.
     """
@@ -305,8 +343,9 @@ def _add_rows(x, x_hat, group, totals, count, sums) -> None:
             a += u * u
             b += v * v
             c += u * v
+        dots[i, 0], dots[i, 1], dots[i, 2] = a, b, c
         if a + b < np.inf:  # neither NaN nor infinite, and so c is finite, too
-            g = group[i]
+            g = group[i] + groups if a > limit else group[i]
             totals[g, 0] += a
             totals[g, 1] += b
             totals[g, 2] += c
@@ -316,16 +355,18 @@ def _add_rows(x, x_hat, group, totals, count, sums) -> None:
                 sums[g, 1, k] += x_hat[i, k]
 
 
-def _total_on_device(x: Tensor, x_hat: Tensor, group: np.ndarray, groups: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Totals, counts and sums per group, on an accelerator; nothing waits for the device."""
+def _total_on_device(
+    x: Tensor, x_hat: Tensor, group: np.ndarray, groups: int, parts: int, limit: float
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """The same on an accelerator; nothing waits for the device."""
     both = torch.stack((x.double(), x_hat.double()), 1)
     gram = both @ both.mT
     dots = torch.stack((gram[:, 0, 0], gram[:, 1, 1], gram[:, 0, 1]), 1)
     ok = dots.isfinite().all(1)
-    dots = torch.where(ok[:, None], dots, 0)
+    finite = torch.where(ok[:, None], dots, 0)
     both = torch.where(ok[:, None, None], both, 0)
-    index = torch.from_numpy(group).to(x.device, non_blocking=True)
-    totals = dots.new_zeros(groups, 3).index_add_(0, index, dots)
-    count = dots.new_zeros(groups).index_add_(0, index, ok.double())
-    sums = dots.new_zeros(groups, 2, x.shape[1]).index_add_(0, index, both)
-    return totals, count, sums
+    index = torch.from_numpy(group).to(x.device, non_blocking=True) + groups * (finite[:, 0] > limit)
+    totals = dots.new_zeros(parts * groups, 3).index_add_(0, index, finite)
+    count = dots.new_zeros(parts * groups).index_add_(0, index, ok.double())
+    sums = dots.new_zeros(parts * groups, 2, x.shape[1]).index_add_(0, index, both)
+    return totals, count, sums, dots

@@ -1,6 +1,7 @@
 """Every latent's own shrinkage: the tally is exact, merges, and its intervals cover the truth."""
 
 import sys
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -11,9 +12,9 @@ from scipy.optimize import minimize_scalar
 
 from sandbox import plots
 from sandbox.errors import InputError
-from sandbox.moments import _groups
+from sandbox.moments import groups_of
 from sandbox.plots.latents import latents as histogram
-from sandbox.sae.latents import GROUPS, Latents, _on_device, latents_and_l0
+from sandbox.sae.latents import GROUPS, Latents, _on_device
 
 N, D_IN, D_SAE = 300, 8, 21  # latents that fill no whole stride of the walk
 
@@ -34,12 +35,14 @@ def made(dtype: torch.dtype = torch.float64, seed: int = 0, d_sae: int = D_SAE):
     return *(t.to(dtype) for t in (acts, residual, W_dec)), documents, scale.to(dtype)
 
 
-def by_walk(acts, residual, W_dec, documents, scale=None):
-    return latents_and_l0(acts, residual, W_dec, documents, scale)
+def by_walk(*tensors):
+    return Latents.from_batch(*tensors)
 
 
 def densely(acts, residual, W_dec, documents, scale=None):
-    return _on_device(acts, residual, W_dec, _groups(documents, torch.Size(documents.shape), GROUPS), scale)
+    """As on an accelerator."""
+    group = groups_of(documents, torch.Size(documents.shape), GROUPS)
+    return Latents(*_on_device(acts, residual, W_dec, group, scale))
 
 
 WAYS = pytest.mark.parametrize("way", [by_walk, densely])
@@ -50,7 +53,7 @@ WAYS = pytest.mark.parametrize("way", [by_walk, densely])
 def test_the_factor_is_the_best_one_for_that_latent_alone(way, scaled):
     """Against a search for the least loss, which knows no formula."""
     acts, residual, W_dec, documents, scale = made()
-    factors = way(acts, residual, W_dec, documents, scale if scaled else None)[0].scale_factors()
+    factors = way(acts, residual, W_dec, documents, scale if scaled else None).scale_factors()
     for j in range(D_SAE - 1):
         given_by_j = (acts[:, j : j + 1] * W_dec[j]) * (scale if scaled else 1)
 
@@ -65,8 +68,8 @@ def test_the_factor_is_the_best_one_for_that_latent_alone(way, scaled):
 @WAYS
 def test_the_standard_error_is_that_of_a_ratio_of_totals(way):
     acts, residual, W_dec, documents, scale = made()
-    tally, _ = way(acts, residual, W_dec, documents, scale)
-    group = _groups(documents, torch.Size((N,)), GROUPS)
+    tally = way(acts, residual, W_dec, documents, scale)
+    group = groups_of(documents, torch.Size((N,)), GROUPS)
     f = acts * scale
     for j in range(D_SAE - 1):
         pull, energy = f[:, j] * (residual @ W_dec[j]), f[:, j] ** 2 * W_dec[j].square().sum()
@@ -78,10 +81,9 @@ def test_the_standard_error_is_that_of_a_ratio_of_totals(way):
 
 
 @WAYS
-def test_l0_and_counts_are_those_of_nonzero_latents(way):
+def test_counts_are_those_of_nonzero_latents(way):
     acts, *others = made()
-    tally, l0 = way(acts, *others)
-    assert torch.equal(l0.double(), (acts != 0).sum(1).double())
+    tally = way(acts, *others)
     assert torch.equal(tally.count, (acts != 0).sum(0).double())
     assert tally.tokens.sum() == N
     assert tally.count[-1] == 0
@@ -92,12 +94,11 @@ def test_l0_and_counts_are_those_of_nonzero_latents(way):
 def test_tokens_that_are_not_finite_count_as_if_they_were_not_there(way, bad):
     acts, residual, W_dec, documents, scale = made()
     residual[5, 2] = acts[5, 0] = bad
-    tally, l0 = way(acts, residual, W_dec, documents, scale)
+    tally = way(acts, residual, W_dec, documents, scale)
     kept = np.arange(N) != 5
-    expected, _ = way(acts[kept], residual[kept], W_dec, documents[kept], scale[kept])
+    expected = way(acts[kept], residual[kept], W_dec, documents[kept], scale[kept])
     for found, right in zip(tally, expected, strict=True):
         torch.testing.assert_close(found, right, rtol=1e-12, atol=1e-12)
-    assert l0[5] == 0
 
 
 @WAYS
@@ -105,7 +106,7 @@ def test_tokens_that_are_not_finite_count_as_if_they_were_not_there(way, bad):
 def test_short_floats_are_totalled_in_double(way, dtype):
     narrow = made(dtype)
     wide = [one.double() if isinstance(one, torch.Tensor) else one for one in narrow]
-    for found, right in zip(way(*narrow)[0], way(*wide)[0], strict=True):
+    for found, right in zip(way(*narrow), way(*wide), strict=True):
         assert found.dtype == torch.float64
         # products of float32, totals of at most N of them: float32's 1e-7, a few times over, of the largest total
         torch.testing.assert_close(found, right, rtol=0, atol=3e-6 * right.abs().max().item())
@@ -115,7 +116,7 @@ def test_short_floats_are_totalled_in_double(way, dtype):
 def test_the_tally_of_a_file_is_the_sum_of_its_parts_in_any_order(cuts, random):
     acts, residual, W_dec, documents, scale = made()
     ends = [0, *sorted(cuts), N]
-    parts = [slice(*pair) for pair in zip(ends[:-1], ends[1:], strict=True)]
+    parts = [slice(*pair) for pair in pairwise(ends)]
     random.shuffle(parts)
     pieces = [Latents.from_batch(acts[p], residual[p], W_dec, documents[p], scale[p]) for p in parts]
     total = pieces[0]
@@ -237,13 +238,12 @@ def test_the_histogram_counts_each_latent_that_is_on_often_enough():
 @pytest.mark.gpu
 def test_an_accelerator_gives_what_the_cpu_does_and_is_never_waited_for():
     acts, residual, W_dec, documents, scale = made(torch.float32)
-    expected, l0 = by_walk(acts, residual, W_dec, documents, scale)
+    expected = by_walk(acts, residual, W_dec, documents, scale)
     there = [one.cuda() if isinstance(one, torch.Tensor) else one for one in (acts, residual, W_dec, documents, scale)]
     torch.cuda.set_sync_debug_mode("error")
     try:
-        tally, l0_there = latents_and_l0(*there)
+        tally = Latents.from_batch(*there)
     finally:
         torch.cuda.set_sync_debug_mode("default")
-    assert torch.equal(l0_there.cpu(), l0)
     for found, right in zip(tally.to("cpu"), expected, strict=True):
         torch.testing.assert_close(found, right, rtol=0, atol=3e-6 * right.abs().max().item())

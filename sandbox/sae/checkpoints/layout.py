@@ -54,6 +54,11 @@ class Checkpoint:
     store: Callable[[SAE], Stored]
     notes: tuple[str, ...] = ()
 
+    @property
+    def name(self) -> str:
+        """That of its folder."""
+        return self.place.folder.resolve().name
+
     def describe(self) -> str:
         """One line: layout, architecture, sizes, conventions."""
         return ", ".join((f"{self.layout} {self.sae.describe()}", *self.notes))
@@ -98,7 +103,7 @@ class Layout:
 
 
 def checked(path: Path, weights: Mapping[str, Tensor], shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Tensor]:
-    """The tensors named in `shapes`, in float32. Raises InputError for another shape or dtype, or what is not finite."""
+    """The tensors named in `shapes`, in float32. Raises InputError for another shape, no floats, or a NaN."""
     found = {}
     for name, shape in shapes.items():
         tensor = weights[name]
