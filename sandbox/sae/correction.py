@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,7 +13,8 @@ from torch import Tensor
 
 from sandbox.compile import evaluate
 from sandbox.measures import REGISTRY
-from sandbox.report import Estimate, Report
+from sandbox.report import ORIGINS, Estimate, Report
+from sandbox.report.tables import _cells
 from sandbox.sae.checkpoints import Checkpoint
 
 if TYPE_CHECKING:
@@ -42,7 +44,7 @@ class Evaluated:
     def to_dict(self) -> dict[str, Any]:
         """As in JSON: the entry of a report, with the measures about the decoder bias beside raw and centred."""
         about = {key: one.to_dict() for key, one in self.about_bias.raw.items()}
-        return self.report.to_dict() | {"about_bias": about}
+        return self.report.to_dict() | {"decoder_bias": about}
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,9 +124,9 @@ class Correction:
         for header in ("measure", "origin", "before", "95 % interval", "after", "95 % interval"):
             table.add_column(header, justify="right" if header in ("before", "after") else "left", no_wrap=True)
         for key in (GAMMA, LOSS):
-            for origin in ("raw", "centred", "about b_dec"):
+            for origin in ("raw", "centred", "decoder_bias"):
                 cells = [cell for side in (self.before, self.after) for cell in _cells(_of(side, origin)[key])]
-                table.add_row(f"{key} ({REGISTRY[key].plain})", origin, *cells)
+                table.add_row(f"{key} ({REGISTRY[key].plain})", ORIGINS[origin], *cells)
         table.add_row("L0", "", f"{self.before.report.l0:.2f}", "", f"{self.after.report.l0:.2f}", "")
         table.caption, table.caption_justify = self.in_words(), "left"
         return table
@@ -147,10 +149,5 @@ def _energy(report: Report, key: str) -> float:
     return (evaluate(REGISTRY[key], *report.moments.means) * report.moments.a).item()
 
 
-def _of(side: Evaluated, origin: str):
-    return {"raw": side.report.raw, "centred": side.report.centred, "about b_dec": side.about_bias.raw}[origin]
-
-
-def _cells(one: Estimate) -> tuple[str, str]:
-    value = "undefined" if one.value is None else f"{one.value:.4f}"
-    return value, "—" if one.low is None or one.high is None else f"{one.low:.4f} … {one.high:.4f}"
+def _of(side: Evaluated, origin: str) -> Mapping[str, Estimate]:
+    return {"raw": side.report.raw, "centred": side.report.centred, "decoder_bias": side.about_bias.raw}[origin]

@@ -8,7 +8,8 @@ correction here is that one formula, of one pair after another.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from contextlib import closing
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,19 +21,20 @@ from torch import Tensor
 from torch.nn.functional import linear
 
 from sandbox.compile import evaluate, why_undefined
-from sandbox.data import resolve
 from sandbox.devices import device_named
 from sandbox.errors import InputError
 from sandbox.measures import REGISTRY
 from sandbox.moments import BLOCK, Moments
 from sandbox.report import Report
 from sandbox.sae import checkpoints
-from sandbox.sae.activations import activations, document_ids
+from sandbox.sae.activations import Source, activations
+from sandbox.sae.ahead import ahead
 from sandbox.sae.autoencoder import SAE
 from sandbox.sae.checkpoints import Checkpoint
 from sandbox.sae.correction import Correction, Evaluated
+from sandbox.sae.forward import DTYPES
 from sandbox.sae.latents import Latents
-from sandbox.sae.measure import BATCH, DTYPES
+from sandbox.sae.measure import BATCH
 from sandbox.sae.split import Split
 
 Progress = Callable[[int], None]
@@ -68,15 +70,15 @@ def rescale(
     Args:
         checkpoint:     its path, or what `sandbox.sae.checkpoints.read` gave
         source:         activations, as for `sandbox.sae.measure.measure`; read several times (`passes`)
-        documents:      one id a token, likewise; without it, blocks of BLOCK tokens are fitted on or held out, though
-                        neighbouring blocks may be of one document
+        documents:      one id a token, likewise, where the source has none; without any, blocks of BLOCK tokens are
+                        fitted on or held out, though neighbouring blocks may be of one document
         share, seed:    of the documents to fit on, and of the draw (`Split`)
         device, dtype:  where and in what the SAE is computed; the corrected weights are float32
         drop_nonfinite: leave out tokens with a NaN or an infinity in place of refusing them
         progress:       called after each batch with the tokens that it held
     Returns: a `Correction`, which writes the corrected checkpoint.
-    Raises:  InputError for another kind, a share outside (0, 1), one document only, input that cannot be measured, and
-             an x̂ that no positive factor brings nearer to x.
+    Raises:  InputError for another kind, a share outside (0, 1), one document only, input that cannot be measured or
+             gives other tokens the second time, and an x̂ that no positive factor brings nearer to x.
     Source:  C2, C12; MATHS, per latent
     """
     if kind not in FITS:
@@ -89,15 +91,20 @@ def rescale(
     if not isinstance(checkpoint, Checkpoint):
         checkpoint = checkpoints.read(checkpoint)
     computed, original = (device_named(device), DTYPES[dtype]), checkpoint.sae
-    parts = _Parts(source, documents, split, batch_size, original.d_in, drop_nonfinite, progress)
+    opened = activations(source, documents)
+    if opened.width != original.d_in:
+        raise InputError(
+            f"the SAE reads activations of dimension {original.d_in}, but {opened.name} has {opened.width}"
+        )
+    parts = _Parts(opened, split, batch_size, computed[0], drop_nonfinite, progress)
     sae = _placed(original, *computed)
     factor, shift = FITS[kind](sae, parts)
     W_dec = (original.W_dec.double() * factor.reshape(-1, 1)).float()
     b_dec = original.b_dec if shift is None else (original.b_dec.double() + shift).float()
     changed = _placed(original.with_decoder(W_dec, b_dec), *computed)  # as it will be written, encoder included
     facts = {
-        "name": name or resolve(checkpoint.place.given).resolve().name,
-        "documents": None if documents is None else len(split.seen[False]),
+        "name": name or checkpoint.name,
+        "documents": None if parts.blocks else len(split.seen[False]),
         "dtype": dtype,
         "device": str(computed[0]),
     }
@@ -128,7 +135,6 @@ class Batch(NamedTuple):
 
 
 def _batch(sae: SAE, x: Tensor) -> Batch:
-    x = x.to(sae.W_dec.device)
     cast = x.to(sae.W_dec.dtype)
     feature_acts = sae.encode(cast)
     x_hat = sae.decode(feature_acts, cast)
@@ -142,41 +148,44 @@ def _batch(sae: SAE, x: Tensor) -> Batch:
 class _Parts:
     """The activations, read as often as asked for, one part of the documents at a time."""
 
-    source: Any
-    documents: Any
+    source: Source
     split: Split
     batch_size: int
-    width: int
+    device: torch.device
     drop_nonfinite: bool
     progress: Progress | None
-
-    def chunks(self) -> Iterator[tuple[Tensor, np.ndarray]]:
-        """All tokens in order, with the cluster of each. The one place that knows how activations are read."""
-        rows = activations(self.source)
-        if rows.width != self.width:
-            raise InputError(f"the SAE reads activations of dimension {self.width}, but {rows.name} has {rows.width}")
-        ids = None if self.documents is None else document_ids(self.documents, len(rows))
-        start = 0
-        for x in rows.batches(self.batch_size):
-            stop = start + len(x)
-            cluster = np.arange(start, stop) // BLOCK if ids is None else ids[start:stop].cpu().numpy().ravel()
-            yield x, cluster
-            start = stop
+    blocks: bool = False  # whether there are no documents, known once it was read
+    fingerprint: float | None = None
 
     def total(self, tally: Callable[[Tensor, np.ndarray], T], *, fitting: bool) -> T:
         """The sum of a tally over the part to fit on, or over the one held out, on the CPU."""
-        total = None
-        with torch.no_grad():
-            for x, cluster in self.chunks():
-                here = np.flatnonzero(self.split.fitted(cluster) == fitting)
+        total, start, seen = None, 0, torch.zeros((), device=self.device)
+        with torch.no_grad(), closing(ahead(self.source.chunks(self.batch_size), self.device)) as chunks:
+            for x, documents in chunks:
+                self.blocks = documents is None
+                cluster = np.arange(start, start + len(x)) // BLOCK if documents is None else documents
+                fitted = self.split.fitted(cluster)
+                here = np.flatnonzero(fitted == fitting)
                 if len(here):
-                    part = tally(x[torch.from_numpy(here)], cluster[here])
+                    part = tally(x[torch.from_numpy(here).to(x.device)], cluster[here])
                     total = part if total is None else total + part
+                seen += (x[:, 0] * torch.from_numpy(fitted).to(x.device)).nan_to_num(0, 0, 0).sum()
+                start += len(x)
                 if self.progress:
                     self.progress(len(x))
-        self.split.refuse_one_sided("documents" if self.documents is not None else f"blocks of {BLOCK} tokens")
+        self.split.refuse_one_sided(f"blocks of {BLOCK} tokens" if self.blocks else "documents")
+        self._refuse_others(seen.item())
         assert total is not None  # neither part is empty
         return total.to("cpu")
+
+    def _refuse_others(self, fingerprint: float) -> None:
+        """The part to fit on is the same in every reading, or tokens would be held out that were fitted on."""
+        if self.fingerprint not in (None, fingerprint):
+            raise InputError(
+                f"{self.source.name} gave other tokens, or another order, when it was read again: "
+                "give activations that do not shuffle"
+            )
+        self.fingerprint = fingerprint
 
     def moments(self, pairs: Callable[[Tensor], tuple[Tensor, Tensor]]) -> Moments:
         """The moments of pairs that are made of x, over the part to fit on."""
