@@ -23,8 +23,8 @@ from sandbox.sae.checkpoints import Checkpoint
 from sandbox.sae.checkpoints.place import Place
 from sandbox.sae.measure import measure
 from sandbox.sae.normalisation import ConstantNorm, LayerNorm
+from sandbox.sae.parts import Split
 from sandbox.sae.rescale import FITS, passes, rescale
-from sandbox.sae.split import Split
 
 with warnings.catch_warnings():  # SAELens' own imports warn, and nobody here can mend that
     warnings.simplefilter("ignore")

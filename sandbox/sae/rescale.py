@@ -9,11 +9,10 @@ correction here is that one formula, of one pair after another.
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import closing
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -24,22 +23,19 @@ from sandbox.compile import evaluate, why_undefined
 from sandbox.devices import device_named
 from sandbox.errors import InputError
 from sandbox.measures import REGISTRY
-from sandbox.moments import BLOCK, Moments
+from sandbox.moments import Moments
 from sandbox.report import Report
 from sandbox.sae import checkpoints
-from sandbox.sae.activations import Source, activations
-from sandbox.sae.ahead import ahead
+from sandbox.sae.activations import activations
 from sandbox.sae.autoencoder import SAE
 from sandbox.sae.checkpoints import Checkpoint
 from sandbox.sae.correction import Correction, Evaluated
 from sandbox.sae.forward import DTYPES
 from sandbox.sae.latents import Latents
 from sandbox.sae.measure import BATCH
-from sandbox.sae.split import Split
+from sandbox.sae.parts import Parts, Split
 
-Progress = Callable[[int], None]
 Fit = tuple[Tensor, Tensor | None]
-T = TypeVar("T", bound=Any)
 
 
 def rescale(
@@ -55,7 +51,7 @@ def rescale(
     batch_size: int = BATCH,
     name: str | None = None,
     drop_nonfinite: bool = False,
-    progress: Progress | None = None,
+    progress: Callable[[int], None] | None = None,
 ) -> Correction:
     """The decoder that undoes an SAE's shrinkage, and what it does to documents that it was not fitted on.
 
@@ -96,7 +92,7 @@ def rescale(
         raise InputError(
             f"the SAE reads activations of dimension {original.d_in}, but {opened.name} has {opened.width}"
         )
-    parts = _Parts(opened, split, batch_size, computed[0], drop_nonfinite, progress)
+    parts = Parts(opened, split, batch_size, computed[0], drop_nonfinite, progress)
     sae = _placed(original, *computed)
     factor, shift = FITS[kind](sae, parts)
     W_dec = (original.W_dec.double() * factor.reshape(-1, 1)).float()
@@ -107,6 +103,7 @@ def rescale(
         "documents": None if parts.blocks else len(split.seen[False]),
         "dtype": dtype,
         "device": str(computed[0]),
+        "description": checkpoint.describe(),
     }
     before, after = (_evaluated(one, parts, facts) for one in (sae, changed))
     fitted = len(split.seen[True])
@@ -144,75 +141,24 @@ def _batch(sae: SAE, x: Tensor) -> Batch:
     return Batch(x, x_hat, feature_acts, scale.expand(len(x), 1).to(wide), x - bias, x_hat - bias)
 
 
-@dataclass
-class _Parts:
-    """The activations, read as often as asked for, one part of the documents at a time."""
-
-    source: Source
-    split: Split
-    batch_size: int
-    device: torch.device
-    drop_nonfinite: bool
-    progress: Progress | None
-    blocks: bool = False  # whether there are no documents, known once it was read
-    fingerprint: float | None = None
-
-    def total(self, tally: Callable[[Tensor, np.ndarray], T], *, fitting: bool) -> T:
-        """The sum of a tally over the part to fit on, or over the one held out, on the CPU."""
-        total, start, seen = None, 0, torch.zeros((), device=self.device)
-        with torch.no_grad(), closing(ahead(self.source.chunks(self.batch_size), self.device)) as chunks:
-            for x, documents in chunks:
-                self.blocks = documents is None
-                cluster = np.arange(start, start + len(x)) // BLOCK if documents is None else documents
-                fitted = self.split.fitted(cluster)
-                here = np.flatnonzero(fitted == fitting)
-                if len(here):
-                    part = tally(x[torch.from_numpy(here).to(x.device)], cluster[here])
-                    total = part if total is None else total + part
-                seen += (x[:, 0] * torch.from_numpy(fitted).to(x.device)).nan_to_num(0, 0, 0).sum()
-                start += len(x)
-                if self.progress:
-                    self.progress(len(x))
-        self.split.refuse_one_sided(f"blocks of {BLOCK} tokens" if self.blocks else "documents")
-        self._refuse_others(seen.item())
-        assert total is not None  # neither part is empty
-        return total.to("cpu")
-
-    def _refuse_others(self, fingerprint: float) -> None:
-        """The part to fit on is the same in every reading, or tokens would be held out that were fitted on."""
-        if self.fingerprint not in (None, fingerprint):
-            raise InputError(
-                f"{self.source.name} gave other tokens, or another order, when it was read again: "
-                "give activations that do not shuffle"
-            )
-        self.fingerprint = fingerprint
-
-    def moments(self, pairs: Callable[[Tensor], tuple[Tensor, Tensor]]) -> Moments:
-        """The moments of pairs that are made of x, over the part to fit on."""
-        return self.checked(self.total(lambda x, cluster: _moments(*pairs(x), cluster), fitting=True))
-
-    def checked(self, moments: Moments) -> Moments:
-        """The moments, if there are any and no token was left out without leave."""
-        if not self.drop_nonfinite:
-            moments.refuse_nonfinite()
-        if not moments.n:
-            raise InputError("every token of a part has a NaN or an infinity in x or x̂; nothing is left to measure")
-        return moments
-
-
 def _moments(u: Tensor, v: Tensor, cluster: np.ndarray) -> Moments:
     return Moments.from_pairs(u, v, cluster, drop_nonfinite=True)  # refused, if so, when all is read: nothing waits
 
 
-def _scalar(sae: SAE, parts: _Parts) -> Fit:
+def _fitted(parts: Parts, pairs: Callable[[Tensor], tuple[Tensor, Tensor]]) -> Moments:
+    """The moments of pairs that are made of x, over the part to fit on."""
+    return parts.checked(parts.total(lambda x, cluster: _moments(*pairs(x), cluster), fitting=True))
+
+
+def _scalar(sae: SAE, parts: Parts) -> Fit:
     def pairs(x: Tensor) -> tuple[Tensor, Tensor]:
         batch = _batch(sae, x)
         return batch.t, batch.u
 
-    return _best(parts.moments(pairs)), None
+    return _best(_fitted(parts, pairs)), None
 
 
-def _scale_shift(sae: SAE, parts: _Parts) -> Fit:
+def _scale_shift(sae: SAE, parts: Parts) -> Fit:
     """With t and u divided by the token's scale, x̂ is s·u + b', and a token counts scale² times.
 
     Its moments are those of t and u, but for the weights in the count and in the sums, from which they are centred.
@@ -233,7 +179,7 @@ def _scale_shift(sae: SAE, parts: _Parts) -> Fit:
     return factor, mean_t - factor * mean_u
 
 
-def _per_latent(sae: SAE, parts: _Parts) -> Fit:
+def _per_latent(sae: SAE, parts: Parts) -> Fit:
     scalar, _ = _scalar(sae, parts)
     s = scalar.item()
 
@@ -264,7 +210,7 @@ def _best(moments: Moments) -> Tensor:
     return evaluate(REGISTRY["scale_x_hat"], *moments.means)
 
 
-FITS: dict[str, Callable[[SAE, _Parts], Fit]] = {
+FITS: dict[str, Callable[[SAE, Parts], Fit]] = {
     "scalar": _scalar,
     "scale-shift": _scale_shift,
     "per-latent": _per_latent,
@@ -287,7 +233,7 @@ class _Held:
         return _Held(self.raw.to(device), self.about_bias.to(device), self.active.to(device))
 
 
-def _evaluated(sae: SAE, parts: _Parts, facts: dict[str, Any]) -> Evaluated:
+def _evaluated(sae: SAE, parts: Parts, facts: dict[str, Any]) -> Evaluated:
     """An SAE on the part held out."""
 
     def tally(x: Tensor, cluster: np.ndarray) -> _Held:
