@@ -26,6 +26,12 @@ def check_outputs(outputs: Iterable[str | Path], inputs: Iterable[str | Path] = 
             pass
 
 
+def check_new_folder(path: str | Path) -> None:
+    """Refuse, before any work is done, a folder that is already there or could not be made. Raises: InputError."""
+    with folder_written_whole(path, keep=False):
+        pass
+
+
 @contextmanager
 def written_whole(path: str | Path, keep: bool = True) -> Iterator[Path]:
     """A temporary path beside `path` that becomes `path` when the block ends, and vanishes if the block fails (or
@@ -58,8 +64,9 @@ def check_new_folder(path: str | Path) -> None:
 
 
 @contextmanager
-def folder_written_whole(path: str | Path) -> Iterator[Path]:
-    """A temporary folder beside `path` that becomes `path` when the block ends, and vanishes if the block fails.
+def folder_written_whole(path: str | Path, keep: bool = True) -> Iterator[Path]:
+    """A temporary folder beside `path` that becomes `path` when the block ends, and vanishes if the block fails (or
+    nothing is to be kept).
 
     Raises: InputError when `path` is already there (unless it is an empty folder), or cannot be made.
     """
@@ -71,10 +78,11 @@ def folder_written_whole(path: str | Path) -> Iterator[Path]:
         raise InputError(f"cannot write {given}: {error.strerror} (make the folder first, or name another)") from error
     try:
         yield beside
-        beside.chmod(0o777 & ~_umask())
-        if path.exists():
-            path.rmdir()
-        beside.rename(path)
+        if keep:
+            beside.chmod(0o777 & ~_umask())
+            if path.exists():
+                path.rmdir()
+            beside.rename(path)
     finally:
         shutil.rmtree(beside, ignore_errors=True)
 

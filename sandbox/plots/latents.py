@@ -45,8 +45,8 @@ def latents(tallies: Mapping[str, Latents], ax: Axes | None = None, often: int =
             label += f", median {np.median(factors):.3f}"
         style = {"histtype": "stepfilled", "facecolor": (colour, 0.25), "edgecolor": colour}
         heights, *_ = ax.hist(factors.clip(low, high), edges, label=label, **style)
-        tallest = max(tallest, heights.max())
-        beneath = max(beneath, heights[int(0.5 * BINS) :].max())
+        tallest = max(tallest, np.max(heights))
+        beneath = max(beneath, np.max(heights[BINS // 2 :]))
     ax.axvline(1, color=INK, linewidth=1)
     ax.text(1, 1.0, " 1: not shrunk", transform=ax.get_xaxis_transform(), va="bottom", ha="center", color=INK)
     ax.set_ylim(0, max(1.05 * tallest, beneath / (INSET[1] - 0.14)))  # the inset and its labels lie above the bars

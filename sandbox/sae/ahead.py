@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from queue import Empty, Full, Queue
 from threading import Event, Thread
 from typing import Any
@@ -14,7 +14,7 @@ from sandbox.sae.activations import Chunk
 DEPTH = 2  # batches that wait: one is enough to hide the reading, another evens out a slow disk
 
 
-def ahead(chunks: Iterable[Chunk], device: torch.device) -> Iterator[Chunk]:
+def ahead(chunks: Iterable[Chunk], device: torch.device) -> Generator[Chunk, None, None]:
     """The same chunks in the same order, on the device.
 
     On CUDA a batch goes through pinned memory and is copied on a stream of its own; the stream that computes waits for

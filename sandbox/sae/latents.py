@@ -1,4 +1,4 @@
-"""Shrinkage of each latent by itself: `Latents`, an additive tally, and from it the best factor s_j for every latent."""
+"""Shrinkage of each latent by itself: `Latents`, an additive tally, and from it every latent's best factor s_j."""
 
 from __future__ import annotations
 
@@ -25,13 +25,14 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 GROUPS = 32
-"""Groups that clusters are dealt into: Student's quantile is 2.04 with 31 degrees of freedom, and memory 0.5 kB a latent."""
+"""Groups that clusters are dealt into: a t quantile with 31 degrees of freedom is 2.04, and memory 0.5 kB a latent."""
 
 OFTEN = 100
 """Tokens that a latent is on in before it is ranked or drawn: the factor of a rarer one is mostly noise."""
 
 FACTOR = "scale_x_hat"
-STRIDE = 16  # latents looked at together: a vector register or two, and nearly always all off
+STRIDE = 16  # latents looked at together: nearly always all off
+SHARE = 1024  # latents that a thread takes at once
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,8 +82,33 @@ class Latents:
         cluster: Int[np.ndarray, "n"],
         scale: Float[Tensor, "n 1"] | None = None,
     ) -> Latents:
-        """The tally of a batch of tokens; arguments, memory and errors as for `latents_and_l0`."""
-        return latents_and_l0(feature_acts, residual, W_dec, cluster, scale)[0]
+        """The tally of a batch of tokens.
+
+        On the CPU only latents that are on are multiplied; on an accelerator the products are dense, with two
+        temporaries of the size of feature_acts (and two of a byte an entry), and nothing waits for the device.
+
+        Args:
+            feature_acts: as the SAE's encoder gives them
+            residual:     x − x̂, in the space of x
+            W_dec:        the decoder that made x̂
+            cluster:      an integer per token, the same for tokens that are not independent (document, or block)
+            scale:        what the SAE multiplies a token's reconstruction by, where it normalises each token
+        Returns: totals in float64, on the device of feature_acts (the CPU if that has no float64). Tokens with a NaN
+                 or an infinity in the residual count as if they were not there.
+        Raises:  InputError for shapes that do not fit
+        """
+        n, d_sae = feature_acts.shape
+        if (*W_dec.shape, *residual.shape) != (d_sae, W_dec.shape[1], n, W_dec.shape[1]) or (
+            scale is not None and scale.numel() != n
+        ):
+            raise InputError(
+                f"feature_acts {(n, d_sae)}, residual {tuple(residual.shape)}, W_dec {tuple(W_dec.shape)} do not fit: "
+                "(n, d_sae), (n, d_in), (d_sae, d_in) and a scale for each token are needed"
+            )
+        group = groups_of(cluster, torch.Size((n,)), GROUPS)
+        tensors = feature_acts.detach(), residual.detach(), W_dec.detach()
+        host = feature_acts.device.type in ("cpu", "mps")  # MPS has no float64
+        return cls(*(_on_host if host else _on_device)(*tensors, group, scale))
 
     def __add__(self, other: Latents) -> Latents:
         """The tally of both sets of tokens together, as if made at once."""
@@ -195,44 +221,10 @@ def check_table_format(path: str | Path) -> None:
         raise InputError(f"{path}: .parquet needs pyarrow; install it, or name a .npz file")
 
 
-def latents_and_l0(
-    feature_acts: Float[Tensor, "n d_sae"],
-    residual: Float[Tensor, "n d_in"],
-    W_dec: Float[Tensor, "d_sae d_in"],
-    cluster: Int[np.ndarray, "n"],
-    scale: Float[Tensor, "n 1"] | None = None,
-) -> tuple[Latents, Float[Tensor, "n"]]:
-    """The tally of a batch of tokens, and the L0 of each, from one walk over the latents.
+def _on_host(feature_acts, residual, W_dec, group: np.ndarray, scale) -> tuple[Tensor, ...]:
+    """Each of torch's threads takes shares of the latents, and adds to columns that are its own.
 
-    On the CPU only latents that are on are multiplied; on an accelerator the products are dense, with two temporaries
-    of the size of feature_acts (and one of a byte an entry), and nothing waits for the device.
-
-    Args:
-        feature_acts: as the SAE's encoder gives them
-        residual:     x − x̂, in the space of x
-        W_dec:        the decoder that made x̂
-        cluster:      an integer per token, the same for tokens that are not independent (the document, or a block)
-        scale:        what the SAE multiplies a token's reconstruction by, where it normalises each token
-    Returns: the tally, in float64, on the device of feature_acts (the CPU if that has no float64); nonzero latents of
-             each token. Tokens with a NaN or an infinity in the residual count as if they were not there, with L0 = 0.
-    Raises:  InputError for shapes that do not fit
-    """
-    n, d_sae = feature_acts.shape
-    if residual.shape != (n, W_dec.shape[1]) or W_dec.shape[0] != d_sae or (scale is not None and scale.numel() != n):
-        raise InputError(
-            f"feature_acts {(n, d_sae)}, residual {tuple(residual.shape)}, W_dec {tuple(W_dec.shape)} do not fit: "
-            "(n, d_sae), (n, d_in), (d_sae, d_in) and a scale for each token are needed"
-        )
-    group = groups_of(cluster, torch.Size((n,)), GROUPS)
-    feature_acts, residual, W_dec = feature_acts.detach(), residual.detach(), W_dec.detach()
-    if feature_acts.device.type in ("cpu", "mps"):
-        return _on_host(feature_acts, residual, W_dec, group, scale)
-    return _on_device(feature_acts, residual, W_dec, group, scale)
-
-
-def _on_host(feature_acts, residual, W_dec, group: np.ndarray, scale) -> tuple[Latents, Tensor]:
-    """Each of torch's threads takes shares of the latents, which are small enough for their rows of W_dec to stay in
-    its cache, and adds to columns of its own.
+    A share is small enough for its rows of W_dec to stay in a cache.
     """
     acts, left, rows = (_array(t) for t in (feature_acts, residual, W_dec))
     n, d_sae = acts.shape
@@ -241,24 +233,20 @@ def _on_host(feature_acts, residual, W_dec, group: np.ndarray, scale) -> tuple[L
     ok = np.isfinite(errors)
     norms = np.einsum("jd,jd->j", rows, rows, dtype=np.float64)
     pull, energy, count = np.zeros((GROUPS, d_sae)), np.zeros((GROUPS, d_sae)), np.zeros(d_sae)
-    starts = range(0, d_sae, 1024)
-    active = np.zeros((len(starts), n), np.float32)
 
-    def share(k: int) -> None:
-        low = starts[k]
-        high = min(low + 1024, d_sae)
-        _add_latents(acts, left, rows, norms, sizes, group, ok, low, high, pull, energy, count, active[k])
+    def share(low: int) -> None:
+        high = min(low + SHARE, d_sae)
+        _add_latents(acts, left, rows, norms, sizes, group, ok, low, high, pull, energy, count)
 
     with ThreadPoolExecutor(torch.get_num_threads()) as pool:
-        list(pool.map(share, range(len(starts))))
+        list(pool.map(share, range(0, d_sae, SHARE)))
     loss = np.bincount(group[ok], errors[ok], GROUPS)
     tokens = np.bincount(group[ok], minlength=GROUPS).astype(np.float64)
-    tally = Latents(*(torch.from_numpy(total) for total in (pull, energy, loss, tokens, count)))
-    return tally, torch.from_numpy(active.sum(0))
+    return tuple(torch.from_numpy(total) for total in (pull, energy, loss, tokens, count))
 
 
 @_compiled
-def _add_latents(acts, left, rows, norms, sizes, group, ok, low, high, pull, energy, count, active) -> None:
+def _add_latents(acts, left, rows, norms, sizes, group, ok, low, high, pull, energy, count) -> None:
     """Add the latents low to high of each finite token to its group, in float64."""
     n, d = left.shape
     for i in range(n):
@@ -268,11 +256,10 @@ def _add_latents(acts, left, rows, norms, sizes, group, ok, low, high, pull, ene
         for start in range(low, high, STRIDE):
             stop = min(start + STRIDE, high)
             on = 0
-            for j in range(start, stop):
+            for j in range(start, stop):  # a loop without a branch: as many latents at once as fit into a register
                 on += acts[i, j] != 0
             if not on:
                 continue
-            active[i] += on
             for j in range(start, stop):
                 if acts[i, j] != 0:
                     along = 0.0
@@ -284,7 +271,7 @@ def _add_latents(acts, left, rows, norms, sizes, group, ok, low, high, pull, ene
                     count[j] += 1
 
 
-def _on_device(feature_acts, residual, W_dec, group: np.ndarray, scale) -> tuple[Latents, Tensor]:
+def _on_device(feature_acts, residual, W_dec, group: np.ndarray, scale) -> tuple[Tensor, ...]:
     """Dense: float32 products (float64 if any argument is), summed in float64 over batches."""
     wide = torch.float64 if torch.float64 in {feature_acts.dtype, residual.dtype, W_dec.dtype} else torch.float32
     left, rows = residual.to(wide), W_dec.to(wide)
@@ -293,7 +280,7 @@ def _on_device(feature_acts, residual, W_dec, group: np.ndarray, scale) -> tuple
     index = torch.from_numpy(group).to(feature_acts.device, non_blocking=True)
     member = (index == torch.arange(GROUPS, device=index.device)[:, None]) & ok
     on = (feature_acts != 0) & ok[:, None]
-    count, active = on.sum(0, dtype=torch.float64), on.sum(1, dtype=torch.float32)
+    count = on.sum(0, dtype=torch.float64)
     f = torch.where(on, feature_acts, 0).to(wide)
     if scale is not None:
         f *= torch.where(ok[:, None], scale.reshape(-1, 1), 0)
@@ -301,4 +288,4 @@ def _on_device(feature_acts, residual, W_dec, group: np.ndarray, scale) -> tuple
     pull = (member.to(wide) @ product.mul_(f)).double()
     energy = (member.to(wide) @ f.square_()).double() * rows.square().sum(1, dtype=torch.float64)
     loss = (member * torch.where(ok, errors, 0)).sum(1)
-    return Latents(pull, energy, loss, member.sum(1, dtype=torch.float64), count), active
+    return pull, energy, loss, member.sum(1, dtype=torch.float64), count
