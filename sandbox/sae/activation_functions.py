@@ -77,7 +77,7 @@ class TopK(nn.Module):
 
 
 class GroupMax(nn.Module):
-    """The greatest of each of k groups of neighbouring pre-activations, those below 0 as 0 (sparsify, fused_encoder.py)."""
+    """The greatest pre-activation of each of k equal groups, those below 0 as 0 (sparsify, fused_encoder.py)."""
 
     architecture = "groupmax"
 

@@ -56,4 +56,11 @@ def _saes_inside(place: Place) -> list[str]:
     if place.file is not None:
         return []
     folders = sorted(entry for entry in place.folder.iterdir() if entry.is_dir())
-    return [folder.name for folder in folders if any(layout.fits(Place(folder, folder)) for layout in LAYOUTS)]
+    return [folder.name for folder in folders if _holds_one(Place(folder, folder))]
+
+
+def _holds_one(place: Place) -> bool:
+    try:
+        return any(layout.fits(place) for layout in LAYOUTS)
+    except InputError:  # of a file that has nothing to do with the question
+        return False

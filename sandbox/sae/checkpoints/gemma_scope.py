@@ -2,9 +2,9 @@
 
 The arrays of both releases: W_enc (d_model, d_sae) and W_dec (d_sae, d_model), orientation as here; b_enc; b_dec; one
 threshold a latent, in units of the pre-activation, which is kept where it is above its threshold and above 0
-(arXiv 2408.05147, section 2.2, and the tutorial that it links to). Training divided the activations by a scalar and took
-a bias from them; both are already in the arrays (section 3.1 and appendix A), so x comes as the model gives it, and b_dec
-is not taken from it.
+(arXiv 2408.05147, section 2.2, and the tutorial that it links to). Training divided the activations by a scalar and
+took a bias from them; both are already in the arrays (section 3.1 and appendix A), so x comes as the model gives it,
+and b_dec is not taken from it.
 
 The second release (Gemma Scope 2: lower-case names, a config.json beside them) holds transcoders, too, some with an
 affine connection that passes the latents by, and cross-layer ones with a third axis in w_dec: these are refused. The

@@ -55,9 +55,9 @@ def read(place: Place) -> Checkpoint:
     )
     encoder = state["encoder.weight"]
     d_sae, d_in = encoder.shape if getattr(encoder, "ndim", 0) == 2 else (0, 0)
-    activation = _activation(path, state, d_sae)
     shapes = {"encoder.weight": (d_sae, d_in), "pre_bias": (d_in,), "latent_bias": (d_sae,)}
     found = checked(path, state, shapes | ({TIED: (d_sae, d_in)} if tied else {DECODER: (d_in, d_sae)}))
+    activation = _activation(path, state, d_sae)
     if tied and not torch.equal(found[TIED], found["encoder.weight"]):
         raise InputError(
             f"{path}: {TIED} is not encoder.weight, though it stands for a decoder that is tied to the encoder"

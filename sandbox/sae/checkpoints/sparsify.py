@@ -3,7 +3,10 @@
 encoder.weight is (d_sae, d_in), the transpose of ours; W_dec is (d_sae, d_in), as here. b_dec is taken from x before
 encoding, whatever `normalize_decoder` says (SAELens 6.54's loader makes it depend on that). A latent is the ReLU of its
 pre-activation where that is among the token's k greatest (`topk`), or the greatest of one of k equal groups
-(`groupmax`). `normalize_decoder`, `multi_topk` and `expansion_factor` steer the training, not x̂ of a stored SAE.
+(`groupmax`). `normalize_decoder` and `expansion_factor` steer the training, not x̂ of a stored SAE.
+
+`multi_topk` is a loss with 4k latents, but forward returns that loss's x̂ instead of the one of k latents. x̂ here is
+that of the library's encode and decode, with k: what those who use the SAE get.
 """
 
 from __future__ import annotations
@@ -71,7 +74,8 @@ def read(place: Place) -> Checkpoint:
         activation=activation,
         subtract_b_dec=True,
     )
-    return Checkpoint(sae, "sparsify", place, _stored)
+    notes = ("x̂ of encode and decode (forward's has 4k latents, for multi_topk)",) if config.get("multi_topk") else ()
+    return Checkpoint(sae, "sparsify", place, _stored, notes)
 
 
 def _stored(sae: SAE) -> Stored:

@@ -1,4 +1,4 @@
-"""What lies there is exactly what is known: helpers that refuse every other tensor and setting and say what was seen."""
+"""What lies there is exactly what is known: every other tensor and setting is refused, with what was seen."""
 
 from __future__ import annotations
 
