@@ -38,11 +38,11 @@ OPTIONS = {
     "as published": {},
     "no norm": {"norm_activation": "none"},
     "folded already": {"norm_activation": "inference"},
+    "a threshold of 0": {"jump_relu_threshold": 0},
     "every token": {"norm_activation": "token-wise"},
     "two norms": {"dataset_average_activation_norm": {"in": 10.8125, "out": 8}},
     "relu": {"act_fn": "relu"},
     "top k": {"act_fn": "topk", "jump_relu_threshold": 0.0},
-    "top k with a threshold": {"act_fn": "topk"},
     "top k of every token": {"act_fn": "topk", "jump_relu_threshold": 0.0, "norm_activation": "token-wise"},
     "no decoder bias": {"use_decoder_bias": False},
     "no hook point out": {"hook_point_out": None},
@@ -81,7 +81,7 @@ def reference(folder, x: np.ndarray, weights=FINAL) -> np.ndarray:
         z = token * into
         bias = p.get("decoder.bias", np.zeros(D))
         if s["apply_decoder_bias_to_pre_encoder"]:
-            z = z - bias * unit / (out if s["norm_activation"] == "dataset-wise" else 1)
+            z = z - bias * (into / out)  # in the units of x
         pre_acts = p["encoder.weight"] @ z + p["encoder.bias"]
         judged = pre_acts / unit
         if s["sparsity_include_decoder_norm"]:
@@ -89,7 +89,7 @@ def reference(folder, x: np.ndarray, weights=FINAL) -> np.ndarray:
             judged = judged * np.sqrt((columns**2).sum(0))
         if s["act_fn"] == "relu":
             on = judged > 0
-        elif s["jump_relu_threshold"] > 0:
+        elif s["act_fn"] == "jumprelu":
             on = judged > s["jump_relu_threshold"]
         else:
             on = (judged > 0) & (judged >= np.sort(judged)[-s["top_k"]])
@@ -172,6 +172,7 @@ DAMAGE = {
     "no activation": (config(act_fn=None), "act_fn is None"),
     "no threshold": (config(jump_relu_threshold=None), "jump_relu_threshold is None"),
     "a threshold below 0": (config(jump_relu_threshold=-0.1), "jump_relu_threshold is -0.1"),
+    "top k and a threshold": (config(act_fn="topk"), "'topk', but jump_relu_threshold is 0.35546875: set act_fn"),
     "k beyond d_sae": (config(act_fn="topk", jump_relu_threshold=0, top_k=49), "top_k is 49"),
     "no decoder norm said": (config(sparsity_include_decoder_norm=None), "sparsity_include_decoder_norm is None"),
     "no subtraction said": (config(apply_decoder_bias_to_pre_encoder=None), "to_pre_encoder is None"),

@@ -8,8 +8,9 @@ As OpenMOSS/Language-Model-SAEs reads it, October 2024 to January 2025 (lm_saes/
   divided by them, W_dec is multiplied by their quotient, W_enc stays. `inference`: they have been folded.
   `token-wise`: every token is scaled to norm √d.
 - `sparsity_include_decoder_norm`: latents are activations times the norm of their decoder row, and that becomes 1.
-- `jump_relu_threshold`, one for all latents, is in the units after all of that; a threshold above 0 replaces the top k
-  of `topk`. (SAELens 6.54 multiplies threshold and x by √d/in, which is the same, but ignores the decoder's norms.)
+- `jump_relu_threshold`, one for all latents, is in the units after all of that. (SAELens 6.54 multiplies the threshold
+  and x by √d/in, which is the same, but ignores the decoder's norms.) With `topk` and a threshold above 0 the library
+  announces a JumpReLU, yet goes on with the top k: refused.
 - decoder.bias is taken from x, after its normalisation, where `apply_decoder_bias_to_pre_encoder` says so.
 """
 
@@ -135,13 +136,14 @@ def _factors(path: Path, config: dict[str, Any], d_in: int) -> Factors:
     if config["norm_activation"] != "dataset-wise":
         return Factors(1, 1)
     norms = config.get("dataset_average_activation_norm")
-    found = [norms.get(end) for end in ("in", "out")] if isinstance(norms, dict) else []
-    if not found or not all(isinstance(norm, int | float) and 0 < norm < math.inf for norm in found):
+    found = [norms.get("in"), norms.get("out")] if isinstance(norms, dict) else []
+    numbers = [norm for norm in found if isinstance(norm, int | float) and 0 < norm < math.inf]
+    if len(numbers) < 2:
         raise InputError(
             f"{path}: dataset_average_activation_norm is {norms!r}; dataset-wise normalisation needs "
             "positive numbers for in and out"
         )
-    return Factors(*(math.sqrt(d_in) / float(norm) for norm in found))
+    return Factors(*(math.sqrt(d_in) / norm for norm in numbers))
 
 
 def _activation(path: Path, config: dict[str, Any], d_sae: int) -> nn.Module:
@@ -152,9 +154,14 @@ def _activation(path: Path, config: dict[str, Any], d_sae: int) -> nn.Module:
         raise InputError(f"{path}: act_fn is {function!r}; those that are read: relu, jumprelu, topk")
     if isinstance(threshold, bool) or not isinstance(threshold, int | float) or not 0 <= threshold < math.inf:
         raise InputError(f"{path}: jump_relu_threshold is {threshold!r}; a number that is not below 0 is needed")
-    if function == "topk" and threshold == 0:
-        return TopK(kept(path, config.get("top_k"), d_sae, "top_k"))
-    return JumpReLU(torch.tensor(float(threshold)))
+    if function == "jumprelu":
+        return JumpReLU(torch.tensor(float(threshold)))
+    if threshold > 0:
+        raise InputError(
+            f"{path}: act_fn is 'topk', but jump_relu_threshold is {threshold!r}: set act_fn to 'jumprelu' if the "
+            "threshold holds, or the threshold to 0 if the top k does"
+        )
+    return TopK(kept(path, config.get("top_k"), d_sae, "top_k"))
 
 
 def _stored(file: str, config: dict[str, Any], factors: Factors, sae: SAE) -> Stored:

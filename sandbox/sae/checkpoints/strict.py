@@ -14,8 +14,8 @@ INSTEAD = "measure the SAE as a Python object, or x and x̂ as files, instead"
 def exactly(path: Path, found: Collection[str], needed: Collection[str], optional: Collection[str] = ()) -> None:
     """Refuse tensors beyond `needed` and `optional`, and any of `needed` that is missing."""
     if missing := sorted(set(needed) - set(found)):
-        raise InputError(f"{path}: holds {sorted(found)}, but no {', '.join(missing)}; nothing is guessed")
-    if unknown := sorted(set(found) - set(needed) - set(optional)):
+        raise InputError(f"{path}: holds {sorted(map(str, found))}, but no {', '.join(missing)}; nothing is guessed")
+    if unknown := sorted(map(str, set(found) - set(needed) - set(optional))):
         raise InputError(f"{path}: {', '.join(unknown)} may change x̂ and is not known in this layout; {INSTEAD}")
 
 
