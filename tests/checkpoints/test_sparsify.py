@@ -20,7 +20,7 @@ X = torch.from_numpy(some(200, D, seed=4, scale=1))
 
 OPTIONS = {
     "topk": {},
-    "groupmax": {"activation": "groupmax"},
+    "groupmax": {"activation": "groupmax", "k": 4},  # groups of 16: not as many as they are long
     "decoder not normalised": {"normalize_decoder": False},
     "multi-topk": {"multi_topk": True},
     "latents counted": {"num_latents": LATENTS, "expansion_factor": 32},
