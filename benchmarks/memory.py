@@ -22,7 +22,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 
 def peak(folder: Path, copies: int) -> int:
     """Peak resident memory of a process that measures the embedded activations `copies` times over."""
-    rows = activations(embedded("activations"))[0:10_000].numpy()
+    rows = activations(embedded("activations")).sample(10_000).numpy()
     x = np.lib.format.open_memmap(folder / "x.npy", "w+", rows.dtype, (copies * len(rows), rows.shape[1]))
     for copy in range(copies):
         x[copy * len(rows) : (copy + 1) * len(rows)] = rows

@@ -34,7 +34,7 @@ def overhead(sae: SAE, x: torch.Tensor, device: str, documents: torch.Tensor | N
 
 def claims() -> Iterator[bool]:
     """Print and give each claim, on the CPU, and on a CUDA GPU where there is one."""
-    x = torch.cat(list(activations(embedded("activations")).batches(BATCH))).float().repeat(4, 1)
+    x = torch.cat([chunk.x for chunk in activations(embedded("activations")).chunks(BATCH)]).float().repeat(4, 1)
     documents = torch.arange(len(x)) // 70
     for name in ("minilm-relu", "minilm-gated"):
         value = overhead(checkpoints.load(embedded(name)), x, "cpu", documents)

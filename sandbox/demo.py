@@ -13,7 +13,7 @@ from sandbox.data import embedded
 from sandbox.derivations import prove
 from sandbox.errors import InputError
 from sandbox.files import write_text
-from sandbox.report import Report, to_json
+from sandbox.report import Report, tables, to_json
 from sandbox.sae.measure import measure
 from sandbox.simulate import stream
 from sandbox.theory import against_theory, against_theory_table, at_an_angle
@@ -41,17 +41,11 @@ def run(out: Path, console: Console, progress: Callable[[str, int], Callable[[in
         console.print()
 
     console.rule("3. Measure: two real SAEs on real activations", align="left")
-    reports = []
-    for name in ("minilm-relu", "minilm-gated"):
-        reports.append(
-            measure(
-                embedded(name),
-                embedded("activations"),
-                documents=embedded("documents"),
-                progress=progress(name, 0),
-            )
-        )
-        console.print(reports[-1].table())
+    saes = [embedded(name) for name in ("minilm-relu", "minilm-gated")]
+    settings = {"documents": embedded("documents"), "progress": progress("tokens", 0)}
+    reports = measure(saes, embedded("activations"), **settings)
+    for report in reports:
+        console.print(tables.measures(report, console.width))
         console.print()
     for report in reports:
         console.print(report.in_words(), highlight=False, markup=False)

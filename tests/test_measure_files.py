@@ -144,11 +144,11 @@ def test_every_output_is_written(files, tmp_path):
 @pytest.mark.parametrize("name", ["x.npy", "x3d.npy", "x.safetensors", "x16.npy", "x_bf16.safetensors"])
 def test_every_format_is_read(name, files, x):
     rows = activations(files / name)
-    assert len(rows) == 1000
+    assert rows.tokens == 1000
     assert rows.width == 16
     stored = {"x16.npy": x.half(), "x_bf16.safetensors": x.bfloat16()}.get(name, x)
     for size in (7, 1000):
-        assert torch.equal(torch.cat(list(rows.batches(size))), stored)
+        assert torch.equal(torch.cat([chunk.x for chunk in rows.chunks(size)]), stored)
 
 
 @pytest.mark.parametrize("ids", ["ids.npy", "ids.safetensors"])
@@ -174,7 +174,7 @@ def test_files_tensors_and_any_batch_size_agree(ids, batch_size, files, x):
 
 def test_l0_counts_nonzero_latents():
     sae = checkpoints.load(embedded("minilm-relu"))
-    x = torch.cat(list(activations(embedded("activations")).batches(1000))).float()
+    x = torch.cat([chunk.x for chunk in activations(embedded("activations")).chunks(1000)]).float()
     with torch.no_grad():
         expected = (sae.encode(x) > 0).sum().item() / len(x)
     assert measure(embedded("minilm-relu"), embedded("activations"), device="cpu").l0 == pytest.approx(expected)
@@ -182,7 +182,7 @@ def test_l0_counts_nonzero_latents():
 
 def test_dropped_tokens_are_said_and_leave_l0_alone():
     sae = checkpoints.load(embedded("minilm-relu"))
-    x = torch.cat(list(activations(embedded("activations")).batches(1000))).float()[:500]
+    x = torch.cat([chunk.x for chunk in activations(embedded("activations")).chunks(1000)]).float()[:500]
     harmed = torch.cat((x, x[:3] * torch.nan))
     report = measure(sae, harmed, drop_nonfinite=True)
     assert (report.tokens, report.dropped) == (500, 3)
@@ -254,7 +254,10 @@ REFUSED = {
         ["measure", "--sae", "embedded:none", "--activations", "x.npy"],
         "nothing embedded by the name",
     ),
-    "another format": (["measure", "--x", "x.csv", "--x-hat", "x.npy"], "read from .npy and .safetensors files"),
+    "another format": (
+        ["measure", "--x", "x.csv", "--x-hat", "x.npy"],
+        "read from .npy, .safetensors, .pt, .pth files",
+    ),
     "not what it says": (["measure", "--x", "text.npy", "--x-hat", "x.npy"], "text.npy is not a .npy file"),
     "nor this": (["measure", "--x", "text.safetensors", "--x-hat", "x.npy"], "cannot be read as safetensors"),
     "cut short": (["measure", "--x", "cut.npy", "--x-hat", "x.npy"], "cut.npy is cut short"),

@@ -3,8 +3,11 @@
 Curves are drawn by evaluating what the derivations gave; no formula is written here.
 """
 
+from sandbox.plots.against_l0 import against_l0
 from sandbox.plots.interactive import interactive
 from sandbox.plots.intervals import intervals
+from sandbox.plots.latents import latents
+from sandbox.plots.measured import measured
 from sandbox.plots.parabolas import parabolas
 from sandbox.plots.plane import at_tip, plane
 from sandbox.plots.rho_r_map import levels, rho_r_map
@@ -18,12 +21,15 @@ __all__ = [
     "OF_X_HAT",
     "SAES",
     "STYLE",
+    "against_l0",
     "at_tip",
     "check_format",
     "figure",
     "interactive",
     "intervals",
+    "latents",
     "levels",
+    "measured",
     "parabolas",
     "plane",
     "rho_r_map",

@@ -1,242 +1,292 @@
-"""Stream activations through an SAE into a `Report`: one pass, flat memory, nothing waits for the device."""
+"""Measure SAEs on activations: look first, stream once, report. Flat memory, and nothing waits for the device."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, overload
 
-import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from sandbox.data import resolve
-from sandbox.devices import device_named
 from sandbox.errors import InputError
-from sandbox.moments import Moments
 from sandbox.report import Report
-from sandbox.sae import checkpoints
-from sandbox.sae.activations import Rows, activations, document_ids
-from sandbox.sae.autoencoder import SAE
+from sandbox.sae.activations import SideBySide, Source, activations
+from sandbox.sae.checkpoints import Checkpoint
+from sandbox.sae.forward import DTYPES, FEW, Forward, Pairs
+from sandbox.sae.preflight import Finding, outlier_limit, preflight
+from sandbox.sae.ranks import Ranks
+from sandbox.sae.resume import State, fingerprint
+from sandbox.sae.stream import Progress, Saving, Stopped, stream
+from sandbox.sae.tallies import Counting, Tallies
+
+__all__ = ["BATCH", "DTYPES", "Stopped", "measure", "measure_pairs"]
 
 BATCH = 4096
-DTYPES = {"float32": torch.float32, "float64": torch.float64, "bfloat16": torch.bfloat16}
+SAMPLE = 4096  # tokens that are looked at before a run
+OF_EACH = "{rank}"  # in a path: the number of the process, where each reads files of its own
 
-Source = str | Path | np.ndarray | Tensor
-Progress = Callable[[int], None]
+Anything = Any
+"""Whatever `sandbox.sae.activations.activations` opens: a path, an array, a tensor, an iterable, a `Source`."""
 
-
-class Batch(NamedTuple):
-    """What an SAE gives for a batch of activations."""
-
-    x: Tensor
-    x_hat: Tensor
-    feature_acts: Tensor | None
+OneSAE = str | Path | Checkpoint | Callable[[Tensor], Tensor]
 
 
+@dataclass(frozen=True)
+class Options:
+    """How `measure` and `measure_pairs` go about it.
+
+    Attributes:
+        documents:        one id a token: the clusters of the standard error
+        batch_size:       tokens at a time
+        name:             of the SAE, for the report (one for each, where there are several)
+        drop_nonfinite:   leave out tokens with a NaN or an infinity in place of refusing them
+        exclude_outliers: leave out tokens of extreme norm (100 times the median), in place of reporting both ways
+        published:        tokens in a batch of the libraries' evaluations, whose figures stand beside ours; 0: not shown
+        latents:          count each latent for itself
+        look:             look at a sample before the run, and report what it finds
+        strict:           refuse to run if that finds anything
+        checkpoint:       a file for the run's state: the same call goes on from there
+        every:            seconds between two savings of it
+        progress:         called after each batch with the tokens that it held
+    """
+
+    documents: Anything = None
+    batch_size: int = BATCH
+    name: str | Sequence[str] | None = None
+    drop_nonfinite: bool = False
+    exclude_outliers: bool = False
+    published: int = 0
+    latents: bool = False
+    look: bool = True
+    strict: bool = False
+    checkpoint: str | Path | None = None
+    every: float = 30.0
+    progress: Progress | None = None
+
+
+@overload
 def measure(
-    sae: str | Path | nn.Module | Callable[[Tensor], Tensor],
-    source: Source,
-    *,
-    documents: Source | None = None,
-    device: str = "auto",
-    dtype: str = "float32",
-    batch_size: int = BATCH,
-    name: str | None = None,
-    drop_nonfinite: bool = False,
-    progress: Progress | None = None,
-) -> Report:
+    sae: OneSAE, source: Anything, *, device: str = "auto", dtype: str = "float32", **options: Any
+) -> Report: ...
+@overload
+def measure(
+    sae: Sequence[OneSAE], source: Anything, *, device: str = "auto", dtype: str = "float32", **options: Any
+) -> list[Report]: ...
+def measure(sae: Any, source: Anything, *, device: str = "auto", dtype: str = "float32", **options: Any) -> Any:
     """Every measure of shrinkage of an SAE on activations, with its uncertainty.
 
     Args:
-        sae:            a checkpoint's folder, or any module or callable that maps x to x̂ (a SAELens object as it is)
-        source:         activations of shape (..., d): a .npy or .safetensors file, an array or a tensor
-        documents:      one id a token, likewise: the clusters of the standard error
-        device, dtype:  where and in what a checkpoint is computed; an object of yours stays where and as it is
-        batch_size:     tokens at a time
-        drop_nonfinite: leave out tokens with a NaN or an infinity in place of refusing them
-        progress:       called after each batch with the tokens that it held
-    Raises: InputError for input that cannot be measured.
+        sae:           a checkpoint's path, or any module or callable that maps x to x̂ (a SAELens object as it is);
+                       a list of them shares one read of the activations
+        source:        activations of shape (..., d): files, shards, arrays, tensors, iterables (`activations`)
+        device, dtype: where and in what a checkpoint is computed; an object of yours stays where and as it is
+        options:       see `Options`
+    Returns: a Report; a list of them for a list
+    Raises:  InputError for input that cannot be measured; Stopped (a KeyboardInterrupt that holds the reports so far)
+             at Ctrl-C and SIGTERM.
     """
-    rows = activations(source)
-    if dtype not in DTYPES:
-        raise InputError(f"dtype is {dtype!r}: choose {', '.join(DTYPES)}")
-    forward, where, kind, d_in, label = _forward(sae, device, dtype, rows)
-    if d_in is not None and d_in != rows.width:
-        raise InputError(f"the SAE reads activations of dimension {d_in}, but {rows.name} has {rows.width}")
+    chosen = _options(options)
+    ranks = Ranks.here()
+    opened = _opened(source, chosen, ranks)
+    several = isinstance(sae, Sequence) and not isinstance(sae, str)
+    place = ranks.device(device)
+    given = getattr(opened, "device", None)
+    saes = [Forward(one, place, dtype, given) for one in (sae if several else [sae])]
+    if not saes:
+        raise InputError("the list of SAEs is empty: at least one is needed")
+    for one in saes:
+        if one.d_in is not None and one.d_in != opened.width:
+            raise InputError(f"the SAE reads activations of dimension {one.d_in}, but {opened.name} has {opened.width}")
+        if one.device != saes[0].device:
+            raise InputError(f"{one.name} is on {one.device}, {saes[0].name} on {saes[0].device}: one device is needed")
+    reports = _measured(saes, opened, chosen, ranks, own=_of_each(source))
+    return reports if several else reports[0]
 
-    def batches() -> Iterator[Batch]:
-        for x in rows.batches(batch_size):
-            x = x.to(where, non_blocking=True)
-            yield Batch(x, *forward(x.to(kind)))
 
-    facts = {"name": name or label, "dtype": str(kind).removeprefix("torch."), "device": _device_name(where)}
-    with _evaluating(sae):
-        return _stream(batches(), rows, documents, batch_size, drop_nonfinite, progress, facts)
-
-
-def measure_pairs(
-    x: Source,
-    x_hat: Source,
-    *,
-    documents: Source | None = None,
-    batch_size: int = BATCH,
-    name: str | None = None,
-    drop_nonfinite: bool = False,
-    progress: Progress | None = None,
-) -> Report:
+def measure_pairs(x: Anything, x_hat: Anything, **options: Any) -> Report:
     """Every measure of shrinkage of reconstructions that are already there: two files, arrays or tensors.
 
     Args, Raises: as for `measure`.
     """
-    rows, rows_hat = activations(x, "x"), activations(x_hat, "x_hat")
-    if rows.shape != rows_hat.shape:
-        raise InputError(f"{rows.name} has shape {rows.shape} and {rows_hat.name} {rows_hat.shape}: they must agree")
-    pairs = zip(rows.batches(batch_size), rows_hat.batches(batch_size), strict=True)
-    label = name or (Path(x_hat).stem if isinstance(x_hat, str | Path) else "x_hat")
-    facts = {"name": label, "dtype": "", "device": ""}
-    return _stream((Batch(*pair, None) for pair in pairs), rows, documents, batch_size, drop_nonfinite, progress, facts)
+    chosen = _options(options)
+    if chosen.latents:
+        raise InputError("pairs of x and x_hat have no latents: each latent is counted only where an SAE is given")
+    ranks = Ranks.here()
+    label = Path(x_hat).stem if isinstance(x_hat, str | Path) else "x_hat"
+    pairs = SideBySide(activations(x, chosen.documents, name="x"), activations(x_hat, name="x_hat"))
+    return _measured([Pairs(label, pairs.width // 2)], pairs, chosen, ranks)[0]
 
 
-def _stream(
-    batches: Iterator[Batch],
-    rows: Rows,
-    documents: Source | None,
-    batch_size: int,
-    drop_nonfinite: bool,
-    progress: Progress | None,
-    facts: dict[str, str],
+def _options(options: dict[str, Any]) -> Options:
+    try:
+        chosen = Options(**options)
+    except TypeError as error:
+        raise InputError(
+            f"{str(error).split('__init__() ')[-1]}; there are {', '.join(Options.__annotations__)}"
+        ) from error
+    if chosen.batch_size < 1:
+        raise InputError(f"batch_size is {chosen.batch_size}: at least one token at a time is needed")
+    if chosen.published < 0:
+        raise InputError(f"published is {chosen.published}: tokens in a batch, or 0 for none, are needed")
+    if chosen.published and chosen.batch_size % chosen.published:  # no published batch may be cut in two
+        whole = -(-chosen.batch_size // chosen.published) * chosen.published
+        chosen = replace(chosen, batch_size=whole)
+    return chosen
+
+
+def _opened(source: Anything, chosen: Options, ranks: Ranks) -> Source:
+    """The source; `{rank}` in its path, and in that of the ids, becomes the number of this process."""
+    paths = (str(one).replace(OF_EACH, str(ranks.rank)) if _of_each(one) else one for one in (source, chosen.documents))
+    return activations(*paths)
+
+
+def _of_each(source: Anything) -> bool:
+    return isinstance(source, str | Path) and OF_EACH in str(source)
+
+
+def _measured(
+    saes: Sequence[Forward | Pairs], source: Source, chosen: Options, ranks: Ranks, own: bool = False
+) -> list[Report]:
+    """Look, stream, sum over ranks, report. `own`: the source holds this rank's tokens alone."""
+    few = source.sample(FEW)
+    for sae in saes:
+        with torch.no_grad(), sae.evaluating():
+            sae.try_on(few.to(sae.device))
+        if chosen.latents and (sae.W_dec is None or not sae.sees_latents):
+            raise InputError(f"{sae.name}: its latents cannot be seen, or x̂ is not linear in them; leave latents out")
+    with ranks.joined(str(saes[0].device)):
+        findings, limit = ranks.told(_look(saes, source, chosen) if ranks.first else None)
+        if chosen.strict and (found := [one for held in findings for one in held]):
+            raise InputError(f"--strict, and the look before the run found: {found[0].message}")
+        counting = Counting(chosen.published, chosen.latents, limit)
+        tokens, first_token = _tokens(source, chosen, ranks, own)
+        saving = _saving(saes, source, chosen, counting, ranks)
+
+        def reports(state: State, complete: bool) -> list[Report]:
+            return [
+                _report(sae, tallies, state, chosen, found, limit, complete, i)
+                for i, (sae, tallies, found) in enumerate(zip(saes, state.tallies, findings, strict=False))
+            ]
+
+        settings = {"tokens": tokens, "first_token": first_token, "refuse_nonfinite": not chosen.drop_nonfinite}
+        progress = chosen.progress if ranks.first else None
+        try:
+            state = stream(saes, source, chosen.batch_size, counting, **settings, saving=saving, progress=progress)
+        except Stopped as stopped:
+            stopped.reports = reports(stopped.state, complete=False)
+            raise
+        state = ranks.total(state, saes[0].device)
+    if not state.tallies:
+        raise InputError(f"{source.name} holds no tokens to measure")
+    for tallies in state.tallies:
+        if not chosen.drop_nonfinite:
+            tallies.moments.refuse_nonfinite()
+        if not tallies.moments.count.sum():
+            raise InputError(
+                f"{source.name}: every token has a NaN or an infinity in x or x̂; nothing is left to measure"
+            )
+    return reports(state, complete=True)
+
+
+def _look(saes: Sequence[Forward | Pairs], source: Source, chosen: Options) -> tuple[list[list[Finding]], float]:
+    """What a sample shows of each SAE, and the norm above which a token is an outlier."""
+    if not chosen.look:
+        return [[] for _ in saes], float("inf")
+    sample = source.sample(SAMPLE)
+    found = []
+    limit = float("inf")
+    for sae in saes:
+        with torch.no_grad(), sae.evaluating():
+            if isinstance(sae, Pairs):
+                x, x_hat = sample[:, : sae.d_in], sample[:, sae.d_in :]
+                found.append(preflight(None, x, x_hat=x_hat))
+            else:
+                x = sample.to(sae.device)
+                found.append(preflight(sae.run, x, b_dec=sae.b_dec))
+            limit = outlier_limit(x)
+    return found, limit
+
+
+def _tokens(source: Source, chosen: Options, ranks: Ranks, own: bool) -> tuple[tuple[int, int | None], int]:
+    """This rank's tokens of its source, and the place of the source's first token among those of all."""
+    if ranks.world == 1:
+        return (0, None), 0
+    count = source.tokens if source.tokens is not None else getattr(source, "count", lambda: None)()
+    if count is None:
+        raise InputError(f"{source.name}: several processes need activations whose number is known, files or shards")
+    if own:
+        return (0, None), sum(ranks.each(count)[: ranks.rank])
+    return ranks.share(count, chosen.batch_size), 0
+
+
+def _saving(
+    saes: Sequence[Forward | Pairs], source: Source, chosen: Options, counting: Counting, ranks: Ranks
+) -> Saving | None:
+    if chosen.checkpoint is None:
+        return None
+    run = {
+        "the SAE": [[sae.name, sae.description, str(sae.dtype), _weights(sae)] for sae in saes],
+        "the activations": [source.name, source.width, source.tokens],
+        "document ids": chosen.documents is not None,
+        "the batch size": chosen.batch_size,
+        "the batch of the published figures": counting.published,
+        "the count of each latent": counting.latents,
+        "the outlier limit": counting.outlier_limit,
+        "the number of processes": ranks.world,
+    }
+    path = Path(chosen.checkpoint)
+    if ranks.world > 1:
+        path = path.with_name(f"{path.name}.{ranks.rank}-of-{ranks.world}")
+    return Saving(path, run, chosen.every)
+
+
+def _weights(sae: Forward | Pairs) -> str:
+    module = getattr(sae, "sae", None)
+    return fingerprint(module.state_dict().values()) if isinstance(module, torch.nn.Module) else ""
+
+
+def _report(
+    sae: Forward | Pairs,
+    tallies: Tallies,
+    state: State,
+    chosen: Options,
+    findings: list[Finding],
+    limit: float,
+    complete: bool,
+    index: int,
 ) -> Report:
-    """The one loop: each batch's moments and count of active latents are added up where they are."""
-    if batch_size < 1:
-        raise InputError(f"batch_size is {batch_size}: at least one token at a time is needed")
-    ids = document_ids(documents, len(rows)) if documents is not None else None
-    seen: set[int] = set()
-    total: Moments | None = None
-    active: Tensor | None = None
-    start = 0
-    with torch.no_grad():
-        for x, x_hat, feature_acts in batches:
-            stop = start + len(x)
-            cluster = None if ids is None else ids[start:stop].cpu().numpy().ravel()
-            if cluster is not None:
-                seen.update(np.unique(cluster).tolist())  # the one thing that grows, with the number of documents
-            part = Moments.from_pairs(x, x_hat, cluster, first_token=start, drop_nonfinite=True)
-            total = part if total is None else total + part
-            if feature_acts is not None:
-                nonzero = _l0(feature_acts)
-                if drop_nonfinite:
-                    nonzero = nonzero.where(x.isfinite().all(-1) & x_hat.isfinite().all(-1), 0)
-                count = nonzero.long().sum()
-                active = count if active is None else active + count
-            if not drop_nonfinite and x.device.type == "cpu":
-                part.refuse_nonfinite()  # at once where looking costs nothing
-            start = stop
-            if progress:
-                progress(len(x))
-    assert total is not None  # a source without tokens is refused when it is opened
-    total = total.to("cpu")
-    if not drop_nonfinite:
-        total.refuse_nonfinite()
-    if not total.n:
-        raise InputError(f"{rows.name}: every token has a NaN or an infinity in x or x̂; nothing is left to measure")
-    l0 = None if active is None else active.item() / total.n.item()
-    return Report(moments=total, documents=len(seen) or None, l0=l0, **facts)
-
-
-def _l0(feature_acts: Tensor) -> Tensor:
-    """Nonzero latents of each token.
-
-    In pieces that stay in a CPU's cache, through the sign: several times faster there than `count_nonzero`, which
-    alone would cost a tenth of the SAE's forward pass.
-    """
-    rows = max(1, 2**18 // feature_acts.shape[-1]) if feature_acts.device.type == "cpu" else len(feature_acts)
-    if feature_acts.dtype == torch.bool:
-        feature_acts = feature_acts.float()
-    return torch.cat([piece.sign().abs_().sum(-1, dtype=torch.float32) for piece in feature_acts.split(rows)])
-
-
-@contextmanager
-def _evaluating(sae: Any) -> Iterator[None]:
-    """A module in its evaluation mode (no dropout, no running statistics), and afterwards as it was."""
-    modules = [one for one in sae.modules() if one.training] if isinstance(sae, nn.Module) else []
-    try:
-        for one in modules:
-            one.training = False
-        yield
-    finally:
-        for one in modules:
-            one.training = True
-
-
-def _forward(sae: Any, device: str, dtype: str, rows: Rows):
-    """x ► (x̂, latents or None), with the device and dtype it works in, d_in and a name."""
-    if isinstance(sae, str | Path):
-        where, kind = device_named(device), DTYPES[dtype]
-        loaded = checkpoints.load(sae).to(where, kind)
-        return _with_latents(loaded), where, kind, loaded.d_in, resolve(sae).resolve().name
-    if not callable(sae):
-        raise InputError(f"sae is a {type(sae).__name__}: a folder, or a module or callable from x to x̂, is needed")
-    held = next((p for p in _tensors(sae) if p.is_floating_point()), None)
-    given = rows.source.device if isinstance(rows.source, Tensor) else "cpu"
-    where = held.device if held is not None else device_named(given if device == "auto" else device)
-    if held is not None and device != "auto" and torch.device(device).type != where.type:
-        raise InputError(f"the SAE is on {where}, but device is {device!r}: move it first, with sae.to({device!r})")
-    kind = held.dtype if held is not None else DTYPES[dtype]
-    return _chosen(sae), where, kind, None, getattr(sae, "__name__", type(sae).__name__)
-
-
-def _tensors(sae: Any) -> Iterator[Tensor]:
-    if isinstance(sae, nn.Module):
-        yield from sae.parameters()
-        yield from sae.buffers()
-
-
-def _with_latents(sae: Any) -> Callable[[Tensor], tuple[Tensor, Tensor | None]]:
-    def forward(x: Tensor) -> tuple[Tensor, Tensor | None]:
-        feature_acts = sae.encode(x)
-        return sae.decode(feature_acts, x) if isinstance(sae, SAE) else sae.decode(feature_acts), feature_acts
-
-    return forward
-
-
-def _chosen(sae: Any) -> Callable[[Tensor], tuple[Tensor, Tensor | None]]:
-    """Forward through `encode` and `decode`, so that latents are seen, if the first tokens show that sae(x) is that."""
-    if isinstance(sae, SAE):  # ours: known to be that, and to leave x as it is
-        return _with_latents(sae)
-    known: list[Callable[[Tensor], tuple[Tensor, Tensor | None]]] = []
-
-    def plain(x: Tensor) -> tuple[Tensor, Tensor | None]:
-        x_hat = sae(x)
-        if not isinstance(x_hat, Tensor) or x_hat.shape != x.shape:
-            got = tuple(x_hat.shape) if isinstance(x_hat, Tensor) else type(x_hat).__name__
-            raise InputError(f"the SAE gave {got} for x of shape {tuple(x.shape)}: x̂, of the same shape, is needed")
-        return x_hat, None
-
-    def forward(x: Tensor) -> tuple[Tensor, Tensor | None]:
-        x = x.clone()  # what is measured stays as it is, even if the SAE works in place
-        if not known:
-            few = x[:64]  # enough to see whether it is the same computation, and next to nothing in time
-            known.append(_with_latents(sae) if _splits(sae, few, plain(few.clone())[0]) else plain)
-        return known[0](x)
-
-    return forward
-
-
-def _splits(sae: Any, x: Tensor, x_hat: Tensor) -> bool:
-    """Whether sae(x) is sae.decode(sae.encode(x)), and the latents are one tensor a token."""
-    if not (callable(getattr(sae, "encode", None)) and callable(getattr(sae, "decode", None))):
-        return False
-    try:
-        feature_acts = sae.encode(x.clone())
-    except TypeError:  # an encode of another kind, that asks for more than x
-        return False
-    if not isinstance(feature_acts, Tensor) or feature_acts.shape[:-1] != x.shape[:-1]:
-        return False
-    near = 16 * torch.finfo(x_hat.dtype).eps  # the same operations twice; on a GPU perhaps in another order
-    atol = near * float(x_hat[x_hat.isfinite()].abs().sum() / max(x_hat.isfinite().sum(), 1))
-    return torch.allclose(sae.decode(feature_acts), x_hat, rtol=near, atol=atol, equal_nan=True)
+    tallies = tallies.to("cpu")
+    typical, extreme = tallies.moments[0], tallies.moments[1]
+    both = tallies.moments.merged()
+    outliers = None
+    if extreme.n:
+        share = (extreme.totals[..., 0].sum() / both.totals[..., 0].sum()).item()
+        outliers = {"limit": limit, "tokens": int(extreme.n), "share_of_a": share}
+    statistics = tallies.tokens.estimates()
+    seen = sae.sees_latents
+    l0 = statistics["l0"].value if seen else None
+    name = chosen.name if isinstance(chosen.name, str) else chosen.name[index] if chosen.name else sae.name
+    excluded = chosen.exclude_outliers and outliers is not None
+    return Report(
+        name=name,
+        moments=typical if excluded else both,
+        documents=len(state.documents) or None,
+        l0=l0,
+        dtype=str(sae.dtype).removeprefix("torch.") if sae.dtype else "",
+        device=_device_name(sae.device) if sae.dtype else "",
+        description=sae.description,
+        b_dec=sae.b_dec,
+        typical=typical if outliers and not excluded else None,
+        outliers=outliers,
+        statistics={key: one for key, one in statistics.items() if seen or key != "l0"},
+        published=tallies.published.values() if tallies.published else {},
+        published_batch=chosen.published,
+        findings=tuple(one.to_dict() for one in findings),
+        latents=tallies.latents,
+        complete=complete,
+    )
 
 
 def _device_name(device: torch.device) -> str:

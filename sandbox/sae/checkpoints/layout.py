@@ -54,6 +54,11 @@ class Checkpoint:
     store: Callable[[SAE], Stored]
     notes: tuple[str, ...] = ()
 
+    @property
+    def name(self) -> str:
+        """That of its folder."""
+        return self.place.folder.resolve().name
+
     def describe(self) -> str:
         """One line: layout, architecture, sizes, conventions."""
         return ", ".join((f"{self.layout} {self.sae.describe()}", *self.notes))

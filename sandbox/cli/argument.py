@@ -1,0 +1,156 @@
+"""The commands of the argument: demo, prove, check, simulate."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sandbox.cli.program import Device, Json, app, console, progress
+from sandbox.errors import InputError
+
+Out = Annotated[Path, typer.Option(help="Folder for the figures and report.json; made if missing.")]
+
+
+@app.command(epilog="Example: [bold]sandbox demo --out sandbox-demo[/]")
+def demo(out: Out = Path("sandbox-demo")) -> None:
+    """Prove the two scales, simulate them, measure two real SAEs, write figures and report.json."""
+    from sandbox.demo import run
+
+    with progress() as bars:
+        run(out, console(), bars)
+
+
+@app.command(epilog="Example: [bold]sandbox prove C1 C2[/]   or   [bold]sandbox prove equation-10-v1[/]")
+def prove(
+    claims: Annotated[list[str] | None, typer.Argument(help="Numbers or names of claims.")] = None,
+    every: Annotated[bool, typer.Option("--all", help="Prove every claim.")] = False,
+    listed: Annotated[bool, typer.Option("--list", help="List the claims, prove nothing.")] = False,
+    mutants: Annotated[
+        bool, typer.Option("--mutants", help="Change every sign, factor and exponent: does the proof refuse? Slow.")
+    ] = False,
+) -> None:
+    """Derive claims from random vectors, every step checked by SymPy."""
+    from sandbox import derivations
+
+    screen = console()
+    if listed:
+        for one in map(derivations.named, claims or [one.number for one in derivations.claims()]):
+            screen.print(f"{one.number:>4}  {one.name:<30} {one.statement}", highlight=False, markup=False)
+        return
+    if not (claims or every):
+        raise InputError("name a claim, such as C1, or --all (sandbox prove --list shows them)")
+    for which in claims if claims and not every else [one.number for one in derivations.claims()]:
+        derivation = derivations.prove(which)
+        screen.print(derivation.text, highlight=False, markup=False)
+        if mutants:
+            from sandbox.derivations.mutants import mutate
+
+            screen.print(f"  {mutate(derivation)}", highlight=False, markup=False)
+        screen.print()
+
+
+@app.command(epilog="Example: [bold]sandbox check 'c/a * c/b == 1' --plot counterexample.png[/]")
+def check(
+    claim: Annotated[str, typer.Argument(help="Such as 'c/a * c/b == 1', in quotes.")],
+    json: Json = None,
+    plot: Annotated[str | None, typer.Option(metavar="FILE", help="The counterexample as .png, .svg or .pdf.")] = None,
+) -> None:
+    """Decide a claim of your own: a proof, two vectors that refute it, or what was tried.
+
+    It compares two formulas with ==, !=, <, <=, > or >=, also in a chain. Names: a = E‖x‖², b = E‖x̂‖²,
+    c = E\\[x·x̂]; r and rho, the norm ratio and the cosine; theta, the angle in radians, 0 to pi; L = E‖x̂ − x‖²; gamma;
+    and the measures: scale_x, scale_x_hat, relative_reconstruction_bias, equation_10_v1, norm_ratio, cosine,
+    relative_loss, angle_loss, length_loss. Functions: sqrt, abs, and cos, sin, tan of theta. Write 2*c, not 2c.
+
+    The exit status is 0 whatever the verdict (--json says which), and 2 for a text that is no claim.
+    """
+    from json import dumps
+
+    from sandbox.checking.verdict import check
+    from sandbox.files import check_outputs, write_text
+
+    check_outputs([path for path in (json, plot) if path not in (None, "-")])
+    if plot:
+        from sandbox.plots import check_format
+
+        check_format(plot)
+    verdict = check(claim)
+    text = dumps(verdict.to_dict(), indent=2, ensure_ascii=False)
+    if json == "-":
+        print(text)
+    else:
+        console().print(str(verdict), highlight=False, markup=False)
+    if json not in (None, "-"):
+        write_text(json, text + "\n")
+    if plot:
+        if verdict.counterexample is None:
+            print(f"sandbox: the claim is {verdict.verdict}, so there is no counterexample to draw", file=sys.stderr)
+            return
+        from sandbox.plots import figure, save
+
+        with figure(6, 5.2) as (made, (ax,)):
+            verdict.figure(ax)
+            save(made, plot)
+
+
+@app.command(
+    epilog="Example: [bold]sandbox simulate --angle 89.9[/]   or   [bold]sandbox simulate --threshold 1 --gate hard[/]"
+)
+def simulate(
+    angle: Annotated[float | None, typer.Option(help="Between x and x̂, in degrees, 0 to 180; 45 if not given.")] = None,
+    norm_ratio: Annotated[float | None, typer.Option(help="‖x̂‖/‖x‖; 1 if not given.")] = None,
+    threshold: Annotated[
+        float | None, typer.Option(help="In place of an angle: x̂ is what a threshold leaves of d features ~ Exp(1).")
+    ] = None,
+    gate: Annotated[
+        str | None, typer.Option(help="With --threshold: soft (an L1 penalty; if not given) or hard (a gate).")
+    ] = None,
+    d: Annotated[int, typer.Option(help="Dimension, 2 or more; features, with --threshold.")] = 64,
+    n: Annotated[int, typer.Option(help="Pairs.")] = 1_000_000,
+    norm: Annotated[
+        str | None, typer.Option(help="Distribution of ‖x‖: fixed (if not given), chi or log-normal.")
+    ] = None,
+    device: Device = "cpu",
+    seed: Annotated[int, typer.Option(help="Of the generator.", min=0, max=2**63 - 1)] = 0,
+    json: Json = None,
+) -> None:
+    """Simulate pairs at an angle, or features behind a threshold, and compare every measure with theory."""
+    from json import dumps
+    from math import radians
+
+    from sandbox.features import stream_features
+    from sandbox.files import check_outputs, write_text
+    from sandbox.simulate import stream
+    from sandbox.theory import against_theory, against_theory_table, at_an_angle, behind_a_threshold
+
+    check_outputs([json] if json not in (None, "-") else [])
+    if threshold is None and gate is not None:
+        raise InputError("--gate needs --threshold, the strength below which features are off")
+    if threshold is not None and not angle is norm_ratio is norm is None:
+        raise InputError("--threshold simulates features, and takes no --angle, --norm-ratio or --norm")
+    angle, norm_ratio = 45.0 if angle is None else angle, 1.0 if norm_ratio is None else norm_ratio
+    if not 0 <= angle <= 180:
+        raise InputError(f"--angle is {angle:g}: degrees from 0 to 180 are needed")
+    with progress() as bars:
+        options = {"device": device, "seed": seed, "progress": bars("pairs", n)}
+        if threshold is None:
+            moments = stream(radians(angle), norm_ratio, d, n, norm=norm or "fixed", **options)
+            setting, exact = {"angle": angle, "norm_ratio": norm_ratio}, at_an_angle(radians(angle), norm_ratio)
+            title = f"{n:,} pairs at {angle:g}°, ‖x̂‖ = {norm_ratio:g}·‖x‖, d = {d}"
+        else:
+            gate = gate or "soft"
+            moments, share = stream_features(threshold, gate, d, n, **options)
+            exact, active = behind_a_threshold(threshold, gate)
+            setting = {"threshold": threshold, "gate": gate, "active": {"value": share.item(), "theory": active}}
+            title = f"{n:,} tokens of {d} features behind a {gate} threshold {threshold:g}"
+            title += f"; active: {share.item():.5f} (theory: {active:.5f})"
+    compared = against_theory(moments, exact)
+    if json == "-":
+        print(dumps(setting | {"d": d, "n": n, "measures": compared}, indent=2))
+        return
+    screen = console()
+    screen.print(against_theory_table(compared, title, narrow=screen.width < 115))
+    if json:
+        write_text(json, dumps(setting | {"d": d, "n": n, "measures": compared}, indent=2) + "\n")

@@ -1,0 +1,116 @@
+"""The program: how it starts and ends, and what its commands share."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from io import TextIOWrapper
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from sandbox.errors import InputError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+app = typer.Typer(
+    name="sandbox",
+    help="Prove, see and measure feature shrinkage in sparse autoencoders.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+)
+
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        print(version("shrinkage-sandbox"))
+        raise typer.Exit
+
+
+@app.callback()
+def program(
+    version: Annotated[
+        bool, typer.Option("--version", help="Show the version and exit.", callback=_show_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Prove, see and measure feature shrinkage in sparse autoencoders."""
+
+
+Json = Annotated[
+    str | None,
+    typer.Option("--json", metavar="FILE", help="Write JSON; - for standard output, with nothing else on it."),
+]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
+
+
+def main() -> None:
+    """Run the program: bad input is one line on standard error and exit status 2, never a traceback."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")  # x̂ and γ do not fit every encoding
+    stopped = False
+
+    def stop(*_) -> None:
+        nonlocal stopped
+        stopped = True
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGINT, stop)
+    try:
+        code = app(standalone_mode=False)
+        sys.stdout.flush()
+    except InputError as error:
+        code = _refuse(str(error))
+    except BrokenPipeError:  # `sandbox prove --all | head`: the reader has gone, and that is no error
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0
+    except BaseException as error:
+        explain = getattr(error, "format_message", None)  # the usage errors of typer's parser have one
+        if explain is not None:
+            command = getattr(getattr(error, "ctx", None), "command_path", "sandbox")
+            code = _refuse(f"{explain()} (see '{command} --help')") if explain() else 2  # no words: help was shown
+        elif not stopped:
+            raise
+        # else a library may have made something of its own of the interrupt
+    if stopped:
+        print("sandbox: stopped", file=sys.stderr)
+        code = 130
+    sys.exit(code or 0)
+
+
+def _refuse(message: str) -> int:
+    print("sandbox: " + " ".join(message.split()), file=sys.stderr)
+    return 2
+
+
+def console() -> Console:
+    """Standard output; as wide as a table needs when it is not a terminal."""
+    from rich.console import Console
+
+    found = Console()
+    return found if found.is_terminal else Console(width=175)
+
+
+@contextmanager
+def progress() -> Iterator[Callable[[str, int], Callable[[int], None]]]:
+    """Progress bars on standard error: call with a label and a total (0: unknown) for a function that moves one on."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    screen = Console(stderr=True)
+    with Progress(*columns, console=screen, transient=True, disable=not screen.is_terminal) as bars:
+
+        def start(label: str, total: int) -> Callable[[int], None]:
+            task = bars.add_task(label, total=total or None)
+            return lambda done: bars.update(task, advance=done)
+
+        yield start

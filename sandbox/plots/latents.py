@@ -1,0 +1,74 @@
+"""Which latents shrink, and how much: the best factor of each latent by itself, as a histogram."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from sandbox.plots.style import FAINT, INK, SAES, _axes, _cycle, _plain
+from sandbox.sae.latents import OFTEN, Latents
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+BINS = 60
+OUTSIDE = 0.001  # share of latents at either end that lies in the last bin, so that one odd latent hides no others
+INSET = (0.62, 0.52, 0.36, 0.44)
+
+
+def latents(tallies: Mapping[str, Latents], ax: Axes | None = None, often: int = OFTEN) -> Axes:
+    """The factors s_j of the latents that are on in `often` tokens or more, each latent counted once.
+
+    Inside it, every latent against the tokens that it is on in: where a spread is only that of rare latents, it
+    narrows to the right. What lies beyond the range, a thousandth of the latents at most at either end, is drawn at
+    its edge.
+
+    Args: tallies: by the name of the SAE
+    """
+    ax = _axes(ax)
+    named = {}
+    for name, tally in tallies.items():
+        factor, count = tally.scale_factors().cpu().numpy(), tally.count.cpu().numpy()
+        known = ~np.isnan(factor)
+        named[name] = factor[known], count[known]
+    shown = {name: factor[count >= max(often, 1)] for name, (factor, count) in named.items()}
+    drawn = np.concatenate([*shown.values(), np.ones(1)])
+    low, high = np.quantile(drawn, (OUTSIDE, 1 - OUTSIDE))
+    low, high = min(low, 0.9), max(high, 1.1)
+    edges = np.linspace(low, high, BINS + 1)
+    tallest, beneath = 1.0, 0.0
+    for (name, factors), colour in zip(shown.items(), _cycle(SAES), strict=False):
+        label = f"{_plain(name)}: {len(factors):,} of {len(tallies[name].count):,} latents"
+        if len(factors):
+            label += f", median {np.median(factors):.3f}"
+        style = {"histtype": "stepfilled", "facecolor": (colour, 0.25), "edgecolor": colour}
+        heights, *_ = ax.hist(factors.clip(low, high), edges, label=label, **style)
+        tallest = max(tallest, heights.max())
+        beneath = max(beneath, heights[int(0.5 * BINS) :].max())
+    ax.axvline(1, color=INK, linewidth=1)
+    ax.text(1, 1.0, " 1: not shrunk", transform=ax.get_xaxis_transform(), va="bottom", ha="center", color=INK)
+    ax.set_ylim(0, max(1.05 * tallest, beneath / (INSET[1] - 0.14)))  # the inset and its labels lie above the bars
+    margin = 0.02 * (high - low)
+    ax.set(xlim=(low - margin, high + margin), xlabel="$s_j$: the best factor for latent j alone", ylabel="latents")
+    ax.legend(loc="upper left", bbox_to_anchor=(0, -0.16), borderaxespad=0)
+    ax.set_title(f"Shrinkage of each latent (on in {often:,} tokens or more)", pad=18)
+    if any(len(factor) for factor, _ in named.values()):
+        _against_count(named, ax, low, high, often)
+    return ax
+
+
+def _against_count(
+    named: Mapping[str, tuple[np.ndarray, np.ndarray]], ax: Axes, low: float, high: float, often: int
+) -> None:
+    """Each latent's factor against how often it is on, in the upper right corner."""
+    inset = ax.inset_axes(INSET)
+    for (factor, count), colour in zip(named.values(), _cycle(SAES), strict=False):
+        inset.scatter(count, factor.clip(low, high), s=3, color=colour, alpha=0.35, linewidths=0, rasterized=True)
+    inset.axhline(1, color=INK, linewidth=0.8)
+    inset.axvline(often, color=FAINT, linewidth=0.8, linestyle=":")
+    inset.set(xscale="log", ylim=(low - 0.02 * (high - low), high + 0.02 * (high - low)))
+    inset.set_xlabel("tokens that it is on in", fontsize=8)
+    inset.set_title("$s_j$", fontsize=8)
+    inset.tick_params(labelsize=7.5)

@@ -1,0 +1,35 @@
+"""The figure of `sandbox measure`: what was found of one SAE, or of several side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from sandbox.plots.against_l0 import against_l0
+from sandbox.plots.intervals import intervals
+from sandbox.plots.latents import latents
+from sandbox.plots.plane import plane
+from sandbox.plots.style import figure
+from sandbox.report import Report
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+@contextmanager
+def measured(reports: Sequence[Report]) -> Iterator[Figure]:
+    """Every measure with its interval (against L0, where there are several SAEs), their tips in the plane of x, and
+    the histogram of their latents, if they were counted.
+    """
+    counted = {report.name: report.latents for report in reports if report.latents is not None}
+    columns = 3 if counted else 2
+    with figure(5.75 * columns, 5.4, columns) as (made, axes):
+        if len(reports) > 1 and any(report.l0 for report in reports):
+            against_l0(reports, ax=axes[0])
+        else:
+            intervals(reports, axes[0])
+        plane(reports, axes[1])
+        if counted:
+            latents(counted, axes[2])
+        yield made

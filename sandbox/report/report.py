@@ -1,0 +1,204 @@
+"""`Report`: everything that was measured of one SAE, from each origin, and in words."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from sandbox.measures import REGISTRY
+from sandbox.moments import Moments
+from sandbox.report.estimates import Estimate, estimate
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+NEGLIGIBLE = 0.005  # of γ, in words: what rounds to 0 % is called none, however sure the interval is
+
+ORIGINS = {
+    "raw": "raw",
+    "centred": "centred",
+    "decoder_bias": "about b_dec",
+    "raw_without_outliers": "raw, without outliers",
+    "centred_without_outliers": "centred, without outliers",
+}
+"""Where x and x̂ are seen from, by key, and in words."""
+
+
+@dataclass(frozen=True, eq=False)
+class Report:
+    """Every measure of one SAE on one set of activations; a notebook shows it as a table.
+
+    Attributes:
+        name:            of the SAE
+        moments:         raw `Moments`, without batch axes
+        documents:       distinct documents, None where none were given (then blocks of tokens are the clusters)
+        l0:              mean count of nonzero latents a token, None where the reconstruction came without latents
+        dtype, device:   what the SAE was computed in, and where
+        description:     layout, sizes and conventions of the SAE
+        b_dec:           Float[Tensor, "d"], the decoder bias, where x̂ holds the same one for every token
+        typical:         the moments without outliers, where there are some and they are not excluded from `moments`
+        outliers:        `limit` (norm of x), `tokens` and `share_of_a`, where there are some
+        statistics:      means over tokens, and the line of ‖x̂‖ on ‖x‖, by name
+        published:       what libraries would print, by library and by their name for it
+        published_batch: for batches of so many tokens
+        findings:        what the look before the run found: `key` and `message`
+        latents:         each latent for itself (`sandbox.sae.latents.Latents`), if it was asked for
+        complete:        False for the report so far of a run that was stopped
+    """
+
+    name: str
+    moments: Moments
+    documents: int | None = None
+    l0: float | None = None
+    dtype: str = ""
+    device: str = ""
+    description: str = ""
+    b_dec: torch.Tensor | None = None
+    typical: Moments | None = None
+    outliers: Mapping[str, Any] | None = None
+    statistics: Mapping[str, Estimate] = field(default_factory=dict)
+    published: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    published_batch: int = 0
+    findings: Sequence[Mapping[str, Any]] = ()
+    latents: Any = None
+    complete: bool = True
+
+    @cached_property
+    def raw(self) -> Mapping[str, Estimate]:
+        """Every measure of the raw moments, by key."""
+        return _every(self.moments)
+
+    @cached_property
+    def centred(self) -> Mapping[str, Estimate]:
+        """Every measure of the centred moments (C14), by key."""
+        return _every(self.moments.centred())
+
+    @cached_property
+    def origins(self) -> Mapping[str, Mapping[str, Estimate]]:
+        """Every measure from every origin (a key of ORIGINS) that there is."""
+        found = {"raw": self.raw, "centred": self.centred}
+        if self.b_dec is not None:  # rescaling an SAE scales what is beyond its decoder bias
+            found["decoder_bias"] = _every(self.moments.about(torch.stack((self.b_dec, self.b_dec)).double()))
+        if self.typical is not None:
+            found["raw_without_outliers"] = _every(self.typical)
+            found["centred_without_outliers"] = _every(self.typical.centred())
+        return found
+
+    @cached_property
+    def explained_variance(self) -> Estimate:
+        """1 − Σ‖x̂ − x‖²/Σ‖x − x̄‖²: the relative loss as seen from the mean of x, from where x̂ − x looks the same."""
+        if not self.moments.n:
+            return Estimate(None, None, None, "no token was measured")
+        mean = self.moments.sums.sum(0)[0] / self.moments.n
+        loss = estimate(self.moments.about(torch.stack((mean, mean))), REGISTRY["relative_loss"])
+        value, low, high = (None if end is None else 1 - end for end in (loss.value, loss.high, loss.low))
+        return Estimate(value, low, high, loss.reason)
+
+    @property
+    def tokens(self) -> int:
+        """Tokens measured."""
+        return int(self.moments.n)
+
+    @property
+    def dropped(self) -> int:
+        """Tokens left out because x or x̂ was not finite."""
+        return int(self.moments.nonfinite)
+
+    def to_dict(self) -> dict[str, Any]:
+        """One entry of `saes` in the JSON."""
+        facts = {
+            "name": self.name,
+            "sae": self.description,
+            "complete": self.complete,
+            "tokens": self.tokens,
+            "documents": self.documents,
+            "clusters": int(self.moments.clusters),
+            "dropped": self.dropped,
+            "outliers": self.outliers,
+            "l0": self.l0,
+            "dtype": self.dtype,
+            "device": self.device,
+        }
+        statistics = {"explained_variance": self.explained_variance, **self.statistics}
+        return {
+            **facts,
+            **{origin: _dicts(estimates) for origin, estimates in self.origins.items()},
+            "statistics": _dicts(statistics),
+            "published": {
+                "batch": self.published_batch,
+                **{library: {k: _finite(v) for k, v in held.items()} for library, held in self.published.items()},
+            },
+            "findings": [dict(one) for one in self.findings],
+        }
+
+    def facts(self) -> str:
+        """One line: tokens, documents, L0, dtype, device."""
+        parts = [
+            f"{self.tokens:,} tokens",
+            f"{self.documents:,} documents" if self.documents else f"{int(self.moments.clusters)} blocks of tokens",
+            f"L0 = {self.l0:.1f}" if self.l0 is not None else "L0 unknown (no latents seen)",
+            *(text for text in (self.dtype, self.device) if text),
+        ]
+        if self.dropped:
+            parts.insert(1, f"{self.dropped:,} not finite, dropped")
+        if self.outliers and self.typical is None:
+            parts.insert(1, f"{self.outliers['tokens']:,} of extreme norm, excluded")
+        if not self.complete:
+            parts.insert(0, "stopped: so far")
+        return " · ".join(parts)
+
+    def in_words(self) -> str:
+        """One sentence: does it shrink, and are its vectors shorter?"""
+        bias, length = self.raw["relative_reconstruction_bias"], self.raw["norm_ratio"]
+        if bias.value is None:
+            return f"{self.name}: shrinkage is undefined, because {bias.reason}."
+        gap, low, high = abs(1 - bias.value), bias.low, bias.high
+        reach = None if low is None or high is None else (high - low) / 2
+        gamma = f"γ = {bias.value:.3f}" + (f" ± {reach:.3f}" if reach is not None else "")
+        if gap < NEGLIGIBLE or (low is not None and high is not None and low <= 1 <= high):
+            verdict = f"does not shrink ({gamma})"
+        else:
+            verdict = f"{'shrinks' if bias.value < 1 else 'stretches'} by {_percent(gap)} ({gamma})"
+        if length.value is None:
+            return f"{self.name} {verdict}."
+        how = "shorter" if length.value < 1 else "longer"
+        gap = _percent(abs(1 - length.value))
+        return f"{self.name} {verdict}; its vectors are {gap} {how} than x (r = {length.value:.3f})."
+
+    def table(self) -> Table:
+        """A table for a terminal (`sandbox.report.tables.measures`)."""
+        from sandbox.report.tables import measures
+
+        return measures(self)
+
+    def __str__(self) -> str:
+        from sandbox.report.tables import as_text
+
+        return as_text(self)
+
+    def _repr_html_(self) -> str:
+        from sandbox.report.tables import as_html
+
+        return as_html(self)
+
+
+def _every(moments: Moments) -> dict[str, Estimate]:
+    return {key: estimate(moments, measure) for key, measure in REGISTRY.items()}
+
+
+def _dicts(estimates: Mapping[str, Estimate]) -> dict[str, Any]:
+    return {key: one.to_dict() for key, one in estimates.items()}
+
+
+def _finite(value: float) -> float | str:
+    """As in JSON, which has no word for what is not finite: "nan", "inf"."""
+    return value if math.isfinite(value) else str(value)
+
+
+def _percent(share: float) -> str:
+    return f"{share:.0%}".replace("%", " %") if share >= 0.095 else f"{share:.1%}".replace("%", " %")

@@ -1,0 +1,151 @@
+"""Reports as tables: for a terminal (rich), for a notebook (HTML), several SAEs side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from html import escape as html_escape
+from io import StringIO
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from sandbox.measures import REGISTRY
+from sandbox.report.estimates import Estimate
+from sandbox.report.report import ORIGINS, Report
+
+PUBLISHED_AS: Mapping[str, tuple[str, Mapping[str, str]]] = {
+    "relative_reconstruction_bias": ("pooled b/c", {}),
+    "l2_ratio": ("mean of ‖x̂‖/‖x‖", {}),
+    "cossim": ("mean of cosines", {}),
+    "explained_variance": ("the mean removed", {"dictionary_learning": "frac_variance_explained"}),
+    "l0": ("nonzero latents a token", {}),
+    "norm_slope": ("of ‖x̂‖ on ‖x‖", {}),
+    "norm_intercept": ("of that line", {}),
+}
+"""What is shown beside the libraries' figures: our words for it, and the libraries' names where they differ."""
+
+COMPARED = ("relative_reconstruction_bias", "scale_x", "norm_ratio", "cosine", "relative_loss", "length_loss")
+
+
+WORDY, WIDE = 160, 125  # columns that the table needs with what 1 means in it, and without
+
+
+def measures(report: Report, width: int = WORDY) -> Table:
+    """Each measure from each origin, with 95 % intervals.
+
+    Args: width: of the screen: what 1 means is left out below WORDY, and the origins have rows of their own below WIDE
+    """
+    narrow, wordy = width < WIDE, width >= WORDY
+    title = f"[bold]{escape(report.name)}[/]  {escape(report.facts())}"
+    table = Table(title=title, title_justify="left", pad_edge=False)
+    beside = [origin for origin in report.origins if not origin.endswith("outliers")]
+    if narrow:
+        headers = ["measure", "", "origin", "value", "95 % interval"]
+    else:
+        headers = ["measure", "", *(h for origin in beside for h in (ORIGINS[origin], "95 % interval"))]
+        headers += ["1 means"] * wordy
+    for header in headers:
+        number = header == "value" or header in ORIGINS.values()
+        table.add_column(header, justify="right" if number else "left", no_wrap=header != "1 means")
+    rows = report.origins if narrow else [origin for origin in report.origins if origin not in beside]
+    for key, measure in REGISTRY.items():
+        if not narrow:
+            cells = (cell for origin in beside for cell in _cells(report.origins[origin][key]))
+            table.add_row(key, measure.plain, *cells, *[measure.at_one] * wordy)
+        for i, origin in enumerate(rows):
+            if narrow:
+                first = (key, measure.plain) if not i else ("", "")
+                table.add_row(*first, ORIGINS[origin], *_cells(report.origins[origin][key]))
+            else:  # under the origin that it belongs to
+                under = [""] * (2 * beside.index(origin.removesuffix("_without_outliers")))
+                table.add_row("  without outliers", "", *under, *_cells(report.origins[origin][key]))
+    table.caption = "\n".join(_reasons(report)) or None
+    table.caption_justify = "left"
+    return table
+
+
+def statistics(report: Report) -> Table:
+    """Statistics per token, and what the evaluation libraries would print for the same tokens."""
+    batch = f"batches of {report.published_batch:,} tokens"
+    table = Table(title=f"Per token, and as published ({batch})" if report.published else "Per token", pad_edge=False)
+    table.title_justify = "left"
+    for header in ("statistic", "", "ours", "95 % interval", *report.published):
+        number = header == "ours" or header in report.published
+        table.add_column(header, justify="right" if number else "left", no_wrap=True)
+    ours = {
+        "relative_reconstruction_bias": report.raw["relative_reconstruction_bias"],
+        "explained_variance": report.explained_variance,
+        **report.statistics,
+    }
+    for key, (words, theirs) in PUBLISHED_AS.items():
+        if key in ours and not (key == "l0" and report.l0 is None):
+            printed = (held.get(theirs.get(library, key)) for library, held in report.published.items())
+            table.add_row(key, words, *_cells(ours[key]), *("—" if one is None else f"{one:.4f}" for one in printed))
+    return table
+
+
+def comparison(reports: Sequence[Report]) -> Table:
+    """Several SAEs on the same activations, a row each: L0, and the measures that tell them apart."""
+    table = Table(title=f"{len(reports)} SAEs, raw, ± half a 95 % interval", title_justify="left", pad_edge=False)
+    for header in ("SAE", "L0", *(REGISTRY[key].plain for key in COMPARED)):
+        table.add_column(header, justify="left" if header == "SAE" else "right", overflow="fold")
+    for report in reports:
+        l0 = "—" if report.l0 is None else f"{report.l0:.1f}"
+        table.add_row(escape(report.name), l0, *(_plus_minus(report.raw[key]) for key in COMPARED))
+    return table
+
+
+def as_text(report: Report) -> str:
+    """Both tables and the sentence."""
+    text = StringIO()
+    console = Console(file=text, width=WORDY + 15)
+    show(report, console)
+    return text.getvalue()
+
+
+def show(report: Report, console: Console) -> None:
+    """Both tables and the sentence."""
+    if report.description:
+        console.print(report.description, highlight=False, markup=False)
+    console.print(measures(report, console.width))
+    if report.statistics:
+        console.print(statistics(report))
+    console.print(report.in_words(), highlight=False, markup=False)
+
+
+def as_html(report: Report) -> str:
+    """The first table, for a notebook."""
+    beside = [origin for origin in report.origins if not origin.endswith("outliers")]
+    names = [text for origin in beside for text in (ORIGINS[origin], "95 %")]
+    head = "".join(f"<th>{text}</th>" for text in ("", *names, "1 means"))
+    rows = ""
+    for key, measure in REGISTRY.items():
+        cells = [cell for origin in beside for cell in _cells(report.origins[origin][key])]
+        label = f"<td style='text-align:left'>{key} ({html_escape(measure.plain)})</td>"
+        rows += f"<tr>{label}{''.join(f'<td>{html_escape(cell)}</td>' for cell in (*cells, measure.at_one))}</tr>"
+    facts = html_escape(f"{report.name}: {report.facts()}")
+    return f"<table><caption>{facts}</caption><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+
+
+def _reasons(report: Report) -> list[str]:
+    """A line for each reason why something is undefined, with the measures that it holds for."""
+    lines = []
+    for origin, estimates in report.origins.items():
+        keys: dict[str, list[str]] = {}
+        for key, one in estimates.items():
+            if one.reason:
+                keys.setdefault(one.reason, []).append(key)
+        lines += [f"{ORIGINS[origin]}, {reason}: {', '.join(held)}" for reason, held in keys.items()]
+    return lines
+
+
+def _cells(one: Estimate) -> tuple[str, str]:
+    value = "undefined" if one.value is None else f"{one.value:.4f}"
+    return value, "—" if one.low is None or one.high is None else f"{one.low:.4f} … {one.high:.4f}"
+
+
+def _plus_minus(one: Estimate) -> str:
+    if one.value is None:
+        return "undefined"
+    return f"{one.value:.3f}" + ("" if one.low is None or one.high is None else f" ± {(one.high - one.low) / 2:.3f}")

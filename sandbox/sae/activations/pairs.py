@@ -1,0 +1,44 @@
+"""Two sources side by side: x and x̂ that are both there already, in one row for each token."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from sandbox.errors import InputError
+from sandbox.sae.activations.source import Chunk, Source
+
+
+class SideBySide:
+    """Rows of x with x̂ behind it; documents are those of x.
+
+    Raises: InputError where they do not hold the same tokens
+    """
+
+    def __init__(self, x: Source, x_hat: Source):
+        if (x.tokens, x.width) != (x_hat.tokens, x_hat.width):
+            raise InputError(
+                f"{x.name} holds {x.tokens} tokens of dimension {x.width} and {x_hat.name} {x_hat.tokens} of dimension "
+                f"{x_hat.width}: they must agree"
+            )
+        self._x, self._x_hat = x, x_hat
+        self.name, self.width, self.tokens = f"{x.name} and {x_hat.name}", 2 * x.width, x.tokens
+
+    def chunks(self, size: int, start: int = 0, stop: int | None = None) -> Iterator[Chunk]:
+        """Tokens start to stop of both."""
+        pairs = zip(self._x.chunks(size, start, stop), self._x_hat.chunks(size, start, stop), strict=True)
+        try:
+            for one, other in pairs:
+                if len(one.x) != len(other.x):
+                    raise ValueError
+                yield Chunk(torch.cat((one.x, other.x), 1), one.documents)
+        except ValueError as error:
+            raise InputError(f"{self.name} hold different numbers of tokens: they must agree") from error
+
+    def sample(self, size: int) -> Tensor:
+        """The same tokens of both."""
+        x, x_hat = self._x.sample(size), self._x_hat.sample(size)
+        few = min(len(x), len(x_hat))
+        return torch.cat((x[:few], x_hat[:few]), 1)

@@ -1,0 +1,172 @@
+"""Rows that can be reached in any order, in one part or in many: windows over files, tensors and arrays."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+from math import isqrt
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sandbox.errors import InputError
+from sandbox.sae.activations.source import Chunk, check_range
+
+GOLDEN = 0.5 * (5**0.5 - 1)
+"""Its multiples, taken modulo 1, are spread evenly and fall in step with nothing (Weyl; the least regular number)."""
+
+
+class Part(Protocol):
+    """So many rows that lie together."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, window: slice, /) -> Tensor: ...
+
+
+@dataclass(frozen=True)
+class FileRows:
+    """Rows of one contiguous block of numbers in a file, read a window at a time.
+
+    Attributes:
+        path, offset: where the block starts, in bytes
+        dtype:        of the stored numbers, with their byte order; bfloat16 is held as its 16 bits
+        is_bfloat16:  whether it is
+        rows, width:  the shape of the block
+    """
+
+    path: Path
+    offset: int
+    dtype: np.dtype
+    is_bfloat16: bool
+    rows: int
+    width: int
+
+    def __len__(self) -> int:
+        return self.rows
+
+    def __getitem__(self, window: slice) -> Tensor:
+        start, stop, _ = window.indices(self.rows)
+        count = max(stop - start, 0) * self.width
+        at = self.offset + start * self.width * self.dtype.itemsize
+        try:
+            # Read, not mapped: every page of a map that was touched would count against our memory.
+            numbers = np.fromfile(self.path, self.dtype, count, offset=at)
+        except OSError as error:
+            raise InputError(f"{self.path} cannot be read: {error.strerror or error}") from error
+        if len(numbers) != count:
+            raise InputError(f"{self.path} ends before row {stop}: it was cut short while it was read; copy it again")
+        block = numbers.astype(self.dtype.newbyteorder("="), copy=False).reshape(-1, self.width)
+        rows = torch.from_numpy(block)
+        return rows.view(torch.bfloat16) if self.is_bfloat16 else rows
+
+
+@dataclass(frozen=True)
+class ArrayRows:
+    """Rows of an array in memory (or of a numpy memory map), copied a window at a time to what torch can hold."""
+
+    array: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.array)
+
+    def __getitem__(self, window: slice) -> Tensor:
+        part = self.array[window]
+        return torch.from_numpy(np.array(part, part.dtype.newbyteorder("="), order="C"))
+
+
+class Rows:
+    """Rows of numbers, one for each token, through parts of any lengths.
+
+    Attributes:
+        name:  the file, the folder or the argument, for messages
+        width: numbers in a row: d, or 1 for document ids
+    """
+
+    def __init__(self, name: str, width: int, parts: Sequence[Part]) -> None:
+        self.name = name
+        self.width = width
+        self._parts = [part for part in parts if len(part)]
+        self._starts = list(accumulate((len(part) for part in self._parts), initial=0))
+
+    def __len__(self) -> int:
+        return self._starts[-1]
+
+    def __getitem__(self, window: slice) -> Tensor:
+        """Rows start to stop, (rows, width): a view of a tensor, a copy of anything else."""
+        start, stop, _ = window.indices(len(self))
+        pieces = []
+        at = bisect_right(self._starts, start) - 1
+        while start < stop:
+            begin, end = self._starts[at], min(self._starts[at + 1], stop)
+            pieces.append(self._parts[at][start - begin : end - begin])
+            start, at = end, at + 1
+        if not pieces:
+            return self._parts[0][0:0]
+        return pieces[0] if len(pieces) == 1 else torch.cat(pieces)
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A source whose tokens can be reached in any order: files, folders of them, tensors and arrays.
+
+    Disjoint ranges cost what they hold, so that each rank of a distributed run can take its own.
+    """
+
+    rows: Rows
+    documents: Rows | None = None
+
+    @property
+    def name(self) -> str:
+        """The file, the folder or the argument, for messages."""
+        return self.rows.name
+
+    @property
+    def width(self) -> int:
+        """d, the numbers of a token."""
+        return self.rows.width
+
+    @property
+    def tokens(self) -> int:
+        """How many there are."""
+        return len(self.rows)
+
+    def __len__(self) -> int:
+        return self.tokens
+
+    def chunks(self, size: int, start: int = 0, stop: int | None = None) -> Iterator[Chunk]:
+        """Tokens start to stop, in order, exactly `size` at a time (the last chunk may be shorter)."""
+        check_range(size, start, stop)
+        end = self.tokens if stop is None else min(stop, self.tokens)
+        for at in range(start, end, size):
+            window = slice(at, min(at + size, end))
+            yield Chunk(self.rows[window], None if self.documents is None else as_ids(self.documents[window]))
+
+    def sample(self, size: int) -> Tensor:
+        """At most `size` tokens, (n, d), in order: runs spread over all of them.
+
+        About √size runs of √size tokens: few enough to be cheap on a slow disk. Where each begins within its share
+        follows the golden ratio, since equal steps could be a multiple of the length of a context and then see nothing
+        but, say, first positions.
+        """
+        check_range(size, 0, None)
+        if size >= self.tokens:
+            return self.rows[0 : self.tokens]
+        runs = isqrt(size)
+        spare = self.tokens - size  # the tokens left out: they are dealt out between the runs
+        pieces = []
+        for run in range(runs):
+            first, last = run * size // runs, (run + 1) * size // runs
+            gap = int(spare * (run + run * GOLDEN % 1) / runs)
+            pieces.append(self.rows[first + gap : last + gap])
+        return torch.cat(pieces)
+
+
+def as_ids(rows: Tensor) -> np.ndarray:
+    """Document ids as they are handed out: Int64[ndarray, "n"]."""
+    return rows.cpu().numpy().astype(np.int64).reshape(-1)

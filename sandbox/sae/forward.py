@@ -1,0 +1,264 @@
+"""`Forward`: x ► x̂ and the latents of anything that can be measured, in pieces where memory is short."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from sandbox.devices import device_named
+from sandbox.errors import InputError
+from sandbox.sae import checkpoints
+from sandbox.sae.autoencoder import SAE
+from sandbox.sae.checkpoints import Checkpoint
+
+DTYPES = {"float32": torch.float32, "float64": torch.float64, "bfloat16": torch.bfloat16}
+FEW = 64  # tokens that show whether encode and decode are the forward pass: next to nothing in time
+
+Computed = tuple[Tensor, Tensor | None]
+"""x̂ and the latents; None where they are not seen."""
+
+
+class Passed(NamedTuple):
+    """What a batch gave: x as it is compared, x̂, and the nonzero latents of each token (None: latents not seen)."""
+
+    x: Tensor
+    x_hat: Tensor
+    l0: Tensor | None
+
+
+Look = Callable[[Tensor, Tensor, Tensor, slice], None]
+"""Called with the latents, x and x̂ of a piece of the batch, and its place in the batch."""
+
+
+class Forward:
+    """An SAE on its device, ready to compute.
+
+    Attributes:
+        name:        for reports
+        description: layout, sizes and conventions of a checkpoint; the type of anything else
+        device:      where it computes, and `dtype`: in what
+        d_in:        None where only trying would tell
+        checkpoint:  what was read, None for an object in memory
+        W_dec, b_dec: x̂ is feature_acts·W_dec + b_dec; None where that is not so, or b_dec not the same for every token
+        sees_latents: whether the latents are seen; all three are known after `try_on`
+    """
+
+    W_dec: Tensor | None = None
+    b_dec: Tensor | None = None
+    sees_latents = False
+
+    def __init__(self, sae: Any, device: str, dtype: str, given: torch.device | None = None):
+        """Of a checkpoint's path, a `Checkpoint`, or any module or callable from x to x̂.
+
+        Args:   given: where the activations are, for a callable without weights
+        Raises: InputError for anything else, and as `checkpoints.read` does
+        """
+        if dtype not in DTYPES:
+            raise InputError(f"dtype is {dtype!r}: choose {', '.join(DTYPES)}")
+        if isinstance(sae, str | Path):
+            sae = checkpoints.read(sae)
+        self.checkpoint = sae if isinstance(sae, Checkpoint) else None
+        self.d_in: int | None = None
+        self._piece: int | None = None  # tokens at a time; None: all, until memory is short
+        if self.checkpoint:
+            self.device, self.dtype = device_named(device), DTYPES[dtype]
+            self.sae = self.checkpoint.sae.to(self.device, self.dtype)
+            self.name, self.description, self.d_in = self.checkpoint.name, self.checkpoint.describe(), self.sae.d_in
+            self._compute: Callable[[Tensor], Computed] | None = self._encode_decode
+        elif callable(sae):
+            self.sae = sae
+            self._place_object(device, dtype, given)
+            self.name = getattr(sae, "__name__", type(sae).__name__)
+            self.description = sae.describe() if isinstance(sae, SAE) else type(sae).__name__
+            self._compute = self._encode_decode if isinstance(sae, SAE) else None
+        else:
+            raise InputError(
+                f"sae is a {type(sae).__name__}: a checkpoint's path, or a module or callable from x to x̂, is needed"
+            )
+
+    def _place_object(self, device: str, dtype: str, given: torch.device | None) -> None:
+        """An object of the user's stays where and as it is."""
+        held = next((tensor for tensor in _tensors(self.sae) if tensor.is_floating_point()), None)
+        if held is not None:
+            self.device, self.dtype = held.device, held.dtype
+            if device != "auto" and torch.device(device).type != self.device.type:
+                raise InputError(
+                    f"the SAE is on {self.device}, but device is {device!r}: move it first, with sae.to({device!r})"
+                )
+        else:
+            self.device = device_named((given or "cpu") if device == "auto" else device)
+            self.dtype = DTYPES[dtype]
+
+    def __call__(self, x: Tensor, look: Look | None = None) -> Passed:
+        """x̂ of a batch; `look` sees the latents of each piece before they are let go.
+
+        Where memory runs out the pieces are halved, and stay so, until one token at a time is too much.
+        """
+        x_hat: Tensor | None = None
+        l0: Tensor | None = None
+        start = 0
+        while start < len(x):
+            stop = min(start + (self._piece or len(x)), len(x))
+            window = slice(start, stop)
+            try:
+                part = x[window]
+                part_hat, feature_acts = self._computed(part.to(self.dtype))
+                count = None if feature_acts is None else nonzero(feature_acts)
+            except (torch.OutOfMemoryError, RuntimeError) as error:
+                if not _out_of_memory(error) or stop - start == 1:
+                    raise
+                self._halve(stop - start)
+                continue
+            if look is not None and feature_acts is not None:
+                look(feature_acts, part, part_hat, window)
+            del feature_acts
+            if stop - start == len(x):
+                return Passed(x, part_hat, count)
+            x_hat = part_hat.new_empty(x.shape) if x_hat is None else x_hat
+            x_hat[window] = part_hat
+            if count is not None:
+                l0 = count.new_empty(len(x)) if l0 is None else l0
+                l0[window] = count
+            start = stop
+        assert x_hat is not None  # batches are not empty
+        return Passed(x, x_hat, l0)
+
+    def run(self, x: Tensor) -> Computed:
+        """x̂ and the latents of a few tokens, for a look at them."""
+        return self._computed(x.to(self.device, self.dtype))
+
+    def try_on(self, x: Tensor) -> None:
+        """See, on a few tokens, whether there are latents, and whether x̂ is W_dec of them and a constant."""
+        x = x[x.isfinite().all(-1)][:FEW]
+        x_hat, feature_acts = self.run(x)
+        self.sees_latents = feature_acts is not None
+        if isinstance(self.sae, SAE):
+            self.W_dec, self.b_dec = self.sae.W_dec, None if self.sae.normalisation else self.sae.b_dec
+            return
+        W_dec = getattr(self.sae, "W_dec", None)
+        if not isinstance(W_dec, Tensor) or feature_acts is None or W_dec.shape[:1] != feature_acts.shape[-1:]:
+            return
+        rest = x_hat - feature_acts @ W_dec
+        if len(x) and _close(rest, rest[:1].expand_as(rest), x_hat):
+            self.W_dec, self.b_dec = W_dec.detach(), rest[0].detach()
+
+    def scale(self, x: Tensor) -> Tensor | None:
+        """By how much each token's latents were scaled down, where the SAE normalises tokens; else None."""
+        if not isinstance(self.sae, SAE) or self.sae.normalisation is None:
+            return None
+        return self.sae.normalise(x.to(self.dtype)).scale
+
+    def _halve(self, tokens: int) -> None:
+        self._piece = max(1, tokens // 2)
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+        print(f"sandbox: out of memory; {self.name} goes on with {self._piece} tokens at a time", file=sys.stderr)
+
+    def _computed(self, x: Tensor) -> Computed:
+        if self._compute is None:
+            few = x[:FEW]
+            split = self._splits(few, self._plain(few)[0])
+            self._compute = self._encode_decode if split else self._plain
+        return self._compute(x)
+
+    def _encode_decode(self, x: Tensor) -> Computed:
+        if isinstance(self.sae, SAE):
+            feature_acts = self.sae.encode(x)
+            return self.sae.decode(feature_acts, x), feature_acts
+        feature_acts = self.sae.encode(x.clone())  # what is measured stays as it is, even if the SAE works in place
+        return self.sae.decode(feature_acts), feature_acts
+
+    def _plain(self, x: Tensor) -> Computed:
+        x_hat = self.sae(x.clone())
+        if not isinstance(x_hat, Tensor) or x_hat.shape != x.shape:
+            got = tuple(x_hat.shape) if isinstance(x_hat, Tensor) else type(x_hat).__name__
+            raise InputError(f"the SAE gave {got} for x of shape {tuple(x.shape)}: x̂, of the same shape, is needed")
+        return x_hat, None
+
+    def _splits(self, x: Tensor, x_hat: Tensor) -> bool:
+        """Whether sae(x) is sae.decode(sae.encode(x)), and the latents are one tensor a token."""
+        if not (callable(getattr(self.sae, "encode", None)) and callable(getattr(self.sae, "decode", None))):
+            return False
+        try:
+            feature_acts = self.sae.encode(x.clone())
+        except TypeError:  # an encode of another kind, that asks for more than x
+            return False
+        if not isinstance(feature_acts, Tensor) or feature_acts.shape[:-1] != x.shape[:-1]:
+            return False
+        return _close(self.sae.decode(feature_acts), x_hat, x_hat)
+
+    @contextmanager
+    def evaluating(self) -> Iterator[None]:
+        """A module in its evaluation mode (no dropout, no running statistics), and afterwards as it was."""
+        modules = [one for one in self.sae.modules() if one.training] if isinstance(self.sae, nn.Module) else []
+        try:
+            for one in modules:
+                one.training = False
+            yield
+        finally:
+            for one in modules:
+                one.training = True
+
+
+class Pairs:
+    """In place of an SAE: x and x̂ that are both there already, side by side in each row."""
+
+    checkpoint = W_dec = b_dec = dtype = None
+    sees_latents = False
+    description = "reconstructions that were there already"
+    device = torch.device("cpu")
+
+    def __init__(self, name: str, d_in: int):
+        self.name, self.d_in = name, d_in
+
+    def __call__(self, x: Tensor, look: Look | None = None) -> Passed:
+        """Both halves."""
+        return Passed(x[:, : self.d_in], x[:, self.d_in :], None)
+
+    def try_on(self, x: Tensor) -> None:
+        """Nothing to see: there are no latents."""
+
+    def scale(self, x: Tensor) -> None:
+        """None, likewise."""
+
+    @contextmanager
+    def evaluating(self) -> Iterator[None]:
+        """Nothing to change."""
+        yield
+
+
+def nonzero(feature_acts: Tensor) -> Tensor:
+    """Nonzero latents of each token.
+
+    In pieces that stay in a CPU's cache, through the sign: several times faster there than `count_nonzero`, which
+    alone would cost a tenth of the SAE's forward pass.
+    """
+    rows = max(1, 2**18 // feature_acts.shape[-1]) if feature_acts.device.type == "cpu" else len(feature_acts)
+    if feature_acts.dtype == torch.bool:
+        feature_acts = feature_acts.float()
+    return torch.cat([piece.sign().abs_().sum(-1, dtype=torch.float32) for piece in feature_acts.split(rows)])
+
+
+def _close(one: Tensor, other: Tensor, scale: Tensor) -> bool:
+    """Equal up to the same operations done twice; on a GPU perhaps in another order."""
+    near = 16 * torch.finfo(scale.dtype).eps
+    finite = scale.isfinite()
+    atol = near * float(scale[finite].abs().sum() / max(int(finite.sum()), 1))
+    return torch.allclose(one, other, rtol=near, atol=atol, equal_nan=True)
+
+
+def _tensors(sae: Any) -> Iterator[Tensor]:
+    if isinstance(sae, nn.Module):
+        yield from sae.parameters()
+        yield from sae.buffers()
+
+
+def _out_of_memory(error: RuntimeError) -> bool:
+    """torch raises a type of its own on accelerators, and a plain RuntimeError from the CPU's allocator."""
+    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)

@@ -1,0 +1,304 @@
+"""Shrinkage of each latent by itself: `Latents`, an additive tally, and from it the best factor s_j for every latent."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, fields
+from functools import cached_property
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from jaxtyping import Float, Float64, Int
+from torch import Tensor
+
+from sandbox.compile import evaluate
+from sandbox.errors import InputError
+from sandbox.files import written_whole
+from sandbox.measures import REGISTRY
+from sandbox.moments import Moments, _array, _compiled, groups_of
+from sandbox.report import interval, standard_error
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+GROUPS = 32
+"""Groups that clusters are dealt into: Student's quantile is 2.04 with 31 degrees of freedom, and memory 0.5 kB a latent."""
+
+OFTEN = 100
+"""Tokens that a latent is on in before it is ranked or drawn: the factor of a rarer one is mostly noise."""
+
+FACTOR = "scale_x_hat"
+STRIDE = 16  # latents looked at together: a vector register or two, and nearly always all off
+
+
+@dataclass(frozen=True, eq=False)
+class Latents:
+    """Totals over tokens of what each latent gives x̂, and of what it lacks, per group of clusters; `+` merges.
+
+    Let x̂_j = f_j·d_j be what latent j gives (f_j its activation in the space of x, d_j its row of W_dec), and
+    x_j = x − x̂ + x̂_j what would be right for it to give, all others being as they are. Which multiple of x̂_j is
+    nearest to x_j is C2 with a = E‖x_j‖², b = E‖x̂_j‖², c = E[x_j·x̂_j], and so the measure `scale_x_hat`:
+
+    $s_j = c/b = 1 + E[f_j d_j·(x − x̂)] / (E[f_j²]‖d_j‖²)$: 1 means not shrunk, above 1 shrunk, below 1 too strong.
+
+    s_j is a ratio of totals, homogeneous of degree 0, so its standard error needs only the totals of each cluster
+    (C16). The clusters are dealt into GROUPS groups, which are clusters themselves, larger and fewer; the price is
+    Student's quantile with G − 1 degrees of freedom. G counts the groups in which the latent is on: the others say
+    nothing of it, and one that is on in a single group has no standard error.
+
+    Attributes:
+        pull:   Float64[Tensor, "groups d_sae"], sums of f_j d_j·(x − x̂), squared activation units
+        energy: Float64[Tensor, "groups d_sae"], sums of f_j²‖d_j‖²
+        loss:   Float64[Tensor, "groups"], sums of ‖x − x̂‖²
+        tokens: Float64[Tensor, "groups"], finite tokens; others are left out
+        count:  Float64[Tensor, "d_sae"], tokens in which the latent is on
+
+    Source: MATHS, per latent; C2, C16
+
+    >>> import numpy as np
+    >>> import torch
+    >>> f, W_dec = torch.tensor([[1.0], [3.0]]), torch.tensor([[2.0, 0.0]])
+    >>> x = 1.25 * f @ W_dec
+    >>> Latents.from_batch(f, x - f @ W_dec, W_dec, np.arange(2)).scale_factors()
+    tensor([1.2500], dtype=torch.float64)
+    """
+
+    pull: Float64[Tensor, "groups d_sae"]
+    energy: Float64[Tensor, "groups d_sae"]
+    loss: Float64[Tensor, "groups"]
+    tokens: Float64[Tensor, "groups"]
+    count: Float64[Tensor, "d_sae"]
+
+    @classmethod
+    def from_batch(
+        cls,
+        feature_acts: Float[Tensor, "n d_sae"],
+        residual: Float[Tensor, "n d_in"],
+        W_dec: Float[Tensor, "d_sae d_in"],
+        cluster: Int[np.ndarray, "n"],
+        scale: Float[Tensor, "n 1"] | None = None,
+    ) -> Latents:
+        """The tally of a batch of tokens; arguments, memory and errors as for `latents_and_l0`."""
+        return latents_and_l0(feature_acts, residual, W_dec, cluster, scale)[0]
+
+    def __add__(self, other: Latents) -> Latents:
+        """The tally of both sets of tokens together, as if made at once."""
+        if not isinstance(other, Latents):
+            return NotImplemented
+        if self.pull.shape != other.pull.shape:
+            raise InputError(
+                f"these latents do not merge: sums of shape {tuple(self.pull.shape)} and {tuple(other.pull.shape)} "
+                "(groups, d_sae) differ"
+            )
+        return Latents(*(mine + theirs for mine, theirs in zip(self, other, strict=True)))
+
+    def __iter__(self):
+        return (getattr(self, field.name) for field in fields(self))
+
+    def to(self, device: str | torch.device) -> Latents:
+        """The same tally on another device."""
+        return Latents(*(t.to(device) for t in self))
+
+    @cached_property
+    def moments(self) -> Moments:
+        """Raw moments of x_j and x̂_j for each latent, Moments of shape (d_sae,), in the groups in which it is on."""
+        pull, energy = self.pull.mT, self.energy.mT
+        on = energy > 0
+        totals = torch.stack((self.loss + 2 * pull + energy, energy, pull + energy), -1) * on[..., None]
+        sums = totals.new_zeros(*on.shape, 2, 0)  # of no vector: x_j has no mean that anyone needs
+        return Moments(totals, self.tokens * on, sums, totals.new_zeros(len(on)))
+
+    def scale_factors(self) -> Float64[Tensor, "d_sae"]:
+        """s_j: the factor by which each latent alone would serve x̂ best; nan where it was never on."""
+        return evaluate(REGISTRY[FACTOR], *self.moments.means.unbind(-1))
+
+    def standard_errors(self) -> Float64[Tensor, "d_sae"]:
+        """The cluster-robust standard error of each s_j; nan where the latent was on in fewer than two groups."""
+        return standard_error(self.moments, REGISTRY[FACTOR].expression)
+
+    def intervals(self) -> tuple[Float64[Tensor, "d_sae"], Float64[Tensor, "d_sae"]]:
+        """(low, high) of each 95 % interval; nan where there is no standard error."""
+        return interval(self.moments, REGISTRY[FACTOR])
+
+    def columns(self) -> dict[str, np.ndarray]:
+        """Everything that is known of each latent, as columns of a table; nan where it is undefined."""
+        low, high = self.intervals()
+        named = {
+            "scale_factor": self.scale_factors(),
+            "standard_error": self.standard_errors(),
+            "low": low,
+            "high": high,
+            "count": self.count.long(),
+        }
+        return {"latent": np.arange(len(self.count))} | {key: t.cpu().numpy() for key, t in named.items()}
+
+    def most_shrunk(self, n: int = 10, often: int = OFTEN) -> list[dict[str, Any]]:
+        """The n latents with the greatest s_j of those that are on in `often` tokens or more, a row each.
+
+        What is undefined is None.
+        """
+        columns = self.columns()
+        ranked = np.argsort(-columns["scale_factor"], kind="stable")
+        ranked = ranked[columns["count"][ranked] >= max(often, 1)][:n]
+        rows = ({key: column[j].item() for key, column in columns.items()} for j in ranked)
+        return [{key: None if value != value else value for key, value in row.items()} for row in rows]
+
+    def table(self, n: int = 10, often: int = OFTEN) -> Table:
+        """The n most shrunk latents, for a terminal."""
+        from rich.table import Table
+
+        table = Table(title="Most shrunk latents", title_justify="left", pad_edge=False)
+        for header in ("latent", "s_j", "standard error", "95 % interval", "tokens"):
+            table.add_column(header, justify="left" if "%" in header else "right")
+        for row in self.most_shrunk(n, often):
+            low, high = row["low"], row["high"]
+            table.add_row(
+                f"{row['latent']}",
+                f"{row['scale_factor']:.4f}",
+                "—" if row["standard_error"] is None else f"{row['standard_error']:.4f}",
+                "—" if low is None or high is None else f"{low:.4f} … {high:.4f}",
+                f"{row['count']:,}",
+            )
+        ranked, never = int((self.count >= often).sum()), int((self.count == 0).sum())
+        table.caption = (
+            f"s_j: the best factor for that latent alone; 1 means not shrunk. Of {len(self.count):,} latents, "
+            f"{ranked:,} are on in {often:,} tokens or more and ranked; {never:,} are never on."
+        )
+        table.caption_justify = "left"
+        return table
+
+    def save(self, path: str | Path) -> None:
+        """Write `columns` to a .npz or .parquet file, whole or not at all. Raises: as `check_table_format`."""
+        check_table_format(path)
+        columns = self.columns()
+        with written_whole(path) as beside:
+            if beside.suffix == ".npz":
+                np.savez(beside, allow_pickle=False, **columns)
+            else:
+                import pyarrow
+                from pyarrow import parquet
+
+                parquet.write_table(pyarrow.table(columns), beside)
+
+
+def check_table_format(path: str | Path) -> None:
+    """Raise InputError for a file that is neither .npz nor .parquet, or for .parquet without pyarrow."""
+    path = Path(path)
+    if path.suffix not in (".npz", ".parquet"):
+        raise InputError(
+            f"{path}: latents are written as .npz or .parquet, not {path.suffix or 'without an ending'}; name one"
+        )
+    if path.suffix == ".parquet" and find_spec("pyarrow") is None:
+        raise InputError(f"{path}: .parquet needs pyarrow; install it, or name a .npz file")
+
+
+def latents_and_l0(
+    feature_acts: Float[Tensor, "n d_sae"],
+    residual: Float[Tensor, "n d_in"],
+    W_dec: Float[Tensor, "d_sae d_in"],
+    cluster: Int[np.ndarray, "n"],
+    scale: Float[Tensor, "n 1"] | None = None,
+) -> tuple[Latents, Float[Tensor, "n"]]:
+    """The tally of a batch of tokens, and the L0 of each, from one walk over the latents.
+
+    On the CPU only latents that are on are multiplied; on an accelerator the products are dense, with two temporaries
+    of the size of feature_acts (and one of a byte an entry), and nothing waits for the device.
+
+    Args:
+        feature_acts: as the SAE's encoder gives them
+        residual:     x − x̂, in the space of x
+        W_dec:        the decoder that made x̂
+        cluster:      an integer per token, the same for tokens that are not independent (the document, or a block)
+        scale:        what the SAE multiplies a token's reconstruction by, where it normalises each token
+    Returns: the tally, in float64, on the device of feature_acts (the CPU if that has no float64); nonzero latents of
+             each token. Tokens with a NaN or an infinity in the residual count as if they were not there, with L0 = 0.
+    Raises:  InputError for shapes that do not fit
+    """
+    n, d_sae = feature_acts.shape
+    if residual.shape != (n, W_dec.shape[1]) or W_dec.shape[0] != d_sae or (scale is not None and scale.numel() != n):
+        raise InputError(
+            f"feature_acts {(n, d_sae)}, residual {tuple(residual.shape)}, W_dec {tuple(W_dec.shape)} do not fit: "
+            "(n, d_sae), (n, d_in), (d_sae, d_in) and a scale for each token are needed"
+        )
+    group = groups_of(cluster, torch.Size((n,)), GROUPS)
+    feature_acts, residual, W_dec = feature_acts.detach(), residual.detach(), W_dec.detach()
+    if feature_acts.device.type in ("cpu", "mps"):
+        return _on_host(feature_acts, residual, W_dec, group, scale)
+    return _on_device(feature_acts, residual, W_dec, group, scale)
+
+
+def _on_host(feature_acts, residual, W_dec, group: np.ndarray, scale) -> tuple[Latents, Tensor]:
+    """Each of torch's threads takes shares of the latents, which are small enough for their rows of W_dec to stay in
+    its cache, and adds to columns of its own.
+    """
+    acts, left, rows = (_array(t) for t in (feature_acts, residual, W_dec))
+    n, d_sae = acts.shape
+    sizes = np.ones(n) if scale is None else scale.detach().reshape(-1).double().cpu().numpy()
+    errors = np.einsum("nd,nd->n", left, left, dtype=np.float64)
+    ok = np.isfinite(errors)
+    norms = np.einsum("jd,jd->j", rows, rows, dtype=np.float64)
+    pull, energy, count = np.zeros((GROUPS, d_sae)), np.zeros((GROUPS, d_sae)), np.zeros(d_sae)
+    starts = range(0, d_sae, 1024)
+    active = np.zeros((len(starts), n), np.float32)
+
+    def share(k: int) -> None:
+        low = starts[k]
+        high = min(low + 1024, d_sae)
+        _add_latents(acts, left, rows, norms, sizes, group, ok, low, high, pull, energy, count, active[k])
+
+    with ThreadPoolExecutor(torch.get_num_threads()) as pool:
+        list(pool.map(share, range(len(starts))))
+    loss = np.bincount(group[ok], errors[ok], GROUPS)
+    tokens = np.bincount(group[ok], minlength=GROUPS).astype(np.float64)
+    tally = Latents(*(torch.from_numpy(total) for total in (pull, energy, loss, tokens, count)))
+    return tally, torch.from_numpy(active.sum(0))
+
+
+@_compiled
+def _add_latents(acts, left, rows, norms, sizes, group, ok, low, high, pull, energy, count, active) -> None:
+    """Add the latents low to high of each finite token to its group, in float64."""
+    n, d = left.shape
+    for i in range(n):
+        if not ok[i]:
+            continue
+        g = group[i]
+        for start in range(low, high, STRIDE):
+            stop = min(start + STRIDE, high)
+            on = 0
+            for j in range(start, stop):
+                on += acts[i, j] != 0
+            if not on:
+                continue
+            active[i] += on
+            for j in range(start, stop):
+                if acts[i, j] != 0:
+                    along = 0.0
+                    for k in range(d):
+                        along += np.float64(rows[j, k]) * np.float64(left[i, k])
+                    f = np.float64(acts[i, j]) * sizes[i]
+                    pull[g, j] += f * along
+                    energy[g, j] += f * f * norms[j]
+                    count[j] += 1
+
+
+def _on_device(feature_acts, residual, W_dec, group: np.ndarray, scale) -> tuple[Latents, Tensor]:
+    """Dense: float32 products (float64 if any argument is), summed in float64 over batches."""
+    wide = torch.float64 if torch.float64 in {feature_acts.dtype, residual.dtype, W_dec.dtype} else torch.float32
+    left, rows = residual.to(wide), W_dec.to(wide)
+    errors = left.square().sum(1, dtype=torch.float64)
+    ok = errors.isfinite()
+    index = torch.from_numpy(group).to(feature_acts.device, non_blocking=True)
+    member = (index == torch.arange(GROUPS, device=index.device)[:, None]) & ok
+    on = (feature_acts != 0) & ok[:, None]
+    count, active = on.sum(0, dtype=torch.float64), on.sum(1, dtype=torch.float32)
+    f = torch.where(on, feature_acts, 0).to(wide)
+    if scale is not None:
+        f *= torch.where(ok[:, None], scale.reshape(-1, 1), 0)
+    product = torch.where(ok[:, None], left, 0) @ rows.mT
+    pull = (member.to(wide) @ product.mul_(f)).double()
+    energy = (member.to(wide) @ f.square_()).double() * rows.square().sum(1, dtype=torch.float64)
+    loss = (member * torch.where(ok, errors, 0)).sum(1)
+    return Latents(pull, energy, loss, member.sum(1, dtype=torch.float64), count), active

@@ -1,0 +1,201 @@
+"""Spaces that x or x̂ may be in by mistake, and which of them explains a sample."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from sandbox.compile import evaluate
+from sandbox.measures import REGISTRY
+from sandbox.moments import Moments
+from sandbox.sae.preflight.finding import Finding
+from sandbox.sae.preflight.fit import NO_FIT, Fit, fit
+
+Reconstruct = Callable[[Tensor], Tensor]
+
+FAR_BETTER = 0.5
+"""A space explains the sample if its badness is less than this share of the badness of x as it is."""
+
+GOOD_ENOUGH = 0.9
+"""… and if the SAE then loses less than this share of the variance: otherwise it is broken there, too."""
+
+NO_CHANGE = 1.25
+"""Factors between 1/1.25 and 1.25 are no other space: shrinkage and a change of text are as large."""
+
+AS_GOOD = 1.05
+"""Spaces whose badness is within 5 % of the best cannot be told apart on the sample: all of them are named."""
+
+PREFER_KNOWN = 1.25
+"""A known normalisation is preferred to a factor fitted to the sample, unless it is worse by more than this."""
+
+
+@dataclass(frozen=True)
+class Space:
+    """Somewhere that activations are moved to before an SAE sees them.
+
+    Attributes:
+        key:    of the finding
+        words:  what is done to x
+        apply:  x ► x in that space, (n, d)
+        remedy: what to do to the activations that were given
+        factor: where all tokens are multiplied by one number, that number
+    """
+
+    key: str
+    words: str
+    apply: Callable[[Tensor], Tensor]
+    remedy: str
+    factor: float | None = None
+
+
+def scaling(key: str, factor: float, what: str) -> Space:
+    """All tokens times one factor."""
+    words = f"k·x with k = {factor:.4g} ({what})"
+    remedy = f"scale the activations by k = {factor:.4g} before measuring, or fold that factor into the SAE's weights"
+    return Space(key, words, lambda x: x * factor, remedy, factor)
+
+
+def known_spaces(x: Float[Tensor, "n d"]) -> list[Space]:
+    """The normalisations in use, simplest first, with the factors that this sample gives.
+
+    Source: SAELens 6 `normalize_activations`: "expected_average_only_in" (√d / mean ‖x‖), "constant_norm_rescale"
+            (√d / ‖x‖), "layer_norm"; dictionary_learning `normalize_activations` (1 / root of E‖x‖²); OpenAI's
+            sparse_autoencoder `normalize` (LayerNorm).
+    """
+    size = torch.linalg.vector_norm(x, dim=-1, dtype=torch.float64)
+    root_d, mean_norm, rms = x.shape[-1] ** 0.5, size.mean().item(), size.square().mean().sqrt().item()
+    mean = x.mean(0)
+    spaces = [
+        scaling("scale", root_d / mean_norm, "√d / mean ‖x‖"),
+        scaling("scale", 1 / mean_norm, "1 / mean ‖x‖"),
+        scaling("scale", root_d / rms, "√d / √(E‖x‖²)"),
+        scaling("scale", 1 / rms, "1 / √(E‖x‖²)"),
+        scaling("root_d", root_d, "√d"),
+        scaling("root_d", 1 / root_d, "1/√d"),
+        Space("constant_norm", "√d·x/‖x‖ (every token scaled to norm √d)", lambda x: root_d * _unit(x),
+              "scale every token to norm √d before measuring"),
+        Space("unit_norm", "x/‖x‖ (every token scaled to norm 1)", _unit,
+              "scale every token to norm 1 before measuring"),
+        Space("layer_norm", "LayerNorm(x) (of every token, its mean removed and its variance made 1)", _layer_norm,
+              "apply LayerNorm without weights to every token before measuring"),
+        Space("mean_removed", "x − x̄ (the mean of all tokens removed)", lambda x: x - mean,
+              "take the mean of the training activations from x before measuring"),
+    ]  # fmt: skip
+    return [one for one in spaces if one.factor is None or not 1 / NO_CHANGE < one.factor < NO_CHANGE]
+
+
+def output_finding(x: Float[Tensor, "n d"], x_hat: Float[Tensor, "n d"]) -> tuple[Finding, Fit] | None:
+    """Whether x̂ reconstructs x in another space, into which x was brought and from which x̂ was not brought back."""
+    raw, spaces = fit(x, x_hat), [one for one in known_spaces(x) if one.key != "mean_removed"]
+    best, chosen, others = _best(spaces, lambda one: fit(one.apply(x), x_hat), _fitted_factor(x, x_hat))
+    if chosen is None or not _explains(best, raw):
+        return None
+    message = (
+        f"x̂ is not in the space of x: it loses {raw.loss:.3g} of the variance of x, but {best.loss:.3g} of that of "
+        f"{chosen.words}{others}; a normalisation was not undone on x̂: undo it, or measure against x in that space"
+    )
+    return Finding(f"x_hat_{chosen.key}", message), best
+
+
+def input_finding(
+    run: Reconstruct, x: Float[Tensor, "n d"], x_hat: Float[Tensor, "n d"], b_dec: Tensor | None
+) -> tuple[Finding, Fit] | None:
+    """Whether the SAE was trained on x in another space, or on x with another bias taken from it."""
+    raw = fit(x, x_hat)
+
+    def fit_in(space: Space) -> Fit:
+        moved = space.apply(x)
+        return fit(moved, run(moved))
+
+    best, chosen, others = _best(known_spaces(x), fit_in, _scanned_factor(run, x, raw))
+    shifted = None if b_dec is None else _shifted_input(run, x, b_dec)
+    if shifted is not None and shifted[1].badness < best.badness and _explains(shifted[1], raw):
+        words, fitted = shifted
+        message = (
+            f"the SAE loses {raw.loss:.3g} of the variance on x, but {fitted.loss:.3g} if its encoder is given {words}: "
+            "check whether b_dec is subtracted from the input (apply_b_dec_to_input)"
+        )
+        return Finding("b_dec_input", message), fitted
+    if chosen is None or not _explains(best, raw):
+        return None
+    further = 8 * chosen.apply(x)  # a soft threshold loses the less, the larger its input: that explains nothing
+    if fit(further, run(further)).badness < 0.8 * best.badness:
+        return None
+    message = (
+        f"the SAE loses {raw.loss:.3g} of the variance on x, but {best.loss:.3g} on {chosen.words}{others}: it was "
+        f"trained in that space and the normalisation was not folded into its weights; {chosen.remedy}"
+    )
+    return Finding(chosen.key, message), best
+
+
+def _explains(best: Fit, raw: Fit) -> bool:
+    return best.loss < min(GOOD_ENOUGH, raw.loss) and best.badness < FAR_BETTER * raw.badness
+
+
+def _best(
+    spaces: list[Space], fit_in: Callable[[Space], Fit], fitted: tuple[Space, Fit] | None
+) -> tuple[Fit, Space | None, str]:
+    """The space that fits best, and in words those that fit as well."""
+    fits = [(one, fit_in(one)) for one in spaces]
+    least = min((one.badness for _, one in fits), default=float("inf"))
+    if fitted and fitted[1].badness * PREFER_KNOWN < least:
+        return fitted[1], fitted[0], ""
+    close = [(space, one) for space, one in fits if one.badness <= AS_GOOD * least]
+    if not close or least == float("inf"):
+        return NO_FIT, None, ""
+    (chosen, best), *rest = close
+    others = "; as good on these tokens: " + " or ".join(space.words for space, _ in rest) if rest else ""
+    return best, chosen, others
+
+
+def _fitted_factor(x: Tensor, x_hat: Tensor) -> tuple[Space, Fit] | None:
+    """The one factor between x̂ and x, where they point the same way and it is too large for shrinkage."""
+    means = Moments.from_pairs(x, x_hat, groups=1, drop_nonfinite=True).means.unbind(-1)
+    scale, cosine = (evaluate(REGISTRY[key], *means).item() for key in ("scale_x_hat", "cosine"))
+    if not (cosine > 0.8 and scale > 0) or 0.5 <= scale <= 2:
+        return None
+    space = scaling("scale", 1 / scale, f"the best scale c/b is {scale:.4g} at a cosine of {cosine:.3f}")
+    return space, fit(space.apply(x), x_hat)
+
+
+def _scanned_factor(run: Reconstruct, x: Tensor, raw: Fit) -> tuple[Space, Fit] | None:
+    """The factor on x at which the SAE fits best; looked for only where x as it is looks suspicious."""
+    if raw.offset < 0.03 and raw.loss < 0.5:
+        return None
+    x = x[spread(len(x), 256)]
+    seen: dict[float, Fit] = {}
+
+    def badness(power: float) -> float:
+        if power not in seen:
+            moved = x * 2.0**power
+            seen[power] = fit(moved, run(moved))
+        return seen[power].badness
+
+    best = min((float(power) for power in range(-12, 13)), key=badness)
+    for step in (0.5, 0.25, 0.125):
+        best = min((best - step, best, best + step), key=badness)
+    if abs(best) < 0.4 or abs(best) > 12 or seen[best] == NO_FIT:
+        return None
+    return scaling("scale", 2.0**best, "found by trying factors, to about 10 %"), seen[best]
+
+
+def _shifted_input(run: Reconstruct, x: Tensor, b_dec: Tensor) -> tuple[str, Fit]:
+    tried = [("x − b_dec", x - b_dec), ("x + b_dec", x + b_dec)]
+    return min(((words, fit(x, run(moved))) for words, moved in tried), key=lambda one: one[1].badness)
+
+
+def spread(n: int, most: int) -> Tensor:
+    """At most `most` places among n, evenly spread."""
+    return torch.arange(n) if n <= most else torch.linspace(0, n - 1, most).long()
+
+
+def _unit(x: Tensor) -> Tensor:
+    return x / x.norm(dim=-1, keepdim=True)
+
+
+def _layer_norm(x: Tensor) -> Tensor:
+    return torch.nn.functional.layer_norm(x, x.shape[-1:])

@@ -1,0 +1,139 @@
+"""The one pass: every batch of activations through every SAE, counted; saved every so often, and summed over ranks."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from threading import current_thread, main_thread
+from typing import Any
+
+import numpy as np
+import torch
+
+from sandbox.moments import BLOCK
+from sandbox.sae.activations import Source
+from sandbox.sae.ahead import ahead
+from sandbox.sae.forward import Forward, Pairs
+from sandbox.sae.resume import State
+from sandbox.sae.tallies import Counting, Tallies
+
+Progress = Callable[[int], None]
+
+
+class Stopped(KeyboardInterrupt):
+    """Ctrl-C or SIGTERM in the middle of a run: the state is saved, and here is what it came to.
+
+    Attributes: state: what was counted; by: the signal; reports: of each SAE so far, set by `measure`
+    """
+
+    reports: Sequence[Any] = ()
+
+    def __init__(self, state: State, by: int):
+        super().__init__("stopped")
+        self.state, self.by = state, by
+
+
+@dataclass(frozen=True)
+class Saving:
+    """Where and how often a run's state is saved.
+
+    Attributes:
+        path:  the file
+        run:   what identifies the run: a state file of another one is refused
+        every: seconds between two savings
+    """
+
+    path: Path
+    run: Mapping[str, Any]
+    every: float = 30.0
+
+
+def stream(
+    saes: Sequence[Forward | Pairs],
+    source: Source,
+    batch_size: int,
+    counting: Counting,
+    *,
+    tokens: tuple[int, int | None] = (0, None),
+    first_token: int = 0,
+    refuse_nonfinite: bool = True,
+    saving: Saving | None = None,
+    progress: Progress | None = None,
+) -> State:
+    """Count the tokens from `tokens[0]` to `tokens[1]` of a source, or go on where a saved run stopped.
+
+    Nothing waits for the device but a saving. On a CPU, tokens that are not finite are refused at once.
+
+    Args:
+        first_token: the place of the source's first token among those of all ranks: it sets the blocks
+        progress:    called after each batch with the tokens that it held
+    Raises: Stopped at Ctrl-C or SIGTERM; InputError for tokens that are not finite, and from the source.
+    """
+    state = State.load(saving.path, saving.run) if saving else State()
+    start, stop = tokens
+    if state.position and progress:
+        progress(state.position)
+    saved = time.monotonic()
+    with ExitStack() as stack, _stoppable() as stopping:
+        stack.enter_context(torch.no_grad())
+        for sae in saes:
+            stack.enter_context(sae.evaluating())
+        chunks = ahead(source.chunks(batch_size, start + state.position, stop), saes[0].device)
+        stack.callback(chunks.close)
+        try:
+            for x, documents in chunks:
+                at = first_token + start + state.position
+                cluster = np.arange(at, at + len(x)) // BLOCK if documents is None else documents
+                parts = [Tallies.of(sae, x, cluster, counting) for sae in saes]
+                if refuse_nonfinite and x.device.type == "cpu":  # where looking costs nothing
+                    for part in parts:
+                        part.moments.refuse_nonfinite()
+                if documents is not None:
+                    state.documents.update(np.unique(documents).tolist())  # once more does no harm
+                state = State(state.position + len(x), _added(state.tallies, parts), state.documents)
+                if progress:
+                    progress(len(x))
+                if saving and time.monotonic() - saved > saving.every:
+                    state.save(saving.path, saving.run)
+                    saved = time.monotonic()
+        except KeyboardInterrupt as interrupt:
+            if saving:
+                state.save(saving.path, saving.run)
+            raise Stopped(state, stopping.by) from interrupt
+    if saving:
+        state.save(saving.path, saving.run)
+    return state
+
+
+def _added(totals: tuple[Tallies, ...], parts: list[Tallies]) -> tuple[Tallies, ...]:
+    if not totals:
+        return tuple(parts)
+    device = parts[0].moments.totals.device
+    return tuple(total.to(device) + part for total, part in zip(totals, parts, strict=True))
+
+
+class _Stopping:
+    by = signal.SIGINT
+
+
+@contextmanager
+def _stoppable() -> Iterator[_Stopping]:
+    """SIGTERM stops the run as Ctrl-C does, while it lasts."""
+    stopping = _Stopping()
+    if current_thread() is not main_thread():  # where no handler can be set
+        yield stopping
+        return
+
+    def stop(number: int, _frame: Any) -> None:
+        stopping.by = signal.Signals(number)
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield stopping
+    finally:
+        signal.signal(signal.SIGTERM, before)
