@@ -76,6 +76,22 @@ class TopK(nn.Module):
         return torch.zeros_like(pre_acts).scatter_(-1, greatest.indices, greatest.values.relu_())
 
 
+class GroupMax(nn.Module):
+    """The greatest pre-activation of each of k equal groups, those below 0 as 0 (sparsify, fused_encoder.py)."""
+
+    architecture = "groupmax"
+
+    def __init__(self, k: int):
+        super().__init__()
+        self.k = k
+
+    def forward(self, pre_acts: Float[Tensor, "*batch d_sae"]) -> Float[Tensor, "*batch d_sae"]:
+        """The latents; k groups of d_sae / k."""
+        groups = pre_acts.unflatten(-1, (self.k, -1))
+        greatest = groups.max(-1, keepdim=True)
+        return torch.zeros_like(groups).scatter_(-1, greatest.indices, greatest.values.relu_()).flatten(-2)
+
+
 def _hold(module: nn.Module, **buffers: Tensor) -> None:
     for name, buffer in buffers.items():
         module.register_buffer(name, buffer)

@@ -60,7 +60,7 @@ class SAE(nn.Module):
 
     @property
     def architecture(self) -> str:
-        """standard, gated, jumprelu or topk."""
+        """standard, gated, jumprelu, topk or groupmax."""
         return str(self.activation.architecture)
 
     def normalise(self, x: Float[Tensor, "*batch d_in"]) -> Normalised:
@@ -112,7 +112,7 @@ class SAE(nn.Module):
     def describe(self) -> str:
         """One line: architecture, sizes, conventions."""
         parts = [
-            self.architecture + (f" (k = {self.activation.k})" if self.architecture == "topk" else ""),
+            self.architecture + (f" (k = {self.activation.k})" if self.architecture in ("topk", "groupmax") else ""),
             f"d_in {self.d_in}",
             f"d_sae {self.d_sae}",
             f"decoder bias subtracted from the input: {'yes' if self.subtract_b_dec else 'no'}",

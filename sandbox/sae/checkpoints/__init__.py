@@ -8,11 +8,15 @@ from sandbox.data import resolve
 from sandbox.errors import InputError
 from sandbox.sae.autoencoder import SAE
 from sandbox.sae.checkpoints.dictionary_learning import DICTIONARY_LEARNING
+from sandbox.sae.checkpoints.gemma_scope import GEMMA_SCOPE
 from sandbox.sae.checkpoints.layout import Checkpoint, Layout
+from sandbox.sae.checkpoints.llama_scope import LLAMA_SCOPE
+from sandbox.sae.checkpoints.openai import OPENAI
 from sandbox.sae.checkpoints.place import Place
 from sandbox.sae.checkpoints.saelens import SAELENS
+from sandbox.sae.checkpoints.sparsify import SPARSIFY
 
-LAYOUTS: tuple[Layout, ...] = (SAELENS, DICTIONARY_LEARNING)
+LAYOUTS: tuple[Layout, ...] = (SAELENS, DICTIONARY_LEARNING, GEMMA_SCOPE, SPARSIFY, LLAMA_SCOPE, OPENAI)
 
 __all__ = ["LAYOUTS", "Checkpoint", "load", "read"]
 
@@ -34,6 +38,11 @@ def read(path: str | Path) -> Checkpoint:
     if fitting:
         names = " and ".join(layout.name for layout in fitting)
         raise InputError(f"--sae {path}: fits the layouts of {names} (found: {seen}); name the one file to read")
+    if inside := _saes_inside(place):
+        listed = ", ".join(inside[:8]) + (" …" if len(inside) > 8 else "")
+        raise InputError(
+            f"--sae {path}: a folder of SAEs ({listed}): name one of them, such as {place.folder / inside[0]}"
+        )
     expected = "; ".join(f"{layout.name} ({layout.expects})" for layout in LAYOUTS)
     raise InputError(f"--sae {path}: no layout that is read here (found: {seen}); those that are: {expected}")
 
@@ -41,3 +50,18 @@ def read(path: str | Path) -> Checkpoint:
 def load(path: str | Path) -> SAE:
     """The SAE at a path, on the CPU in float32, whatever its weights are stored in. Raises: as `read`."""
     return read(path).sae
+
+
+def _saes_inside(place: Place) -> list[str]:
+    """Names of the sub-folders that a layout fits, of a folder that none does."""
+    if place.file is not None:
+        return []
+    folders = sorted(entry for entry in place.folder.iterdir() if entry.is_dir())
+    return [folder.name for folder in folders if _holds_one(Place(folder, folder))]
+
+
+def _holds_one(place: Place) -> bool:
+    try:
+        return any(layout.fits(place) for layout in LAYOUTS)
+    except InputError:  # of a file that has nothing to do with the question
+        return False

@@ -79,6 +79,7 @@ class Checkpoint:
             tensors = self.place.tensors(stored.file)
             if unknown := set(stored.tensors) - set(tensors):
                 raise InputError(f"{self.place.given} holds no {', '.join(sorted(unknown))} to write to")
+            (folder / stored.file).parent.mkdir(exist_ok=True)
             _save(folder / stored.file, tensors | {k: v.contiguous() for k, v in stored.tensors.items()})
             if stored.config_file and stored.config:
                 config = self.place.config(stored.config_file) | dict(stored.config)
