@@ -41,7 +41,8 @@ $(VENV)/.installed: pyproject.toml constraints.txt | $(VENV)/bin/python
 	$(PIP) --editable .
 	@touch $@
 
-# sae-lens pulls in a torchvision that need not fit the installed torch, and transformers will not import beside it.
+# sae-lens and dictionary-learning pull in a torchvision that need not fit the installed torch, and transformers will
+# not import beside it.
 $(VENV)/.installed-test: pyproject.toml constraints.txt | $(VENV)/bin/python
 	@echo "Installing into $(VENV), with what the tests need: once, some minutes"
 	$(PIP) --editable ".[test]"
