@@ -160,6 +160,10 @@ def architecture_of(path: Path, config: dict[str, Any]) -> tuple[str, int | None
         )
     if not isinstance(kwargs, dict) or set(kwargs) - ({"k"} if architecture == "topk" else set()):
         raise InputError(f"{path}: activation_fn_kwargs is {kwargs!r}, which may change x̂ and is not known here")
+    if architecture in ("standard", "gated") and config.get("k") is not None:
+        raise InputError(
+            f"{path}: k is {config['k']!r}, but a {architecture} SAE keeps no number of latents; one is wrong"
+        )
     if architecture != "topk":
         return architecture, None
     given = {repr(k): k for k in (config.get("k"), kwargs.get("k")) if k is not None}
