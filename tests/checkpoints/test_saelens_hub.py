@@ -101,7 +101,7 @@ def test_a_dictionary_that_saelens_takes_for_relu_is_refused(cache):
 def test_a_converter_that_comes_to_another_architecture_is_refused():
     config = {"architecture": "standard", "apply_b_dec_to_input": False}  # of a JumpReLU SAE: a fall-back
     with pytest.raises(InputError, match="it is jumprelu at its source, but SAELens' gemma_2 makes standard of it"):
-        hub._check("saelens:gemma-scope-2b-pt-res/x", "gemma_2", config, {})
+        hub._check("saelens:gemma-scope-2b-pt-res/x", "gemma_2", config, "owner/repository", "x")
 
 
 def test_an_activation_function_that_saelens_drops_is_refused(cache):
@@ -142,7 +142,6 @@ def test_without_a_network_one_line_says_so(cache):
     with pytest.raises(InputError, match="SAELens could not fetch it: ") as refusal:
         checkpoints.read(f"saelens:{RES_JB}")
     assert "\n" not in str(refusal.value)
-    print(refusal.value)
     assert "offline" in str(refusal.value) or "connection" in str(refusal.value)
 
 

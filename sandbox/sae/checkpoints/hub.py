@@ -91,9 +91,12 @@ def _fetched(name: str, release: str, sae_id: str) -> tuple[Place, str]:
 
     kind = get_conversion_loader_name(release)
 
-    def converter(**where: Any) -> Any:
-        converted = NAMED_PRETRAINED_SAE_LOADERS[kind](**where)
-        _check(name, kind, converted[0], where)
+    def converter(
+        repo_id: str, folder_name: str, device: str, force_download: bool, cfg_overrides: dict[str, Any] | None
+    ) -> Any:
+        loader = NAMED_PRETRAINED_SAE_LOADERS[kind]
+        converted = loader(repo_id, folder_name, device, force_download, cfg_overrides)
+        _check(name, kind, converted[0], repo_id, folder_name)
         return converted
 
     try:
@@ -113,7 +116,7 @@ def _fetched(name: str, release: str, sae_id: str) -> tuple[Place, str]:
     return place, kind
 
 
-def _check(name: str, kind: str, config: dict[str, Any], where: dict[str, Any]) -> None:
+def _check(name: str, kind: str, config: dict[str, Any], repo_id: str, folder_name: str) -> None:
     """Refuse what SAELens would turn into something else: it goes on to drop whatever its dataclasses do not know."""
     path = Path(name)
     came, expected = architecture_of(path, config)[0], CONVERTED.get(kind)
@@ -122,7 +125,7 @@ def _check(name: str, kind: str, config: dict[str, Any], where: dict[str, Any]) 
     if kind == "dictionary_learning_1":
         from huggingface_hub import hf_hub_download
 
-        source = hf_hub_download(where["repo_id"], f"{where['folder_name']}/config.json")
+        source = hf_hub_download(repo_id, f"{folder_name}/config.json")
         named = json.loads(Path(source).read_text(encoding="utf-8"))["trainer"]["dict_class"]
         if named not in DICTIONARIES:
             raise InputError(f"--sae {name}: it is a {named} of dictionary_learning, and SAELens makes {came} of that")

@@ -32,7 +32,7 @@ TENSORS = {
 """The tensors of each architecture beside W_enc, W_dec and b_dec (initialize_weights in its file of saes/)."""
 
 FINETUNED = ("finetuning_scaling_factor", "scaling_factor")
-"""Names of the scale of each latent after fine-tuning, in SAELens 3 to 5 and before."""
+"""Names of the scale of each latent after fine-tuning: in SAELens 3 to 5 (SAE.initialize_weights_basic), and before."""
 
 
 def fits(place: Place) -> bool:
@@ -51,10 +51,8 @@ def read(place: Place) -> Checkpoint:
     notes = settings.notes
     if UNFOLDED in notes and place.has(SCALER):  # the trainer's checkpoints (training/activation_scaler.py)
         notes = (*notes, f"{SCALER} gives that factor as {place.config(SCALER).get('scaling_factor')}")
-    if (
-        scale := weights.pop("scale", None)
-    ) is not None:  # latents times it are decoded (apply_finetuning_scaling_factor)
-        weights["W_dec"] = weights["W_dec"] * scale[:, None]
+    if settings.finetuned:  # latents times the scale are decoded (sae.py until 5, apply_finetuning_scaling_factor)
+        weights["W_dec"] = weights["W_dec"] * weights["scale"][:, None]
         notes = (*notes, "a fine-tuned scale of the latents folded into W_dec")
     if settings.rescaled:
         _fold_norms(place.folder / WEIGHTS, weights)
@@ -84,7 +82,7 @@ def _weights(place: Place, config: dict[str, Any], settings: Settings) -> dict[s
     if architecture == "jumprelu" and "threshold" not in weights:  # process_state_dict_for_loading, JumpReLUTrainingSAE
         needed = needed - {"threshold"} | {"log_threshold"}
     if settings.finetuned:
-        needed |= {name for name in FINETUNED if name in weights} or {FINETUNED[0]}
+        needed.add(next((name for name in FINETUNED if name in weights), FINETUNED[0]))
     elif "scaling_factor" in weights and _is_one(weights["scaling_factor"]):  # read_sae_components_from_disk drops it
         del weights["scaling_factor"]
     if set(weights) != needed:

@@ -218,9 +218,7 @@ def _heads(path: Path, config: dict[str, Any], old: bool) -> tuple[str, ...]:
 def _trained_as(path: Path, config: dict[str, Any], architecture: str) -> tuple[str, ...]:
     """A note where training and inference differ. Raises InputError where the one cannot have become the other."""
     if architecture in TRAINED_BY_BATCH:
-        return (
-            f"a training checkpoint of {architecture}, read with its topk_threshold as SAELens saves it for inference",
-        )
+        return (f"a training checkpoint of {architecture} with the threshold that SAELens saves for inference",)
     trained = config.get("metadata", {}).get("training_architecture")
     if trained in READ and ("jumprelu" if trained in TRAINED_BY_BATCH else trained) != architecture:
         raise InputError(
