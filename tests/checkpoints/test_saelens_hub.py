@@ -59,6 +59,7 @@ def test_an_sae_of_saelens_own_is_read_by_its_name_and_written(cache, tmp_path, 
     checkpoint = checkpoints.read(f"saelens:{RES_JB}")
     agree(checkpoint.sae, theirs, tokens())
     assert "fetched by SAELens 6" in checkpoint.describe()
+    assert checkpoint.name == "gpt2-small-res-jb--blocks.0.hook_resid_pre"
     assert capsys.readouterr().out == ""
     checkpoint.write(tmp_path / "out", checkpoint.sae.W_dec, checkpoint.sae.b_dec)
     agree(checkpoint.sae, loaded(tmp_path / "out"), tokens())
@@ -67,7 +68,7 @@ def test_an_sae_of_saelens_own_is_read_by_its_name_and_written(cache, tmp_path, 
 def test_what_was_fetched_is_kept_as_long_as_it_is_needed(cache):
     written(cache(RES_JB), "gated")
     checkpoint = checkpoints.read(f"saelens:{RES_JB}")
-    folder = checkpoint.place.folder
+    folder = checkpoint.place.folder.parent
     assert folder.exists()
     del checkpoint
     gc.collect()

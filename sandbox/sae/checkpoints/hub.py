@@ -109,10 +109,11 @@ def _fetched(name: str, release: str, sae_id: str) -> tuple[Place, str]:
         raise InputError(f"--sae {name}: SAELens could not fetch it: {reason}") from error
     for weights in sae.parameters():  # some converters transpose, and safetensors stores no views
         weights.data = weights.data.contiguous()
-    folder = Path(tempfile.mkdtemp(prefix="sandbox-saelens-"))
-    place = Place(name, folder)
-    weakref.finalize(place, shutil.rmtree, folder, ignore_errors=True)
+    temporary = Path(tempfile.mkdtemp(prefix="sandbox-saelens-"))
+    folder = temporary / name.removeprefix(PREFIX).replace("/", "--")  # reports call an SAE by its folder
     sae.save_model(folder)
+    place = Place(name, folder)
+    weakref.finalize(place, shutil.rmtree, temporary, ignore_errors=True)
     return place, kind
 
 
