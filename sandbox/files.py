@@ -57,12 +57,6 @@ def written_whole(path: str | Path, keep: bool = True) -> Iterator[Path]:
         beside.unlink(missing_ok=True)
 
 
-def check_new_folder(path: str | Path) -> None:
-    """Refuse a folder to write that is there already, unless it is empty."""
-    if Path(path).exists() and not (Path(path).is_dir() and not any(Path(path).iterdir())):
-        raise InputError(f"{path} is already there: name a new folder to write to")
-
-
 @contextmanager
 def folder_written_whole(path: str | Path, keep: bool = True) -> Iterator[Path]:
     """A temporary folder beside `path` that becomes `path` when the block ends, and vanishes if the block fails (or
@@ -70,8 +64,9 @@ def folder_written_whole(path: str | Path, keep: bool = True) -> Iterator[Path]:
 
     Raises: InputError when `path` is already there (unless it is an empty folder), or cannot be made.
     """
-    check_new_folder(path)
     given, path = path, Path(path).resolve()
+    if path.exists() and not (path.is_dir() and not any(path.iterdir())):
+        raise InputError(f"{given} is already there: name a new folder to write to")
     try:
         beside = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}-"))
     except OSError as error:

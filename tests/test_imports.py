@@ -39,6 +39,8 @@ RANK = {
     "sae.ranks": 10,
     "sae.stream": 10,
     "sae.measure": 11,
+    "sae.parts": 8,
+    "sae.correction": 7,
     "sae.rescale": 11,
     "plots": 7,
     "theory": 6,

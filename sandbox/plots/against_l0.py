@@ -25,24 +25,24 @@ def against_l0(reports: Sequence[Report], keys: Sequence[str] = KEYS, ax: Axes |
     Raises: InputError for a key that is not in the registry
     """
     ax = _axes(ax)
-    seen = sorted((report for report in reports if report.l0), key=lambda report: report.l0 or 0)
+    seen = sorted(((report.l0, report) for report in reports if report.l0), key=lambda pair: pair[0])
     for key, colour, marker in zip(keys, _cycle(SAES), MARKERS * len(keys), strict=False):
         measure = measure_named(key)
-        points = [(report.l0, one) for report in seen if (one := report.raw[key]).value is not None]
+        points = [(l0, one) for l0, report in seen if (one := report.raw[key]).value is not None]
         if not points:
             continue
-        l0, estimates = zip(*points, strict=True)
+        at, estimates = zip(*points, strict=True)
         values = [one.value for one in estimates]
         ends = [[one.value - (one.value if one.low is None else one.low) for one in estimates]]
         ends.append([(one.value if one.high is None else one.high) - one.value for one in estimates])
         style = {"color": colour, "marker": marker, "markersize": 5.5, "capsize": 2.5, "linestyle": "none"}
-        ax.errorbar(l0, values, yerr=ends, label=f"{measure.plain}: {measure.question}", **style)
-    for report in seen:
-        ax.axvline(report.l0, color=FAINT, linewidth=0.4, zorder=0)
+        ax.errorbar(at, values, yerr=ends, label=f"{measure.plain}: {measure.question}", **style)
+    for l0, report in seen:
+        ax.axvline(l0, color=FAINT, linewidth=0.4, zorder=0)
         label = {"transform": ax.get_xaxis_transform(), "rotation": 35, "fontsize": 8.5, "color": INK}
-        ax.text(report.l0, 1.01, _plain(report.name), va="bottom", ha="left", **label)
+        ax.text(l0, 1.01, _plain(report.name), va="bottom", ha="left", **label)
     ax.axhline(1, color=FAINT, linewidth=1)
-    if seen and seen[-1].l0 > 5 * seen[0].l0:
+    if seen and seen[-1][0] > 5 * seen[0][0]:
         ax.set_xscale("log")
     ax.margins(x=0.12)
     ax.set(xlabel="L0, latents on at a time", ylabel="raw value, 95 % interval")

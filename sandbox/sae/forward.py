@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from copy import deepcopy
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,6 +19,7 @@ from sandbox.sae.autoencoder import SAE
 from sandbox.sae.checkpoints import Checkpoint
 
 DTYPES = {"float32": torch.float32, "float64": torch.float64, "bfloat16": torch.bfloat16}
+BATCH = 4096  # tokens at a time
 FEW = 64  # tokens that show whether encode and decode are the forward pass: next to nothing in time
 
 Computed = tuple[Tensor, Tensor | None]
@@ -68,7 +70,8 @@ class Forward:
         self._piece: int | None = None  # tokens at a time; None: all, until memory is short
         if self.checkpoint:
             self.device, self.dtype = device_named(device), DTYPES[dtype]
-            self.sae = self.checkpoint.sae.to(self.device, self.dtype)
+            # A copy where it is computed: what was read stays exact, to be written again.
+            self.sae = deepcopy(self.checkpoint.sae).to(self.device, self.dtype)
             self.name, self.description, self.d_in = self.checkpoint.name, self.checkpoint.describe(), self.sae.d_in
             self._compute: Callable[[Tensor], Computed] | None = self._encode_decode
         elif callable(sae):

@@ -14,7 +14,7 @@ from sandbox.errors import InputError
 from sandbox.report import Report
 from sandbox.sae.activations import SideBySide, Source, activations
 from sandbox.sae.checkpoints import Checkpoint
-from sandbox.sae.forward import DTYPES, FEW, Forward, Pairs
+from sandbox.sae.forward import BATCH, DTYPES, FEW, Forward, Pairs
 from sandbox.sae.preflight import Finding, outlier_limit, preflight
 from sandbox.sae.ranks import Ranks
 from sandbox.sae.resume import State, fingerprint
@@ -23,7 +23,6 @@ from sandbox.sae.tallies import Counting, Tallies
 
 __all__ = ["BATCH", "DTYPES", "Stopped", "measure", "measure_pairs"]
 
-BATCH = 4096
 SAMPLE = 4096  # tokens that are looked at before a run
 OF_EACH = "{rank}"  # in a path: the number of the process, where each reads files of its own
 

@@ -30,9 +30,8 @@ from sandbox.sae.activations import activations
 from sandbox.sae.autoencoder import SAE
 from sandbox.sae.checkpoints import Checkpoint
 from sandbox.sae.correction import Correction, Evaluated
-from sandbox.sae.forward import DTYPES
+from sandbox.sae.forward import BATCH, DTYPES
 from sandbox.sae.latents import Latents
-from sandbox.sae.measure import BATCH
 from sandbox.sae.parts import Parts, Split
 
 Fit = tuple[Tensor, Tensor | None]

@@ -83,7 +83,7 @@ def fingerprint(tensors: Iterable[Tensor]) -> str:
     """Some digits that other weights do not share."""
     digest = blake2b(digest_size=8)
     for tensor in tensors:
-        digest.update(tensor.detach().cpu().contiguous().view(torch.uint8).numpy())
+        digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
     return digest.hexdigest()
 
 

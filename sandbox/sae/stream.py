@@ -30,11 +30,9 @@ class Stopped(KeyboardInterrupt):
     Attributes: state: what was counted; by: the signal; reports: of each SAE so far, set by `measure`
     """
 
-    reports: Sequence[Any] = ()
-
     def __init__(self, state: State, by: int):
         super().__init__("stopped")
-        self.state, self.by = state, by
+        self.state, self.by, self.reports = state, by, []
 
 
 @dataclass(frozen=True)

@@ -75,8 +75,9 @@ class Tallies:
         return cls(moments, tokens, published, reduce(Latents.__add__, found) if found else None)
 
     def __add__(self, other: Tallies) -> Tallies:
-        pairs = ((getattr(self, name), getattr(other, name)) for name in RECORDS)
-        return Tallies(*(None if mine is None else mine + theirs for mine, theirs in pairs))
+        pairs = {name: (getattr(self, name), getattr(other, name)) for name in RECORDS}
+        summed: dict[str, Any] = {k: None if mine is None else mine + theirs for k, (mine, theirs) in pairs.items()}
+        return Tallies(**summed)
 
     def tensors(self) -> dict[str, Tensor]:
         """Every tensor, by the name of its record and field."""

@@ -7,6 +7,7 @@ from pathlib import Path
 from sandbox.data import resolve
 from sandbox.errors import InputError
 from sandbox.sae.autoencoder import SAE
+from sandbox.sae.checkpoints import hub
 from sandbox.sae.checkpoints.dictionary_learning import DICTIONARY_LEARNING
 from sandbox.sae.checkpoints.gemma_scope import GEMMA_SCOPE
 from sandbox.sae.checkpoints.layout import Checkpoint, Layout
@@ -24,9 +25,11 @@ __all__ = ["LAYOUTS", "Checkpoint", "load", "read"]
 def read(path: str | Path) -> Checkpoint:
     """The checkpoint at a path, in whichever layout it is.
 
-    Args:   path: a folder, a file of weights, or embedded:NAME
+    Args:   path: a folder, a file of weights, embedded:NAME, or saelens:RELEASE/ID
     Raises: InputError for what fits no layout, or several, with what was seen; nothing is guessed.
     """
+    if str(path).startswith(hub.PREFIX):
+        return hub.read(str(path))
     found = resolve(path)
     if not found.exists():
         raise InputError(f"--sae {path}: there is no such file or folder")

@@ -28,12 +28,14 @@ class Stored:
         file:     the file with the weights
         tensors:  its tensors that change, under their stored names, in their stored orientation
         config:   settings that change, in `config_file`
+        whole:    whether `tensors` and `config` are all that these files hold from now on
     """
 
     file: str
     tensors: Mapping[str, Tensor]
     config_file: str | None = None
     config: Mapping[str, Any] = field(default_factory=dict)
+    whole: bool = False
 
 
 @dataclass(frozen=True)
@@ -76,13 +78,14 @@ class Checkpoint:
         with folder_written_whole(out) as folder:
             for name in self.place.names:
                 shutil.copyfile(self.place.folder / name, folder / name)
-            tensors = self.place.tensors(stored.file)
+            tensors = dict(stored.tensors) if stored.whole else self.place.tensors(stored.file)
             if unknown := set(stored.tensors) - set(tensors):
                 raise InputError(f"{self.place.given} holds no {', '.join(sorted(unknown))} to write to")
             (folder / stored.file).parent.mkdir(exist_ok=True)
             _save(folder / stored.file, tensors | {k: v.contiguous() for k, v in stored.tensors.items()})
             if stored.config_file and stored.config:
-                config = self.place.config(stored.config_file) | dict(stored.config)
+                kept = {} if stored.whole else self.place.config(stored.config_file)
+                config = kept | dict(stored.config)
                 (folder / stored.config_file).write_text(json.dumps(config, indent=2), encoding="utf-8")
 
 
