@@ -15,14 +15,14 @@ from sandbox.moments import Moments
 from sandbox.sae.preflight.finding import Finding
 from sandbox.sae.preflight.fit import fit
 from sandbox.sae.preflight.sample import FEW, FLOAT16_MAX, look_at_sample, norms, ordinary, outlier_limit
-from sandbox.sae.preflight.spaces import input_finding, output_finding, spread
+from sandbox.sae.preflight.spaces import GOOD_ENOUGH, input_finding, output_finding, spread
 
 Run = Callable[[Tensor], tuple[Tensor, Tensor | None]]
 
 SAMPLE = 4096
 """Tokens that a sample should have: the mean of x is then known to 1/64 of its spread."""
 
-COMPARED = 1024
+COMPARED = 512
 """Tokens of it on which spaces are compared: one forward pass for each of some ten spaces."""
 
 BATCH = 512
@@ -153,8 +153,10 @@ def _look_at_space(run: Run | None, x: Tensor, x_hat: Tensor, b_dec: Tensor | No
             outcome = inner
     offset, certain = _offset_finding(x, x_hat, b_dec, raw.offset)
     without = raw.loss * (1 - raw.offset)  # what the constant vector alone would leave
-    # Activations of another scale leave a mean that is off, too; then the vector is no whole multiple of b_dec.
-    if outcome is not None and (offset is None or not certain or outcome[1].loss < 0.8 * without):
+    # Activations of another scale leave a mean that is off, too; then the vector is no whole multiple of b_dec, or
+    # (x̂ is b_dec alone) taking it away leaves nothing.
+    certain = certain and without < GOOD_ENOUGH
+    if outcome is not None and (offset is None or not certain or outcome[1].loss < 0.5 * without):
         return [outcome[0]]
     return [offset] if offset is not None else []
 

@@ -32,8 +32,8 @@ SHRINKAGE = (0.5, 2.0)
 MEAN_OFF = 0.08
 """… that of a mean that is off, too, by this share of the loss: a bias is not shrunk with the latents."""
 
-AS_GOOD = 1.05
-"""Spaces whose badness is within 5 % of the best cannot be told apart on the sample: all of them are named."""
+AS_GOOD = 1.1
+"""Spaces whose badness is within 10 % of the best cannot be told apart on the sample: all of them are named."""
 
 PREFER_KNOWN = 1.25
 """A known normalisation is preferred to a factor fitted to the sample, unless it is worse by more than this."""
