@@ -15,14 +15,14 @@ from sandbox.moments import Moments
 from sandbox.sae.preflight.finding import Finding
 from sandbox.sae.preflight.fit import fit
 from sandbox.sae.preflight.sample import FEW, FLOAT16_MAX, look_at_sample, norms, ordinary, outlier_limit
-from sandbox.sae.preflight.spaces import input_finding, output_finding, spread
+from sandbox.sae.preflight.spaces import GOOD_ENOUGH, input_finding, output_finding, spread
 
 Run = Callable[[Tensor], tuple[Tensor, Tensor | None]]
 
 SAMPLE = 4096
 """Tokens that a sample should have: the mean of x is then known to 1/64 of its spread."""
 
-COMPARED = 1024
+COMPARED = 512
 """Tokens of it on which spaces are compared: one forward pass for each of some ten spaces."""
 
 BATCH = 512
@@ -48,7 +48,7 @@ def preflight(
     """What a sample shows that would make the measured shrinkage mean another thing than it seems to.
 
     Args:
-        run:   x ► (x̂, latents or None), for any number of tokens: casts to the dtype that it computes in; None for pairs
+        run:   x ► (x̂, latents or None), for any number of tokens of the dtype of x; None for pairs
         x:     activations of a sample (SAMPLE tokens are enough), any float dtype, as they will be measured
         x_hat: for pairs, the reconstructions; only what the pair shows can be found then
         b_dec: the decoder bias, where there is one: recognised where it is missing, doubled, or not subtracted
@@ -151,46 +151,50 @@ def _look_at_space(run: Run | None, x: Tensor, x_hat: Tensor, b_dec: Tensor | No
         # what needs no change of the input is the simpler cause.
         if inner is not None and (outcome is None or inner[1].badness * 1.25 < outcome[1].badness):
             outcome = inner
-    offset = _offset_finding(x, x_hat, b_dec, raw.offset)
+    offset, certain = _offset_finding(x, x_hat, b_dec, raw.offset)
     without = raw.loss * (1 - raw.offset)  # what the constant vector alone would leave
-    if outcome is not None and (offset is None or outcome[1].loss < 0.9 * without):
+    # Activations of another scale leave a mean that is off, too; then the vector is no whole multiple of b_dec, or
+    # (x̂ is b_dec alone) taking it away leaves nothing.
+    certain = certain and without < GOOD_ENOUGH
+    if outcome is not None and (offset is None or not certain or outcome[1].loss < 0.5 * without):
         return [outcome[0]]
     return [offset] if offset is not None else []
 
 
-def _offset_finding(x: Tensor, x_hat: Tensor, b_dec: Tensor | None, share: float) -> Finding | None:
-    """Whether x̂ lacks, or has too much of, a constant vector."""
+def _offset_finding(x: Tensor, x_hat: Tensor, b_dec: Tensor | None, share: float) -> tuple[Finding | None, bool]:
+    """Whether x̂ lacks, or has too much of, a constant vector, and whether it is a whole multiple of a known one."""
     lacking = (x.double() - x_hat.double()).mean(0)
     seen = f"{share:.0%} of the loss is one constant vector, the mean of x − x̂ (norm {lacking.norm():.3g})"
     if share > OFF_ALONG and b_dec is not None and b_dec.any():
         multiple, alike = _along(lacking, b_dec.double())
         if alike > 0.9 and 0.5 < abs(multiple) < 2.5:
+            certain = alike > 0.95 and min(abs(abs(multiple) - whole) for whole in (1, 2)) < 0.1
             if multiple > 0:
-                return Finding(
-                    "missing_bias",
-                    f"{seen}: x̂ lacks {multiple:.2f} × b_dec (cosine {alike:.3f}); add the "
-                    "decoder bias to x̂ (if 2: it was subtracted where it should be added)",
+                message = (
+                    f"{seen}: x̂ lacks {multiple:.2f} × b_dec (cosine {alike:.3f}); add the decoder bias to x̂ "
+                    "(a multiple of 2: it was subtracted where it should be added)"
                 )
-            return Finding(
-                "extra_bias",
-                f"{seen}: x̂ has {-multiple:.2f} × b_dec too much (cosine {alike:.3f}); the "
-                "decoder bias was added more than once, or x had it taken away",
+                return Finding("missing_bias", message), certain
+            message = (
+                f"{seen}: x̂ has {-multiple:.2f} × b_dec too much (cosine {alike:.3f}); add the decoder bias to x̂ once, "
+                "and do not take it from x before"
             )
+            return Finding("extra_bias", message), certain
     if share > OFF_ALONG:
         multiple, alike = _along(lacking, x.double().mean(0))
         if alike > 0.9 and 0.8 < multiple < 1.25:
-            return Finding(
-                "missing_bias",
-                f"{seen}: it is {multiple:.2f} × the mean of x (cosine {alike:.3f}), so x̂ "
-                "lacks a decoder bias, or the mean that was taken from x before; add it to x̂",
+            message = (
+                f"{seen}: it is {multiple:.2f} × the mean of x (cosine {alike:.3f}), so x̂ lacks a decoder bias, or the "
+                "mean that was taken from x before; add it to x̂"
             )
+            return Finding("missing_bias", message), alike > 0.95 and abs(multiple - 1) < 0.1
     if share > OFF:
-        return Finding(
-            "missing_bias",
-            f"{seen}: x̂ lacks or has too much of a bias, or the SAE was trained on other "
-            "activations; check b_dec, and the layer and hook that the activations come from",
+        message = (
+            f"{seen}: x̂ lacks or has too much of a bias, or the SAE was trained on other activations; check b_dec, and "
+            "the layer and hook that the activations come from"
         )
-    return None
+        return Finding("missing_bias", message), False
+    return None, False
 
 
 def _along(vector: Tensor, direction: Tensor) -> tuple[float, float]:

@@ -26,8 +26,14 @@ GOOD_ENOUGH = 0.9
 NO_CHANGE = 1.25
 """Factors between 1/1.25 and 1.25 are no other space: shrinkage and a change of text are as large."""
 
-AS_GOOD = 1.05
-"""Spaces whose badness is within 5 % of the best cannot be told apart on the sample: all of them are named."""
+SHRINKAGE = (0.5, 2.0)
+"""x̂ between half and twice as long as it should be may be shrinkage; a space within needs more evidence, …"""
+
+MEAN_OFF = 0.08
+"""… that of a mean that is off, too, by this share of the loss: a bias is not shrunk with the latents."""
+
+AS_GOOD = 1.1
+"""Spaces whose badness is within 10 % of the best cannot be told apart on the sample: all of them are named."""
 
 PREFER_KNOWN = 1.25
 """A known normalisation is preferred to a factor fitted to the sample, unless it is worse by more than this."""
@@ -90,8 +96,11 @@ def known_spaces(x: Float[Tensor, "n d"]) -> list[Space]:
 
 def output_finding(x: Float[Tensor, "n d"], x_hat: Float[Tensor, "n d"]) -> tuple[Finding, Fit] | None:
     """Whether x̂ reconstructs x in another space, into which x was brought and from which x̂ was not brought back."""
-    raw, spaces = fit(x, x_hat), [one for one in known_spaces(x) if one.key != "mean_removed"]
-    best, chosen, others = _best(spaces, lambda one: fit(one.apply(x), x_hat), _fitted_factor(x, x_hat))
+    raw = fit(x, x_hat)
+    spaces = [
+        one for one in known_spaces(x) if one.key != "mean_removed" and (raw.offset > MEAN_OFF or _is_far(one, x))
+    ]
+    best, chosen, others = _best(spaces, lambda one: fit(one.apply(x), x_hat), _factor_on_x_hat(x, x_hat))
     if chosen is None or not _explains(best, raw):
         return None
     message = (
@@ -109,14 +118,16 @@ def input_finding(
 
     def fit_in(space: Space) -> Fit:
         moved = space.apply(x)
-        return fit(moved, run(moved))
+        found = fit(moved, run(moved))
+        # Without a mean in x there is none to be off, so this space must win by its loss alone.
+        return NO_FIT if space.key == "mean_removed" and found.loss > FAR_BETTER * raw.loss else found
 
-    best, chosen, others = _best(known_spaces(x), fit_in, _scanned_factor(run, x, raw))
+    best, chosen, others = _best(known_spaces(x), fit_in, _factor_on_x(run, x, raw))
     shifted = None if b_dec is None else _shifted_input(run, x, b_dec)
     if shifted is not None and shifted[1].badness < best.badness and _explains(shifted[1], raw):
         words, fitted = shifted
         message = (
-            f"the SAE loses {raw.loss:.3g} of the variance on x, but {fitted.loss:.3g} if its encoder is given {words}: "
+            f"the SAE loses {raw.loss:.3g} of the variance on x, but {fitted.loss:.3g} if it is given {words}: "
             "check whether b_dec is subtracted from the input (apply_b_dec_to_input)"
         )
         return Finding("b_dec_input", message), fitted
@@ -130,6 +141,13 @@ def input_finding(
         f"trained in that space and the normalisation was not folded into its weights; {chosen.remedy}"
     )
     return Finding(chosen.key, message), best
+
+
+def _is_far(space: Space, x: Tensor) -> bool:
+    """Whether x is longer or shorter there than shrinkage could make it."""
+    means = Moments.from_pairs(x, space.apply(x), groups=1).means.unbind(-1)
+    factor = evaluate(REGISTRY["scale_x"], *means).item()
+    return not SHRINKAGE[0] <= factor <= SHRINKAGE[1]
 
 
 def _explains(best: Fit, raw: Fit) -> bool:
@@ -152,35 +170,47 @@ def _best(
     return best, chosen, others
 
 
-def _fitted_factor(x: Tensor, x_hat: Tensor) -> tuple[Space, Fit] | None:
-    """The one factor between x̂ and x, where they point the same way and it is too large for shrinkage."""
-    means = Moments.from_pairs(x, x_hat, groups=1, drop_nonfinite=True).means.unbind(-1)
-    scale, cosine = (evaluate(REGISTRY[key], *means).item() for key in ("scale_x_hat", "cosine"))
-    if not (cosine > 0.8 and scale > 0) or 0.5 <= scale <= 2:
+def _factor_on_x_hat(x: Tensor, x_hat: Tensor) -> tuple[Space, Fit] | None:
+    """The one factor k for which x̂ reconstructs k·x best, where it is too large to be shrinkage."""
+
+    def fit_at(factor: float) -> Fit:
+        return fit(x * factor, x_hat)
+
+    factor, best = _scanned(fit_at)
+    if SHRINKAGE[0] <= factor <= SHRINKAGE[1]:
         return None
-    space = scaling("scale", 1 / scale, f"the best scale c/b is {scale:.4g} at a cosine of {cosine:.3f}")
-    return space, fit(space.apply(x), x_hat)
+    return scaling("scale", factor, "found by trying factors, to about 10 %"), best
 
 
-def _scanned_factor(run: Reconstruct, x: Tensor, raw: Fit) -> tuple[Space, Fit] | None:
-    """The factor on x at which the SAE fits best; looked for only where x as it is looks suspicious."""
+def _factor_on_x(run: Reconstruct, x: Tensor, raw: Fit) -> tuple[Space, Fit] | None:
+    """The one factor k for which the SAE fits k·x best; looked for only where x as it is looks suspicious."""
     if raw.offset < 0.03 and raw.loss < 0.5:
         return None
-    x = x[spread(len(x), 256)]
+    few = x[spread(len(x), 256)]
+
+    def fit_at(factor: float) -> Fit:
+        return fit(few * factor, run(few * factor))
+
+    factor, _ = _scanned(fit_at)
+    if 1 / NO_CHANGE < factor < NO_CHANGE:
+        return None
+    space = scaling("scale", factor, "found by trying factors, to about 10 %")
+    return space, fit(space.apply(x), run(space.apply(x)))
+
+
+def _scanned(fit_at: Callable[[float], Fit]) -> tuple[float, Fit]:
+    """The factor between 1/4096 and 4096 at which the fit is best, and that fit: powers of 2, then in between."""
     seen: dict[float, Fit] = {}
 
     def badness(power: float) -> float:
         if power not in seen:
-            moved = x * 2.0**power
-            seen[power] = fit(moved, run(moved))
+            seen[power] = fit_at(2.0**power)
         return seen[power].badness
 
     best = min((float(power) for power in range(-12, 13)), key=badness)
     for step in (0.5, 0.25, 0.125):
         best = min((best - step, best, best + step), key=badness)
-    if abs(best) < 0.4 or abs(best) > 12 or seen[best] == NO_FIT:
-        return None
-    return scaling("scale", 2.0**best, "found by trying factors, to about 10 %"), seen[best]
+    return 2.0**best, seen[best]
 
 
 def _shifted_input(run: Reconstruct, x: Tensor, b_dec: Tensor) -> tuple[str, Fit]:
