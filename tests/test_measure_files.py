@@ -308,7 +308,10 @@ def test_undefined_measures_make_a_plot_too(files, tmp_path):
     np.save(tmp_path / "zero.npy", np.zeros((1000, 16), np.float32))
     zero = tmp_path / "zero.npy"
     done = sandbox("measure", "--x", zero, "--x-hat", zero, "--plot", tmp_path / "r.png")
-    assert done.stderr == ""
+    assert (
+        done.stderr
+        == "sandbox: warning: zero: x is zero in every token of the sample: there is nothing to reconstruct\n"
+    )
     assert "shrinkage is undefined, because" in done.stdout
 
 
