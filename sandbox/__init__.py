@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from sandbox.measures import REGISTRY
     from sandbox.moments import Moments
     from sandbox.report import Report
-    from sandbox.sae.measure import measure, measure_pairs
+    from sandbox.sae.measure import look, measure, measure_pairs
+    from sandbox.sae.rescale import rescale
 
 _HOMES = {
     "Explorer": "explorer.widget",
@@ -29,9 +30,11 @@ _HOMES = {
     "Report": "report",
     "check": "checking.verdict",
     "exercise": "checking.exercises",
+    "look": "sae.measure",
     "measure": "sae.measure",
     "measure_pairs": "sae.measure",
     "prove": "derivations",
+    "rescale": "sae.rescale",
 }
 _MODULES = (
     "checking",
@@ -56,9 +59,11 @@ __all__ = [
     "Report",
     "check",
     "exercise",
+    "look",
     "measure",
     "measure_pairs",
     "prove",
+    "rescale",
 ]
 
 

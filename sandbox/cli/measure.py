@@ -94,6 +94,7 @@ def measure(
         "latents": latents is not None,
         "look": preflight,
         "strict": strict,
+        "warn": lambda line: say(f"warning: {line}"),
         "checkpoint": checkpoint,
         "every": every,
     }
@@ -117,9 +118,6 @@ def measure(
             )
         raise typer.Exit(128 + stopped.by) from stopped
     if first:
-        for report in reports:
-            for finding in report.findings:
-                say(f"warning: {report.name}: {finding['message']}")
         _write(reports, json, csv, plot, latents)
 
 

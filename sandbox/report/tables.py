@@ -9,6 +9,7 @@ from io import StringIO
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from sandbox.measures import REGISTRY
 from sandbox.report.estimates import Estimate
@@ -115,17 +116,26 @@ def show(report: Report, console: Console) -> None:
 
 
 def as_html(report: Report) -> str:
-    """The first table, for a notebook."""
-    beside = [origin for origin in report.origins if not origin.endswith("outliers")]
-    names = [text for origin in beside for text in (ORIGINS[origin], "95 %")]
-    head = "".join(f"<th>{text}</th>" for text in ("", *names, "1 means"))
+    """Both tables, for a notebook."""
+    tables = [measures(report), *([statistics(report)] if report.statistics else [])]
+    return "".join(_html(table) for table in tables)
+
+
+def _html(table: Table) -> str:
+    left = [column.justify == "left" for column in table.columns]
+    head = "".join(f"<th>{html_escape(str(column.header))}</th>" for column in table.columns)
     rows = ""
-    for key, measure in REGISTRY.items():
-        cells = [cell for origin in beside for cell in _cells(report.origins[origin][key])]
-        label = f"<td style='text-align:left'>{key} ({html_escape(measure.plain)})</td>"
-        rows += f"<tr>{label}{''.join(f'<td>{html_escape(cell)}</td>' for cell in (*cells, measure.at_one))}</tr>"
-    facts = html_escape(f"{report.name}: {report.facts()}")
-    return f"<table><caption>{facts}</caption><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+    for row in zip(*(column.cells for column in table.columns), strict=True):
+        cells = zip(row, left, strict=True)
+        rows += f"<tr>{''.join(_cell(str(cell), start) for cell, start in cells)}</tr>"
+    title = html_escape(Text.from_markup(str(table.title)).plain)
+    caption = f"<p>{html_escape(str(table.caption))}</p>" if table.caption else ""
+    return f"<table><caption>{title}</caption><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>{caption}"
+
+
+def _cell(text: str, left: bool) -> str:
+    style = " style='text-align:left'" if left else ""
+    return f"<td{style}>{html_escape(text)}</td>"
 
 
 def _reasons(report: Report) -> list[str]:

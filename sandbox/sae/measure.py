@@ -21,7 +21,7 @@ from sandbox.sae.resume import State, fingerprint
 from sandbox.sae.stream import Progress, Saving, Stopped, stream
 from sandbox.sae.tallies import Counting, Tallies
 
-__all__ = ["BATCH", "DTYPES", "Stopped", "measure", "measure_pairs"]
+__all__ = ["BATCH", "DTYPES", "Stopped", "look", "measure", "measure_pairs"]
 
 SAMPLE = 4096  # tokens that are looked at before a run
 OF_EACH = "{rank}"  # in a path: the number of the process, where each reads files of its own
@@ -46,6 +46,7 @@ class Options:
         latents:          count each latent for itself
         look:             look at a sample before the run, and report what it finds
         strict:           refuse to run if that finds anything
+        warn:             called with a line for each finding, before the run
         checkpoint:       a file for the run's state: the same call goes on from there
         every:            seconds between two savings of it
         progress:         called after each batch with the tokens that it held
@@ -60,6 +61,7 @@ class Options:
     latents: bool = False
     look: bool = True
     strict: bool = False
+    warn: Callable[[str], None] | None = None
     checkpoint: str | Path | None = None
     every: float = 30.0
     progress: Progress | None = None
@@ -96,12 +98,26 @@ def measure(sae: Any, source: Anything, *, device: str = "auto", dtype: str = "f
     if not saes:
         raise InputError("the list of SAEs is empty: at least one is needed")
     for one in saes:
-        if one.d_in is not None and one.d_in != opened.width:
-            raise InputError(f"the SAE reads activations of dimension {one.d_in}, but {opened.name} has {opened.width}")
+        _check_width(one, opened)
         if one.device != saes[0].device:
             raise InputError(f"{one.name} is on {one.device}, {saes[0].name} on {saes[0].device}: one device is needed")
     reports = _measured(saes, opened, chosen, ranks, own=_of_each(source))
     return reports if several else reports[0]
+
+
+def look(
+    sae: OneSAE, source: Anything, *, device: str = "auto", dtype: str = "float32", documents: Anything = None
+) -> list[Finding]:
+    """What a sample of the activations shows of an SAE, without the run: what would make its shrinkage meaningless.
+
+    Args, Raises: as for `measure`.
+    Returns: findings, the likeliest cause first; empty if all seems well
+    """
+    opened = activations(source, documents)
+    one = Forward(sae, device, dtype, getattr(opened, "device", None))
+    _check_width(one, opened)
+    _try_on([one], opened)
+    return _look([one], opened, Options())[0][0]
 
 
 def measure_pairs(x: Anything, x_hat: Anything, **options: Any) -> Report:
@@ -149,16 +165,18 @@ def _measured(
     saes: Sequence[Forward | Pairs], source: Source, chosen: Options, ranks: Ranks, own: bool = False
 ) -> list[Report]:
     """Look, stream, sum over ranks, report. `own`: the source holds this rank's tokens alone."""
-    few = source.sample(FEW)
+    _try_on(saes, source)
     for sae in saes:
-        with torch.no_grad(), sae.evaluating():
-            sae.try_on(few.to(sae.device))
         if chosen.latents and (sae.W_dec is None or not sae.sees_latents):
             raise InputError(f"{sae.name}: its latents cannot be seen, or x̂ is not linear in them; leave latents out")
     with ranks.joined(str(saes[0].device)):
         findings, limit = ranks.told(_look(saes, source, chosen) if ranks.first else None)
         if chosen.strict and (found := [one for held in findings for one in held]):
             raise InputError(f"--strict, and the look before the run found: {found[0].message}")
+        if chosen.warn and ranks.first:
+            for sae, held in zip(saes, findings, strict=True):
+                for one in held:
+                    chosen.warn(f"{sae.name}: {one.message}")
         counting = Counting(chosen.published, chosen.latents, limit)
         tokens, first_token = _tokens(source, chosen, ranks, own)
         saving = _saving(saes, source, chosen, counting, ranks)
@@ -187,6 +205,18 @@ def _measured(
                 f"{source.name}: every token has a NaN or an infinity in x or x̂; nothing is left to measure"
             )
     return reports(state, complete=True)
+
+
+def _check_width(sae: Forward, source: Source) -> None:
+    if sae.d_in is not None and sae.d_in != source.width:
+        raise InputError(f"the SAE reads activations of dimension {sae.d_in}, but {source.name} has {source.width}")
+
+
+def _try_on(saes: Sequence[Forward | Pairs], source: Source) -> None:
+    few = source.sample(FEW)
+    for sae in saes:
+        with torch.no_grad(), sae.evaluating():
+            sae.try_on(few.to(sae.device))
 
 
 def _look(saes: Sequence[Forward | Pairs], source: Source, chosen: Options) -> tuple[list[list[Finding]], float]:

@@ -38,7 +38,7 @@ Fit = tuple[Tensor, Tensor | None]
 
 
 def rescale(
-    checkpoint: str | Path | Checkpoint,
+    checkpoint: str | Path | Checkpoint | Any,
     source: Any,
     *,
     kind: str = "scalar",
@@ -63,7 +63,7 @@ def rescale(
                      x̂ best. Latents of which the fitting part says nothing, their interval holding 1, do not go.
 
     Args:
-        checkpoint:     its path, or what `sandbox.sae.checkpoints.read` gave
+        checkpoint:     its path, what `sandbox.sae.checkpoints.read` gave, or a SAELens object
         source:         activations, as for `sandbox.sae.measure.measure`; read several times (`passes`)
         documents:      one id a token, likewise, where the source has none; without any, blocks of BLOCK tokens are
                         fitted on or held out, though neighbouring blocks may be of one document

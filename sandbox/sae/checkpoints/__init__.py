@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from sandbox.data import resolve
 from sandbox.errors import InputError
 from sandbox.sae.autoencoder import SAE
-from sandbox.sae.checkpoints import hub
+from sandbox.sae.checkpoints import hub, saelens
 from sandbox.sae.checkpoints.dictionary_learning import DICTIONARY_LEARNING
 from sandbox.sae.checkpoints.gemma_scope import GEMMA_SCOPE
 from sandbox.sae.checkpoints.layout import Checkpoint, Layout
@@ -22,12 +23,17 @@ LAYOUTS: tuple[Layout, ...] = (SAELENS, DICTIONARY_LEARNING, GEMMA_SCOPE, SPARSI
 __all__ = ["LAYOUTS", "Checkpoint", "load", "read"]
 
 
-def read(path: str | Path) -> Checkpoint:
+def read(path: str | Path | Any) -> Checkpoint:
     """The checkpoint at a path, in whichever layout it is.
 
-    Args:   path: a folder, a file of weights, embedded:NAME, or saelens:RELEASE/ID
+    Args:   path: a folder, a file of weights, embedded:NAME, saelens:RELEASE/ID; or a SAELens object, which is saved
+            to a temporary folder first
     Raises: InputError for what fits no layout, or several, with what was seen; nothing is guessed.
     """
+    if not isinstance(path, str | Path):
+        if not callable(getattr(path, "save_model", None)):
+            raise InputError(f"--sae is a {type(path).__name__}: a checkpoint's path or a SAELens object is needed")
+        return saelens.read(hub.saved(path, type(path).__name__))
     if str(path).startswith(hub.PREFIX):
         return hub.read(str(path))
     found = resolve(path)

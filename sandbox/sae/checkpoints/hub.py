@@ -85,7 +85,7 @@ def _near(name: str, known: Any) -> str:
 
 
 def _fetched(name: str, release: str, sae_id: str) -> tuple[Place, str]:
-    """A temporary folder in SAELens' layout, which goes when nothing needs it any more, and the converter's name."""
+    """The SAE as SAELens fetched it, in SAELens' layout, and the converter's name."""
     from sae_lens import SAE
     from sae_lens.loading.pretrained_sae_loaders import NAMED_PRETRAINED_SAE_LOADERS, get_conversion_loader_name
 
@@ -107,14 +107,19 @@ def _fetched(name: str, release: str, sae_id: str) -> tuple[Place, str]:
     except Exception as error:  # whatever SAELens, the hub's client and torch may raise: one line of it
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise InputError(f"--sae {name}: SAELens could not fetch it: {reason}") from error
+    return saved(sae, name.removeprefix(PREFIX)), kind
+
+
+def saved(sae: Any, name: str) -> Place:
+    """A SAELens object in SAELens' layout, in a temporary folder, which goes when nothing needs it any more."""
     for weights in sae.parameters():  # some converters transpose, and safetensors stores no views
         weights.data = weights.data.contiguous()
     temporary = Path(tempfile.mkdtemp(prefix="sandbox-saelens-"))
-    folder = temporary / name.removeprefix(PREFIX).replace("/", "--")  # reports call an SAE by its folder
+    folder = temporary / name.replace("/", "--")  # reports call an SAE by its folder
     sae.save_model(folder)
     place = Place(name, folder)
     weakref.finalize(place, shutil.rmtree, temporary, ignore_errors=True)
-    return place, kind
+    return place
 
 
 def _check(name: str, kind: str, config: dict[str, Any], repo_id: str, folder_name: str) -> None:
