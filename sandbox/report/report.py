@@ -176,6 +176,9 @@ class Report:
 
         return measures(self)
 
+    def __repr__(self) -> str:
+        return f"Report({self.name!r}, {self.facts()})"
+
     def __str__(self) -> str:
         from sandbox.report.tables import as_text
 

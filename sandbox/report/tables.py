@@ -8,7 +8,7 @@ from io import StringIO
 
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from sandbox.measures import REGISTRY
@@ -122,20 +122,19 @@ def as_html(report: Report) -> str:
 
 
 def _html(table: Table) -> str:
-    left = [column.justify == "left" for column in table.columns]
     head = "".join(f"<th>{html_escape(str(column.header))}</th>" for column in table.columns)
     rows = ""
     for row in zip(*(column.cells for column in table.columns), strict=True):
-        cells = zip(row, left, strict=True)
-        rows += f"<tr>{''.join(_cell(str(cell), start) for cell, start in cells)}</tr>"
+        cells = (_cell(str(cell), column) for cell, column in zip(row, table.columns, strict=True))
+        rows += f"<tr>{''.join(cells)}</tr>"
     title = html_escape(Text.from_markup(str(table.title)).plain)
     caption = f"<p>{html_escape(str(table.caption))}</p>" if table.caption else ""
     return f"<table><caption>{title}</caption><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>{caption}"
 
 
-def _cell(text: str, left: bool) -> str:
-    style = " style='text-align:left'" if left else ""
-    return f"<td{style}>{html_escape(text)}</td>"
+def _cell(text: str, column: Column) -> str:
+    style = f"text-align:{column.justify};white-space:{'nowrap' if column.no_wrap else 'normal'}"
+    return f"<td style='{style}'>{html_escape(text)}</td>"
 
 
 def _reasons(report: Report) -> list[str]:
