@@ -1,13 +1,21 @@
 """On a CUDA device the moments, the simulator and the real path give what they give on the CPU."""
 
+import sys
+
 import pytest
 import torch
 
 from sandbox import simulate
 from sandbox.data import embedded
 from sandbox.moments import Moments
+from sandbox.sae.activations import Chunk, activations
+from sandbox.sae.ahead import ahead
+from sandbox.sae.forward import Forward
 from sandbox.sae.measure import measure
+from sandbox.sae.stream import stream
+from sandbox.sae.tallies import Counting
 from tests.conftest import random_pairs
+from tests.runs import arguments, assert_same, by_torchrun, found, run, write_files
 
 pytestmark = pytest.mark.gpu
 
@@ -63,3 +71,68 @@ def test_pairs_are_hit_on_the_device():
     angle = 2 * torch.atan2((u - v).norm(dim=-1), (u + v).norm(dim=-1))
     torch.testing.assert_close(angle, torch.full_like(angle, 1e-3), rtol=1e-12, atol=1e-15)
     assert simulate.stream(1.0, n=5000, device="cuda").n == 5000
+
+
+SETTINGS = {"documents": embedded("documents"), "batch_size": 1000, "published": 500, "latents": True}
+
+
+@pytest.mark.parametrize("name", ["minilm-relu", "minilm-gated"])
+def test_everything_that_is_counted_agrees(name):
+    here, there = (
+        measure(embedded(name), embedded("activations"), device=device, **SETTINGS) for device in ("cpu", "cuda")
+    )
+    for key, one in here.statistics.items():
+        assert there.statistics[key].value == pytest.approx(one.value, rel=1e-4, abs=1e-4)
+    assert there.explained_variance.value == pytest.approx(here.explained_variance.value, rel=1e-5)
+    for library, printed in here.published.items():
+        assert there.published[library] == pytest.approx(printed, rel=1e-3)
+    assert there.latents.count.sum() == pytest.approx(here.latents.count.sum(), rel=1e-4)
+    often = here.latents.count > 100
+    close = {"rtol": 1e-3, "atol": 1e-3}
+    torch.testing.assert_close(there.latents.scale_factors()[often], here.latents.scale_factors()[often], **close)
+
+
+@pytest.mark.parametrize("latents", [False, True])
+def test_the_stream_waits_for_nothing(latents):
+    """From a file, through pinned memory and a stream of its own; the last chunk ends the watch, before the totals."""
+    sae = Forward(embedded("minilm-gated"), "cuda", "float32")
+    source = activations(embedded("activations"), embedded("documents"))
+    sae.try_on(source.sample(64).cuda())
+    counting = Counting(published=500, latents=latents, outlier_limit=1e4)
+    stream([sae], source, 1000, counting, tokens=(0, 2000), refuse_nonfinite=False)  # what is made once is made
+    torch.cuda.synchronize()
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        state = stream([sae], source, 1000, counting, refuse_nonfinite=False)
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+    assert state.position == source.tokens
+    assert state.tallies[0].moments.count.sum() == source.tokens
+
+
+def test_batches_arrive_whole_though_nobody_waits():
+    x = torch.randn(50, 4096, 384)
+    chunks = (Chunk(part, None) for part in x)
+    sums = [chunk.x.double().sum() for chunk in ahead(chunks, torch.device("cuda"))]
+    torch.testing.assert_close(torch.stack(sums).cpu(), x.double().sum((1, 2)), rtol=1e-9, atol=1e-6)
+
+
+def test_where_the_gpu_is_full_the_batch_is_halved(capsys):
+    free, _ = torch.cuda.mem_get_info()
+    tokens = 4096
+    d_sae = int(free / 4 / tokens * 0.6)  # one batch of latents takes 0.6 of what is free, and the next step as much
+
+    def sae(x):
+        latents = x.new_ones(len(x), d_sae)
+        return 0.9 * x + 0 * (latents + latents).sum(1, keepdim=True)
+
+    report = measure(sae, torch.randn(tokens, 8, device="cuda"), batch_size=tokens, look=False)
+    assert report.raw["relative_reconstruction_bias"].value == pytest.approx(0.9)
+    assert "out of memory" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(torch.cuda.device_count() < 2, reason="needs two GPUs: NCCL takes one for each process")
+def test_two_processes_make_the_report_of_one(tmp_path):
+    write_files(tmp_path)
+    command = [argument for argument in arguments(tmp_path) if argument not in ("--device", "cpu")]
+    assert_same(found(run([sys.executable, "-m", "sandbox", *command])), found(by_torchrun(2, command)), 1e-6)
