@@ -57,8 +57,8 @@ def preflight(
     Raises:  InputError for shapes that do not fit
 
     >>> generator = torch.Generator().manual_seed(0)
-    >>> x = torch.randn(500, 16, generator=generator)
-    >>> x_hat = 0.9 * x + 0.2 * torch.randn(500, 16, generator=generator)
+    >>> x = 10 * torch.randn(500, 16, generator=generator)
+    >>> x_hat = 0.9 * x + 2 * torch.randn(500, 16, generator=generator)
     >>> preflight(None, x, x_hat=x_hat)
     []
     >>> [finding.key for finding in preflight(None, x, x_hat=x_hat / 4)]
