@@ -140,8 +140,8 @@ def input_finding(
     if fit(further, run(further)).badness < 0.8 * best.badness:
         return None
     message = (
-        f"the SAE loses {raw.loss:.3g} of the variance on x, but {best.loss:.3g} on {chosen.words}{others}: it was "
-        f"trained in that space and the normalisation was not folded into its weights; {chosen.remedy}"
+        f"the SAE loses {raw.loss:.3g} of the variance on x, but {best.loss:.3g} on {chosen.words}{others}: most "
+        f"likely it was trained in that space and nothing folded that into its weights; {chosen.remedy}"
     )
     return Finding(chosen.key, message), best
 
