@@ -158,6 +158,8 @@ def _look_at_space(run: Run | None, x: Tensor, x_hat: Tensor, b_dec: Tensor | No
     certain = certain and without < GOOD_ENOUGH
     if outcome is not None and (offset is None or not certain or outcome[1].loss < 0.5 * without):
         return [outcome[0]]
+    if offset is not None and outcome is not None:  # an error of scale moves a top-k SAE's x̂ by little more than b_dec
+        return [Finding(offset.key, f"{offset.message}; or else ({outcome[0].key}) {outcome[0].message}")]
     return [offset] if offset is not None else []
 
 
@@ -230,8 +232,8 @@ def _look_at_loss(x: Tensor, x_hat: Tensor, explained: bool) -> list[Finding]:
         return [Finding("loss", f"L/a is {loss:.3g} (cosine {cosine:.3f}), worse than x̂ = 0: {why}")]
     if 1 < about < float("inf"):
         message = (
-            f"x̂ loses {about:.3g} of the variance of x, worse than the mean of x for every token (L/a is {loss:.3g} only "
-            f"because x has a large mean): {why}"
+            f"x̂ loses {about:.3g} of the variance of x, worse than the mean of x for every token (L/a is {loss:.3g} "
+            f"only because x has a large mean): {why}"
         )
         return [Finding("loss", message)]
     return []
