@@ -26,7 +26,7 @@ def every_x():
 
 @pytest.fixture(scope="module")
 def x(every_x):
-    return every_x[::14]  # 509 tokens, as many as the spaces are compared on
+    return every_x[::28]  # 255 tokens
 
 
 @pytest.fixture(scope="module", params=SAES)
@@ -76,7 +76,8 @@ def test_an_honest_sae_gives_no_finding(sae, x, dtype):
 
 def test_text_of_another_kind_gives_no_finding(sae, every_x):
     documents = np.load(embedded("documents"))
-    for document in np.unique(documents)[:6]:
+    ids, tokens = np.unique(documents, return_counts=True)
+    for document in ids[tokens >= 64][:3]:
         assert preflight(running(sae), every_x[torch.from_numpy(documents == document)], b_dec=sae.b_dec) == []
     centre = every_x[[4000]]
     alike = every_x[length(every_x - centre)[:, 0].argsort()[:200]]  # much the same token, again and again
@@ -119,10 +120,9 @@ def test_a_per_token_normalisation_that_is_undone_gives_no_finding(sae, x):
 # --- activations in another space -----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("factor", [1 / 1000, 1 / 30, 1 / 4, 1 / 2, 2, 4, 30, 1000])
+@pytest.mark.parametrize("factor", [1 / 1000, 1 / 2, 2, 300])
 def test_activations_of_another_scale(sae, x, factor):
     found = preflight(running(sae), factor * x, b_dec=sae.b_dec)
-    # 17 × is √d, within the precision of trying factors, and is called that
     assert found[0].key == "scale", found
     said = float(found[0].message.split("k = ")[1].split()[0])
     # A ReLU SAE fits up to 1.2 times too large activations best, and a known factor is preferred up to 25 % of badness.
@@ -135,7 +135,7 @@ def test_a_factor_of_root_d_is_called_that(sae, x, power):
     assert found[0].key == "root_d"
 
 
-@pytest.mark.parametrize("raw", [0.5, 4.0, 300.0])
+@pytest.mark.parametrize("raw", [0.5, 300.0])
 def test_a_normalisation_that_was_not_folded_into_the_weights(sae, x, raw):
     k = x.shape[1] ** 0.5 / length(x).mean()
     unfolded = running(sae, lambda x: x / k, lambda x_hat, x: x_hat * k)  # trained on activations of mean norm √d
@@ -144,7 +144,7 @@ def test_a_normalisation_that_was_not_folded_into_the_weights(sae, x, raw):
     assert f"k = {float(k / raw):.4g} (√d / mean ‖x‖)" in found[0].message
 
 
-@pytest.mark.parametrize(("sigma", "size"), [(0.4, 0.3), (0.4, 8.0), (0.4, 100.0), (0.8, 20.0)])
+@pytest.mark.parametrize(("sigma", "size"), [(0.4, 100.0), (0.8, 5.0)])
 @pytest.mark.parametrize("key", ["constant_norm", "unit_norm", "layer_norm"])
 def test_a_normalisation_of_each_token(sae, x, key, sigma, size):
     """Activations raw, the SAE trained on normalised ones; then x̂ in the normalised space, with and without the SAE."""
@@ -183,7 +183,7 @@ def test_a_mean_that_was_taken_away_in_training(sae, x):
 # --- x̂ in another space ---------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("factor", [1 / 1000, 1 / 30, 1 / 5, 3, 7, 100])
+@pytest.mark.parametrize("factor", [1 / 1000, 1 / 5, 3, 100])
 def test_a_reconstruction_of_another_scale(sae, x, factor):
     x_hat = running(sae)(x)[0]
     found = preflight(None, x, x_hat=factor * x_hat)
@@ -213,7 +213,8 @@ def test_a_decoder_bias_too_little_or_too_much(sae, x, times, key):
     run = running(sae, after=lambda x_hat, x: x_hat + times * sae.b_dec)
     found = preflight(run, x, b_dec=sae.b_dec)
     assert found[0].key == key
-    assert f"{abs(times)}.0" in found[0].message  # the multiple, to a few per cent
+    said = float(found[0].message.split(" × b_dec")[0].split()[-1])
+    assert said == pytest.approx(abs(times), rel=0.05)  # the mean of 255 tokens is off by a few per cent of b_dec
     assert first(None, x, x_hat=run(x)[0]) == "missing_bias"  # nobody knows b_dec then
 
 
@@ -256,7 +257,7 @@ def test_a_loss_that_a_large_mean_hides(x):
 def test_reconstructions_that_do_not_vary(sae, x):
     assert keys(None, x, x_hat=torch.zeros_like(x))[-1] == "zero_x_hat"
     assert "constant_x_hat" in keys(None, x, x_hat=x.mean(0).expand_as(x) + 1)
-    assert "l0_none" in keys(running(sae), 1e-3 * x, b_dec=sae.b_dec)
+    assert "l0_none" in keys(lambda x: (x + 1, torch.zeros_like(x)), x)
 
 
 def test_too_many_latents(x):
@@ -266,10 +267,12 @@ def test_too_many_latents(x):
     assert keys(run, x) == ["l0_all"]
 
 
-def test_latents_that_are_rarely_on_are_no_finding(sae, x):
-    few = preflight(running(sae), x[:80])
-    assert (sae.encode(x[:80]) == 0).all(0).float().mean() > 0.5  # most latents never on
-    assert few == []
+def test_latents_that_are_never_on_in_a_sample_are_no_finding(sae, x):
+    def with_dead_latents(x):
+        x_hat, feature_acts = running(sae)(x)
+        return x_hat, torch.cat((feature_acts, torch.zeros(len(x), 20 * sae.d_sae)), -1)
+
+    assert preflight(with_dead_latents, x[:80]) == []
 
 
 # --- the activations themselves --------------------------------------------------------------------------------------
@@ -280,7 +283,7 @@ def test_outliers_are_counted_placed_and_bounded(sae, x):
     spoilt[[3, 200]] *= 1000
     (found, *rest) = preflight(running(sae), spoilt, b_dec=sae.b_dec)
     assert found.key == "outliers"
-    assert "2 of 509" in found.message
+    assert "2 of 255" in found.message
     assert "3, 200" in found.message
     assert not rest  # the other tokens decide what space they are in
     assert outlier_limit(spoilt) == pytest.approx(100 * length(x).median().item(), rel=0.01)
@@ -299,7 +302,7 @@ def test_numbers_that_are_not_finite(sae, x, bad):
     spoilt[5, 7] = bad
     found = preflight(running(sae), spoilt, b_dec=sae.b_dec)
     assert [one.key for one in found] == ["nonfinite"]
-    assert "1 of 509" in found[0].message
+    assert "1 of 255" in found[0].message
     assert keys(None, x, x_hat=running(sae)(x)[0].where(spoilt.isfinite(), bad)) == ["nonfinite_x_hat"]
     assert keys(running(sae), torch.full_like(x, bad)) == ["nonfinite"]
 
@@ -332,7 +335,7 @@ def test_what_does_not_fit_is_refused(sae, x):
         preflight(run, x, x_hat=x)
     with pytest.raises(InputError, match="give one of the two"):
         preflight(None, x)
-    with pytest.raises(InputError, match=r"\(509, 384\) and x_hat \(509, 3\)"):
+    with pytest.raises(InputError, match=r"\(255, 384\) and x_hat \(255, 3\)"):
         preflight(None, x, x_hat=x[:, :3])
     with pytest.raises(InputError, match="b_dec has shape"):
         preflight(run, x, b_dec=torch.zeros(3))

@@ -57,8 +57,8 @@ def preflight(
     Raises:  InputError for shapes that do not fit
 
     >>> generator = torch.Generator().manual_seed(0)
-    >>> x = torch.randn(500, 16, generator=generator)
-    >>> x_hat = 0.9 * x + 0.2 * torch.randn(500, 16, generator=generator)
+    >>> x = 10 * torch.randn(500, 16, generator=generator)
+    >>> x_hat = 0.9 * x + 2 * torch.randn(500, 16, generator=generator)
     >>> preflight(None, x, x_hat=x_hat)
     []
     >>> [finding.key for finding in preflight(None, x, x_hat=x_hat / 4)]
@@ -134,7 +134,7 @@ def _look_at_pair(run: Run | None, x: Tensor, x_hat: Tensor, b_dec: Tensor | Non
     chosen = chosen[spread(len(chosen), COMPARED).to(chosen.device)]
     causes = _look_at_space(run, x[chosen], x_hat[chosen], b_dec) if len(chosen) >= FEW else []
     kept = norms(x).to(x.device) <= outlier_limit(x)
-    return causes + _look_at_loss(x[kept], x_hat[kept])
+    return causes + _look_at_loss(x[kept], x_hat[kept], explained=bool(causes))
 
 
 def _look_at_space(run: Run | None, x: Tensor, x_hat: Tensor, b_dec: Tensor | None) -> list[Finding]:
@@ -158,6 +158,8 @@ def _look_at_space(run: Run | None, x: Tensor, x_hat: Tensor, b_dec: Tensor | No
     certain = certain and without < GOOD_ENOUGH
     if outcome is not None and (offset is None or not certain or outcome[1].loss < 0.5 * without):
         return [outcome[0]]
+    if offset is not None and outcome is not None:  # an error of scale moves a top-k SAE's x̂ by little more than b_dec
+        return [Finding(offset.key, f"{offset.message}; or else ({outcome[0].key}) {outcome[0].message}")]
     return [offset] if offset is not None else []
 
 
@@ -204,7 +206,7 @@ def _along(vector: Tensor, direction: Tensor) -> tuple[float, float]:
     return multiple, abs(cosine)
 
 
-def _look_at_loss(x: Tensor, x_hat: Tensor) -> list[Finding]:
+def _look_at_loss(x: Tensor, x_hat: Tensor, explained: bool) -> list[Finding]:
     moments = Moments.from_pairs(x, x_hat, groups=1)
     loss, cosine = (evaluate(REGISTRY[key], *moments.means.unbind(-1)).item() for key in ("relative_loss", "cosine"))
     if not x_hat.any():
@@ -218,23 +220,22 @@ def _look_at_loss(x: Tensor, x_hat: Tensor) -> list[Finding]:
             )
         ]
     about = fit(x, x_hat).loss
+    why = (
+        "what was found above would explain it"
+        if explained
+        else (
+            "the SAE does not belong to these activations (model, layer, hook), or its weights are read wrongly "
+            "(transposed, scaled)"
+        )
+    )
     if loss > 1:
-        return [
-            Finding(
-                "loss",
-                f"L/a is {loss:.3g} (cosine {cosine:.3f}), worse than x̂ = 0: the SAE does not belong to "
-                "these activations (model, layer, hook), or its weights are read wrongly (transposed, scaled)",
-            )
-        ]
+        return [Finding("loss", f"L/a is {loss:.3g} (cosine {cosine:.3f}), worse than x̂ = 0: {why}")]
     if 1 < about < float("inf"):
-        return [
-            Finding(
-                "loss",
-                f"x̂ loses {about:.3g} of the variance of x, worse than the mean of x for every token "
-                f"(L/a is {loss:.3g} only because x has a large mean): the SAE does not belong to these "
-                "activations (model, layer, hook), or its weights are read wrongly",
-            )
-        ]
+        message = (
+            f"x̂ loses {about:.3g} of the variance of x, worse than the mean of x for every token (L/a is {loss:.3g} "
+            f"only because x has a large mean): {why}"
+        )
+        return [Finding("loss", message)]
     return []
 
 

@@ -63,6 +63,8 @@ def look_at_sample(x: Float[Tensor, "n d"]) -> list[Finding]:
             )
         )
     found += _look_at_float16(x)
+    if not finite.any():
+        return found
     size, kept = size.where(finite, 0), x.detach().cpu()[finite]
     if not size.any():
         return [*found, Finding("zero", "x is zero in every token of the sample: there is nothing to reconstruct")]

@@ -17,7 +17,7 @@ from sandbox.sae.preflight.fit import NO_FIT, Fit, fit
 
 Reconstruct = Callable[[Tensor], Tensor]
 
-FAR_BETTER = 0.5
+FAR_BETTER = 0.6
 """A space explains the sample if its badness is less than this share of the badness of x as it is."""
 
 GOOD_ENOUGH = 0.9
@@ -31,6 +31,9 @@ SHRINKAGE = (0.5, 2.0)
 
 MEAN_OFF = 0.08
 """… that of a mean that is off, too, by this share of the loss: a bias is not shrunk with the latents."""
+
+MOST_LEFT = 0.7
+"""… and a space of x̂ leaves at most this share of the loss: a poor SAE without a bias may shrink by more than half."""
 
 AS_GOOD = 1.1
 """Spaces whose badness is within 10 % of the best cannot be told apart on the sample: all of them are named."""
@@ -101,7 +104,7 @@ def output_finding(x: Float[Tensor, "n d"], x_hat: Float[Tensor, "n d"]) -> tupl
         one for one in known_spaces(x) if one.key != "mean_removed" and (raw.offset > MEAN_OFF or _is_far(one, x))
     ]
     best, chosen, others = _best(spaces, lambda one: fit(one.apply(x), x_hat), _factor_on_x_hat(x, x_hat))
-    if chosen is None or not _explains(best, raw):
+    if chosen is None or not _explains(best, raw) or best.loss > MOST_LEFT * raw.loss:
         return None
     message = (
         f"x̂ is not in the space of x: it loses {raw.loss:.3g} of the variance of x, but {best.loss:.3g} of that of "
@@ -137,8 +140,8 @@ def input_finding(
     if fit(further, run(further)).badness < 0.8 * best.badness:
         return None
     message = (
-        f"the SAE loses {raw.loss:.3g} of the variance on x, but {best.loss:.3g} on {chosen.words}{others}: it was "
-        f"trained in that space and the normalisation was not folded into its weights; {chosen.remedy}"
+        f"the SAE loses {raw.loss:.3g} of the variance on x, but {best.loss:.3g} on {chosen.words}{others}: most "
+        f"likely it was trained in that space and nothing folded that into its weights; {chosen.remedy}"
     )
     return Finding(chosen.key, message), best
 
