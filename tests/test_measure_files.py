@@ -245,10 +245,10 @@ def test_latents_are_only_counted_where_they_make_the_reconstruction(x):
 
 
 REFUSED = {
-    "nothing to measure": (["measure"], "give --sae with --activations, or --x with --x-hat; found none of them"),
+    "nothing to measure": (["measure"], "or --x with --x-hat; found none of them"),
     "half a pair": (["measure", "--x", "x.npy"], "found --x"),
     "two sources": (["measure", *EMBEDDED, "--x", "x.npy"], "found --sae --activations --x"),
-    "no such SAE": (["measure", "--sae", "none", "--activations", "x.npy"], "none: there is no such folder"),
+    "no such SAE": (["measure", "--sae", "none", "--activations", "x.npy"], "none: there is no such file or folder"),
     "no such file": (["measure", "--x", "none.npy", "--x-hat", "x.npy"], "none.npy: there is no such file"),
     "no such embedded": (
         ["measure", "--sae", "embedded:none", "--activations", "x.npy"],
@@ -267,7 +267,7 @@ REFUSED = {
     "two tensors": (["measure", "--x", "two.safetensors", "--x-hat", "x.npy"], "holds 2 tensors"),
     "empty": (["measure", "--x", "empty.npy", "--x-hat", "x.npy"], "with one token or more, is needed"),
     "other lengths": (["measure", "--x", "x.npy", "--x-hat", "short.npy"], "they must agree"),
-    "nan": (["measure", "--x", "nan.npy", "--x-hat", "x.npy"], "1 of 1000 tokens have a NaN"),
+    "nan": (["measure", "--x", "nan.npy", "--x-hat", "x.npy"], "1 of 1000 tokens of x have a NaN"),
     "another width": (["measure", *EMBEDDED[:2], "--activations", "x.npy"], "dimension 384, but x.npy has 16"),
     "documents too few": (["measure", *EMBEDDED, "--documents", "ids.npy"], "1000 document ids for"),
     "device": (["measure", *EMBEDDED, "--device", "tpu"], "choose auto, cpu, cuda or mps"),

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from sympy import Reals, Symbol, latex, simplify, sqrt
 
 from sandbox import report
-from sandbox.compile import evaluate, gradient, javascript_module, to_torch
+from sandbox.compile import evaluate, gradient, javascript_module, to_torch, why_undefined
 from sandbox.derivations import claims, prove
 from sandbox.derivations.symbols import a, b, c
 from sandbox.measures import REGISTRY
@@ -43,7 +43,7 @@ def test_javascript_computes_what_torch_does():
         for state, value in zip(STATES, found["values"], strict=True):
             expected = evaluate(REGISTRY[key], *state).item()
             if expected != expected:  # undefined: both say so, in the same words
-                assert value == report.why_undefined(REGISTRY[key], *state)
+                assert value == why_undefined(REGISTRY[key], *state)
             else:
                 assert value == pytest.approx(expected, rel=1e-15), (key, state)
 

@@ -235,6 +235,9 @@ def _look(saes: Sequence[Forward | Pairs], source: Source, chosen: Options) -> t
                 x = sample.to(sae.device)
                 found.append(preflight(sae.run, x, b_dec=sae.b_dec))
             limit = outlier_limit(x)
+        bad = next((one for one in found[-1] if one.key.startswith("nonfinite")), None)
+        if bad and not chosen.drop_nonfinite:  # the run would end with this: better now
+            raise InputError(bad.message)
     return found, limit
 
 
