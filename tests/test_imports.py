@@ -35,6 +35,7 @@ RANK = {
     "sae.forward": 7,
     "sae.ahead": 7,
     "sae.tallies": 8,
+    "sae.summary": 9,
     "sae.resume": 9,
     "sae.ranks": 10,
     "sae.stream": 10,

@@ -113,6 +113,7 @@ def test_they_can_be_excluded(harmed):
     report = measure(shrink, harmed, exclude_outliers=True)
     assert report.tokens == N - N // 500
     assert report.raw["relative_reconstruction_bias"].value == pytest.approx(0.7)
+    assert report.statistics["l2_ratio"].value == pytest.approx(0.7)
     assert f"{N // 500} of extreme norm, excluded" in report.facts()
     assert "raw_without_outliers" not in report.origins
 
@@ -215,7 +216,7 @@ def test_who_leaves_early_leaves_no_thread():
 def test_the_embedded_pair_passes_the_look():
     for name in ("minilm-relu", "minilm-gated"):
         report = measure(embedded(name), embedded("activations"), device="cpu", strict=True)
-        assert report.findings == ()
+        assert not report.findings
 
 
 def test_strict_refuses_what_the_look_finds(x):

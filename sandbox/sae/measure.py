@@ -19,7 +19,8 @@ from sandbox.sae.preflight import Finding, outlier_limit, preflight
 from sandbox.sae.ranks import Ranks
 from sandbox.sae.resume import State, fingerprint
 from sandbox.sae.stream import Progress, Saving, Stopped, stream
-from sandbox.sae.tallies import Counting, Tallies
+from sandbox.sae.summary import summary
+from sandbox.sae.tallies import Counting
 
 __all__ = ["BATCH", "DTYPES", "Stopped", "look", "measure", "measure_pairs"]
 
@@ -182,9 +183,13 @@ def _measured(
         saving = _saving(saes, source, chosen, counting, ranks)
 
         def reports(state: State, complete: bool) -> list[Report]:
+            facts = {"documents": len(state.documents) or None, "complete": complete}
+            facts["exclude_outliers"] = chosen.exclude_outliers
+            names = [chosen.name] if isinstance(chosen.name, str) else chosen.name or [None] * len(saes)
+            every = zip(saes, state.tallies, names, findings, strict=False)  # no tallies before the first batch
             return [
-                _report(sae, tallies, state, chosen, found, limit, complete, i)
-                for i, (sae, tallies, found) in enumerate(zip(saes, state.tallies, findings, strict=False))
+                summary(sae, tallies, counting, name=name, findings=[one.to_dict() for one in found], **facts)
+                for sae, tallies, name, found in every
             ]
 
         settings = {"tokens": tokens, "first_token": first_token, "refuse_nonfinite": not chosen.drop_nonfinite}
@@ -224,21 +229,18 @@ def _look(saes: Sequence[Forward | Pairs], source: Source, chosen: Options) -> t
     if not chosen.look:
         return [[] for _ in saes], float("inf")
     sample = source.sample(SAMPLE)
+    x = sample[:, : saes[0].d_in] if isinstance(saes[0], Pairs) else sample
     found = []
-    limit = float("inf")
     for sae in saes:
         with torch.no_grad(), sae.evaluating():
             if isinstance(sae, Pairs):
-                x, x_hat = sample[:, : sae.d_in], sample[:, sae.d_in :]
-                found.append(preflight(None, x, x_hat=x_hat))
+                found.append(preflight(None, x, x_hat=sample[:, sae.d_in :]))
             else:
-                x = sample.to(sae.device)
-                found.append(preflight(sae.run, x, b_dec=sae.b_dec))
-            limit = outlier_limit(x)
+                found.append(preflight(sae.run, x.to(sae.device), b_dec=sae.b_dec))
         bad = next((one for one in found[-1] if one.key.startswith("nonfinite")), None)
         if bad and not chosen.drop_nonfinite:  # the run would end with this: better now
             raise InputError(bad.message)
-    return found, limit
+    return found, outlier_limit(x)
 
 
 def _tokens(source: Source, chosen: Options, ranks: Ranks, own: bool) -> tuple[tuple[int, int | None], int]:
@@ -260,8 +262,8 @@ def _saving(
         return None
     run = {
         "the SAE": [[sae.name, sae.description, str(sae.dtype), _weights(sae)] for sae in saes],
-        "the activations": [source.name, source.width, source.tokens],
-        "document ids": chosen.documents is not None,
+        "the activations": [source.name, source.width, source.tokens, fingerprint([source.sample(FEW)])],
+        "document ids": getattr(getattr(source, "documents", chosen.documents), "name", None),
         "the batch size": chosen.batch_size,
         "the batch of the published figures": counting.published,
         "the count of each latent": counting.latents,
@@ -277,49 +279,3 @@ def _saving(
 def _weights(sae: Forward | Pairs) -> str:
     module = getattr(sae, "sae", None)
     return fingerprint(module.state_dict().values()) if isinstance(module, torch.nn.Module) else ""
-
-
-def _report(
-    sae: Forward | Pairs,
-    tallies: Tallies,
-    state: State,
-    chosen: Options,
-    findings: list[Finding],
-    limit: float,
-    complete: bool,
-    index: int,
-) -> Report:
-    tallies = tallies.to("cpu")
-    typical, extreme = tallies.moments[0], tallies.moments[1]
-    both = tallies.moments.merged()
-    outliers = None
-    if extreme.n:
-        share = (extreme.totals[..., 0].sum() / both.totals[..., 0].sum()).item()
-        outliers = {"limit": limit, "tokens": int(extreme.n), "share_of_a": share}
-    statistics = tallies.tokens.estimates()
-    seen = sae.sees_latents
-    l0 = statistics["l0"].value if seen else None
-    name = chosen.name if isinstance(chosen.name, str) else chosen.name[index] if chosen.name else sae.name
-    excluded = chosen.exclude_outliers and outliers is not None
-    return Report(
-        name=name,
-        moments=typical if excluded else both,
-        documents=len(state.documents) or None,
-        l0=l0,
-        dtype=str(sae.dtype).removeprefix("torch.") if sae.dtype else "",
-        device=_device_name(sae.device) if sae.dtype else "",
-        description=sae.description,
-        b_dec=sae.b_dec,
-        typical=typical if outliers and not excluded else None,
-        outliers=outliers,
-        statistics={key: one for key, one in statistics.items() if seen or key != "l0"},
-        published=tallies.published.values() if tallies.published else {},
-        published_batch=chosen.published,
-        findings=tuple(one.to_dict() for one in findings),
-        latents=tallies.latents,
-        complete=complete,
-    )
-
-
-def _device_name(device: torch.device) -> str:
-    return torch.cuda.get_device_name(device) if device.type == "cuda" else str(device)

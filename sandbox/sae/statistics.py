@@ -31,18 +31,26 @@ LINE = {
 
 @dataclass(frozen=True, eq=False)
 class TokenStatistics:
-    """Sums over tokens, per group of clusters.
+    """Sums over tokens, per group of clusters; of the tokens up to a norm, and of those above it.
 
-    Attributes: sums: Float64[Tensor, "groups columns"]
+    Attributes: sums: Float64[Tensor, "2 groups columns"]
     """
 
-    sums: Float64[Tensor, "groups columns"]
+    sums: Float64[Tensor, "2 groups columns"]
 
     @classmethod
     def from_dots(
-        cls, dots: Float64[Tensor, "n 3"], l0: Float[Tensor, "n"] | None, group: Int[Tensor, "n"], groups: int
+        cls,
+        dots: Float64[Tensor, "n 3"],
+        l0: Float[Tensor, "n"] | None,
+        group: Int[Tensor, "n"],
+        groups: int,
+        apart_above: float = float("inf"),
     ) -> TokenStatistics:
-        """Of a batch, from every token's ‖x‖², ‖x̂‖², x·x̂; tokens that are not finite are left out."""
+        """Of a batch, from every token's ‖x‖², ‖x̂‖², x·x̂; tokens that are not finite are left out.
+
+        Args: apart_above: tokens with ‖x‖ above it are kept apart
+        """
         ok = dots.isfinite().all(1)
         a, b, c = torch.where(ok[:, None], dots, 0).unbind(1)
         u, v = a.sqrt(), b.sqrt()
@@ -51,47 +59,52 @@ class TokenStatistics:
         cosine = torch.where(defined, c / (u * v), 0)
         active = torch.zeros_like(u) if l0 is None else torch.where(ok, l0.double(), 0)
         columns = torch.stack((ok.double(), u, v, a, u * v, b, ratio, cosine, active, defined.double()), 1)
-        return cls(columns.new_zeros(groups, len(COLUMNS)).index_add_(0, group.to(columns.device), columns))
+        index = group.to(columns.device) + groups * (u > apart_above)
+        return cls(columns.new_zeros(2 * groups, len(COLUMNS)).index_add_(0, index, columns).unflatten(0, (2, groups)))
 
     def __add__(self, other: TokenStatistics) -> TokenStatistics:
         return TokenStatistics(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
 
-    def estimates(self, level: float = LEVEL) -> dict[str, Estimate]:
-        """Every statistic with its cluster-robust interval, by name."""
-        sums = self.sums.cpu()
+    def estimates(self, typical: bool = False, level: float = LEVEL) -> dict[str, Estimate]:
+        """Every statistic with its cluster-robust interval, by name.
+
+        Args: typical: without the tokens that were kept apart
+        """
+        sums = (self.sums[0] if typical else self.sums.sum(0)).cpu()
         found = {}
         for name, (above, below, _) in MEANS.items():
             numerator, denominator = sums[:, COLUMNS.index(above)], sums[:, COLUMNS.index(below)]
             total = denominator.sum()
             mean = numerator.sum() / total
             # the pull of a cluster on a ratio of totals, as in C16: Σ pull² is ∇fᵀ M ∇f
-            found[name] = self._estimate(mean, (numerator - mean * denominator) / total, level)
-        return found | self._line(level)
+            found[name] = _estimate(sums, mean, (numerator - mean * denominator) / total, level)
+        return found | _line(sums, level)
 
-    def _line(self, level: float) -> dict[str, Estimate]:
-        """Least squares of ‖x̂‖ on ‖x‖; the sandwich over clusters needs only the sums of each."""
-        sums = self.sums.cpu()
-        n, u, v, uu, uv, _ = (sums[:, i] for i in range(6))
-        moments = torch.stack((torch.stack((n.sum(), u.sum())), torch.stack((u.sum(), uu.sum()))))
-        spread = moments[1, 1] - moments[0, 1] ** 2 / moments[0, 0]
-        if not spread > 1e-9 * moments[1, 1]:
-            reason = "all tokens have the same norm: no line is determined"
-            return {name: Estimate(None, None, None, reason) for name in LINE}
-        inverse = torch.linalg.inv(moments)
-        intercept, slope = inverse @ torch.stack((v.sum(), uv.sum()))
-        scores = torch.stack((v - intercept * n - slope * u, uv - intercept * u - slope * uu), 1)  # of each cluster
-        pulls = scores @ inverse
-        return {
-            "norm_slope": self._estimate(slope, pulls[:, 1], level),
-            "norm_intercept": self._estimate(intercept, pulls[:, 0], level),
-        }
 
-    def _estimate(self, value: Tensor, pulls: Float64[Tensor, "groups"], level: float) -> Estimate:
-        clusters = int((self.sums[:, 0] > 0).sum())
-        if value.isnan():
-            return Estimate(None, None, None, "no token defines it")
-        if clusters < 2:
-            return Estimate(value.item(), None, None, "one cluster of tokens gives no interval")
-        error = (clusters / (clusters - 1) * pulls.square().sum()).sqrt().item()
-        reach = stdtrit(clusters - 1, 0.5 + level / 2) * error
-        return Estimate(value.item(), value.item() - reach, value.item() + reach)
+def _line(sums: Float64[Tensor, "groups columns"], level: float) -> dict[str, Estimate]:
+    """Least squares of ‖x̂‖ on ‖x‖; the sandwich over clusters needs only the sums of each."""
+    n, u, v, uu, uv, _ = (sums[:, i] for i in range(6))
+    moments = torch.stack((torch.stack((n.sum(), u.sum())), torch.stack((u.sum(), uu.sum()))))
+    spread = moments[1, 1] - moments[0, 1] ** 2 / moments[0, 0]
+    if not spread > 1e-9 * moments[1, 1]:
+        reason = "all tokens have the same norm: no line is determined"
+        return {name: Estimate(None, None, None, reason) for name in LINE}
+    inverse = torch.linalg.inv(moments)
+    intercept, slope = inverse @ torch.stack((v.sum(), uv.sum()))
+    scores = torch.stack((v - intercept * n - slope * u, uv - intercept * u - slope * uu), 1)  # of each cluster
+    pulls = scores @ inverse
+    return {
+        "norm_slope": _estimate(sums, slope, pulls[:, 1], level),
+        "norm_intercept": _estimate(sums, intercept, pulls[:, 0], level),
+    }
+
+
+def _estimate(sums: Tensor, value: Tensor, pulls: Float64[Tensor, "groups"], level: float) -> Estimate:
+    clusters = int((sums[:, 0] > 0).sum())
+    if value.isnan():
+        return Estimate(None, None, None, "no token defines it")
+    if clusters < 2:
+        return Estimate(value.item(), None, None, "one cluster of tokens gives no interval")
+    error = (clusters / (clusters - 1) * pulls.square().sum()).sqrt().item()
+    reach = stdtrit(clusters - 1, 0.5 + level / 2) * error
+    return Estimate(value.item(), value.item() - reach, value.item() + reach)

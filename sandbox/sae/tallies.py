@@ -70,7 +70,7 @@ class Tallies:
         moments, dots = Moments.with_dots(passed.x, passed.x_hat, cluster, apart_above=counting.outlier_limit)
         group = torch.from_numpy(groups_of(cluster, x.shape[:1], GROUPS)).to(dots.device, non_blocking=True)
         l0 = passed.l0
-        tokens = TokenStatistics.from_dots(dots, l0, group, GROUPS)
+        tokens = TokenStatistics.from_dots(dots, l0, group, GROUPS, counting.outlier_limit)
         published = Published.from_tokens(passed.x, passed.x_hat, size, l0) if (size := counting.published) else None
         return cls(moments, tokens, published, reduce(Latents.__add__, found) if found else None)
 
