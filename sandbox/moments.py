@@ -24,6 +24,7 @@ from torch import Tensor
 
 from sandbox.errors import InputError
 from sandbox.files import written_whole
+from sandbox.sums import Sums
 
 BLOCK = 128
 """Tokens in a block, the cluster where none are given: neighbouring tokens are dependent, as far as a block is long."""
@@ -33,7 +34,7 @@ GROUPS = 256
 
 
 @dataclass(frozen=True, eq=False)
-class Moments:
+class Moments(Sums):
     """Totals over tokens of (‖x‖², ‖x̂‖², x·x̂), per group of clusters; `+` merges.
 
     Attributes:
@@ -152,20 +153,6 @@ class Moments:
                 "mend them, or drop them with drop_nonfinite=True (--drop-nonfinite)"
             )
 
-    def __add__(self, other: Moments) -> Moments:
-        """The moments of both sets of pairs together, as if measured at once."""
-        if not isinstance(other, Moments):
-            return NotImplemented
-        if self.sums.shape != other.sums.shape:
-            raise InputError(
-                f"these moments do not merge: sums of shape {tuple(self.sums.shape)} and {tuple(other.sums.shape)} "
-                "(settings, groups, 2, d) differ"
-            )
-        return Moments(*(mine + theirs for mine, theirs in zip(self, other, strict=True)))
-
-    def __iter__(self):
-        return (getattr(self, field.name) for field in fields(self))
-
     @property
     def n(self) -> Float64[Tensor, "*batch"]:
         """Tokens measured."""
@@ -217,10 +204,6 @@ class Moments:
         gone = left <= 1e-12 * energy
         kept = torch.stack((~gone[..., 0], ~gone[..., 1], ~gone.any(-1)), -1)[..., None, :]
         return Moments(totals * kept, self.count, self.sums - n * m, self.nonfinite)
-
-    def to(self, device: str | torch.device) -> Moments:
-        """The same moments on another device."""
-        return Moments(*(t.to(device) for t in self))
 
     def save(self, path: str | Path) -> None:
         """Write to a .safetensors file, whole or not at all."""

@@ -14,6 +14,7 @@ RANK = {
     "errors": 0,
     "files": 1,
     "devices": 1,
+    "sums": 1,
     "data": 1,
     "derivations": 2,
     "measures": 3,
@@ -52,7 +53,7 @@ RANK = {
     "__main__": 14,
 }
 SYMPY = {"derivations", "measures", "compile", "report", "checking"}
-TORCH = {"moments", "simulate", "features", "devices", "compile", "report", "plots", "sae", "explorer"}
+TORCH = {"moments", "sums", "simulate", "features", "devices", "compile", "report", "plots", "sae", "explorer"}
 
 
 def home(module: str) -> str:

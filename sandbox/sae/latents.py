@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
@@ -20,6 +20,7 @@ from sandbox.files import written_whole
 from sandbox.measures import REGISTRY
 from sandbox.moments import Moments, _array, _compiled, groups_of
 from sandbox.report import interval, standard_error
+from sandbox.sums import Sums
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -36,7 +37,7 @@ SHARE = 1024  # latents that a thread takes at once
 
 
 @dataclass(frozen=True, eq=False)
-class Latents:
+class Latents(Sums):
     """Totals over tokens of what each latent gives x̂, and of what it lacks, per group of clusters; `+` merges.
 
     Let x̂_j = f_j·d_j be what latent j gives (f_j its activation in the space of x, d_j its row of W_dec), and
@@ -109,24 +110,6 @@ class Latents:
         tensors = feature_acts.detach(), residual.detach(), W_dec.detach()
         host = feature_acts.device.type in ("cpu", "mps")  # MPS has no float64
         return cls(*(_on_host if host else _on_device)(*tensors, group, scale))
-
-    def __add__(self, other: Latents) -> Latents:
-        """The tally of both sets of tokens together, as if made at once."""
-        if not isinstance(other, Latents):
-            return NotImplemented
-        if self.pull.shape != other.pull.shape:
-            raise InputError(
-                f"these latents do not merge: sums of shape {tuple(self.pull.shape)} and {tuple(other.pull.shape)} "
-                "(groups, d_sae) differ"
-            )
-        return Latents(*(mine + theirs for mine, theirs in zip(self, other, strict=True)))
-
-    def __iter__(self):
-        return (getattr(self, field.name) for field in fields(self))
-
-    def to(self, device: str | torch.device) -> Latents:
-        """The same tally on another device."""
-        return Latents(*(t.to(device) for t in self))
 
     @cached_property
     def moments(self) -> Moments:

@@ -9,7 +9,7 @@ functions `saelens`, `saebench` and `dictionary_learning` say what each computes
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import cache, cached_property, reduce
 from typing import NamedTuple
 
@@ -19,6 +19,7 @@ from torch import Tensor
 from torch.linalg import vector_norm
 
 from sandbox.errors import InputError
+from sandbox.sums import Sums
 
 DTYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 
@@ -183,7 +184,7 @@ LIBRARIES: Mapping[str, Library] = {
 
 
 @dataclass(frozen=True, eq=False)
-class Published:
+class Published(Sums):
     """Totals over batches of all that the libraries keep; `+` merges the batches of both.
 
     A batch counts tokens: B of them are `batch_size_prompts` times the context, less special tokens, in SAELens and
@@ -274,14 +275,6 @@ class Published:
         """No batch at all: what a process without data adds."""
         none = torch.zeros(0, 1, d, device=device)
         return cls.from_batch(none, none)
-
-    def __add__(self, other: Published) -> Published:
-        """The batches of both."""
-        if not isinstance(other, Published):
-            return NotImplemented
-        if self.sum_x.shape != other.sum_x.shape:
-            raise InputError(f"these do not merge: d is {len(self.sum_x)} in one and {len(other.sum_x)} in the other")
-        return Published(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
 
     def values(self) -> dict[str, dict[str, float]]:
         """What each library would print, by its own name and the metric's; a metric without data is left out.

@@ -6,7 +6,7 @@ different names. Every statistic here is a function of plain sums per group of c
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float, Float64, Int
@@ -14,6 +14,7 @@ from scipy.special import stdtrit
 from torch import Tensor
 
 from sandbox.report import LEVEL, Estimate
+from sandbox.sums import Sums
 
 COLUMNS = ("tokens", "norm", "norm_hat", "norm²", "norm·norm_hat", "norm_hat²", "l2_ratio", "cossim", "l0", "defined")
 """What is summed. `l2_ratio` and `cossim` are of the tokens where both norms are positive, which `defined` counts."""
@@ -30,7 +31,7 @@ LINE = {
 
 
 @dataclass(frozen=True, eq=False)
-class TokenStatistics:
+class TokenStatistics(Sums):
     """Sums over tokens, per group of clusters; of the tokens up to a norm, and of those above it.
 
     Attributes: sums: Float64[Tensor, "2 groups columns"]
@@ -61,9 +62,6 @@ class TokenStatistics:
         columns = torch.stack((ok.double(), u, v, a, u * v, b, ratio, cosine, active, defined.double()), 1)
         index = group.to(columns.device) + groups * (u > apart_above)
         return cls(columns.new_zeros(2 * groups, len(COLUMNS)).index_add_(0, index, columns).unflatten(0, (2, groups)))
-
-    def __add__(self, other: TokenStatistics) -> TokenStatistics:
-        return TokenStatistics(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
 
     def estimates(self, typical: bool = False, level: float = LEVEL) -> dict[str, Estimate]:
         """Every statistic with its cluster-robust interval, by name.
