@@ -7,6 +7,7 @@ import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from glob import glob
 from pathlib import Path
 
 from sandbox.errors import InputError
@@ -15,12 +16,18 @@ from sandbox.errors import InputError
 def check_outputs(outputs: Iterable[str | Path], inputs: Iterable[str | Path] = ()) -> None:
     """Refuse, before any work is done, outputs that could not be written or would overwrite an input or each other.
 
+    Args:   inputs: files, patterns of files, and folders with whatever they hold
     Raises: InputError that names the file.
     """
-    taken = {Path(path).resolve() for path in inputs}
+    given = [Path(found).resolve() for path in inputs for found in glob(str(path)) or [str(path)]]
+    taken, folders = set(given), [path for path in given if path.is_dir()]
     for path in map(Path, outputs):
+        if str(path) == "-":
+            raise InputError("- is no file: only --json writes to standard output")
         if path.resolve() in taken:
             raise InputError(f"{path} is named twice, and would be overwritten: name another file to write to")
+        if path.exists() and any(path.resolve().is_relative_to(folder) for folder in folders):
+            raise InputError(f"{path} lies in a folder that is read, and would be overwritten: name another file")
         taken.add(path.resolve())
         with written_whole(path, keep=False):
             pass

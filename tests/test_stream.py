@@ -104,7 +104,7 @@ def test_both_are_reported(harmed):
     assert report.outliers["tokens"] == N // 500
     assert report.outliers["share_of_a"] > 0.99
     assert report.raw[key].value == pytest.approx(1, abs=1e-3)
-    assert report.origins["raw_without_outliers"][key].value == pytest.approx(0.7)
+    assert report.without_outliers.raw[key].value == pytest.approx(0.7)
     assert any(finding["key"] == "outliers" for finding in report.findings)
     assert "without outliers" in str(report)
 
@@ -115,7 +115,7 @@ def test_they_can_be_excluded(harmed):
     assert report.raw["relative_reconstruction_bias"].value == pytest.approx(0.7)
     assert report.statistics["l2_ratio"].value == pytest.approx(0.7)
     assert f"{N // 500} of extreme norm, excluded" in report.facts()
-    assert "raw_without_outliers" not in report.origins
+    assert report.without_outliers is None
 
 
 def test_without_any_nothing_is_said(x):

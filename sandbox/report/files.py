@@ -16,13 +16,22 @@ def to_json(reports: Sequence[Report]) -> str:
 
 
 def to_csv(reports: Iterable[Report]) -> str:
-    """All reports as CSV text, a row for each SAE, origin (raw or centred) and measure."""
+    """All reports as CSV text, a row for each SAE, origin and measure.
+
+    Origins are those of ORIGINS, `statistics`, either with `without_outliers` before it where there are outliers, and
+    `published` with the name of a library.
+    """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(("name", "tokens", "documents", "l0", "origin", "measure", "value", "low", "high", "reason"))
     for report in reports:
-        for origin, estimates in report.origins.items():
-            for key, one in estimates.items():
-                facts = (report.name, report.tokens, report.documents, report.l0, origin, key)
-                writer.writerow((*facts, one.value, one.low, one.high, one.reason))
+        facts = (report.name, report.tokens, report.documents, report.l0)
+        for before, one in (("", report), ("without_outliers ", report.without_outliers)):
+            for origin, estimates in ({**one.origins, "statistics": one.per_token} if one else {}).items():
+                for key, found in estimates.items():
+                    row = (before + origin, key, found.value, found.low, found.high, found.reason)
+                    writer.writerow((*facts, *row))
+        for library, printed in report.published.items():
+            for key, value in printed.items():
+                writer.writerow((*facts, f"published {library}", key, value, None, None, None))
     return text.getvalue()

@@ -19,13 +19,7 @@ if TYPE_CHECKING:
 
 NEGLIGIBLE = 0.005  # of γ, in words: what rounds to 0 % is called none, however sure the interval is
 
-ORIGINS = {
-    "raw": "raw",
-    "centred": "centred",
-    "decoder_bias": "about b_dec",
-    "raw_without_outliers": "raw, without outliers",
-    "centred_without_outliers": "centred, without outliers",
-}
+ORIGINS = {"raw": "raw", "centred": "centred", "decoder_bias": "about b_dec"}
 """Where x and x̂ are seen from, by key, and in words."""
 
 
@@ -41,8 +35,8 @@ class Report:
         dtype, device:   what the SAE was computed in, and where
         description:     layout, sizes and conventions of the SAE
         b_dec:           Float[Tensor, "d"], the decoder bias, where x̂ holds the same one for every token
-        typical:         the moments without outliers, where there are some and they are not excluded from `moments`
-        outliers:        `limit` (norm of x), `tokens` and `share_of_a`, where there are some
+        outliers:        `limit` (norm of x), `tokens`, `share_of_a` and whether they are `excluded`, where there are some
+        without_outliers: the same without them, where there are some and they are not excluded
         statistics:      means over tokens, and the line of ‖x̂‖ on ‖x‖, by name
         published:       what libraries would print, by library and by their name for it
         published_batch: for batches of so many tokens
@@ -59,8 +53,8 @@ class Report:
     device: str = ""
     description: str = ""
     b_dec: torch.Tensor | None = None
-    typical: Moments | None = None
     outliers: Mapping[str, Any] | None = None
+    without_outliers: Report | None = None
     statistics: Mapping[str, Estimate] = field(default_factory=dict)
     published: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     published_batch: int = 0
@@ -84,10 +78,12 @@ class Report:
         found = {"raw": self.raw, "centred": self.centred}
         if self.b_dec is not None:  # rescaling an SAE scales what is beyond its decoder bias
             found["decoder_bias"] = _every(self.moments.about(torch.stack((self.b_dec, self.b_dec)).double()))
-        if self.typical is not None:
-            found["raw_without_outliers"] = _every(self.typical)
-            found["centred_without_outliers"] = _every(self.typical.centred())
         return found
+
+    @cached_property
+    def per_token(self) -> Mapping[str, Estimate]:
+        """The explained variance, which has the mean removed, and the statistics."""
+        return {"explained_variance": self.explained_variance, **self.statistics}
 
     @cached_property
     def explained_variance(self) -> Estimate:
@@ -124,17 +120,20 @@ class Report:
             "dtype": self.dtype,
             "device": self.device,
         }
-        statistics = {"explained_variance": self.explained_variance, **self.statistics}
+        without = self.without_outliers
         return {
             **facts,
-            **{origin: _dicts(estimates) for origin, estimates in self.origins.items()},
-            "statistics": _dicts(statistics),
+            **self._estimates(),
+            **({} if without is None else {"without_outliers": {"tokens": without.tokens, **without._estimates()}}),
             "published": {
                 "batch": self.published_batch,
                 **{library: {k: _finite(v) for k, v in held.items()} for library, held in self.published.items()},
             },
             "findings": [dict(one) for one in self.findings],
         }
+
+    def _estimates(self) -> dict[str, Any]:
+        return {key: _dicts(held) for key, held in {**self.origins, "statistics": self.per_token}.items()}
 
     def facts(self) -> str:
         """One line: tokens, documents, L0, dtype, device."""
@@ -146,7 +145,7 @@ class Report:
         ]
         if self.dropped:
             parts.insert(1, f"{self.dropped:,} not finite, dropped")
-        if self.outliers and self.typical is None:
+        if self.outliers and self.outliers["excluded"]:
             parts.insert(1, f"{self.outliers['tokens']:,} of extreme norm, excluded")
         if not self.complete:
             parts.insert(0, "stopped: so far")

@@ -40,27 +40,24 @@ def measures(report: Report, width: int = WORDY) -> Table:
     narrow, wordy = width < WIDE, width >= WORDY
     title = f"[bold]{escape(report.name)}[/]  {escape(report.facts())}"
     table = Table(title=title, title_justify="left", pad_edge=False)
-    beside = [origin for origin in report.origins if not origin.endswith("outliers")]
+    typical = report.without_outliers
     if narrow:
         headers = ["measure", "", "origin", "value", "95 % interval"]
     else:
-        headers = ["measure", "", *(h for origin in beside for h in (ORIGINS[origin], "95 % interval"))]
+        headers = ["measure", "", *(h for origin in report.origins for h in (ORIGINS[origin], "95 % interval"))]
         headers += ["1 means"] * wordy
     for header in headers:
         number = header == "value" or header in ORIGINS.values()
         table.add_column(header, justify="right" if number else "left", no_wrap=header != "1 means")
-    rows = report.origins if narrow else [origin for origin in report.origins if origin not in beside]
     for key, measure in REGISTRY.items():
-        if not narrow:
-            cells = (cell for origin in beside for cell in _cells(report.origins[origin][key]))
-            table.add_row(key, measure.plain, *cells, *[measure.at_one] * wordy)
-        for i, origin in enumerate(rows):
+        for one, label in ((report, key), *([(typical, "  without outliers")] if typical else [])):
+            plain = measure.plain if one is report else ""
             if narrow:
-                first = (key, measure.plain) if not i else ("", "")
-                table.add_row(*first, ORIGINS[origin], *_cells(report.origins[origin][key]))
-            else:  # under the origin that it belongs to
-                under = [""] * (2 * beside.index(origin.removesuffix("_without_outliers")))
-                table.add_row("  without outliers", "", *under, *_cells(report.origins[origin][key]))
+                for i, (origin, estimates) in enumerate(one.origins.items()):
+                    table.add_row(*((label, plain) if not i else ("", "")), ORIGINS[origin], *_cells(estimates[key]))
+            else:
+                cells = (cell for estimates in one.origins.values() for cell in _cells(estimates[key]))
+                table.add_row(label, plain, *cells, *[measure.at_one if one is report else ""] * wordy)
     table.caption = "\n".join(_reasons(report)) or None
     table.caption_justify = "left"
     return table
@@ -69,16 +66,13 @@ def measures(report: Report, width: int = WORDY) -> Table:
 def statistics(report: Report) -> Table:
     """Statistics per token, and what the evaluation libraries would print for the same tokens."""
     batch = f"batches of {report.published_batch:,} tokens"
+    batch += ", outliers and all" if report.outliers and report.outliers["excluded"] else ""
     table = Table(title=f"Per token, and as published ({batch})" if report.published else "Per token", pad_edge=False)
     table.title_justify = "left"
     for header in ("statistic", "", "ours", "95 % interval", *report.published):
         number = header == "ours" or header in report.published
         table.add_column(header, justify="right" if number else "left", no_wrap=True)
-    ours = {
-        "relative_reconstruction_bias": report.raw["relative_reconstruction_bias"],
-        "explained_variance": report.explained_variance,
-        **report.statistics,
-    }
+    ours = {key: report.raw[key] for key in ("relative_reconstruction_bias",)} | dict(report.per_token)
     for key, (words, theirs) in PUBLISHED_AS.items():
         if key in ours and not (key == "l0" and report.l0 is None):
             printed = (held.get(theirs.get(library, key)) for library, held in report.published.items())

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from sandbox.moments import Moments
 from sandbox.report import Report
 from sandbox.sae.forward import Forward, Pairs
 from sandbox.sae.tallies import Counting, Tallies
@@ -28,38 +29,41 @@ def summary(
     Args:
         name:             in place of the SAE's own
         documents:        how many were met
-        exclude_outliers: leave the tokens of extreme norm out of the measures and the statistics; what the libraries
-                          would print, and the latents, are of all tokens either way
+        exclude_outliers: leave the tokens of extreme norm out, in place of reporting both ways; what the libraries
+                          would print is of all tokens either way
     """
     tallies = tallies.to("cpu")
     typical, extreme, both = tallies.moments[0], tallies.moments[1], tallies.moments.merged()
-    outliers = None
-    if extreme.n:
-        share = (extreme.totals[..., 0].sum() / both.totals[..., 0].sum()).item()
-        outliers = {"limit": counting.outlier_limit, "tokens": int(extreme.n), "share_of_a": share}
-    excluded = exclude_outliers and outliers is not None
-    statistics = tallies.tokens.estimates(typical=excluded)
-    active = statistics.pop("l0")
-    if sae.sees_latents:
-        statistics["l0"] = active
-    return Report(
-        name=name or sae.name,
-        moments=typical if excluded else both,
-        documents=documents,
-        l0=active.value if sae.sees_latents else None,
-        dtype=str(sae.dtype).removeprefix("torch.") if sae.dtype else "",
-        device=_device_name(sae.device) if sae.dtype else "",
-        description=sae.description,
-        b_dec=None if sae.b_dec is None else sae.b_dec.cpu(),
-        typical=typical if outliers and not excluded else None,
-        outliers=outliers,
-        statistics=statistics,
-        published=tallies.published.values() if tallies.published else {},
-        published_batch=counting.published,
-        findings=findings,
-        latents=tallies.latents,
-        complete=complete,
-    )
+    shared = {
+        "name": name or sae.name,
+        "documents": documents,
+        "dtype": str(sae.dtype).removeprefix("torch.") if sae.dtype else "",
+        "device": _device_name(sae.device) if sae.dtype else "",
+        "description": sae.description,
+        "b_dec": None if sae.b_dec is None else sae.b_dec.cpu(),
+        "published": tallies.published.values() if tallies.published else {},
+        "published_batch": counting.published,
+        "findings": findings,
+        "latents": tallies.latents,
+        "complete": complete,
+    }
+
+    def report(moments: Moments, without: bool, **more: Any) -> Report:
+        statistics = tallies.tokens.estimates(typical=without)
+        active = statistics.pop("l0")
+        if sae.sees_latents:
+            statistics["l0"] = active
+        l0 = active.value if sae.sees_latents else None
+        return Report(moments=moments, l0=l0, statistics=statistics, **shared, **more)
+
+    if not extreme.n:
+        return report(both, without=False)
+    share = (extreme.totals[..., 0].sum() / both.totals[..., 0].sum()).item()
+    outliers = {"limit": counting.outlier_limit, "tokens": int(extreme.n), "share_of_a": share}
+    outliers["excluded"] = exclude_outliers
+    if exclude_outliers:
+        return report(typical, without=True, outliers=outliers)
+    return report(both, without=False, outliers=outliers, without_outliers=report(typical, without=True))
 
 
 def _device_name(device: torch.device) -> str:
