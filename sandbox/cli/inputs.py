@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from sandbox.data import resolve
 from sandbox.errors import InputError
 
 Saes = Annotated[
@@ -17,9 +19,15 @@ Activations = Annotated[
 ]
 Documents = Annotated[str | None, typer.Option(help="A document id for each token, in a file likewise.")]
 Model = Annotated[str | None, typer.Option(help="In place of --activations: a transformers model …", metavar="PATH")]
-Layer = Annotated[int | None, typer.Option(help="… the block whose output is read, from 0 …")]
+Layer = Annotated[int | None, typer.Option(help="… the block after which the residual stream is read, from 0 …")]
 Hook = Annotated[str | None, typer.Option(help="… or the module, by its name in the model …")]
-Text = Annotated[str | None, typer.Option(help="… on this text: .txt, .jsonl, a folder or a 'glob*'.")]
+Text = Annotated[
+    str | None,
+    typer.Option(
+        help="… on this text: .txt (blank lines separate documents), .jsonl (field text), a folder or a 'glob*'."
+    ),
+]
+WholeFiles = Annotated[bool, typer.Option("--whole-files", help="Each .txt file is one document.")]
 Context = Annotated[
     int | None, typer.Option(help="Tokens that the model reads at once; as many as it can if not given.")
 ]
@@ -31,6 +39,7 @@ def source(activations: str | None, documents: str | None, live: dict[str, Any],
     """The activations, opened; a path that each process reads for itself stays a path."""
     from sandbox.sae.activations import activations as opened
     from sandbox.sae.measure import OF_EACH
+    from sandbox.sae.ranks import Ranks
 
     if activations is None:
         from sandbox.sae.live import live as lively
@@ -38,7 +47,7 @@ def source(activations: str | None, documents: str | None, live: dict[str, Any],
         if documents is not None:
             raise InputError("--documents are not needed with --model: they are made from the text")
         given = {key: value for key, value in live.items() if key != "layer" and value is not None}
-        return lively(given.pop("model"), live["layer"], given.pop("text"), device=device, **given)
+        return lively(given.pop("model"), live["layer"], given.pop("text"), device=Ranks.here().device(device), **given)
     return activations if OF_EACH in activations else opened(activations, documents)
 
 
@@ -58,3 +67,13 @@ def check_sources(
             "give --sae with --activations, or --sae with --model, --layer and --text, or --x with --x-hat; "
             f"found {found}"
         )
+
+
+def files(*given: str | Path | list[str] | None) -> list[str]:
+    """What is read, as paths and patterns, so that no output takes its place."""
+    flat = [one for some in given for one in (some if isinstance(some, list) else [some]) if one]
+    return [str(resolve(one)).replace("{rank}", "*").partition("::")[0] for one in map(str, flat) if _is_path(one)]
+
+
+def _is_path(given: str) -> bool:
+    return not given.startswith("saelens:")

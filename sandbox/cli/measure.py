@@ -8,7 +8,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from sandbox.cli import inputs
-from sandbox.cli.inputs import Activations, BatchSize, Context, Documents, Dtype, Hook, Layer, Model, Saes, Text
+from sandbox.cli.inputs import (
+    Activations,
+    BatchSize,
+    Context,
+    Documents,
+    Dtype,
+    Hook,
+    Layer,
+    Model,
+    Saes,
+    Text,
+    WholeFiles,
+)
 from sandbox.cli.program import Device, Json, app, console, progress, say
 from sandbox.errors import InputError
 
@@ -29,6 +41,7 @@ def measure(
     hook: Hook = None,
     text: Text = None,
     context: Context = None,
+    whole_files: WholeFiles = False,
     x: Annotated[str | None, typer.Option("--x", help="In place of all these: activations …")] = None,
     x_hat: Annotated[str | None, typer.Option("--x-hat", help="… and their reconstructions, a file each.")] = None,
     name: Annotated[list[str] | None, typer.Option(help="Of the SAE, in the output; one for each --sae.")] = None,
@@ -42,7 +55,10 @@ def measure(
         bool, typer.Option("--exclude-outliers", help="Leave out tokens of norm above 100 × the median.")
     ] = False,
     published: Annotated[
-        int, typer.Option(min=0, help="Show what SAELens, SAEBench and dictionary_learning print for such batches.")
+        int,
+        typer.Option(
+            min=0, max=2**20, help="Show what SAELens, SAEBench and dictionary_learning print for such batches."
+        ),
     ] = 4096,
     preflight: Annotated[bool, typer.Option(help="Look at a sample first, and warn.")] = True,
     strict: Annotated[bool, typer.Option("--strict", help="Refuse to run where that warns.")] = False,
@@ -51,7 +67,8 @@ def measure(
     ] = None,
     every: Annotated[float, typer.Option(min=0, help="Seconds between two savings of it.")] = 30.0,
     latents: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Measure each latent, too; write them as .npz or .parquet.")
+        Path | None,
+        typer.Option(metavar="FILE", help="Measure each latent of the one --sae; write them as .npz or .parquet."),
     ] = None,
     json: Json = None,
     csv: Annotated[Path | None, typer.Option("--csv", metavar="FILE", help="Write CSV.")] = None,
@@ -70,11 +87,12 @@ def measure(
     from sandbox.sae.ranks import Ranks
 
     live = {"model": model, "layer": layer, "hook": hook, "text": text, "context": context}
+    live["whole_files"] = whole_files or None
     inputs.check_sources(sae, activations, live, x, x_hat)
     outputs = [path for path in (json, csv, plot, latents) if path not in (None, "-")]
     first = Ranks.here().first
     if first:
-        check_outputs(outputs, [path for path in (activations, x, x_hat, documents, checkpoint) if path])
+        check_outputs(outputs, inputs.files(sae, activations, x, x_hat, documents, checkpoint, model, text))
     if plot:
         from sandbox import plots
 
@@ -110,7 +128,9 @@ def measure(
                 reports = [engine.measure_pairs(x, x_hat, documents=documents, **options)]
     except engine.Stopped as stopped:
         if first and stopped.reports:
-            _print(stopped.reports)
+            _print(stopped.reports, json)
+            if Ranks.here().world > 1:
+                say("these are the tokens of the first process alone")
             say(
                 f"stopped; the same command goes on from {checkpoint}"
                 if checkpoint
@@ -126,10 +146,7 @@ def _write(reports: list[Report], json: str | None, csv: Path | None, plot: Path
     from sandbox import report
     from sandbox.files import write_text
 
-    if json == "-":
-        print(report.to_json(reports))
-    else:
-        _print(reports)
+    _print(reports, json)
     if json not in (None, "-"):
         write_text(json, report.to_json(reports) + "\n")
     if csv:
@@ -143,9 +160,13 @@ def _write(reports: list[Report], json: str | None, csv: Path | None, plot: Path
             plots.save(figure, plot)
 
 
-def _print(reports: list[Report]) -> None:
-    from sandbox.report import tables
+def _print(reports: list[Report], json: str | None) -> None:
+    """On standard output: the tables, or the JSON in their place."""
+    from sandbox.report import tables, to_json
 
+    if json == "-":
+        print(to_json(reports))
+        return
     screen = console()
     for one in reports:
         tables.show(one, screen)

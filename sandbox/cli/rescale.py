@@ -8,8 +8,9 @@ from typing import Annotated
 import typer
 
 from sandbox.cli import inputs
-from sandbox.cli.inputs import Activations, BatchSize, Context, Documents, Dtype, Hook, Layer, Model, Text
-from sandbox.cli.program import Device, Json, app, console, progress
+from sandbox.cli.inputs import Activations, BatchSize, Context, Documents, Dtype, Hook, Layer, Model, Text, WholeFiles
+from sandbox.cli.program import Device, Json, app, console, progress, say
+from sandbox.errors import InputError
 
 
 @app.command(
@@ -26,6 +27,7 @@ def rescale(
     hook: Hook = None,
     text: Text = None,
     context: Context = None,
+    whole_files: WholeFiles = False,
     kind: Annotated[
         str, typer.Option(help="scalar (one factor), scale-shift (and another b_dec), or per-latent.")
     ] = "scalar",
@@ -37,6 +39,8 @@ def rescale(
     drop_nonfinite: Annotated[
         bool, typer.Option("--drop-nonfinite", help="Leave out tokens with NaN or infinity.")
     ] = False,
+    preflight: Annotated[bool, typer.Option(help="Look at a sample first, and warn.")] = True,
+    strict: Annotated[bool, typer.Option("--strict", help="Refuse to run where that warns.")] = False,
     json: Json = None,
 ) -> None:
     """Undo an SAE's shrinkage: fit a correction of its decoder on some documents, evaluate it on the others, write it.
@@ -48,17 +52,31 @@ def rescale(
 
     from sandbox.files import check_new_folder, check_outputs, write_text
     from sandbox.sae import rescale as engine
+    from sandbox.sae.checkpoints import read
+    from sandbox.sae.measure import look
+    from sandbox.sae.ranks import Ranks
 
     live = {"model": model, "layer": layer, "hook": hook, "text": text, "context": context}
+    live["whole_files"] = whole_files or None
     inputs.check_sources([sae], activations, live, None, None)
-    check_outputs([json] if json not in (None, "-") else [], [path for path in (activations, documents) if path])
+    given = inputs.files(sae, activations, documents, model, text)
+    check_outputs([json] if json not in (None, "-") else [], [*given, str(out)])
     check_new_folder(out)
+    if Ranks.here().world > 1:
+        raise InputError("rescale runs in one process: start it without torchrun")
+    checkpoint = read(sae)
+    engine.check_kind(checkpoint, kind)
     opened = inputs.source(activations, documents, live, device)
+    findings = look(checkpoint, opened, device=device, dtype=dtype) if preflight else []
+    for one in findings:
+        say(f"warning: {checkpoint.name}: {one.message}")
+    if strict and findings:
+        raise InputError("--strict, and the look before the run found what is said above")
     options = {"kind": kind, "share": share, "seed": seed, "device": device, "dtype": dtype}
     with progress() as bars:
         total = (opened.tokens or 0) * engine.passes(kind)
         options |= {"batch_size": batch_size, "drop_nonfinite": drop_nonfinite, "progress": bars("tokens", total)}
-        made = engine.rescale(sae, opened, **options)
+        made = engine.rescale(checkpoint, opened, **options)
     made.write(out)
     text_of = dumps(made.to_dict(), indent=2, allow_nan=False)
     if json == "-":

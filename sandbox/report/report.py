@@ -35,7 +35,7 @@ class Report:
         dtype, device:   what the SAE was computed in, and where
         description:     layout, sizes and conventions of the SAE
         b_dec:           Float[Tensor, "d"], the decoder bias, where x̂ holds the same one for every token
-        outliers:        `limit` (norm of x), `tokens`, `share_of_a` and whether they are `excluded`, where there are some
+        outliers:        `limit` (norm of x), `tokens`, `share_of_a`, and whether `excluded`; where there are some
         without_outliers: the same without them, where there are some and they are not excluded
         statistics:      means over tokens, and the line of ‖x̂‖ on ‖x‖, by name
         published:       what libraries would print, by library and by their name for it
@@ -163,6 +163,8 @@ class Report:
             verdict = f"does not shrink ({gamma})"
         else:
             verdict = f"{'shrinks' if bias.value < 1 else 'stretches'} by {_percent(gap)} ({gamma})"
+            if bias.value > 2:
+                verdict = f"is {bias.value:.1f} times too long ({gamma})"
         if length.value is None:
             return f"{self.name} {verdict}."
         how = "shorter" if length.value < 1 else "longer"

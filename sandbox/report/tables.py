@@ -12,6 +12,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from sandbox.measures import REGISTRY
+from sandbox.moments import BLOCK
 from sandbox.report.estimates import Estimate
 from sandbox.report.report import ORIGINS, Report
 
@@ -19,12 +20,17 @@ PUBLISHED_AS: Mapping[str, tuple[str, Mapping[str, str]]] = {
     "relative_reconstruction_bias": ("pooled b/c", {}),
     "l2_ratio": ("mean of ‖x̂‖/‖x‖", {}),
     "cossim": ("mean of cosines", {}),
-    "explained_variance": ("the mean removed", {"dictionary_learning": "frac_variance_explained"}),
+    "explained_variance": ("1 − Σ‖x−x̂‖²/Σ‖x−x̄‖²", {"dictionary_learning": "frac_variance_explained"}),
     "l0": ("nonzero latents a token", {}),
     "norm_slope": ("of ‖x̂‖ on ‖x‖", {}),
     "norm_intercept": ("of that line", {}),
 }
 """What is shown beside the libraries' figures: our words for it, and the libraries' names where they differ."""
+
+WHY_THEY_DIFFER = (
+    "Ours are of all tokens together. The libraries take ratios batch by batch, and their mean. SAEBench's explained\n"
+    "variance depends on the scale of x; dictionary_learning's takes the mean of x − x̂ away, and with it a wrong bias."
+)
 
 COMPARED = ("relative_reconstruction_bias", "scale_x", "norm_ratio", "cosine", "relative_loss", "length_loss")
 
@@ -63,20 +69,33 @@ def measures(report: Report, width: int = WORDY) -> Table:
     return table
 
 
-def statistics(report: Report) -> Table:
-    """Statistics per token, and what the evaluation libraries would print for the same tokens."""
+def statistics(report: Report, width: int = WORDY) -> Table:
+    """Statistics per token, and what the evaluation libraries would print for the same tokens.
+
+    Args: width: of the screen: below WIDE each library has a row of its own
+    """
     batch = f"batches of {report.published_batch:,} tokens"
     batch += ", outliers and all" if report.outliers and report.outliers["excluded"] else ""
     table = Table(title=f"Per token, and as published ({batch})" if report.published else "Per token", pad_edge=False)
-    table.title_justify = "left"
-    for header in ("statistic", "", "ours", "95 % interval", *report.published):
-        number = header == "ours" or header in report.published
+    table.title_justify = table.caption_justify = "left"
+    narrow = width < WIDE
+    headers = ("statistic", "", "value", "95 % interval") if narrow else ("statistic", "", "ours", "95 % interval")
+    for header in (*headers, *([] if narrow else report.published)):
+        number = header in ("ours", "value") or header in report.published
         table.add_column(header, justify="right" if number else "left", no_wrap=True)
-    ours = {key: report.raw[key] for key in ("relative_reconstruction_bias",)} | dict(report.per_token)
+    ours = {"relative_reconstruction_bias": report.raw["relative_reconstruction_bias"], **report.per_token}
     for key, (words, theirs) in PUBLISHED_AS.items():
-        if key in ours and not (key == "l0" and report.l0 is None):
-            printed = (held.get(theirs.get(library, key)) for library, held in report.published.items())
-            table.add_row(key, words, *_cells(ours[key]), *("—" if one is None else f"{one:.4f}" for one in printed))
+        if key not in ours:
+            continue
+        printed = {library: held.get(theirs.get(library, key)) for library, held in report.published.items()}
+        known = {library: f"{value:.4f}" for library, value in printed.items() if value is not None}
+        if narrow:
+            table.add_row(key, "ours" if known else "", *_cells(ours[key]))
+            for library, value in known.items():
+                table.add_row("", library, value, "")
+        else:
+            table.add_row(key, words, *_cells(ours[key]), *(known.get(library, "—") for library in printed))
+    table.caption = WHY_THEY_DIFFER if report.published else None
     return table
 
 
@@ -105,7 +124,9 @@ def show(report: Report, console: Console) -> None:
         console.print(report.description, highlight=False, markup=False)
     console.print(measures(report, console.width))
     if report.statistics:
-        console.print(statistics(report))
+        console.print(statistics(report, console.width))
+    if report.documents is None:
+        console.print(f"Without document ids, blocks of {BLOCK} tokens are the clusters: intervals may be too narrow.")
     console.print(report.in_words(), highlight=False, markup=False)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterable
-from queue import Empty, Full, Queue
+from queue import Full, Queue
 from threading import Event, Thread
 from typing import Any
 
@@ -57,11 +57,7 @@ def ahead(chunks: Iterable[Chunk], device: torch.device) -> Generator[Chunk, Non
             yield chunk
     finally:
         over.set()
-        while reader.is_alive():  # it may be waiting for a place
-            try:
-                waiting.get_nowait()
-            except Empty:
-                reader.join(0.05)
+        reader.join(1)  # one that is blocked in reading is left to itself: it ends with the program at the latest
 
 
 def _sent(

@@ -137,11 +137,15 @@ class Correction:
         times = f"{low:.4f}" if low == high else f"{low:.3f} to {high:.3f}, a factor a latent"
         change = f"W_dec times {times}" + (", and another b_dec" if self.kind == "scale-shift" else "")
         share = self.recovered
-        brought = f"recovers {share.value:.1%} of what one factor could" if share.value is not None else share.reason
+        brought = f"recovers {_share(share.value)} what one factor could" if share.value is not None else share.reason
         before, after = (side.report.raw[LOSS].value for side in (self.before, self.after))
         assert before is not None  # x̂ points along x in the part that was fitted, so x is not 0
         assert after is not None
         return f"{change}: relative loss {before:.4f} ► {after:.4f}; {brought}.".replace("%", " %")
+
+
+def _share(value: float) -> str:
+    return f"{value:.1%} of" if value < 2 else f"{value:.1f} times"
 
 
 def _energy(report: Report, key: str) -> float:

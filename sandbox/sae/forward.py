@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from copy import deepcopy
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,9 +18,13 @@ from sandbox.errors import InputError
 from sandbox.sae import checkpoints
 from sandbox.sae.autoencoder import SAE
 from sandbox.sae.checkpoints import Checkpoint
+from sandbox.sae.normalisation import ConstantNorm, LayerNorm, Normalised
 
 DTYPES = {"float32": torch.float32, "float64": torch.float64, "bfloat16": torch.bfloat16}
 BATCH = 4096  # tokens at a time
+NORMALISATIONS = {"constant_norm_rescale": ConstantNorm, "layer_norm": LayerNorm}
+"""What SAELens' setting normalize_activations does to each token at inference; its other values do nothing."""
+
 FEW = 64  # tokens that show whether encode and decode are the forward pass: next to nothing in time
 
 Computed = tuple[Tensor, Tensor | None]
@@ -48,17 +53,21 @@ class Forward:
         d_in:        None where only trying would tell
         checkpoint:  what was read, None for an object in memory
         W_dec, b_dec: x̂ is feature_acts·W_dec + b_dec; None where that is not so, or b_dec not the same for every token
-        sees_latents: whether the latents are seen; all three are known after `try_on`
+        sees_latents: whether the latents are seen
+        identity:     digits that another SAE does not share; these four are known after `try_on`
     """
 
     W_dec: Tensor | None = None
     b_dec: Tensor | None = None
     sees_latents = False
+    identity = ""
 
-    def __init__(self, sae: Any, device: str, dtype: str, given: torch.device | None = None):
+    def __init__(self, sae: Any, device: str, dtype: str, given: torch.device | None = None, tokens: int | None = None):
         """Of a checkpoint's path, a `Checkpoint`, or any module or callable from x to x̂.
 
-        Args:   given: where the activations are, for a callable without weights
+        Args:
+            given:  where the activations are, for a callable without weights
+            tokens: how many are computed at a time; all of a batch if not given
         Raises: InputError for anything else, and as `checkpoints.read` does
         """
         if dtype not in DTYPES:
@@ -67,7 +76,7 @@ class Forward:
             sae = checkpoints.read(sae)
         self.checkpoint = sae if isinstance(sae, Checkpoint) else None
         self.d_in: int | None = None
-        self._piece: int | None = None  # tokens at a time; None: all, until memory is short
+        self._piece = tokens
         if self.checkpoint:
             self.device, self.dtype = device_named(device), DTYPES[dtype]
             # A copy where it is computed: what was read stays exact, to be written again.
@@ -113,13 +122,13 @@ class Forward:
                 part = x[window]
                 part_hat, feature_acts = self._computed(part.to(self.dtype))
                 count = None if feature_acts is None else nonzero(feature_acts)
+                if look is not None and feature_acts is not None:
+                    look(feature_acts, part, part_hat, window)
             except (torch.OutOfMemoryError, RuntimeError) as error:
                 if not _out_of_memory(error) or stop - start == 1:
                     raise
                 self._halve(stop - start)
                 continue
-            if look is not None and feature_acts is not None:
-                look(feature_acts, part, part_hat, window)
             del feature_acts
             if stop - start == len(x):
                 return Passed(x, part_hat, count)
@@ -137,25 +146,38 @@ class Forward:
         return self._computed(x.to(self.device, self.dtype))
 
     def try_on(self, x: Tensor) -> None:
-        """See, on a few tokens, whether there are latents, and whether x̂ is W_dec of them and a constant."""
+        """See, on a few tokens, whether there are latents, and whether x̂ is W_dec of them and a constant.
+
+        Of an object in half precision that is not seen: its rounding hides too much.
+        """
         x = x[x.isfinite().all(-1)][:FEW]
         x_hat, feature_acts = self.run(x)
         self.sees_latents = feature_acts is not None
+        self.identity = fingerprint(_tensors(self.sae)) + fingerprint([x_hat])
         if isinstance(self.sae, SAE):
             self.W_dec, self.b_dec = self.sae.W_dec, None if self.sae.normalisation else self.sae.b_dec
             return
         W_dec = getattr(self.sae, "W_dec", None)
-        if not isinstance(W_dec, Tensor) or feature_acts is None or W_dec.shape[:1] != feature_acts.shape[-1:]:
+        fits = isinstance(W_dec, Tensor) and feature_acts is not None
+        if not fits or not len(x) or W_dec.shape != (feature_acts.shape[-1], x.shape[-1]) or _is_half(x_hat.dtype):
             return
-        rest = x_hat - feature_acts @ W_dec
-        if len(x) and _close(rest, rest[:1].expand_as(rest), x_hat):
-            self.W_dec, self.b_dec = W_dec.detach(), rest[0].detach()
+        normalised = self._normalise(x.to(x_hat))
+        z_hat = x_hat if normalised is None else (x_hat - normalised.shift) / normalised.scale
+        rest = z_hat - feature_acts @ W_dec
+        if _close(rest, rest[:1].expand_as(rest), z_hat):
+            self.W_dec, self.b_dec = W_dec.detach(), None if normalised else rest[0].detach()
 
     def scale(self, x: Tensor) -> Tensor | None:
         """By how much each token's latents were scaled down, where the SAE normalises tokens; else None."""
-        if not isinstance(self.sae, SAE) or self.sae.normalisation is None:
-            return None
-        return self.sae.normalise(x.to(self.dtype)).scale
+        normalised = self._normalise(x.to(self.dtype))
+        return None if normalised is None else normalised.scale
+
+    def _normalise(self, x: Tensor) -> Normalised | None:
+        """x as the encoder sees it, where each token is normalised: by an SAE of ours, or by SAELens' setting."""
+        if isinstance(self.sae, SAE):
+            return None if self.sae.normalisation is None else self.sae.normalisation(x)
+        setting = getattr(getattr(self.sae, "cfg", None), "normalize_activations", None)
+        return NORMALISATIONS[setting]()(x) if setting in NORMALISATIONS else None
 
     def _halve(self, tokens: int) -> None:
         self._piece = max(1, tokens // 2)
@@ -214,6 +236,7 @@ class Pairs:
 
     checkpoint = W_dec = b_dec = dtype = None
     sees_latents = False
+    identity = ""  # x̂ is part of the activations
     description = "reconstructions that were there already"
     device = torch.device("cpu")
 
@@ -254,6 +277,18 @@ def _close(one: Tensor, other: Tensor, scale: Tensor) -> bool:
     finite = scale.isfinite()
     atol = near * float(scale[finite].abs().sum() / max(int(finite.sum()), 1))
     return torch.allclose(one, other, rtol=near, atol=atol, equal_nan=True)
+
+
+def fingerprint(tensors: Iterable[Tensor]) -> str:
+    """Some digits that other numbers do not share."""
+    digest = blake2b(digest_size=8)
+    for tensor in tensors:
+        digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
+
+
+def _is_half(dtype: torch.dtype) -> bool:
+    return torch.finfo(dtype).eps > 1e-4
 
 
 def _tensors(sae: Any) -> Iterator[Tensor]:

@@ -159,7 +159,7 @@ class Latents(Sums):
         """The n most shrunk latents, for a terminal."""
         from rich.table import Table
 
-        table = Table(title="Most shrunk latents", title_justify="left", pad_edge=False)
+        table = Table(title="Latents with the greatest factors", title_justify="left", pad_edge=False)
         for header in ("latent", "s_j", "standard error", "95 % interval", "tokens"):
             table.add_column(header, justify="left" if "%" in header else "right")
         for row in self.most_shrunk(n, often):

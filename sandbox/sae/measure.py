@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, overload
 
@@ -11,13 +11,14 @@ import torch
 from torch import Tensor
 
 from sandbox.errors import InputError
+from sandbox.files import written_whole
 from sandbox.report import Report
 from sandbox.sae.activations import SideBySide, Source, activations
 from sandbox.sae.checkpoints import Checkpoint
-from sandbox.sae.forward import BATCH, DTYPES, FEW, Forward, Pairs
+from sandbox.sae.forward import BATCH, DTYPES, FEW, Forward, Pairs, fingerprint
 from sandbox.sae.preflight import Finding, outlier_limit, preflight
 from sandbox.sae.ranks import Ranks
-from sandbox.sae.resume import State, fingerprint
+from sandbox.sae.resume import State
 from sandbox.sae.stream import Progress, Saving, Stopped, stream
 from sandbox.sae.summary import summary
 from sandbox.sae.tallies import Counting
@@ -95,7 +96,7 @@ def measure(sae: Any, source: Anything, *, device: str = "auto", dtype: str = "f
     several = isinstance(sae, Sequence) and not isinstance(sae, str)
     place = ranks.device(device)
     given = getattr(opened, "device", None)
-    saes = [Forward(one, place, dtype, given) for one in (sae if several else [sae])]
+    saes = [Forward(one, place, dtype, given, chosen.batch_size) for one in (sae if several else [sae])]
     if not saes:
         raise InputError("the list of SAEs is empty: at least one is needed")
     for one in saes:
@@ -131,8 +132,9 @@ def measure_pairs(x: Anything, x_hat: Anything, **options: Any) -> Report:
         raise InputError("pairs of x and x_hat have no latents: each latent is counted only where an SAE is given")
     ranks = Ranks.here()
     label = Path(x_hat).stem if isinstance(x_hat, str | Path) else "x_hat"
-    pairs = SideBySide(activations(x, chosen.documents, name="x"), activations(x_hat, name="x_hat"))
-    return _measured([Pairs(label, pairs.width // 2)], pairs, chosen, ranks)[0]
+    own = _own(x, ranks), _own(x_hat, ranks), _own(chosen.documents, ranks)
+    pairs = SideBySide(activations(own[0], own[2], name="x"), activations(own[1], name="x_hat"))
+    return _measured([Pairs(label, pairs.width // 2)], pairs, chosen, ranks, own=_of_each(x))[0]
 
 
 def _options(options: dict[str, Any]) -> Options:
@@ -142,20 +144,32 @@ def _options(options: dict[str, Any]) -> Options:
         raise InputError(
             f"{str(error).split('__init__() ')[-1]}; there are {', '.join(Options.__annotations__)}"
         ) from error
-    if chosen.batch_size < 1:
-        raise InputError(f"batch_size is {chosen.batch_size}: at least one token at a time is needed")
-    if chosen.published < 0:
-        raise InputError(f"published is {chosen.published}: tokens in a batch, or 0 for none, are needed")
-    if chosen.published and chosen.batch_size % chosen.published:  # no published batch may be cut in two
-        whole = -(-chosen.batch_size // chosen.published) * chosen.published
-        chosen = replace(chosen, batch_size=whole)
+    for key, least in (("batch_size", 1), ("published", 0)):
+        value = getattr(chosen, key)
+        if not isinstance(value, int) or value < least:
+            raise InputError(f"{key} is {value!r}: a whole number of tokens, {least} or more, is needed")
     return chosen
+
+
+def _chunk(chosen: Options) -> int:
+    """Tokens that are read at a time: as many as are computed at a time, or more, so that no published batch is cut."""
+    published = chosen.published or 1
+    return -(-chosen.batch_size // published) * published
 
 
 def _opened(source: Anything, chosen: Options, ranks: Ranks) -> Source:
     """The source; `{rank}` in its path, and in that of the ids, becomes the number of this process."""
-    paths = (str(one).replace(OF_EACH, str(ranks.rank)) if _of_each(one) else one for one in (source, chosen.documents))
-    return activations(*paths)
+    return activations(_own(source, ranks), _own(chosen.documents, ranks))
+
+
+def _own(source: Anything, ranks: Ranks) -> Anything:
+    if not _of_each(source):
+        return source
+    if ranks.world == 1:
+        raise InputError(
+            f"{source}: {OF_EACH} stands for the number of a process, and there is one alone: use torchrun"
+        )
+    return str(source).replace(OF_EACH, str(ranks.rank))
 
 
 def _of_each(source: Anything) -> bool:
@@ -166,6 +180,7 @@ def _measured(
     saes: Sequence[Forward | Pairs], source: Source, chosen: Options, ranks: Ranks, own: bool = False
 ) -> list[Report]:
     """Look, stream, sum over ranks, report. `own`: the source holds this rank's tokens alone."""
+    names = _names(saes, chosen)
     _try_on(saes, source)
     for sae in saes:
         if chosen.latents and (sae.W_dec is None or not sae.sees_latents):
@@ -178,14 +193,12 @@ def _measured(
             for sae, held in zip(saes, findings, strict=True):
                 for one in held:
                     chosen.warn(f"{sae.name}: {one.message}")
-        counting = Counting(chosen.published, chosen.latents, limit)
+        counting = Counting(chosen.published, chosen.latents, limit, chosen.exclude_outliers)
         tokens, first_token = _tokens(source, chosen, ranks, own)
         saving = _saving(saes, source, chosen, counting, ranks)
 
         def reports(state: State, complete: bool) -> list[Report]:
             facts = {"documents": len(state.documents) or None, "complete": complete}
-            facts["exclude_outliers"] = chosen.exclude_outliers
-            names = [chosen.name] if isinstance(chosen.name, str) else chosen.name or [None] * len(saes)
             every = zip(saes, state.tallies, names, findings, strict=False)  # no tallies before the first batch
             return [
                 summary(sae, tallies, counting, name=name, findings=[one.to_dict() for one in found], **facts)
@@ -193,9 +206,11 @@ def _measured(
             ]
 
         settings = {"tokens": tokens, "first_token": first_token, "refuse_nonfinite": not chosen.drop_nonfinite}
+        # Ids that each rank's own source counts from 0 are set apart; ids that were given are taken as they are.
+        settings["first_document"] = first_token if own and chosen.documents is None else 0
         progress = chosen.progress if ranks.first else None
         try:
-            state = stream(saes, source, chosen.batch_size, counting, **settings, saving=saving, progress=progress)
+            state = stream(saes, source, _chunk(chosen), counting, **settings, saving=saving, progress=progress)
         except Stopped as stopped:
             stopped.reports = reports(stopped.state, complete=False)
             raise
@@ -226,10 +241,12 @@ def _try_on(saes: Sequence[Forward | Pairs], source: Source) -> None:
 
 def _look(saes: Sequence[Forward | Pairs], source: Source, chosen: Options) -> tuple[list[list[Finding]], float]:
     """What a sample shows of each SAE, and the norm above which a token is an outlier."""
-    if not chosen.look:
+    if not chosen.look and not chosen.exclude_outliers:
         return [[] for _ in saes], float("inf")
     sample = source.sample(SAMPLE)
     x = sample[:, : saes[0].d_in] if isinstance(saes[0], Pairs) else sample
+    if not chosen.look:
+        return [[] for _ in saes], outlier_limit(x)
     found = []
     for sae in saes:
         with torch.no_grad(), sae.evaluating():
@@ -252,7 +269,7 @@ def _tokens(source: Source, chosen: Options, ranks: Ranks, own: bool) -> tuple[t
         raise InputError(f"{source.name}: several processes need activations whose number is known, files or shards")
     if own:
         return (0, None), sum(ranks.each(count)[: ranks.rank])
-    return ranks.share(count, chosen.batch_size), 0
+    return ranks.share(count, _chunk(chosen)), 0
 
 
 def _saving(
@@ -261,21 +278,34 @@ def _saving(
     if chosen.checkpoint is None:
         return None
     run = {
-        "the SAE": [[sae.name, sae.description, str(sae.dtype), _weights(sae)] for sae in saes],
+        "the SAE": [[sae.name, sae.description, str(sae.dtype), sae.identity] for sae in saes],
         "the activations": [source.name, source.width, source.tokens, fingerprint([source.sample(FEW)])],
-        "document ids": getattr(getattr(source, "documents", chosen.documents), "name", None),
-        "the batch size": chosen.batch_size,
+        "document ids": _ids(source, chosen.documents),
+        "the batch size": [chosen.batch_size, _chunk(chosen)],
         "the batch of the published figures": counting.published,
         "the count of each latent": counting.latents,
-        "the outlier limit": counting.outlier_limit,
+        "the outlier limit": [counting.outlier_limit, counting.exclude_outliers],
         "the number of processes": ranks.world,
     }
     path = Path(chosen.checkpoint)
     if ranks.world > 1:
         path = path.with_name(f"{path.name}.{ranks.rank}-of-{ranks.world}")
+    with written_whole(path, keep=False):  # better refused now than after the first minutes
+        pass
     return Saving(path, run, chosen.every)
 
 
-def _weights(sae: Forward | Pairs) -> str:
-    module = getattr(sae, "sae", None)
-    return fingerprint(module.state_dict().values()) if isinstance(module, torch.nn.Module) else ""
+def _ids(source: Source, given: Anything) -> list[Any] | None:
+    """What other document ids do not share, as far as the first and the last few show."""
+    ids = getattr(source, "documents", None) if given is None else given
+    if ids is None or not hasattr(ids, "__getitem__") or isinstance(ids, str):
+        return None if ids is None else [str(ids)]
+    return [len(ids), fingerprint([torch.as_tensor(ids[end]) for end in (slice(0, SAMPLE), slice(-SAMPLE, None))])]
+
+
+def _names(saes: Sequence[Forward | Pairs], chosen: Options) -> list[str]:
+    """What to call each SAE: two of the same name are told apart by their number."""
+    names = [chosen.name] if isinstance(chosen.name, str) else list(chosen.name or [sae.name for sae in saes])
+    if len(names) != len(saes):
+        raise InputError(f"{len(names)} names for {len(saes)} SAEs: one for each is needed")
+    return [f"{name} ({names[: i + 1].count(name)})" if names.count(name) > 1 else name for i, name in enumerate(names)]

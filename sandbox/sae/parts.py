@@ -92,7 +92,7 @@ class Parts:
                 if len(here):
                     part = tally(x[torch.from_numpy(here).to(x.device)], cluster[here])
                     total = part if total is None else total + part
-                seen += (x[:, 0] * torch.from_numpy(fitted).to(x.device)).nan_to_num(0, 0, 0).sum(dtype=torch.float32)
+                seen += _order(x, start, torch.from_numpy(fitted).to(x.device))
                 start += len(x)
                 if self.progress:
                     self.progress(len(x))
@@ -117,6 +117,13 @@ class Parts:
         if not moments.n:
             raise InputError("every token of a part has a NaN or an infinity in x or x̂; nothing is left to measure")
         return moments
+
+
+def _order(x: Tensor, start: int, fitted: Tensor) -> Tensor:
+    """A number that depends on the tokens to fit on, and on their order."""
+    place = torch.arange(start, start + len(x), device=x.device) % 8191 + 1  # a prime: no batch is a multiple of it
+    along = torch.arange(x.shape[1], device=x.device, dtype=torch.float32).cos()
+    return ((x.float() @ along).nan_to_num(0, 0, 0) * place * fitted).sum(dtype=torch.float32)
 
 
 def _mixed(z: np.ndarray) -> np.ndarray:

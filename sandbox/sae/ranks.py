@@ -13,6 +13,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from sandbox.errors import InputError
 from sandbox.sae.resume import State
 from sandbox.sae.tallies import Tallies
 
@@ -34,9 +35,13 @@ class Ranks:
 
     @classmethod
     def here(cls) -> Ranks:
-        """As torchrun's environment says, or alone."""
-        names = ("RANK", "WORLD_SIZE", "LOCAL_RANK")
-        return cls(*(int(os.environ.get(name, default)) for name, default in zip(names, (0, 1, 0), strict=True)))
+        """As torchrun's environment says, all of it; else alone. Raises: InputError for what are no numbers there."""
+        if not {"RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT"} <= os.environ.keys():
+            return cls()
+        told = {name: os.environ[name] for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK")}
+        if not all(value.isdecimal() for value in told.values()):
+            raise InputError(f"the environment says {told}: numbers, as torchrun sets them, are needed")
+        return cls(*map(int, told.values()))
 
     @property
     def first(self) -> bool:

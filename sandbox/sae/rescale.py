@@ -109,6 +109,14 @@ def rescale(
     return Correction(kind, checkpoint, W_dec, b_dec, factor, share, seed, fitted, before, after)
 
 
+def check_kind(checkpoint: Checkpoint, kind: str) -> None:
+    """Refuse, before any work is done, a kind that there is not, or that the checkpoint's layout cannot hold."""
+    if kind not in FITS:
+        raise InputError(f"kind is {kind!r}: choose {', '.join(FITS)}")
+    sae = checkpoint.sae
+    checkpoint.store(sae.with_decoder(2 * sae.W_dec, sae.b_dec + (kind == "scale-shift")))
+
+
 def passes(kind: str) -> int:
     """How often `rescale` reads the activations."""
     return 5 if kind == "per-latent" else 3

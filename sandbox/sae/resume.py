@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
@@ -77,14 +76,6 @@ class State:
             )
         tallies = tuple(Tallies.from_tensors(_those(tensors, f"{i}.")) for i in range(int(told["saes"])))
         return cls(int(told["position"]), tallies, set(tensors["documents"].tolist()))
-
-
-def fingerprint(tensors: Iterable[Tensor]) -> str:
-    """Some digits that other weights do not share."""
-    digest = blake2b(digest_size=8)
-    for tensor in tensors:
-        digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
-    return digest.hexdigest()
 
 
 def _those(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:

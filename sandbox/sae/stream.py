@@ -58,6 +58,7 @@ def stream(
     *,
     tokens: tuple[int, int | None] = (0, None),
     first_token: int = 0,
+    first_document: int = 0,
     refuse_nonfinite: bool = True,
     saving: Saving | None = None,
     progress: Progress | None = None,
@@ -67,8 +68,9 @@ def stream(
     Nothing waits for the device but a saving. On a CPU, tokens that are not finite are refused at once.
 
     Args:
-        first_token: the place of the source's first token among those of all ranks: it sets the blocks
-        progress:    called after each batch with the tokens that it held
+        first_token:    the place of the source's first token among those of all ranks: it sets the blocks
+        first_document: what is added to its document ids
+        progress:       called after each batch with the tokens that it held
     Raises: Stopped at Ctrl-C or SIGTERM; InputError for tokens that are not finite, and from the source.
     """
     state = State.load(saving.path, saving.run) if saving else State()
@@ -83,7 +85,8 @@ def stream(
         chunks = ahead(source.chunks(batch_size, start + state.position, stop), saes[0].device)
         stack.callback(chunks.close)
         try:
-            for x, documents in chunks:
+            for x, ids in chunks:
+                documents = None if ids is None else ids + first_document
                 at = first_token + start + state.position
                 cluster = np.arange(at, at + len(x)) // BLOCK if documents is None else documents
                 parts = [Tallies.of(sae, x, cluster, counting) for sae in saes]

@@ -20,17 +20,16 @@ def summary(
     *,
     name: str | None = None,
     documents: int | None = None,
-    exclude_outliers: bool = False,
     findings: Sequence[Mapping[str, Any]] = (),
     complete: bool = True,
 ) -> Report:
     """The report of what was counted.
 
     Args:
-        name:             in place of the SAE's own
-        documents:        how many were met
-        exclude_outliers: leave the tokens of extreme norm out, in place of reporting both ways; what the libraries
-                          would print is of all tokens either way
+        counting:  how it was counted: outliers are excluded, or reported with and without; what the libraries would
+                   print is of all tokens either way
+        name:      in place of the SAE's own
+        documents: how many were met
     """
     tallies = tallies.to("cpu")
     typical, extreme, both = tallies.moments[0], tallies.moments[1], tallies.moments.merged()
@@ -60,8 +59,8 @@ def summary(
         return report(both, without=False)
     share = (extreme.totals[..., 0].sum() / both.totals[..., 0].sum()).item()
     outliers = {"limit": counting.outlier_limit, "tokens": int(extreme.n), "share_of_a": share}
-    outliers["excluded"] = exclude_outliers
-    if exclude_outliers:
+    outliers["excluded"] = counting.exclude_outliers
+    if counting.exclude_outliers:
         return report(typical, without=True, outliers=outliers)
     return report(both, without=False, outliers=outliers, without_outliers=report(typical, without=True))
 

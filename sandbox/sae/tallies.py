@@ -29,11 +29,13 @@ class Counting:
         published:     tokens in a batch of the libraries' evaluations; 0: not counted
         latents:       whether each latent is counted for itself
         outlier_limit: norm of x above which a token is kept apart
+        exclude_outliers: whether such tokens are left out of the latents, which cannot be taken apart afterwards
     """
 
     published: int = 0
     latents: bool = False
     outlier_limit: float = float("inf")
+    exclude_outliers: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,7 +66,12 @@ class Tallies:
 
         def look(feature_acts: Tensor, x: Tensor, x_hat: Tensor, window: slice) -> None:
             assert sae.W_dec is not None  # latents are counted only where it is known
-            found.append(Latents.from_batch(feature_acts, x - x_hat, sae.W_dec, cluster[window], sae.scale(x)))
+            wide = torch.promote_types(torch.promote_types(x.dtype, x_hat.dtype), torch.float32)
+            residual = x.to(wide) - x_hat.to(wide)
+            if counting.exclude_outliers:  # what is not finite is left out
+                extreme = x.norm(dim=-1, keepdim=True, dtype=wide) > counting.outlier_limit
+                residual = residual.masked_fill(extreme, torch.nan)
+            found.append(Latents.from_batch(feature_acts, residual, sae.W_dec, cluster[window], sae.scale(x)))
 
         passed = sae(x, look if counting.latents else None)
         moments, dots = Moments.with_dots(passed.x, passed.x_hat, cluster, apart_above=counting.outlier_limit)

@@ -140,6 +140,8 @@ def _torch(path: Path) -> Layout:
         with zipfile.ZipFile(path) as archive:
             records = [one for one in archive.infolist() if one.filename.rpartition("/")[0].endswith("/data")]
             order = next((archive.read(one) for one in archive.namelist() if one.endswith("/byteorder")), b"little")
+    except UnpicklingError as error:
+        raise InputError(f"{path} holds a whole pickled object, or is damaged: save the tensor alone") from error
     except Exception as error:  # the pickle in it may be anything, and so what reading it raises
         reason = str(error).strip().partition("\n")[0]
         raise InputError(f"{path} cannot be read as weights alone: {reason}") from error
@@ -165,7 +167,7 @@ def _one_tensor(path: Path, held: object) -> Tensor:
         if len(tensors) == 1:
             return next(iter(tensors.values())).detach()
         found = ", ".join(map(str, list(held)[:6])) or "nothing"
-        raise InputError(f"{path} holds {len(tensors)} tensors among {found}: save the one to measure alone")
+        raise InputError(f"{path} holds several entries ({found}): save the one tensor to measure alone")
     if not isinstance(held, Tensor):
         raise InputError(f"{path} holds a {type(held).__name__}: a tensor, or a dict with exactly one, is needed")
     return held.detach()

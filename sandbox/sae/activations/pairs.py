@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import zip_longest
 
 import torch
 from torch import Tensor
@@ -28,14 +29,10 @@ class SideBySide:
 
     def chunks(self, size: int, start: int = 0, stop: int | None = None) -> Iterator[Chunk]:
         """Tokens start to stop of both."""
-        pairs = zip(self._x.chunks(size, start, stop), self._x_hat.chunks(size, start, stop), strict=True)
-        try:
-            for one, other in pairs:
-                if len(one.x) != len(other.x):
-                    raise ValueError
-                yield Chunk(torch.cat((one.x, other.x), 1), one.documents)
-        except ValueError as error:
-            raise InputError(f"{self.name} hold different numbers of tokens: they must agree") from error
+        for one, other in zip_longest(self._x.chunks(size, start, stop), self._x_hat.chunks(size, start, stop)):
+            if one is None or other is None or len(one.x) != len(other.x):
+                raise InputError(f"{self.name} hold different numbers of tokens: they must agree")
+            yield Chunk(torch.cat((one.x, other.x), 1), one.documents)
 
     def sample(self, size: int) -> Tensor:
         """The same tokens of both."""
