@@ -68,7 +68,7 @@ def measure(
     every: Annotated[float, typer.Option(min=0, help="Seconds between two savings of it.")] = 30.0,
     latents: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Measure each latent of the one --sae; write them as .npz or .parquet."),
+        typer.Option(metavar="FILE", help="Write each latent of the one --sae as .npz or .parquet."),
     ] = None,
     json: Json = None,
     csv: Annotated[Path | None, typer.Option("--csv", metavar="FILE", help="Write CSV.")] = None,
