@@ -33,6 +33,7 @@ RANK = {
     "sae.statistics": 6,
     "sae.live": 6,
     "sae.preflight": 6,
+    "sae.sparse": 6,
     "sae.forward": 7,
     "sae.ahead": 7,
     "sae.tallies": 8,

@@ -82,7 +82,12 @@ class SAE(nn.Module):
         Args:   x: what was encoded; it sets the scale of a normalised token, and is not needed otherwise
         Raises: InputError where it is needed and missing
         """
-        z_hat = linear(feature_acts, self.W_dec.mT, self.b_dec)
+        return self.denormalise(linear(feature_acts, self.W_dec.mT, self.b_dec), x)
+
+    def denormalise(
+        self, z_hat: Float[Tensor, "*batch d_in"], x: Float[Tensor, "*batch d_in"] | None = None
+    ) -> Float[Tensor, "*batch d_in"]:
+        """x̂ from the decoder's output, which is in the space that the encoder sees. Arguments, errors: as `decode`."""
         if self.normalisation is None:
             return z_hat
         if x is None:

@@ -19,16 +19,21 @@ from sandbox.sae import checkpoints
 from sandbox.sae.autoencoder import SAE
 from sandbox.sae.checkpoints import Checkpoint
 from sandbox.sae.normalisation import ConstantNorm, LayerNorm, Normalised
+from sandbox.sae.sparse import is_sparse, nonzero, sparse_product
 
 DTYPES = {"float32": torch.float32, "float64": torch.float64, "bfloat16": torch.bfloat16}
 BATCH = 4096  # tokens at a time
+FEW = 64  # tokens that show whether encode and decode are the forward pass: next to nothing in time
 NORMALISATIONS = {"constant_norm_rescale": ConstantNorm, "layer_norm": LayerNorm}
 """What SAELens' setting normalize_activations does to each token at inference; its other values do nothing."""
 
-FEW = 64  # tokens that show whether encode and decode are the forward pass: next to nothing in time
 
-Computed = tuple[Tensor, Tensor | None]
-"""x̂ and the latents; None where they are not seen."""
+class Computed(NamedTuple):
+    """x̂, the latents (None where they are not seen), and how many of each token are on (None where not counted yet)."""
+
+    x_hat: Tensor
+    feature_acts: Tensor | None = None
+    l0: Tensor | None = None
 
 
 class Passed(NamedTuple):
@@ -120,8 +125,9 @@ class Forward:
             window = slice(start, stop)
             try:
                 part = x[window]
-                part_hat, feature_acts = self._computed(part.to(self.dtype))
-                count = None if feature_acts is None else nonzero(feature_acts)
+                part_hat, feature_acts, count = self._computed(part.to(self.dtype))
+                if count is None and feature_acts is not None:
+                    count = nonzero(feature_acts)
                 if look is not None and feature_acts is not None:
                     look(feature_acts, part, part_hat, window)
             except (torch.OutOfMemoryError, RuntimeError) as error:
@@ -141,9 +147,9 @@ class Forward:
         assert x_hat is not None  # batches are not empty
         return Passed(x, x_hat, l0)
 
-    def run(self, x: Tensor) -> Computed:
+    def run(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
         """x̂ and the latents of a few tokens, for a look at them."""
-        return self._computed(x.to(self.device, self.dtype))
+        return self._computed(x.to(self.device, self.dtype))[:2]
 
     def try_on(self, x: Tensor) -> None:
         """See, on a few tokens, whether there are latents, and whether x̂ is W_dec of them and a constant.
@@ -188,23 +194,26 @@ class Forward:
     def _computed(self, x: Tensor) -> Computed:
         if self._compute is None:
             few = x[:FEW]
-            split = self._splits(few, self._plain(few)[0])
+            split = self._splits(few, self._plain(few).x_hat)
             self._compute = self._encode_decode if split else self._plain
         return self._compute(x)
 
     def _encode_decode(self, x: Tensor) -> Computed:
         if isinstance(self.sae, SAE):
             feature_acts = self.sae.encode(x)
-            return self.sae.decode(feature_acts, x), feature_acts
+            if is_sparse(feature_acts, self.sae.W_dec):
+                z_hat, l0 = sparse_product(feature_acts, self.sae.W_dec, self.sae.b_dec)
+                return Computed(self.sae.denormalise(z_hat, x), feature_acts, l0)
+            return Computed(self.sae.decode(feature_acts, x), feature_acts)
         feature_acts = self.sae.encode(x.clone())  # what is measured stays as it is, even if the SAE works in place
-        return self.sae.decode(feature_acts), feature_acts
+        return Computed(self.sae.decode(feature_acts), feature_acts)
 
     def _plain(self, x: Tensor) -> Computed:
         x_hat = self.sae(x.clone())
         if not isinstance(x_hat, Tensor) or x_hat.shape != x.shape:
             got = tuple(x_hat.shape) if isinstance(x_hat, Tensor) else type(x_hat).__name__
             raise InputError(f"the SAE gave {got} for x of shape {tuple(x.shape)}: x̂, of the same shape, is needed")
-        return x_hat, None
+        return Computed(x_hat)
 
     def _splits(self, x: Tensor, x_hat: Tensor) -> bool:
         """Whether sae(x) is sae.decode(sae.encode(x)), and the latents are one tensor a token."""
@@ -257,18 +266,6 @@ class Pairs:
     def evaluating(self) -> Iterator[None]:
         """Nothing to change."""
         yield
-
-
-def nonzero(feature_acts: Tensor) -> Tensor:
-    """Nonzero latents of each token.
-
-    In pieces that stay in a CPU's cache, through the sign: several times faster there than `count_nonzero`, which
-    alone would cost a tenth of the SAE's forward pass.
-    """
-    rows = max(1, 2**18 // feature_acts.shape[-1]) if feature_acts.device.type == "cpu" else len(feature_acts)
-    if feature_acts.dtype == torch.bool:
-        feature_acts = feature_acts.float()
-    return torch.cat([piece.sign().abs_().sum(-1, dtype=torch.float32) for piece in feature_acts.split(rows)])
 
 
 def _close(one: Tensor, other: Tensor, scale: Tensor) -> bool:
