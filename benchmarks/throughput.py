@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.peer import CONTEXT, as_saelens, saelens_evaluation
+from benchmarks.real_path import BATCH, random_sae
 from benchmarks.timing import claim, in_turn
 from sandbox.data import embedded
 from sandbox.moments import BLOCK
@@ -31,17 +32,6 @@ from sandbox.sae.forward import Passed, nonzero
 from sandbox.sae.measure import measure
 from sandbox.sae.tallies import Counting, Tallies
 
-BATCH = 4096
-THRESHOLD = 2.5  # standard deviations: about 76 of 12 288 latents are on, as in SAEs of that size that are in use
-
-
-def wide_sae(d_in: int = 768, d_sae: int = 12288) -> SAE:
-    """A random ReLU SAE that is as sparse as a trained one."""
-    generator = torch.Generator().manual_seed(0)
-    W_enc = torch.randn(d_in, d_sae, generator=generator) / d_in**0.5
-    bias = torch.full((d_sae,), -THRESHOLD)
-    return SAE(W_enc, W_enc.T.contiguous(), torch.zeros(d_in), bias, subtract_b_dec=False)
-
 
 def cases() -> dict[str, tuple[SAE, Tensor]]:
     """The SAEs and their activations, whole batches of them."""
@@ -50,7 +40,7 @@ def cases() -> dict[str, tuple[SAE, Tensor]]:
     noise = torch.randn(BATCH, 768, generator=torch.Generator().manual_seed(0))
     return {
         "minilm-relu, 384 × 1536": (small, stored[: len(stored) // BATCH * BATCH]),
-        "768 × 12288": (wide_sae(), noise),
+        "768 × 12288": (random_sae(768, 12288), noise),
     }
 
 
