@@ -1,5 +1,12 @@
-"""Measuring ten times the tokens moves the peak memory of the process by less than a tenth."""
+"""Peak memory: flat in the tokens, a few batches of latents in d_sae, and less than SAELens' own evaluation takes.
 
+Every figure is of a process of its own. `python -m benchmarks.memory ours|SAELens D_SAE BATCHES [latents]` prints, in
+bytes, by how much a run raises the peak of a process that has its imports, the weights and the activations already.
+"""
+
+from __future__ import annotations
+
+import resource
 import subprocess
 import sys
 import tempfile
@@ -7,34 +14,100 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import torch
 
+from benchmarks.real_path import BATCH, random_sae
 from benchmarks.timing import claim
 from sandbox.data import embedded
 from sandbox.sae.activations import activations
+from sandbox.sae.measure import measure
 
-PEAK = """
-import resource, sys
+D_IN = 256
+NARROW, WIDE = 4096, 16384  # latents
+LATENTS = 4 * BATCH * (WIDE - NARROW)
+"""Bytes by which one (batch, d_sae) tensor in float32 grows from NARROW to WIDE."""
+
+OF_A_FILE = """
+import sys
+from benchmarks.memory import peak
 from sandbox.sae.measure import measure
 measure(sys.argv[1], sys.argv[2], documents=sys.argv[3], device="cpu")
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+print(peak())
 """
 
 
-def peak(folder: Path, copies: int) -> int:
-    """Peak resident memory of a process that measures the embedded activations `copies` times over."""
+def peak() -> int:
+    """The most memory that this process has had, in bytes.
+
+    Linux says it in /proc: its `ru_maxrss` begins with the peak of the parent, if that is greater.
+    """
+    status = Path("/proc/self/status")
+    if status.exists():
+        line = next(line for line in status.read_text(encoding="ascii").splitlines() if line.startswith("VmHWM"))
+        return 1024 * int(line.split()[1])
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
+def of_a_file(folder: Path, copies: int) -> int:
+    """The peak of a process that measures the embedded activations `copies` times over, from one file."""
     rows = activations(embedded("activations")).sample(10_000).numpy()
     x = np.lib.format.open_memmap(folder / "x.npy", "w+", rows.dtype, (copies * len(rows), rows.shape[1]))
     for copy in range(copies):
         x[copy * len(rows) : (copy + 1) * len(rows)] = rows
     x.flush()
     np.save(folder / "ids.npy", np.arange(len(x)) // 70)
-    files = embedded("minilm-gated"), folder / "x.npy", folder / "ids.npy"
-    done = subprocess.run([sys.executable, "-c", PEAK, *map(str, files)], capture_output=True, text=True, check=True)
-    return int(done.stdout)
+    return _printed("-c", OF_A_FILE, str(embedded("minilm-gated")), str(folder / "x.npy"), str(folder / "ids.npy"))
+
+
+def growth(who: str, d_sae: int, batches: int, *latents: str) -> int:
+    """By how much measuring raises the peak of a process of its own, in bytes."""
+    return _printed("-m", "benchmarks.memory", who, str(d_sae), str(batches), *latents)
+
+
+def _printed(*command: str) -> int:
+    done = subprocess.run([sys.executable, *command], capture_output=True, text=True, check=True)
+    return int(done.stdout.split()[-1])
+
+
+def _grown(who: str, d_sae: int, batches: int, latents: bool) -> int:
+    """`growth`, in this process. A first batch of a few tokens brings in all that is loaded late."""
+    sae = random_sae(D_IN, d_sae)
+    x = torch.randn(batches * BATCH, D_IN, generator=torch.Generator().manual_seed(0))
+    if who == "ours":
+
+        def run(x: torch.Tensor, batch: int) -> object:
+            return measure(sae, x, batch_size=batch, latents=latents)
+
+    else:
+        from benchmarks.peer import as_saelens, saelens_evaluation
+
+        theirs = as_saelens(sae)
+
+        def run(x: torch.Tensor, batch: int) -> object:
+            return saelens_evaluation(theirs, x, batch)
+
+    run(x[:128], 128)
+    before = peak()
+    run(x, BATCH)
+    return peak() - before
 
 
 def claims() -> Iterator[bool]:
-    """Print and give the claim."""
+    """Print and give each claim."""
     with tempfile.TemporaryDirectory() as folder:
-        few, many = peak(Path(folder), 5), peak(Path(folder), 50)
-    yield claim("memory: peak at 356,150 tokens over peak at 35,615", many / few, 1.10)
+        few, many = (of_a_file(Path(folder), copies) for copies in (5, 50))
+    yield claim("memory: peak at 356,150 tokens over peak at 35,615, from a file", many / few, 1.10)
+    wide = {(batches, *how): growth("ours", WIDE, batches, *how) for how in ((), ("latents",)) for batches in (2, 8)}
+    narrow = {how: growth("ours", NARROW, 2, *how) for how in ((), ("latents",))}
+    for how in ((), ("latents",)):
+        label = f"memory{', with each latent counted' if how else ''}:"
+        value = wide[8, *how] / wide[2, *how]
+        yield claim(f"{label} what 8 batches take over what 2 take, at {WIDE} latents", value, 1.10)
+        value = (wide[2, *how] - narrow[how]) / LATENTS
+        yield claim(f"{label} tensors of batch × d_sae in float32 from {NARROW} to {WIDE} latents", value, 3)
+    theirs = growth("SAELens", WIDE, 2)
+    yield claim(f"memory: what SAELens' evaluation takes, {WIDE} latents", theirs / wide[2,], 1, at_least=True)
+
+
+if __name__ == "__main__":
+    print(_grown(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), "latents" in sys.argv))

@@ -10,8 +10,10 @@ import torch
 
 REPEATS = 9
 
+Run = Callable[[], object]
 
-def seconds(run: Callable[[], object], device: str = "cpu") -> float:
+
+def seconds(run: Run, device: str = "cpu") -> float:
     """One run's time, with the device's queue empty before and after."""
     if device == "cuda":
         torch.cuda.synchronize()
@@ -22,12 +24,14 @@ def seconds(run: Callable[[], object], device: str = "cpu") -> float:
     return time.perf_counter() - start
 
 
-def ratio(
-    ours: Callable[[], object], theirs: Callable[[], object], device: str = "cpu", repeats: int = REPEATS
-) -> float:
+def in_turn(*runs: Run, device: str = "cpu", repeats: int = REPEATS) -> list[tuple[float, ...]]:
+    """The time of each, one after the other, as often as that; a first time that warms up is left out."""
+    return [tuple(seconds(run, device) for run in runs) for _ in range(repeats + 1)][1:]
+
+
+def ratio(ours: Run, theirs: Run, device: str = "cpu", repeats: int = REPEATS) -> float:
     """Our time over theirs, taken in turn: the median of the pairs' ratios, since a machine's speed drifts."""
-    pairs = [(seconds(ours, device), seconds(theirs, device)) for _ in range(repeats + 1)][1:]  # the first warms up
-    return median(one / other for one, other in pairs)
+    return median(one / other for one, other in in_turn(ours, theirs, device=device, repeats=repeats))
 
 
 def claim(what: str, value: float, limit: float, *, at_least: bool = False) -> bool:

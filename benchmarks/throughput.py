@@ -1,0 +1,126 @@
+"""Measuring an SAE against SAELens' own evaluation of the same SAE, on the same activations and batches, on a CPU.
+
+SAELens: every metric of `get_sparsity_and_variance_metrics` but the densities of features (`benchmarks.peer`); its l1,
+which is none of our measures, is timed by itself and taken off. Ours: a, b and c for each cluster, of x and x̂ as they
+are and about their means, in float64, and from them every measure of the registry with its interval; and the norm
+ratio, cosine and L0 of each token with theirs. What both print is compared first. "The metric part alone" is the same
+code of both on x̂ and latents that are there already.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import nullcontext
+from statistics import median
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from benchmarks.peer import CONTEXT, as_saelens, saelens_evaluation
+from benchmarks.real_path import BATCH, random_sae
+from benchmarks.timing import claim, in_turn
+from sandbox.data import embedded
+from sandbox.moments import BLOCK
+from sandbox.report import Report
+from sandbox.sae import checkpoints
+from sandbox.sae.activations import activations
+from sandbox.sae.autoencoder import SAE
+from sandbox.sae.forward import Passed, nonzero
+from sandbox.sae.measure import measure
+from sandbox.sae.tallies import Counting, Tallies
+
+
+def cases() -> dict[str, tuple[SAE, Tensor]]:
+    """The SAEs and their activations, whole batches of them."""
+    small = checkpoints.load(embedded("minilm-relu"))
+    stored = activations(embedded("activations")).sample(10_000).float().repeat(4, 1)
+    noise = torch.randn(BATCH, 768, generator=torch.Generator().manual_seed(0))
+    return {
+        "minilm-relu, 384 × 1536": (small, stored[: len(stored) // BATCH * BATCH]),
+        "768 × 12288": (random_sae(768, 12288), noise),
+    }
+
+
+def ours(sae: SAE, x: Tensor) -> Report:
+    """Everything that is said of shrinkage; no look before the run, which is the same for any number of tokens."""
+    return measure(sae, x, batch_size=BATCH, look=False)
+
+
+def check_that_both_agree(report: Report, printed: dict[str, float]) -> None:
+    """To 1e-4: SAELens rounds each token's number to float32, and their mean."""
+    moments, found = report.moments, report.statistics
+    mine = {
+        "l2_ratio": found["l2_ratio"].value,
+        "cossim": found["cossim"].value,
+        "l0": found["l0"].value,
+        "mse": (moments.a + moments.b - 2 * moments.c).item(),
+    }
+    for name, value in mine.items():
+        np.testing.assert_allclose(value, printed[name], rtol=1e-4, err_msg=name)
+
+
+def l1(feature_acts: Tensor) -> Tensor:
+    """As SAELens takes it."""
+    return feature_acts.abs().sum(dim=-1)
+
+
+class Computed:
+    """In place of an SAE, for either side: x̂ and the latents of one batch, computed before."""
+
+    W_dec, sees_latents, device = None, True, torch.device("cpu")
+
+    def __init__(self, sae: SAE, peer: Any, x: Tensor):
+        self.feature_acts = sae.encode(x)
+        self.x_hat = sae.decode(self.feature_acts, x)
+        self.cfg = SimpleNamespace(metadata=peer.cfg.metadata, d_sae=sae.d_sae)
+
+    def __call__(self, x: Tensor, look: Any = None) -> Passed:
+        """As `sandbox.sae.forward.Forward`: the L0 of each token is counted there, and so it is here."""
+        return Passed(x, self.x_hat, nonzero(self.feature_acts))
+
+    def encode(self, x: Tensor) -> Tensor:
+        """As an SAE of SAELens."""
+        return self.feature_acts.view(*x.shape[:-1], -1)
+
+    def decode(self, feature_acts: Tensor) -> Tensor:
+        """Likewise."""
+        return self.x_hat.view(*feature_acts.shape[:-1], -1)
+
+    evaluating = nullcontext
+
+
+def whole(sae: SAE, x: Tensor) -> float:
+    """Their time over ours, for everything from x on."""
+    peer = as_saelens(sae)
+    check_that_both_agree(ours(sae, x), saelens_evaluation(peer, x, BATCH))
+    latents = sae.encode(x[:BATCH])
+    batches = len(x) // BATCH
+    times = in_turn(lambda: ours(sae, x), lambda: saelens_evaluation(peer, x, BATCH), lambda: l1(latents), repeats=5)
+    return median((theirs - batches * extra) / mine for mine, theirs, extra in times)
+
+
+def metrics(sae: SAE, x: Tensor) -> float:
+    """Their time over ours, for the metrics of a batch whose x̂ and latents are there."""
+    x = x[:BATCH]
+    given: Any = Computed(sae, as_saelens(sae), x)
+    cluster, counting = np.arange(BATCH) // BLOCK, Counting()
+    times = in_turn(
+        lambda: Tallies.of(given, x, cluster, counting),
+        lambda: saelens_evaluation(given, x, BATCH),
+        lambda: l1(given.feature_acts),
+        repeats=15,
+    )
+    return median((theirs - extra) / mine for mine, theirs, extra in times)
+
+
+@torch.no_grad()
+def claims() -> Iterator[bool]:
+    """Print and give each claim."""
+    assert BATCH % CONTEXT == 0
+    for name, (sae, x) in cases().items():
+        yield claim(f"throughput: {name}: times as fast as SAELens' evaluation", whole(sae, x), 1.5, at_least=True)
+        what = f"throughput: {name}: the metric part alone, times as fast"
+        yield claim(what, metrics(sae, x), 10, at_least=True)
