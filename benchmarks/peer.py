@@ -5,6 +5,7 @@ its one hook are known. Nothing is computed there and nothing copied: a prompt's
 """
 
 import warnings
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -67,8 +68,8 @@ def saelens_evaluation(sae: StandardSAE, x: Tensor, batch: int) -> dict[str, flo
     """
     printed, _ = get_sparsity_and_variance_metrics(
         sae,
-        Known(x),
-        Prompts(len(x), batch),
+        cast("Any", Known(x)),
+        cast("Any", Prompts(len(x), batch)),
         ActivationScaler(),
         n_batches=len(x) // batch,
         compute_l2_norms=True,

@@ -276,6 +276,31 @@ REFUSED = {
     "nowhere to write": (["measure", *EMBEDDED, "--json", "none/r.json"], "cannot write none/r.json"),
     "an output over its input": (["measure", "--x", "x.npy", "--x-hat", "x_hat.npy", "--json", "x.npy"], "named twice"),
     "one output over another": (["measure", *EMBEDDED, "--json", "r", "--csv", "r"], "r is named twice"),
+    "an output in an SAE": (
+        ["measure", "--sae", "sae", "--activations", "x.npy", "--json", "sae/cfg.json"],
+        "that is read",
+    ),
+    "an output among shards": (
+        ["measure", "--x", "shards", "--x-hat", "x.npy", "--csv", "shards/0.npy"],
+        "that is read",
+    ),
+    "CSV on standard output": (["measure", *EMBEDDED, "--csv", "-"], "only --json writes to standard output"),
+    "a file for each process, and one process": (["measure", "--x", "x{rank}.npy", "--x-hat", "x.npy"], "use torchrun"),
+    "a device without numbers": (["measure", *EMBEDDED, "--device", "meta"], "choose auto, cpu, cuda or mps"),
+    "too large a batch": (["measure", *EMBEDDED, "--published", "9" * 30], "Invalid value for '--published'"),
+    "latents of two": (["measure", *EMBEDDED, "--sae", "embedded:minilm-relu", "--latents", "l.npz"], "one --sae"),
+    "latents of no kind": (["measure", *EMBEDDED, "--latents", "l.csv"], "written as .npz or .parquet"),
+    "a name too few": (
+        ["measure", *EMBEDDED, "--sae", "embedded:minilm-relu", "--name", "a"],
+        "one for each is needed",
+    ),
+    "a model without a layer": (["measure", *EMBEDDED[:2], "--model", "m", "--text", "t.txt"], "--layer or --hook"),
+    "no such kind": (
+        ["rescale", *EMBEDDED, "--out", "new", "--kind", "best"],
+        "choose scalar, scale-shift",
+    ),
+    "a share of all": (["rescale", *EMBEDDED, "--out", "new", "--share", "1"], "share is 1"),
+    "a folder that is there": (["rescale", *EMBEDDED, "--out", "shards"], "is already there"),
     "a folder to write to": (["measure", *EMBEDDED, "--csv", "."], "is a folder"),
     "seed": (["simulate", "--seed", "99999999999999999999"], "Invalid value for '--seed'"),
     "an option that is not there": (["measure", "--frobnicate"], "No such option: --frobnicate"),
@@ -301,6 +326,10 @@ def bad(files, x):
     np.save(files / "short.npy", x[:10].numpy())
     np.save(files / "nan.npy", torch.cat((x[:-1], x[:1] * torch.nan)).numpy())
     save_file({"x": x, "y": x.clone()}, files / "two.safetensors")
+    (files / "shards").mkdir()
+    np.save(files / "shards" / "0.npy", x.numpy())
+    (files / "sae").mkdir()
+    (files / "sae" / "cfg.json").write_text("{}")
     return files
 
 

@@ -221,7 +221,7 @@ def test_a_decoder_bias_too_little_or_too_much(sae, x, times, key):
 @pytest.mark.parametrize("sign", [-1, 1])
 def test_a_decoder_bias_not_taken_from_the_input_or_twice(sae, x, sign):
     found = preflight(running(sae, lambda x: x + sign * sae.b_dec), x, b_dec=sae.b_dec)
-    if sae.layout == "gated" and sign < 0:  # it loses 0.15 for 0.10 then, and γ stays within 0.15: less than half
+    if sae.architecture == "gated" and sign < 0:  # it loses 0.15 for 0.10 then, and γ stays within 0.15: less than half
         assert found == [] or found[0].key == "b_dec_input"
     else:
         assert found[0].key == "b_dec_input"

@@ -11,7 +11,7 @@ import pytest
 from safetensors import safe_open
 
 from sandbox.errors import InputError
-from sandbox.sae.measure import Stopped, measure
+from sandbox.sae.measure import Stopped, measure, measure_pairs
 from sandbox.sae.resume import State
 from tests.runs import N, arguments, assert_same, found, run, tokens, write_files
 
@@ -125,6 +125,7 @@ def test_a_finished_run_is_not_done_again(x, tmp_path):
         ({"batch_size": 500}, "the batch size"),
         ({"published": 10}, "the batch of the published figures"),
         ({"documents": np.arange(N)}, "document ids"),
+        ({"exclude_outliers": True}, "the outlier limit"),
     ],
 )
 def test_the_state_of_another_run_is_refused(change, named, x, tmp_path):
@@ -132,6 +133,26 @@ def test_the_state_of_another_run_is_refused(change, named, x, tmp_path):
     measure(lambda t: 0.9 * t, x, **settings)
     with pytest.raises(InputError, match=f"the state of another run: {named} was"):
         measure(lambda t: 0.9 * t, x, **settings | change)
+
+
+def test_other_data_under_the_same_names_are_another_run(x, tmp_path):
+    """Another SAE without weights, other activations, other ids, another x̂: names and sizes are all the same."""
+    settings = {"look": False, "batch_size": 1000, "documents": np.arange(N) // 100}
+    first = {"sae": lambda t: 0.9 * t, "source": x, **settings}
+    measure(**first, checkpoint=tmp_path / "one")
+    for key, changed in {"sae": lambda t: 0.5 * t, "source": -x, "documents": np.arange(N) // 50}.items():
+        with pytest.raises(InputError, match="the state of another run"):
+            measure(**first | {key: changed}, checkpoint=tmp_path / "one")
+    measure_pairs(x, 0.9 * x, checkpoint=tmp_path / "two", **settings)
+    with pytest.raises(InputError, match="the state of another run: the activations"):
+        measure_pairs(x, 0.5 * x, checkpoint=tmp_path / "two", **settings)
+
+
+def test_a_state_that_cannot_be_written_is_refused_before_the_run(x, tmp_path):
+    calls = []
+    with pytest.raises(InputError, match=r"cannot write .*nowhere"):
+        measure(lambda t: 0.9 * t, x, checkpoint=tmp_path / "nowhere" / "s", progress=calls.append)
+    assert not calls
 
 
 def test_other_weights_are_another_run(x, folder, tmp_path):

@@ -13,7 +13,9 @@ from sandbox.moments import Moments
 from sandbox.sae import checkpoints
 from sandbox.sae.activations import Chunk, activations
 from sandbox.sae.ahead import ahead
+from sandbox.sae.autoencoder import SAE
 from sandbox.sae.measure import measure
+from tests.checkpoints.by_saelens import made
 from tests.runs import N, assert_same, tokens, write_files
 
 
@@ -118,6 +120,21 @@ def test_they_can_be_excluded(harmed):
     assert report.without_outliers is None
 
 
+def test_they_are_excluded_from_everything_of_ours_even_without_a_look(harmed, folder):
+    """What remains is what the other tokens alone give: statistics, L0 and latents, too."""
+    settings = {"device": "cpu", "latents": True, "documents": np.arange(N) // 37, "look": False}
+    excluded = measure(folder / "sae-0", harmed, exclude_outliers=True, **settings)
+    keep = np.arange(N) % 500 > 0
+    settings["documents"] = settings["documents"][keep]
+    alone = measure(folder / "sae-0", harmed[torch.from_numpy(keep)], **settings)
+    assert excluded.outliers["excluded"]
+    for one, other in ((excluded.raw, alone.raw), (excluded.per_token, alone.per_token)):
+        for key in other:
+            assert one[key].value == pytest.approx(other[key].value, rel=1e-5), key  # batches are cut elsewhere
+    factors = (report.latents.scale_factors() for report in (excluded, alone))
+    torch.testing.assert_close(*factors, rtol=1e-4, atol=1e-4, equal_nan=True)
+
+
 def test_without_any_nothing_is_said(x):
     report = measure(shrink, x)
     assert report.outliers is None
@@ -148,6 +165,41 @@ def test_several_saes_share_one_read_and_are_measured_as_alone(x, folder):
     for report in both:
         alone = measure(folder / report.name, x, device="cpu", batch_size=512)
         assert_same(alone.to_dict(), report.to_dict())
+
+
+def test_saes_of_one_name_are_told_apart(x, folder):
+    both = measure([folder / "sae-0", folder / "sae-0"], x, device="cpu")
+    assert [report.name for report in both] == ["sae-0 (1)", "sae-0 (2)"]
+    with pytest.raises(InputError, match="1 names for 2 SAEs"):
+        measure([folder / "sae-0", folder / "sae-1"], x, device="cpu", name=["one"])
+
+
+def test_few_tokens_are_computed_at_a_time_though_published_batches_are_larger(x):
+    seen = []
+
+    def sae(t):
+        seen.append(len(t))
+        return 0.9 * t
+
+    report = measure(sae, x, batch_size=50, published=1500, look=False)
+    assert max(seen) <= 64  # the few that are tried first
+    assert report.published["SAELens"]["relative_reconstruction_bias"] == pytest.approx(0.9)
+
+
+def test_latents_of_activations_in_half_precision_do_not_overflow():
+    x = torch.full((200, 4), 40_000.0, dtype=torch.float16)
+    sae = SAE(torch.eye(4), -torch.eye(4), torch.zeros(4), subtract_b_dec=False)
+    assert measure(sae, x, latents=True, look=False).latents.count.tolist() == [200] * 4
+
+
+@pytest.mark.parametrize("normalised", ["layer_norm", "constant_norm_rescale"])
+def test_latents_of_a_saelens_object_that_normalises_are_those_of_its_checkpoint(normalised, x, tmp_path):
+    theirs = made("standard", normalize_activations=normalised)
+    theirs.save_model(tmp_path)
+    of_object, of_folder = (measure(one, 3 * x, latents=True, look=False) for one in (theirs, tmp_path))
+    assert "decoder_bias" not in of_object.origins
+    factors = (report.latents.scale_factors() for report in (of_object, of_folder))
+    torch.testing.assert_close(*factors, rtol=1e-3, atol=1e-3, equal_nan=True)
 
 
 class Hungry(torch.nn.Module):

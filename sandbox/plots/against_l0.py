@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from sandbox.measures import measure_named
-from sandbox.plots.style import FAINT, INK, SAES, _axes, _cycle, _plain
+from sandbox.plots.style import FAINT, INK, LOCI, _axes, _plain
 from sandbox.report import Report
 
 if TYPE_CHECKING:
@@ -16,6 +16,7 @@ KEYS = ("relative_reconstruction_bias", "cosine", "norm_ratio", "scale_x")
 """From the measure that a rescaling answers to, down to the one that mixes in the angle."""
 
 MARKERS = "oDs^"
+NARROW = 1.3  # an axis whose ends are nearer than that to each other would make a trend of next to nothing
 
 
 def against_l0(reports: Sequence[Report], keys: Sequence[str] = KEYS, ax: Axes | None = None) -> Axes:
@@ -26,7 +27,7 @@ def against_l0(reports: Sequence[Report], keys: Sequence[str] = KEYS, ax: Axes |
     """
     ax = _axes(ax)
     seen = sorted(((report.l0, report) for report in reports if report.l0), key=lambda pair: pair[0])
-    for key, colour, marker in zip(keys, _cycle(SAES), MARKERS * len(keys), strict=False):
+    for key, marker in zip(keys, MARKERS * len(keys), strict=False):
         measure = measure_named(key)
         points = [(l0, one) for l0, report in seen if (one := report.raw[key]).value is not None]
         if not points:
@@ -35,19 +36,41 @@ def against_l0(reports: Sequence[Report], keys: Sequence[str] = KEYS, ax: Axes |
         values = [one.value for one in estimates]
         ends = [[one.value - (one.value if one.low is None else one.low) for one in estimates]]
         ends.append([(one.value if one.high is None else one.high) - one.value for one in estimates])
-        style = {"color": colour, "marker": marker, "markersize": 5.5, "capsize": 2.5, "linestyle": "none"}
-        ax.errorbar(at, values, yerr=ends, label=f"{measure.plain}: {measure.question}", **style)
+        style = {"color": LOCI.get(key, INK), "markersize": 5.5, "capsize": 2.5, "linestyle": "none", "alpha": 0.85}
+        ax.errorbar(at, values, yerr=ends, marker=marker, label=f"{measure.plain}: {measure.question}", **style)
+    ax.axhline(1, color=FAINT, linewidth=1)
+    ax.set(xlabel="L0, latents on at a time", ylabel="raw value, 95 % interval")
+    if not seen:
+        ax.text(0.5, 0.5, "no L0 is known: latents were not seen", transform=ax.transAxes, ha="center", color=INK)
+        return ax
+    _set_scale(ax, seen[0][0], seen[-1][0])
+    _name(ax, seen)
+    ax.legend(loc="upper left", bbox_to_anchor=(0, -0.14), borderaxespad=0)
+    return ax
+
+
+def _set_scale(ax: Axes, least: float, greatest: float) -> None:
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+
+    middle, reach = (least * greatest) ** 0.5, max((greatest / least) ** 0.5, NARROW) * 1.15
+    ax.set_xscale("log")
+    ax.set_xlim(middle / reach, middle * reach)
+    wide = reach > 2
+    ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if wide else (1, 1.5, 2, 2.5, 3, 3.5, 4, 4.5, 5, 6, 7, 8, 9)))
+    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    ax.xaxis.set_minor_locator(NullLocator())
+
+
+def _name(ax: Axes, seen: Sequence[tuple[float, Report]]) -> None:
+    """Each SAE's name above its line; those that are too near to each other share a place."""
+    low, high = ax.get_xlim()
+    places: list[tuple[float, list[str]]] = []
     for l0, report in seen:
         ax.axvline(l0, color=FAINT, linewidth=0.4, zorder=0)
-        label = {"transform": ax.get_xaxis_transform(), "rotation": 35, "fontsize": 8.5, "color": INK}
-        ax.text(l0, 1.01, _plain(report.name), va="bottom", ha="left", **label)
-    ax.axhline(1, color=FAINT, linewidth=1)
-    if seen and seen[-1][0] > 5 * seen[0][0]:
-        ax.set_xscale("log")
-    ax.margins(x=0.12)
-    ax.set(xlabel="L0, latents on at a time", ylabel="raw value, 95 % interval")
-    if seen:
-        ax.legend(loc="upper left", bbox_to_anchor=(0, -0.14), borderaxespad=0)
-    else:
-        ax.text(0.5, 0.5, "no L0 is known: latents were not seen", transform=ax.transAxes, ha="center", color=INK)
-    return ax
+        if places and l0 / places[-1][0] < (high / low) ** 0.04:
+            places[-1][1].append(_plain(report.name))
+        else:
+            places.append((l0, [_plain(report.name)]))
+    for l0, names in places:
+        style = {"transform": ax.get_xaxis_transform(), "rotation": 35, "fontsize": 8.5, "color": INK}
+        ax.text(l0, 1.01, ", ".join(names), va="bottom", ha="left", **style)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from sandbox.compile import evaluate
 from sandbox.measures import REGISTRY
-from sandbox.plots.style import INK, LOCI, SAES, _axes, _cycle, _plain
+from sandbox.plots.style import INK, LOCI, MARKERS, SAES, _axes, _cycle, _plain
 from sandbox.report import Report
 
 if TYPE_CHECKING:
@@ -45,16 +45,17 @@ def plane(reports: Sequence[Report], ax: Axes | None = None) -> Axes:
     arrow = {"arrowstyle": "-|>", "shrinkA": 0, "shrinkB": 0, "linewidth": 2}
     ax.annotate("", (1, 0), (0, 0), arrowprops=arrow | {"color": INK})
     ax.annotate("x", (0.5, 0), (0, -11), textcoords="offset points", color=INK, ha="center")
-    for report, tip, colour in zip(reports, tips, _cycle(SAES), strict=False):
+    for i, (report, tip, colour) in enumerate(zip(reports, tips, _cycle(SAES), strict=False)):
         if not tip:
             continue
+        marker = MARKERS[i // len(SAES) % len(MARKERS)]  # colours come again, then with another shape
         raw = {key: "undefined" if one.value is None else f"{one.value:.3f}" for key, one in report.raw.items()}
         shown = f"γ = {raw['relative_reconstruction_bias']}, c/a = {raw['scale_x']}, r = {raw['norm_ratio']}"
         label = f"{_plain(report.name)}: {shown}"
         ax.annotate("", tip[0], (0, 0), arrowprops=arrow | {"color": colour})
-        ax.plot(*tip[0], "o", color=colour, markersize=5, label=label)
+        ax.plot(*tip[0], marker, color=colour, markersize=5, label=label)
         if len(tip) > 1:
-            ax.plot(*tip[1], "o", color=colour, markersize=7, fillstyle="none")
+            ax.plot(*tip[1], marker, color=colour, markersize=7, fillstyle="none")
             ax.plot(*zip(*tip, strict=True), color=colour, linestyle=":", linewidth=1.2)
     ax.set(xlim=(left, right), ylim=(-margin, top), aspect="equal", xlabel="along x", ylabel="across x")
     if any(len(tip) > 1 for tip in tips):

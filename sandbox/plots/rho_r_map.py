@@ -11,7 +11,7 @@ from torch import Tensor
 
 from sandbox.compile import evaluate, to_torch
 from sandbox.measures import Measure, measure_named
-from sandbox.plots.style import FAINT, INK, LOCI, SAES, _axes, _cycle, _plain
+from sandbox.plots.style import FAINT, INK, LOCI, MARKERS, SAES, _axes, _cycle, _plain
 from sandbox.report import Report
 
 if TYPE_CHECKING:
@@ -23,7 +23,6 @@ RATIOS = (0.25, 0.5, 0.75, 0.9, 1.0, 1.1, 1.25, 1.5, 2.0, 3.0)
 LOSSES = (0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0)
 NEGATIVE = (-3.0, -2.0, -1.5, -1.0, -0.75, -0.5, -0.25, 0.0)  # no perfect reconstruction is near: no need to be fine
 GREY = "#EFEFEF"
-MARKERS = "osD^v"
 NUDGE = 1e-6  # of the range in view: a level that is the greatest or the least value has no other side to be found by
 
 

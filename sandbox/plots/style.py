@@ -18,6 +18,7 @@ INK, FAINT = "#333333", "#999999"
 OF_X, OF_X_HAT = "#0072B2", "#D55E00"  # Okabe and Ito's colours: told apart without red and green
 LOCI = {"relative_reconstruction_bias": "#009E73", "scale_x": "#CC79A7", "norm_ratio": "#56B4E9"}
 SAES = ("#D55E00", "#0072B2", "#E69F00", "#000000")
+MARKERS = "osD^v"  # of SAEs, when there are more of them than colours
 STYLE: Any = {
     "figure.facecolor": "white",
     "axes.spines.top": False,

@@ -164,8 +164,9 @@ class Forward:
             self.W_dec, self.b_dec = self.sae.W_dec, None if self.sae.normalisation else self.sae.b_dec
             return
         W_dec = getattr(self.sae, "W_dec", None)
-        fits = isinstance(W_dec, Tensor) and feature_acts is not None
-        if not fits or not len(x) or W_dec.shape != (feature_acts.shape[-1], x.shape[-1]) or _is_half(x_hat.dtype):
+        if not isinstance(W_dec, Tensor) or feature_acts is None or not len(x) or _is_half(x_hat.dtype):
+            return
+        if W_dec.shape != (feature_acts.shape[-1], x.shape[-1]):
             return
         normalised = self._normalise(x.to(x_hat))
         z_hat = x_hat if normalised is None else (x_hat - normalised.shift) / normalised.scale

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -56,17 +57,18 @@ class Ranks:
 
     @contextmanager
     def joined(self, device: str) -> Iterator[None]:
-        """Joined to the others: by NCCL on GPUs (and gloo for what is on the CPU), else by gloo."""
-        if self.world == 1:
+        """Joined to the others: by NCCL on GPUs (and gloo for what is on the CPU), else by gloo.
+
+        Who has joined stays so until the process ends: torch cannot join a second time, and the next run needs it, too.
+        """
+        if self.world == 1 or dist.is_initialized():
             yield
             return
         if device.startswith("cuda"):
             torch.cuda.set_device(device)
         dist.init_process_group("cpu:gloo,cuda:nccl" if device.startswith("cuda") else "gloo", timeout=PATIENCE)
-        try:
-            yield
-        finally:
-            dist.destroy_process_group()
+        atexit.register(_leave)
+        yield
 
     def share(self, tokens: int, batch: int) -> tuple[int, int]:
         """This rank's tokens: a run of whole batches, so that every batch is one that a single process would have."""
@@ -100,6 +102,11 @@ class Ranks:
             totals.append(Tallies.from_tensors(_all_reduced(held)))
         documents = {one for _, ids, _ in everyone for one in ids}
         return State(sum(position for _, _, position in everyone), tuple(totals), documents)
+
+
+def _leave() -> None:
+    if dist.is_initialized():
+        dist.destroy_process_group()
 
 
 def _all_reduced(tensors: dict[str, Tensor]) -> dict[str, Tensor]:

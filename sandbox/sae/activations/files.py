@@ -6,6 +6,7 @@ import json
 import zipfile
 from math import prod
 from pathlib import Path
+from pickle import UnpicklingError
 from tokenize import TokenError
 from typing import NamedTuple
 

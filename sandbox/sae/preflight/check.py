@@ -134,7 +134,10 @@ def _look_at_pair(run: Run | None, x: Tensor, x_hat: Tensor, b_dec: Tensor | Non
     chosen = chosen[spread(len(chosen), COMPARED).to(chosen.device)]
     causes = _look_at_space(run, x[chosen], x_hat[chosen], b_dec) if len(chosen) >= FEW else []
     kept = norms(x).to(x.device) <= outlier_limit(x)
-    return causes + _look_at_loss(x[kept], x_hat[kept], explained=bool(causes))
+    raw = fit(x[kept], x_hat[kept])
+    biased = any(one.key in ("missing_bias", "extra_bias") for one in causes)
+    explained = bool(causes) and (not biased or raw.loss * (1 - raw.offset) < 1)
+    return causes + _look_at_loss(x[kept], x_hat[kept], explained)
 
 
 def _look_at_space(run: Run | None, x: Tensor, x_hat: Tensor, b_dec: Tensor | None) -> list[Finding]:

@@ -20,7 +20,7 @@ Reconstruct = Callable[[Tensor], Tensor]
 FAR_BETTER = 0.6
 """A space explains the sample if its badness is less than this share of the badness of x as it is."""
 
-GOOD_ENOUGH = 0.9
+GOOD_ENOUGH = 0.5  # of the variance: what loses more in its best space is explained by no space
 """… and if the SAE then loses less than this share of the variance: otherwise it is broken there, too."""
 
 NO_CHANGE = 1.25
