@@ -87,9 +87,11 @@ def test_the_csv_says_what_the_json_says(files, tmp_path):
     (one,) = json.loads((tmp_path / "r.json").read_text())["saes"]
     with (tmp_path / "r.csv").open(newline="", encoding="utf-8") as file:
         for row in csv.DictReader(file):
-            said = one[row["origin"]][row["measure"]]
+            origin, _, library = row["origin"].partition(" ")
+            said = one[origin][library][row["measure"]] if library else one[origin][row["measure"]]
+            said = {"value": said} if library else said
             for column in ("value", "low", "high"):
-                assert row[column] == ("" if said[column] is None else str(said[column]))
+                assert row[column] == ("" if said.get(column) is None else str(said[column]))
             assert row["reason"] == said.get("reason", "")
 
 
@@ -136,7 +138,10 @@ def test_every_output_is_written(files, tmp_path):
         assert key in done.stdout
     assert "mine shrinks by" in done.stdout
     assert json.loads((tmp_path / "r.json").read_text())["saes"][0]["name"] == "mine"
-    assert len((tmp_path / "r.csv").read_text().splitlines()) == 1 + 2 * len(REGISTRY)
+    with (tmp_path / "r.csv").open(newline="", encoding="utf-8") as file:
+        rows = [(row["origin"], row["measure"]) for row in csv.DictReader(file)]
+    assert {(origin, key) for origin in ("raw", "centred") for key in REGISTRY} < set(rows)
+    assert len(set(rows)) == len(rows)
     assert (tmp_path / "r.png").read_bytes().startswith(b"\x89PNG")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["r.csv", "r.json", "r.png"]  # no half-written file
 
