@@ -1,6 +1,6 @@
 """torchrun over the cores of one machine: the tokens per second of two processes over those of one.
 
-Each process computes on one thread. Times are taken inside: from when all have run once, to the report.
+Each process computes on one thread. Times are taken inside, once all have started and have run once, to the report.
 `python -m torch.distributed.run --nproc-per-node K -m benchmarks.scaling FILE` prints the times of its runs.
 """
 
