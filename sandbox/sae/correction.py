@@ -141,7 +141,10 @@ class Correction:
         before, after = (side.report.raw[LOSS].value for side in (self.before, self.after))
         assert before is not None  # x̂ points along x in the part that was fitted, so x is not 0
         assert after is not None
-        return f"{change}: relative loss {before:.4f} ► {after:.4f}; {brought}.".replace("%", " %")
+        gammas = (side.gamma.value for side in (self.before, self.after))
+        gamma = " ► ".join("undefined" if one is None else f"{one:.3f}" for one in gammas)
+        words = f"{change}: γ about the decoder bias {gamma}, relative loss {before:.4f} ► {after:.4f}; {brought}."
+        return words.replace("%", " %")
 
 
 def _share(value: float) -> str:
