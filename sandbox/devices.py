@@ -13,9 +13,10 @@ def device_named(name: str | torch.device) -> torch.device:
         name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
     try:
         device = torch.device(name)
-        torch.empty(1, device=device).cpu()  # a device that holds no numbers, such as meta, fails here
+        probe = torch.empty(1, device=device)
+        probe.cpu()  # a device that holds no numbers, such as meta, fails here
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         raise InputError(
             f"device {str(name)!r} cannot be used on this machine: choose auto, cpu, cuda or mps"
         ) from error
-    return device
+    return probe.device  # with its number, so that it equals that of its tensors

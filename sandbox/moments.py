@@ -280,7 +280,7 @@ def _total_on_host(
 
     Tokens with ‖x‖² above `limit` go to groups of their own: those from `groups` onwards, where there are 2 `parts`.
     """
-    rows, rows_hat = (_array(t) for t in (x, x_hat))
+    rows, rows_hat = (wide_array(t) for t in (x, x_hat))
     n, d = rows.shape
     dots = np.empty((n, 3))
 
@@ -297,13 +297,13 @@ def _total_on_host(
     return totals, count, sums, torch.from_numpy(dots)
 
 
-def _array(rows: Tensor) -> np.ndarray:
+def wide_array(rows: Tensor) -> np.ndarray:
     """The rows as contiguous float32 or float64."""
     wide = rows if rows.dtype in (torch.float32, torch.float64) else rows.float()
     return wide.contiguous().cpu().numpy()
 
 
-def _compiled(loop: Callable[..., None]) -> Callable[..., None]:
+def compiled(loop: Callable[..., None]) -> Callable[..., None]:
     """Machine code for `loop`, kept on disk where that can be; sums may be reordered within a row to use vectors."""
     options: Any = {"nogil": True, "fastmath": {"reassoc", "contract", "nsz"}}
     try:
@@ -312,7 +312,7 @@ def _compiled(loop: Callable[..., None]) -> Callable[..., None]:
         return numba.njit(**options)(loop)
 
 
-@_compiled
+@compiled
 def _add_rows(x, x_hat, group, groups, limit, dots, totals, count, sums) -> None:
     """Add each finite row to its group, in float64; rows with ‖x‖² above `limit` to that of the second half.
 

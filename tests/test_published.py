@@ -32,6 +32,12 @@ SETTINGS = [
 ]
 
 
+def zero(d: int) -> Published:
+    """No batch at all."""
+    none = torch.zeros(0, 1, d)
+    return Published.from_batch(none, none)
+
+
 def activations(dtype: torch.dtype, scale: float = 1.0) -> torch.Tensor:
     """Three batches with a mean that is not 0, and a longer vector now and then."""
     x = torch.randn(3 * B, D, generator=torch.Generator().manual_seed(0)) + 0.5
@@ -108,7 +114,7 @@ def test_saelens_prints_it(dtype, scale, sae_dtype):
         eval_batch_size_prompts=4,
         model_kwargs={},
     )
-    published = Published.zero(D)
+    published = zero(D)
     for batch in x.split(B):
         feature_acts = sae.encode(batch)
         published += Published.from_batch(batch, sae.decode(feature_acts), (feature_acts != 0).sum(-1))
@@ -131,7 +137,7 @@ def test_dictionary_learning_prints_it(dtype, scale):
     )
     dictionary = dictionary.to(dtype)
     theirs = evaluate(dictionary, iter(batches), n_batches=len(batches))
-    published = Published.zero(D)
+    published = zero(D)
     for batch in batches:
         x_hat, feature_acts = dictionary(batch, output_features=True)
         published += Published.from_batch(batch, x_hat, (feature_acts != 0).sum(-1))
@@ -177,7 +183,7 @@ def test_saebench_prints_it(dtype, scale):
     x_hat = 0.8 * x + 0.1 * x.abs() + scale / 10
     l0 = torch.arange(len(x)) % 4  # its mean, 1.5, is exact in the float32 that it is held in
     batches = list(zip(x.split(B), x_hat.split(B), l0.split(B), strict=True))
-    published = sum((Published.from_batch(*three) for three in batches), Published.zero(D))
+    published = sum((Published.from_batch(*three) for three in batches), zero(D))
     with np.errstate(invalid="ignore"):
         by_hand = saebench_by_hand([tuple(one.double().numpy() for one in three) for three in batches])
     printed = published.values()["SAEBench"]
@@ -194,7 +200,7 @@ def test_many_batches_at_once_are_the_batches_one_by_one(dtype):
     l0 = torch.arange(len(x))
     at_once = Published.from_tokens(x, x_hat, B, l0).values()
     parts = (Published.from_batch(*three) for three in zip(x.split(B), x_hat.split(B), l0.split(B), strict=True))
-    one_by_one = sum(parts, Published.zero(D)).values()
+    one_by_one = sum(parts, zero(D)).values()
     for library in LIBRARIES:
         same(at_once[library], one_by_one[library], dtype)
 
@@ -211,7 +217,7 @@ def test_tokens_beyond_a_piece_are_batched_as_before(monkeypatch):
 def test_the_batches_add_up_in_any_order_and_none_adds_nothing():
     x = activations(torch.float64)
     first, second, third = (Published.from_batch(batch, 0.9 * batch + 0.1) for batch in x.split(B))
-    none = Published.zero(D)
+    none = zero(D)
     forwards, backwards = none + first + (second + third), (third + second) + first + none
     for name in ("sums", "entries", "sum_x"):
         # a sum of three in another order moves by two roundings
@@ -248,7 +254,7 @@ def test_a_variance_of_nothing_is_called_0_or_1_by_saelens():
         (lambda x: Published.from_batch(x, x, torch.ones(5)), "one count a token"),
         (lambda x: Published.from_tokens(x, x, 0), "batches of 0 tokens"),
         (lambda x: Published.from_tokens(x, x[:3], 2), "the same tokens"),
-        (lambda x: Published.from_batch(x, x) + Published.zero(2), "do not merge"),
+        (lambda x: Published.from_batch(x, x) + zero(2), "do not merge"),
     ],
 )
 def test_what_does_not_fit_is_refused(call, message):

@@ -56,7 +56,7 @@ def check_sources(
 ) -> None:
     """Either --sae with --activations, or --sae with --model and --text, or --x with --x-hat."""
     given = {"--sae": sae or None, "--activations": activations}
-    given |= {f"--{key}": value for key, value in live.items()} | {"--x": x, "--x-hat": x_hat}
+    given |= {f"--{key.replace('_', '-')}": value for key, value in live.items()} | {"--x": x, "--x-hat": x_hat}
     named = [option for option, value in given.items() if value is not None]
     lively = {"--sae", "--model", "--text"} <= set(named) and not {"--activations", "--x", "--x-hat"} & set(named)
     if lively and ("--layer" in named) == ("--hook" in named):

@@ -120,12 +120,15 @@ def measure(
         with progress() as bars:
             if sae:
                 source = inputs.source(activations, documents, live, device)
-                options["progress"] = bars("tokens", getattr(source, "tokens", None) or 0)
+                total = getattr(source, "tokens", None) or 0
+                options["progress"] = bars(
+                    "tokens", total // Ranks.here().world
+                )  # of which this process does its share
                 options["documents"] = documents if isinstance(source, str) else None  # else they are opened with it
                 reports = engine.measure(sae, source, device=device, dtype=dtype, **options)
             else:
                 options["progress"] = bars("tokens", 0)
-                reports = [engine.measure_pairs(x, x_hat, documents=documents, **options)]
+                reports = [engine.measure_pairs(x or "", x_hat or "", documents=documents, **options)]
     except engine.Stopped as stopped:
         if first and stopped.reports:
             _print(stopped.reports, json)

@@ -80,8 +80,8 @@ def main() -> None:
         elif not stopped:
             raise
         # else a library may have made something of its own of the interrupt
-    if stopped:
-        print("sandbox: stopped", file=sys.stderr)
+    if stopped and code != 130:
+        say("stopped")
         code = 130
     sys.exit(code or 0)
 
@@ -112,7 +112,8 @@ def progress() -> Iterator[Callable[[str, int], Callable[[int], None]]]:
 
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
     screen = Console(stderr=True)
-    with Progress(*columns, console=screen, transient=True, disable=not screen.is_terminal) as bars:
+    shown = screen.is_terminal and os.environ.get("RANK", "0") == "0"  # of several processes, one speaks
+    with Progress(*columns, console=screen, transient=True, disable=not shown) as bars:
 
         def start(label: str, total: int) -> Callable[[int], None]:
             task = bars.add_task(label, total=total or None)

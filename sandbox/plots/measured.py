@@ -25,7 +25,7 @@ def measured(reports: Sequence[Report]) -> Iterator[Figure]:
     counted = {report.name: report.latents for report in reports if report.latents is not None}
     columns = 3 if counted else 2
     with figure(5.75 * columns, 5.2 + 0.2 * len(reports), columns) as (made, axes):
-        if len(reports) > 1 and any(report.l0 for report in reports):
+        if len(reports) > 1 and all(report.l0 for report in reports):
             against_l0(reports, ax=axes[0])
         else:
             intervals(reports, axes[0])

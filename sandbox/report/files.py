@@ -11,7 +11,10 @@ from sandbox.report.report import Report
 
 
 def to_json(reports: Sequence[Report]) -> str:
-    """All reports as JSON text: `{"saes": [...]}`; an undefined value is null, with its reason."""
+    """All reports as JSON text: `{"saes": [...]}`; an undefined value is null, with its reason.
+
+    What a library would print as nan or inf is the text "nan" or "inf", for which JSON has no number.
+    """
     return json.dumps({"saes": [report.to_dict() for report in reports]}, indent=2, allow_nan=False)
 
 
@@ -25,12 +28,15 @@ def to_csv(reports: Iterable[Report]) -> str:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(("name", "tokens", "documents", "l0", "origin", "measure", "value", "low", "high", "reason"))
     for report in reports:
-        facts = (report.name, report.tokens, report.documents, report.l0)
         for before, one in (("", report), ("without_outliers ", report.without_outliers)):
-            for origin, estimates in ({**one.origins, "statistics": one.per_token} if one else {}).items():
+            if one is None:
+                continue
+            facts = (report.name, one.tokens, report.documents, one.l0)
+            for origin, estimates in {**one.origins, "statistics": one.per_token}.items():
                 for key, found in estimates.items():
                     row = (before + origin, key, found.value, found.low, found.high, found.reason)
                     writer.writerow((*facts, *row))
+        facts = (report.name, report.tokens, report.documents, report.l0)
         for library, printed in report.published.items():
             for key, value in printed.items():
                 writer.writerow((*facts, f"published {library}", key, value, None, None, None))

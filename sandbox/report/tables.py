@@ -60,9 +60,9 @@ def measures(report: Report, width: int = WORDY) -> Table:
             plain = measure.plain if one is report else ""
             if narrow:
                 for i, (origin, estimates) in enumerate(one.origins.items()):
-                    table.add_row(*((label, plain) if not i else ("", "")), ORIGINS[origin], *_cells(estimates[key]))
+                    table.add_row(*((label, plain) if not i else ("", "")), ORIGINS[origin], *cells_of(estimates[key]))
             else:
-                cells = (cell for estimates in one.origins.values() for cell in _cells(estimates[key]))
+                cells = (cell for estimates in one.origins.values() for cell in cells_of(estimates[key]))
                 table.add_row(label, plain, *cells, *[measure.at_one if one is report else ""] * wordy)
     table.caption = "\n".join(_reasons(report)) or None
     table.caption_justify = "left"
@@ -90,11 +90,11 @@ def statistics(report: Report, width: int = WORDY) -> Table:
         printed = {library: held.get(theirs.get(library, key)) for library, held in report.published.items()}
         known = {library: f"{value:.4f}" for library, value in printed.items() if value is not None}
         if narrow:
-            table.add_row(key, "ours" if known else "", *_cells(ours[key]))
+            table.add_row(key, "ours" if known else "", *cells_of(ours[key]))
             for library, value in known.items():
                 table.add_row("", library, value, "")
         else:
-            table.add_row(key, words, *_cells(ours[key]), *(known.get(library, "—") for library in printed))
+            table.add_row(key, words, *cells_of(ours[key]), *(known.get(library, "—") for library in printed))
     table.caption = WHY_THEY_DIFFER if report.published else None
     return table
 
@@ -122,6 +122,8 @@ def show(report: Report, console: Console) -> None:
     """Both tables and the sentence."""
     if report.description:
         console.print(report.description, highlight=False, markup=False)
+    for line in _warnings(report):
+        console.print(line, highlight=False, markup=False)
     console.print(measures(report, console.width))
     if report.statistics:
         console.print(statistics(report, console.width))
@@ -133,7 +135,12 @@ def show(report: Report, console: Console) -> None:
 def as_html(report: Report) -> str:
     """Both tables, for a notebook."""
     tables = [measures(report), *([statistics(report)] if report.statistics else [])]
-    return "".join(_html(table) for table in tables)
+    said = "".join(f"<p>{html_escape(line)}</p>" for line in _warnings(report))
+    return said + "".join(_html(table) for table in tables)
+
+
+def _warnings(report: Report) -> list[str]:
+    return [f"Warning: {finding['message']}." for finding in report.findings]
 
 
 def _html(table: Table) -> str:
@@ -164,7 +171,8 @@ def _reasons(report: Report) -> list[str]:
     return lines
 
 
-def _cells(one: Estimate) -> tuple[str, str]:
+def cells_of(one: Estimate) -> tuple[str, str]:
+    """Its value and its interval."""
     value = "undefined" if one.value is None else f"{one.value:.4f}"
     return value, "—" if one.low is None or one.high is None else f"{one.low:.4f} … {one.high:.4f}"
 

@@ -14,7 +14,7 @@ from torch import Tensor
 from sandbox.compile import evaluate
 from sandbox.measures import REGISTRY
 from sandbox.report import ORIGINS, Estimate, Report
-from sandbox.report.tables import _cells
+from sandbox.report.tables import cells_of
 from sandbox.sae.checkpoints import Checkpoint
 
 if TYPE_CHECKING:
@@ -87,6 +87,8 @@ class Correction:
             return Estimate(None, None, None, gamma.reason)
         if gamma.low is not None and gamma.high is not None and gamma.low <= 1 <= gamma.high:
             return Estimate(None, None, None, "γ about the decoder bias is 1 within its interval: nothing to recover")
+        if not _energy(self.before.about_bias, "length_loss") > 0:
+            return Estimate(None, None, None, "x̂ − b_dec is as long as it should be: nothing to recover")
         gained = _energy(self.before.report, LOSS) - _energy(self.after.report, LOSS)
         value = gained / _energy(self.before.about_bias, "length_loss")
         return Estimate(value, None, None, "a figure of these two parts of the documents, without an interval")
@@ -125,7 +127,7 @@ class Correction:
             table.add_column(header, justify="right" if header in ("before", "after") else "left", no_wrap=True)
         for key in (GAMMA, LOSS):
             for origin in ("raw", "centred", "decoder_bias"):
-                cells = [cell for side in (self.before, self.after) for cell in _cells(_of(side, origin)[key])]
+                cells = [cell for side in (self.before, self.after) for cell in cells_of(_of(side, origin)[key])]
                 table.add_row(f"{key} ({REGISTRY[key].plain})", ORIGINS[origin], *cells)
         table.add_row("L0", "", f"{self.before.report.l0:.2f}", "", f"{self.after.report.l0:.2f}", "")
         table.caption, table.caption_justify = self.in_words(), "left"

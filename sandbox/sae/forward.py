@@ -56,16 +56,13 @@ class Forward:
         description: layout, sizes and conventions of a checkpoint; the type of anything else
         device:      where it computes, and `dtype`: in what
         d_in:        None where only trying would tell
-        checkpoint:  what was read, None for an object in memory
         W_dec, b_dec: x̂ is feature_acts·W_dec + b_dec; None where that is not so, or b_dec not the same for every token
-        sees_latents: whether the latents are seen
-        identity:     digits that another SAE does not share; these four are known after `try_on`
+        sees_latents: whether the latents are seen; these three are known after `try_on`
     """
 
     W_dec: Tensor | None = None
     b_dec: Tensor | None = None
     sees_latents = False
-    identity = ""
 
     def __init__(self, sae: Any, device: str, dtype: str, given: torch.device | None = None, tokens: int | None = None):
         """Of a checkpoint's path, a `Checkpoint`, or any module or callable from x to x̂.
@@ -75,22 +72,20 @@ class Forward:
             tokens: how many are computed at a time; all of a batch if not given
         Raises: InputError for anything else, and as `checkpoints.read` does
         """
-        if dtype not in DTYPES:
-            raise InputError(f"dtype is {dtype!r}: choose {', '.join(DTYPES)}")
+        kind = dtype_named(dtype)
         if isinstance(sae, str | Path):
             sae = checkpoints.read(sae)
-        self.checkpoint = sae if isinstance(sae, Checkpoint) else None
         self.d_in: int | None = None
         self._piece = tokens
-        if self.checkpoint:
-            self.device, self.dtype = device_named(device), DTYPES[dtype]
+        if isinstance(sae, Checkpoint):
+            self.device, self.dtype = device_named(device), kind
             # A copy where it is computed: what was read stays exact, to be written again.
-            self.sae = deepcopy(self.checkpoint.sae).to(self.device, self.dtype)
-            self.name, self.description, self.d_in = self.checkpoint.name, self.checkpoint.describe(), self.sae.d_in
+            self.sae = deepcopy(sae.sae).to(self.device, self.dtype)
+            self.name, self.description, self.d_in = sae.name, sae.describe(), self.sae.d_in
             self._compute: Callable[[Tensor], Computed] | None = self._encode_decode
         elif callable(sae):
             self.sae = sae
-            self._place_object(device, dtype, given)
+            self._place_object(device, kind, given)
             self.name = getattr(sae, "__name__", type(sae).__name__)
             self.description = sae.describe() if isinstance(sae, SAE) else type(sae).__name__
             self._compute = self._encode_decode if isinstance(sae, SAE) else None
@@ -99,18 +94,18 @@ class Forward:
                 f"sae is a {type(sae).__name__}: a checkpoint's path, or a module or callable from x to x̂, is needed"
             )
 
-    def _place_object(self, device: str, dtype: str, given: torch.device | None) -> None:
+    def _place_object(self, device: str, dtype: torch.dtype, given: torch.device | None) -> None:
         """An object of the user's stays where and as it is."""
         held = next((tensor for tensor in _tensors(self.sae) if tensor.is_floating_point()), None)
         if held is not None:
             self.device, self.dtype = held.device, held.dtype
-            if device != "auto" and torch.device(device).type != self.device.type:
+            if device != "auto" and device_named(device).type != self.device.type:
                 raise InputError(
                     f"the SAE is on {self.device}, but device is {device!r}: move it first, with sae.to({device!r})"
                 )
         else:
             self.device = device_named((given or "cpu") if device == "auto" else device)
-            self.dtype = DTYPES[dtype]
+            self.dtype = dtype
 
     def __call__(self, x: Tensor, look: Look | None = None) -> Passed:
         """x̂ of a batch; `look` sees the latents of each piece before they are let go.
@@ -124,18 +119,14 @@ class Forward:
             stop = min(start + (self._piece or len(x)), len(x))
             window = slice(start, stop)
             try:
-                part = x[window]
-                part_hat, feature_acts, count = self._computed(part.to(self.dtype))
-                if count is None and feature_acts is not None:
-                    count = nonzero(feature_acts)
-                if look is not None and feature_acts is not None:
-                    look(feature_acts, part, part_hat, window)
-            except (torch.OutOfMemoryError, RuntimeError) as error:
+                part_hat, count = self._looked_at(x[window], window, look)
+            except (RuntimeError, MemoryError) as error:
                 if not _out_of_memory(error) or stop - start == 1:
                     raise
+                part_hat = None
+            if part_hat is None:  # out here, where the error no longer holds what was computed
                 self._halve(stop - start)
                 continue
-            del feature_acts
             if stop - start == len(x):
                 return Passed(x, part_hat, count)
             x_hat = part_hat.new_empty(x.shape) if x_hat is None else x_hat
@@ -147,6 +138,15 @@ class Forward:
         assert x_hat is not None  # batches are not empty
         return Passed(x, x_hat, l0)
 
+    def _looked_at(self, part: Tensor, window: slice, look: Look | None) -> tuple[Tensor, Tensor | None]:
+        """x̂ of a piece, and the nonzero latents of each token; its latents are let go."""
+        part_hat, feature_acts, count = self._computed(part.to(self.dtype))
+        if count is None and feature_acts is not None:
+            count = nonzero(feature_acts)
+        if look is not None and feature_acts is not None:
+            look(feature_acts, part, part_hat, window)
+        return part_hat, count
+
     def run(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
         """x̂ and the latents of a few tokens, for a look at them."""
         return self._computed(x.to(self.device, self.dtype))[:2]
@@ -157,9 +157,11 @@ class Forward:
         Of an object in half precision that is not seen: its rounding hides too much.
         """
         x = x[x.isfinite().all(-1)][:FEW]
+        if not len(x):
+            raise InputError(f"each of the {FEW} tokens that were tried first has a NaN or an infinity")
         x_hat, feature_acts = self.run(x)
         self.sees_latents = feature_acts is not None
-        self.identity = fingerprint(_tensors(self.sae)) + fingerprint([x_hat])
+        self._tried = x_hat
         if isinstance(self.sae, SAE):
             self.W_dec, self.b_dec = self.sae.W_dec, None if self.sae.normalisation else self.sae.b_dec
             return
@@ -173,6 +175,11 @@ class Forward:
         rest = z_hat - feature_acts @ W_dec
         if _close(rest, rest[:1].expand_as(rest), z_hat):
             self.W_dec, self.b_dec = W_dec.detach(), None if normalised else rest[0].detach()
+
+    @property
+    def identity(self) -> str:
+        """Digits that another SAE does not share, of its weights and of x̂ of the tokens that were tried."""
+        return fingerprint((*_tensors(self.sae), self._tried))
 
     def scale(self, x: Tensor) -> Tensor | None:
         """By how much each token's latents were scaled down, where the SAE normalises tokens; else None."""
@@ -241,10 +248,17 @@ class Forward:
                 one.training = True
 
 
+def dtype_named(name: str) -> torch.dtype:
+    """The dtype of that name to compute in. Raises InputError for another."""
+    if name not in DTYPES:
+        raise InputError(f"dtype is {name!r}: choose {', '.join(DTYPES)}")
+    return DTYPES[name]
+
+
 class Pairs:
     """In place of an SAE: x and x̂ that are both there already, side by side in each row."""
 
-    checkpoint = W_dec = b_dec = dtype = None
+    W_dec = b_dec = dtype = None
     sees_latents = False
     identity = ""  # x̂ is part of the activations
     description = "reconstructions that were there already"
@@ -295,6 +309,6 @@ def _tensors(sae: Any) -> Iterator[Tensor]:
         yield from sae.buffers()
 
 
-def _out_of_memory(error: RuntimeError) -> bool:
+def _out_of_memory(error: RuntimeError | MemoryError) -> bool:
     """torch raises a type of its own on accelerators, and a plain RuntimeError from the CPU's allocator."""
-    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error)

@@ -18,7 +18,7 @@ from sandbox.compile import evaluate
 from sandbox.errors import InputError
 from sandbox.files import written_whole
 from sandbox.measures import REGISTRY
-from sandbox.moments import Moments, _array, _compiled, groups_of
+from sandbox.moments import Moments, compiled, groups_of, wide_array
 from sandbox.report import interval, standard_error
 from sandbox.sums import Sums
 
@@ -209,7 +209,7 @@ def _on_host(feature_acts, residual, W_dec, group: np.ndarray, scale) -> tuple[T
 
     A share is small enough for its rows of W_dec to stay in a cache.
     """
-    acts, left, rows = (_array(t) for t in (feature_acts, residual, W_dec))
+    acts, left, rows = (wide_array(t) for t in (feature_acts, residual, W_dec))
     n, d_sae = acts.shape
     sizes = np.ones(n) if scale is None else scale.detach().reshape(-1).double().cpu().numpy()
     errors = np.einsum("nd,nd->n", left, left, dtype=np.float64)
@@ -228,7 +228,7 @@ def _on_host(feature_acts, residual, W_dec, group: np.ndarray, scale) -> tuple[T
     return tuple(torch.from_numpy(total) for total in (pull, energy, loss, tokens, count))
 
 
-@_compiled
+@compiled
 def _add_latents(acts, left, rows, norms, sizes, group, ok, low, high, pull, energy, count) -> None:
     """Add the latents low to high of each finite token to its group, in float64."""
     n, d = left.shape

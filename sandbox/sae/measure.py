@@ -13,7 +13,7 @@ from torch import Tensor
 from sandbox.errors import InputError
 from sandbox.files import written_whole
 from sandbox.report import Report
-from sandbox.sae.activations import SideBySide, Source, activations
+from sandbox.sae.activations import Given, Held, SideBySide, Source, activations
 from sandbox.sae.checkpoints import Checkpoint
 from sandbox.sae.forward import BATCH, DTYPES, FEW, Forward, Pairs, fingerprint
 from sandbox.sae.preflight import Finding, outlier_limit, preflight
@@ -27,9 +27,6 @@ __all__ = ["BATCH", "DTYPES", "Stopped", "look", "measure", "measure_pairs"]
 
 SAMPLE = 4096  # tokens that are looked at before a run
 OF_EACH = "{rank}"  # in a path: the number of the process, where each reads files of its own
-
-Anything = Any
-"""Whatever `sandbox.sae.activations.activations` opens: a path, an array, a tensor, an iterable, a `Source`."""
 
 OneSAE = str | Path | Checkpoint | Callable[[Tensor], Tensor]
 
@@ -54,7 +51,7 @@ class Options:
         progress:         called after each batch with the tokens that it held
     """
 
-    documents: Anything = None
+    documents: Held | None = None
     batch_size: int = BATCH
     name: str | Sequence[str] | None = None
     drop_nonfinite: bool = False
@@ -70,14 +67,12 @@ class Options:
 
 
 @overload
-def measure(
-    sae: OneSAE, source: Anything, *, device: str = "auto", dtype: str = "float32", **options: Any
-) -> Report: ...
+def measure(sae: OneSAE, source: Given, *, device: str = "auto", dtype: str = "float32", **options: Any) -> Report: ...
 @overload
 def measure(
-    sae: Sequence[OneSAE], source: Anything, *, device: str = "auto", dtype: str = "float32", **options: Any
+    sae: Sequence[OneSAE], source: Given, *, device: str = "auto", dtype: str = "float32", **options: Any
 ) -> list[Report]: ...
-def measure(sae: Any, source: Anything, *, device: str = "auto", dtype: str = "float32", **options: Any) -> Any:
+def measure(sae: Any, source: Given, *, device: str = "auto", dtype: str = "float32", **options: Any) -> Any:
     """Every measure of shrinkage of an SAE on activations, with its uncertainty.
 
     Args:
@@ -108,7 +103,7 @@ def measure(sae: Any, source: Anything, *, device: str = "auto", dtype: str = "f
 
 
 def look(
-    sae: OneSAE, source: Anything, *, device: str = "auto", dtype: str = "float32", documents: Anything = None
+    sae: OneSAE, source: Given, *, device: str = "auto", dtype: str = "float32", documents: Held | None = None
 ) -> list[Finding]:
     """What a sample of the activations shows of an SAE, without the run: what would make its shrinkage meaningless.
 
@@ -122,7 +117,7 @@ def look(
     return _look([one], opened, Options())[0][0]
 
 
-def measure_pairs(x: Anything, x_hat: Anything, **options: Any) -> Report:
+def measure_pairs(x: Given, x_hat: Given, **options: Any) -> Report:
     """Every measure of shrinkage of reconstructions that are already there: two files, arrays or tensors.
 
     Args, Raises: as for `measure`.
@@ -144,6 +139,8 @@ def _options(options: dict[str, Any]) -> Options:
         raise InputError(
             f"{str(error).split('__init__() ')[-1]}; there are {', '.join(Options.__annotations__)}"
         ) from error
+    if chosen.strict and not chosen.look:
+        raise InputError("strict refuses what the look before the run finds: look is needed, too")
     for key, least in (("batch_size", 1), ("published", 0)):
         value = getattr(chosen, key)
         if not isinstance(value, int) or value < least:
@@ -157,12 +154,12 @@ def _chunk(chosen: Options) -> int:
     return -(-chosen.batch_size // published) * published
 
 
-def _opened(source: Anything, chosen: Options, ranks: Ranks) -> Source:
+def _opened(source: Given, chosen: Options, ranks: Ranks) -> Source:
     """The source; `{rank}` in its path, and in that of the ids, becomes the number of this process."""
     return activations(_own(source, ranks), _own(chosen.documents, ranks))
 
 
-def _own(source: Anything, ranks: Ranks) -> Anything:
+def _own(source: Any, ranks: Ranks) -> Any:
     if not _of_each(source):
         return source
     if ranks.world == 1:
@@ -172,7 +169,7 @@ def _own(source: Anything, ranks: Ranks) -> Anything:
     return str(source).replace(OF_EACH, str(ranks.rank))
 
 
-def _of_each(source: Anything) -> bool:
+def _of_each(source: Any) -> bool:
     return isinstance(source, str | Path) and OF_EACH in str(source)
 
 
@@ -188,7 +185,7 @@ def _measured(
     with ranks.joined(str(saes[0].device)):
         findings, limit = ranks.told(_look(saes, source, chosen) if ranks.first else None)
         if chosen.strict and (found := [one for held in findings for one in held]):
-            raise InputError(f"--strict, and the look before the run found: {found[0].message}")
+            raise InputError(f"strict, and the look before the run found: {'; '.join(one.message for one in found)}")
         if chosen.warn and ranks.first:
             for sae, held in zip(saes, findings, strict=True):
                 for one in held:
@@ -241,8 +238,6 @@ def _try_on(saes: Sequence[Forward | Pairs], source: Source) -> None:
 
 def _look(saes: Sequence[Forward | Pairs], source: Source, chosen: Options) -> tuple[list[list[Finding]], float]:
     """What a sample shows of each SAE, and the norm above which a token is an outlier."""
-    if not chosen.look and not chosen.exclude_outliers:
-        return [[] for _ in saes], float("inf")
     sample = source.sample(SAMPLE)
     x = sample[:, : saes[0].d_in] if isinstance(saes[0], Pairs) else sample
     if not chosen.look:
@@ -295,7 +290,7 @@ def _saving(
     return Saving(path, run, chosen.every)
 
 
-def _ids(source: Source, given: Anything) -> list[Any] | None:
+def _ids(source: Source, given: Any) -> list[Any] | None:
     """What other document ids do not share, as far as the first and the last few show."""
     ids = getattr(source, "documents", None) if given is None else given
     if ids is None or not hasattr(ids, "__getitem__") or isinstance(ids, str):

@@ -121,7 +121,7 @@ class Parts:
 
 def _order(x: Tensor, start: int, fitted: Tensor) -> Tensor:
     """A number that depends on the tokens to fit on, and on their order."""
-    place = torch.arange(start, start + len(x), device=x.device) % 8191 + 1  # a prime: no batch is a multiple of it
+    place = torch.arange(start, start + len(x), device=x.device) % 8191 + 1  # a prime: batches seldom have its length
     along = torch.arange(x.shape[1], device=x.device, dtype=torch.float32).cos()
     return ((x.float() @ along).nan_to_num(0, 0, 0) * place * fitted).sum(dtype=torch.float32)
 

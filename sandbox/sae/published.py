@@ -270,12 +270,6 @@ class Published(Sums):
                 parts.append(cls.from_batch(*(one[whole:] for one in piece)))
         return sum(parts[1:], start=parts[0])
 
-    @classmethod
-    def zero(cls, d: int, device: str | torch.device = "cpu") -> Published:
-        """No batch at all: what a process without data adds."""
-        none = torch.zeros(0, 1, d, device=device)
-        return cls.from_batch(none, none)
-
     def values(self) -> dict[str, dict[str, float]]:
         """What each library would print, by its own name and the metric's; a metric without data is left out.
 

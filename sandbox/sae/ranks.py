@@ -53,7 +53,9 @@ class Ranks:
         """The device of this rank: each has a GPU of its own."""
         if name == "auto" and not torch.cuda.is_available():
             return "cpu" if self.world > 1 else name
-        return f"cuda:{self.local % torch.cuda.device_count()}" if self.world > 1 and name in ("auto", "cuda") else name
+        if self.world > 1 and name in ("auto", "cuda") and torch.cuda.is_available():
+            return f"cuda:{self.local % torch.cuda.device_count()}"
+        return name
 
     @contextmanager
     def joined(self, device: str) -> Iterator[None]:

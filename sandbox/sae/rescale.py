@@ -30,7 +30,7 @@ from sandbox.sae.activations import activations
 from sandbox.sae.autoencoder import SAE
 from sandbox.sae.checkpoints import Checkpoint
 from sandbox.sae.correction import Correction, Evaluated
-from sandbox.sae.forward import BATCH, DTYPES
+from sandbox.sae.forward import BATCH, dtype_named
 from sandbox.sae.latents import Latents
 from sandbox.sae.parts import Parts, Split
 
@@ -69,6 +69,8 @@ def rescale(
                         fitted on or held out, though neighbouring blocks may be of one document
         share, seed:    of the documents to fit on, and of the draw (`Split`)
         device, dtype:  where and in what the SAE is computed; the corrected weights are float32
+        batch_size:     tokens at a time
+        name:           of the SAE, in the reports
         drop_nonfinite: leave out tokens with a NaN or an infinity in place of refusing them
         progress:       called after each batch with the tokens that it held
     Returns: a `Correction`, which writes the corrected checkpoint.
@@ -76,16 +78,13 @@ def rescale(
              gives other tokens the second time, and an x̂ that no positive factor brings nearer to x.
     Source:  C2, C12; MATHS, per latent
     """
-    if kind not in FITS:
-        raise InputError(f"kind is {kind!r}: choose {', '.join(FITS)}")
-    if dtype not in DTYPES:
-        raise InputError(f"dtype is {dtype!r}: choose {', '.join(DTYPES)}")
     if batch_size < 1:
         raise InputError(f"batch_size is {batch_size}: at least one token at a time is needed")
     split = Split(share, seed)
     if not isinstance(checkpoint, Checkpoint):
         checkpoint = checkpoints.read(checkpoint)
-    computed, original = (device_named(device), DTYPES[dtype]), checkpoint.sae
+    check_kind(checkpoint, kind)
+    computed, original = (device_named(device), dtype_named(dtype)), checkpoint.sae
     opened = activations(source, documents)
     if opened.width != original.d_in:
         raise InputError(

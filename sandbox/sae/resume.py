@@ -50,8 +50,8 @@ class State:
             save_file(tensors, beside, told)
 
     @classmethod
-    def load(cls, path: Path, run: Mapping[str, Any]) -> State:
-        """What `save` wrote; a new state where there is no such file.
+    def load(cls, path: Path, run: Mapping[str, Any], device: torch.device | str = "cpu") -> State:
+        """What `save` wrote, on the device; a new state where there is no such file.
 
         Raises: InputError for a file of something else, or of another run, naming what differs.
         """
@@ -60,7 +60,7 @@ class State:
         try:
             with safe_open(path, "pt") as file:
                 told = file.metadata() or {}
-                tensors = {name: file.get_tensor(name) for name in list(file.keys())}
+                tensors = {name: file.get_tensor(name).to(device) for name in list(file.keys())}
         except (OSError, SafetensorError) as error:
             raise InputError(
                 f"{path} cannot be read as the state of a run: {error}; name another --checkpoint"

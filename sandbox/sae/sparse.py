@@ -10,10 +10,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from sandbox.moments import _array, _compiled
+from sandbox.moments import compiled, wide_array
 
 FEW = 64  # tokens that show how many latents are on
-SHARE = 16  # where fewer than one latent in so many is on, this is the quicker way (measured: up to one in 12)
+DENSEST = 16  # where fewer than one latent in so many is on, this is the quicker way (measured: up to one in 12)
 PIECE = 512  # tokens at a time where latents are converted, which should not take memory for a batch of them
 STRIDE = 16  # latents looked at together: a vector register or two, and nearly always all off
 
@@ -26,7 +26,7 @@ def nonzero(feature_acts: Float[Tensor, "n d_sae"]) -> Float[Tensor, "n"]:
         floats = feature_acts if feature_acts.is_floating_point() else feature_acts.float()
         return torch.linalg.vector_norm(floats, 0, dim=-1, dtype=torch.float32)
     l0 = np.empty(len(feature_acts), np.float32)
-    _share(len(l0), lambda low, high: _count_rows(_array(feature_acts[low:high].detach()), l0[low:high]), PIECE)
+    _share(len(l0), lambda low, high: _count_rows(wide_array(feature_acts[low:high].detach()), l0[low:high]), PIECE)
     return torch.from_numpy(l0)
 
 
@@ -35,7 +35,7 @@ def is_sparse(feature_acts: Float[Tensor, "n d_sae"], W_dec: Float[Tensor, "d_sa
     if {feature_acts.device.type, W_dec.device.type} != {"cpu"} or {feature_acts.dtype, W_dec.dtype} != {torch.float32}:
         return False
     few = feature_acts[:FEW]
-    return int(few.count_nonzero()) * SHARE < few.numel()
+    return int(few.count_nonzero()) * DENSEST < few.numel()
 
 
 def sparse_product(
@@ -60,7 +60,7 @@ def _share(n: int, work: Callable[[int, int], None], most: int | None = None) ->
         list(pool.map(work, cuts[:-1], cuts[1:]))
 
 
-@_compiled
+@compiled
 def _count_rows(acts, l0) -> None:
     n, d_sae = acts.shape
     for i in range(n):
@@ -70,7 +70,7 @@ def _count_rows(acts, l0) -> None:
         l0[i] = on
 
 
-@_compiled
+@compiled
 def _decode_rows(acts, rows, bias, product, l0) -> None:
     """Each token from the rows of W_dec of its latents, four at a time: memory then serves four of them at once."""
     n, d_sae = acts.shape

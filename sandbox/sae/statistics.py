@@ -16,7 +16,7 @@ from torch import Tensor
 from sandbox.report import LEVEL, Estimate
 from sandbox.sums import Sums
 
-COLUMNS = ("tokens", "norm", "norm_hat", "norm²", "norm·norm_hat", "norm_hat²", "l2_ratio", "cossim", "l0", "defined")
+COLUMNS = ("tokens", "norm", "norm_hat", "norm²", "norm·norm_hat", "l2_ratio", "cossim", "l0", "defined")
 """What is summed. `l2_ratio` and `cossim` are of the tokens where both norms are positive, which `defined` counts."""
 
 MEANS = {
@@ -34,7 +34,7 @@ LINE = {
 class TokenStatistics(Sums):
     """Sums over tokens, per group of clusters; of the tokens up to a norm, and of those above it.
 
-    Attributes: sums: Float64[Tensor, "2 groups columns"]
+    Attributes: sums: Float64[Tensor, "2 groups columns"]; norms are in activation units, the other columns numbers
     """
 
     sums: Float64[Tensor, "2 groups columns"]
@@ -50,7 +50,7 @@ class TokenStatistics(Sums):
     ) -> TokenStatistics:
         """Of a batch, from every token's ‖x‖², ‖x̂‖², x·x̂; tokens that are not finite are left out.
 
-        Args: apart_above: tokens with ‖x‖ above it are kept apart
+        Args: apart_above: tokens with ‖x‖ above it, activation units, are kept apart
         """
         ok = dots.isfinite().all(1)
         a, b, c = torch.where(ok[:, None], dots, 0).unbind(1)
@@ -58,8 +58,8 @@ class TokenStatistics(Sums):
         defined = (u > 0) & (v > 0)
         ratio = torch.where(defined, v / u, 0)
         cosine = torch.where(defined, c / (u * v), 0)
-        active = torch.zeros_like(u) if l0 is None else torch.where(ok, l0.double(), 0)
-        columns = torch.stack((ok.double(), u, v, a, u * v, b, ratio, cosine, active, defined.double()), 1)
+        active = torch.zeros_like(u) if l0 is None else torch.where(ok, l0.to(dots.device).double(), 0)
+        columns = torch.stack((ok.double(), u, v, a, u * v, ratio, cosine, active, defined.double()), 1)
         index = group.to(columns.device) + groups * (u > apart_above)
         return cls(columns.new_zeros(2 * groups, len(COLUMNS)).index_add_(0, index, columns).unflatten(0, (2, groups)))
 
@@ -81,7 +81,7 @@ class TokenStatistics(Sums):
 
 def _line(sums: Float64[Tensor, "groups columns"], level: float) -> dict[str, Estimate]:
     """Least squares of ‖x̂‖ on ‖x‖; the sandwich over clusters needs only the sums of each."""
-    n, u, v, uu, uv, _ = (sums[:, i] for i in range(6))
+    n, u, v, uu, uv = (sums[:, i] for i in range(5))
     moments = torch.stack((torch.stack((n.sum(), u.sum())), torch.stack((u.sum(), uu.sum()))))
     spread = moments[1, 1] - moments[0, 1] ** 2 / moments[0, 0]
     if not spread > 1e-9 * moments[1, 1]:

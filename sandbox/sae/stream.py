@@ -73,7 +73,7 @@ def stream(
         progress:       called after each batch with the tokens that it held
     Raises: Stopped at Ctrl-C or SIGTERM; InputError for tokens that are not finite, and from the source.
     """
-    state = State.load(saving.path, saving.run) if saving else State()
+    state = State.load(saving.path, saving.run, saes[0].device) if saving else State()
     start, stop = tokens
     if state.position and progress:
         progress(state.position)
@@ -101,40 +101,45 @@ def stream(
                 if saving and time.monotonic() - saved > saving.every:
                     state.save(saving.path, saving.run)
                     saved = time.monotonic()
+            if saving:
+                state.save(saving.path, saving.run)
         except KeyboardInterrupt as interrupt:
+            stopping.stopped = True  # a second signal does not disturb what is done at the first
             if saving:
                 state.save(saving.path, saving.run)
             raise Stopped(state, stopping.by) from interrupt
-    if saving:
-        state.save(saving.path, saving.run)
     return state
 
 
 def _added(totals: tuple[Tallies, ...], parts: list[Tallies]) -> tuple[Tallies, ...]:
-    if not totals:
-        return tuple(parts)
-    device = parts[0].moments.totals.device
-    return tuple(total.to(device) + part for total, part in zip(totals, parts, strict=True))
+    return tuple(total + part for total, part in zip(totals, parts, strict=True)) if totals else tuple(parts)
 
 
 class _Stopping:
     by = signal.SIGINT
+    stopped = False
 
 
 @contextmanager
 def _stoppable() -> Iterator[_Stopping]:
-    """SIGTERM stops the run as Ctrl-C does, while it lasts."""
+    """SIGTERM stops the run as Ctrl-C does, while it lasts; what comes after the first signal is passed over."""
     stopping = _Stopping()
     if current_thread() is not main_thread():  # where no handler can be set
         yield stopping
         return
 
-    def stop(number: int, _frame: Any) -> None:
+    def stop(number: int, frame: Any) -> None:
+        if stopping.stopped:
+            return
         stopping.by = signal.Signals(number)
+        if number == signal.SIGINT and callable(interrupt):
+            interrupt(number, frame)
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGTERM, stop)
+    interrupt = signal.getsignal(signal.SIGINT)
+    before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
         yield stopping
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -30,7 +30,7 @@ from sandbox.sae.activations.shards import is_pattern, shard_rows
 from sandbox.sae.activations.source import Chunk, Source, check_counts
 from sandbox.sae.activations.stream import Stream
 
-__all__ = ["Chunk", "Given", "Rows", "SideBySide", "Source", "Stored", "Stream", "activations", "document_ids"]
+__all__ = ["Chunk", "Given", "Held", "Rows", "SideBySide", "Source", "Stored", "Stream", "activations", "document_ids"]
 
 Held = str | Path | np.ndarray | Tensor
 """What can be reached in any order: a path, an array, a tensor."""

@@ -116,7 +116,11 @@ def saved(sae: Any, name: str) -> Place:
         weights.data = weights.data.contiguous()
     temporary = Path(tempfile.mkdtemp(prefix="sandbox-saelens-"))
     folder = temporary / name.replace("/", "--")  # reports call an SAE by its folder
-    sae.save_model(folder)
+    try:
+        sae.save_model(folder)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
     place = Place(name, folder)
     weakref.finalize(place, shutil.rmtree, temporary, ignore_errors=True)
     return place
