@@ -20,3 +20,11 @@ def device_named(name: str | torch.device) -> torch.device:
             f"device {str(name)!r} cannot be used on this machine: choose auto, cpu, cuda or mps"
         ) from error
     return probe.device  # with its number, so that it equals that of its tensors
+
+
+def device_type(name: str | torch.device) -> str:
+    """Its type, cpu or cuda, say, whether there is one here or not. Raises InputError for what is no device at all."""
+    try:
+        return torch.device(name).type
+    except RuntimeError:
+        return device_named(name).type

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from sandbox.devices import device_named
+from sandbox.devices import device_named, device_type
 from sandbox.errors import InputError
 from sandbox.sae import checkpoints
 from sandbox.sae.autoencoder import SAE
@@ -99,7 +99,7 @@ class Forward:
         held = next((tensor for tensor in _tensors(self.sae) if tensor.is_floating_point()), None)
         if held is not None:
             self.device, self.dtype = held.device, held.dtype
-            if device != "auto" and device_named(device).type != self.device.type:
+            if device != "auto" and device_type(device) != self.device.type:
                 raise InputError(
                     f"the SAE is on {self.device}, but device is {device!r}: move it first, with sae.to({device!r})"
                 )

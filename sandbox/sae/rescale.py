@@ -80,10 +80,9 @@ def rescale(
     """
     if batch_size < 1:
         raise InputError(f"batch_size is {batch_size}: at least one token at a time is needed")
-    split = Split(share, seed)
+    fit, split = _fit_of(kind), Split(share, seed)
     if not isinstance(checkpoint, Checkpoint):
         checkpoint = checkpoints.read(checkpoint)
-    check_kind(checkpoint, kind)
     computed, original = (device_named(device), dtype_named(dtype)), checkpoint.sae
     opened = activations(source, documents)
     if opened.width != original.d_in:
@@ -92,7 +91,7 @@ def rescale(
         )
     parts = Parts(opened, split, batch_size, computed[0], drop_nonfinite, progress)
     sae = _placed(original, *computed)
-    factor, shift = FITS[kind](sae, parts)
+    factor, shift = fit(sae, parts)
     W_dec = (original.W_dec.double() * factor.reshape(-1, 1)).float()
     b_dec = original.b_dec if shift is None else (original.b_dec.double() + shift).float()
     changed = _placed(original.with_decoder(W_dec, b_dec), *computed)  # as it will be written, encoder included
@@ -110,10 +109,15 @@ def rescale(
 
 def check_kind(checkpoint: Checkpoint, kind: str) -> None:
     """Refuse, before any work is done, a kind that there is not, or that the checkpoint's layout cannot hold."""
-    if kind not in FITS:
-        raise InputError(f"kind is {kind!r}: choose {', '.join(FITS)}")
+    _fit_of(kind)
     sae = checkpoint.sae
     checkpoint.store(sae.with_decoder(2 * sae.W_dec, sae.b_dec + (kind == "scale-shift")))
+
+
+def _fit_of(kind: str) -> Callable[[SAE, Parts], Fit]:
+    if kind not in FITS:
+        raise InputError(f"kind is {kind!r}: choose {', '.join(FITS)}")
+    return FITS[kind]
 
 
 def passes(kind: str) -> int:
