@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations, pairwise
-from time import monotonic
+from time import process_time
 
 from sympy import (
     Abs,
@@ -86,7 +86,7 @@ def _factors(polynomial: Expr) -> list[Expr]:
 
 def samples(polynomials: set[Expr], variables: Sequence[Symbol]) -> Iterator[dict[Symbol, Rational]]:
     """A rational point in every open cell that the zeros of the polynomials cut the space into."""
-    deadline = monotonic() + SECONDS
+    deadline = process_time() + SECONDS
     levels = [polynomials]
     for variable in reversed(variables[1:]):
         levels.append(_projection(levels[-1], variable, deadline))
@@ -99,10 +99,10 @@ def _projection(polynomials: set[Expr], variable: Symbol, deadline: float) -> se
     shadow = {p for p in polynomials if not p.has(variable)}
     parts = [p.LC() for p in inside]
     for p in inside:
-        _check(p.degree() <= LARGEST_DEGREE and monotonic() < deadline)
+        _check(p.degree() <= LARGEST_DEGREE and process_time() < deadline)
         parts.append(discriminant(p) if p.degree() > 1 else Rational(1))
     for p, q in combinations(inside, 2):
-        _check(monotonic() < deadline)
+        _check(process_time() < deadline)
         parts.append(resultant(p, q))
     return shadow | {
         factor for part in parts for factor in _factors(Poly(part).as_expr() if part.free_symbols else part)
@@ -116,7 +116,7 @@ def _lifted(levels, variables, point, deadline) -> Iterator[dict[Symbol, Rationa
     variable, *others = variables
     here = {p.subs(point) for p in levels[0]}
     for value in between([Poly(p, variable) for p in here if p.has(variable)]):
-        _check(monotonic() < deadline)
+        _check(process_time() < deadline)
         yield from _lifted(levels[1:], others, point | {variable: value}, deadline)
 
 

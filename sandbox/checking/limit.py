@@ -22,7 +22,10 @@ class Undecidable(Exception):
 
 @contextmanager
 def time_limit(seconds: float) -> Iterator[None]:
-    """Raise Undecidable after so many seconds in the block; without timers (Windows, threads) it may take longer."""
+    """Raise Undecidable after so many seconds in the block; without timers (Windows, threads) it may take longer.
+
+    They are seconds of the processor: a busy machine comes to the same verdict.
+    """
     if not hasattr(signal, "setitimer") or threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -30,10 +33,10 @@ def time_limit(seconds: float) -> Iterator[None]:
     def stop(*_):
         raise Undecidable(f"SymPy did not decide it within {seconds:g} s")
 
-    before = signal.signal(signal.SIGALRM, stop)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
+    before = signal.signal(signal.SIGVTALRM, stop)
+    signal.setitimer(signal.ITIMER_VIRTUAL, seconds)
     try:
         yield
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+        signal.signal(signal.SIGVTALRM, before)

@@ -72,7 +72,8 @@ def estimate(moments: Moments, measure: Measure, level: float = LEVEL) -> Estima
 
     >>> import torch
     >>> half = Moments.from_pairs(torch.tensor([[1.0]]), torch.tensor([[0.5]]))
-    >>> estimate(half, REGISTRY["relative_reconstruction_bias"])
+    >>> from sandbox.measures import measure_named
+    >>> estimate(half, measure_named("relative_reconstruction_bias"))
     Estimate(value=0.5, low=None, high=None, reason='one cluster of tokens gives no interval')
     """
     if moments.n.ndim:

@@ -168,6 +168,8 @@ def _one_tensor(path: Path, held: object) -> Tensor:
         if len(tensors) == 1:
             return next(iter(tensors.values())).detach()
         found = ", ".join(map(str, list(held)[:6])) or "nothing"
+        if not tensors:
+            raise InputError(f"{path} holds no tensor: {found}")
         raise InputError(f"{path} holds several entries ({found}): save the one tensor to measure alone")
     if not isinstance(held, Tensor):
         raise InputError(f"{path} holds a {type(held).__name__}: a tensor, or a dict with exactly one, is needed")
