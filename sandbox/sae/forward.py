@@ -163,10 +163,10 @@ class Forward:
         self.sees_latents = feature_acts is not None
         self._tried = x_hat
         if isinstance(self.sae, SAE):
-            self.W_dec, self.b_dec = self.sae.W_dec, None if self.sae.normalisation else self.sae.b_dec
+            self.W_dec, self.b_dec = self.sae.W_dec, self.sae.b_dec if self.sae.normalisation is None else None
             return
         W_dec = getattr(self.sae, "W_dec", None)
-        if not isinstance(W_dec, Tensor) or feature_acts is None or not len(x) or _is_half(x_hat.dtype):
+        if not isinstance(W_dec, Tensor) or feature_acts is None or _is_half(x_hat.dtype):
             return
         if W_dec.shape != (feature_acts.shape[-1], x.shape[-1]):
             return
@@ -174,7 +174,7 @@ class Forward:
         z_hat = x_hat if normalised is None else (x_hat - normalised.shift) / normalised.scale
         rest = z_hat - feature_acts @ W_dec
         if _close(rest, rest[:1].expand_as(rest), z_hat):
-            self.W_dec, self.b_dec = W_dec.detach(), None if normalised else rest[0].detach()
+            self.W_dec, self.b_dec = W_dec.detach(), rest[0].detach() if normalised is None else None
 
     @property
     def identity(self) -> str:
