@@ -135,9 +135,9 @@ def measure(
             if Ranks.here().world > 1:
                 say("these are the tokens of the first process alone")
             say(
-                f"stopped; the same command goes on from {checkpoint}"
+                f"the same command goes on from {checkpoint}"
                 if checkpoint
-                else "stopped; to be able to go on from there, give --checkpoint FILE"
+                else "to be able to go on from there, give --checkpoint FILE"
             )
         raise typer.Exit(128 + stopped.by) from stopped
     if first:

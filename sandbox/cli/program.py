@@ -80,7 +80,7 @@ def main() -> None:
         elif not stopped:
             raise
         # else a library may have made something of its own of the interrupt
-    if stopped and code != 130:
+    if stopped:
         say("stopped")
         code = 130
     sys.exit(code or 0)
