@@ -16,7 +16,7 @@ KEYS = ("relative_reconstruction_bias", "cosine", "norm_ratio", "scale_x")
 """From the measure that a rescaling answers to, down to the one that mixes in the angle."""
 
 MARKERS = "oDs^"
-NARROW = 1.3  # an axis whose ends are nearer than that to each other would make a trend of next to nothing
+NARROW = 1.05  # an axis whose ends are nearer than that to each other would make a trend of next to nothing
 
 
 def against_l0(reports: Sequence[Report], keys: Sequence[str] = KEYS, ax: Axes | None = None) -> Axes:
@@ -52,7 +52,7 @@ def against_l0(reports: Sequence[Report], keys: Sequence[str] = KEYS, ax: Axes |
 def _set_scale(ax: Axes, least: float, greatest: float) -> None:
     from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
-    middle, reach = (least * greatest) ** 0.5, max((greatest / least) ** 0.5, NARROW) * 1.15
+    middle, reach = (least * greatest) ** 0.5, max((greatest / least) ** 0.5, NARROW) * 1.05
     ax.set_xscale("log")
     ax.set_xlim(middle / reach, middle * reach)
     wide = reach > 2
