@@ -45,13 +45,14 @@ RANK = {
     "sae.parts": 8,
     "sae.correction": 7,
     "sae.rescale": 11,
+    "sae.sweep": 12,
     "plots": 7,
     "theory": 6,
     "explorer": 8,
     "checking": 8,
-    "demo": 12,
-    "cli": 13,
-    "__main__": 14,
+    "demo": 13,
+    "cli": 14,
+    "__main__": 15,
 }
 SYMPY = {"derivations", "measures", "compile", "report", "checking"}
 TORCH = {"moments", "sums", "simulate", "features", "devices", "compile", "report", "plots", "sae", "explorer"}

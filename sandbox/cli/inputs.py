@@ -69,6 +69,17 @@ def check_sources(
         )
 
 
+def check_activations(activations: str | None, live: dict[str, Any]) -> None:
+    """Either --activations, or --model with --text and --layer or --hook."""
+    given = {"--activations": activations} | {f"--{key.replace('_', '-')}": value for key, value in live.items()}
+    named = [option for option, value in given.items() if value is not None]
+    if not ({"--model", "--text"} <= set(named) if activations is None else named == ["--activations"]):
+        found = " ".join(named) or "none of them"
+        raise InputError(f"give --activations, or --model with --layer and --text; found {found}")
+    if activations is None and ("--layer" in named) == ("--hook" in named):
+        raise InputError("with --model, give --layer or --hook: where its activations are read")
+
+
 def files(*given: str | Path | list[str] | None) -> list[str]:
     """What is read, as paths and patterns, so that no output takes its place."""
     flat = [one for some in given for one in (some if isinstance(some, list) else [some]) if one]

@@ -7,9 +7,7 @@ Needs one core and half an hour.
 """
 
 import argparse
-import ast
 import importlib.metadata
-import importlib.util
 import json
 import os
 import re
@@ -25,74 +23,22 @@ import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
 
+from sandbox.data.docstrings import TEXT, documents, package_folder
 from sandbox.files import written_whole
 from sandbox.measures import REGISTRY
 from sandbox.report import Report, to_json
 from sandbox.sae.measure import measure
 
-TEXT = "torch, numpy, scipy, sympy, matplotlib, transformers, sklearn, pandas, statsmodels, networkx, nltk"
 VERSIONS = Path(__file__).with_name("requirements.txt").read_text("utf-8")
 LAYER, D_IN, D_SAE = 3, 384, 1536  # the middle of MiniLM's six layers; four latents a dimension
 TRAIN_WORDS = 800_000  # of 2.8 million: about a million tokens, more than the training needs
 HELD_OUT_DOCUMENTS, TOKENS_A_DOCUMENT = 100, 80  # many short documents: the interval's clusters are documents
-COMMON = "the a an of to in is are be and or for with that this it as by on if not from at which when"
 
 
 def save_beside(path: Path, write: Callable[[Path], object]) -> None:
     """Write a file beside its place and rename it: half a step is no step."""
     with written_whole(path) as beside:
         write(beside)
-
-
-def docstrings(source: str) -> list[str]:
-    """The docstrings of a module, of its classes and of its functions, in the order of the file."""
-    try:
-        tree = ast.parse(source)
-    except SyntaxError:  # a template, or a file kept broken for a test
-        return []
-    documented = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
-    found = [(getattr(n, "lineno", 0), ast.get_docstring(n)) for n in ast.walk(tree) if isinstance(n, documented)]
-    return [text for _, text in sorted((line, text) for line, text in found if text)]
-
-
-def is_prose(paragraph: str) -> bool:
-    """Whether a paragraph reads as English: long enough, mostly letters, with small words, and no doctest."""
-    words, common = paragraph.split(), set(COMMON.split())
-    if len(words) < 12 or ">>>" in paragraph or "```" in paragraph:
-        return False
-    letters = sum(c.isalpha() or c.isspace() for c in paragraph) / len(paragraph)
-    small = sum(w.lower() in common for w in words) / len(words)
-    return letters > 0.85 and small > 0.2
-
-
-def passages(source: str, seen: set[str]) -> list[str]:
-    """The prose of each docstring, without the paragraphs met before (in any file: no text can be in both splits)."""
-    kept = []
-    for docstring in docstrings(source):
-        paragraphs = [" ".join(p.split()) for p in re.split(r"\n\s*\n", docstring)]
-        fresh = [p for p in dict.fromkeys(paragraphs) if p not in seen and is_prose(p)]
-        seen.update(fresh)
-        if fresh:
-            kept.append(" ".join(fresh))
-    return kept
-
-
-def package_folder(package: str) -> Path:
-    """Where an installed package lies, found without importing it."""
-    spec = importlib.util.find_spec(package)
-    if spec is None or spec.origin is None:
-        raise SystemExit(f"package {package!r} is not installed: the README has the command that installs all of them")
-    return Path(spec.origin).parent
-
-
-def documents() -> list[list[str]]:
-    """All documents; one document is the passages of one source file. The packages are read, never imported."""
-    seen: set[str] = set()
-    found = []
-    for package in TEXT.split(", "):
-        for path in sorted(package_folder(package).rglob("*.py")):
-            found.append(passages(path.read_text("utf-8", errors="ignore"), seen))
-    return [document for document in found if document]
 
 
 def load_minilm() -> tuple:
@@ -217,6 +163,7 @@ def readme(args: argparse.Namespace, n_documents: int, n_train: int, reports: li
             rows.append(f"| {origin} {key} | {cells} |")
     head = f"| | {' | '.join(one.name for one in reports)} |\n| --- |{' --- |' * len(reports)}"
     facts = {
+        "TEXT": TEXT,
         "n_documents": n_documents,
         "n_train": n_train,
         "n_heldout": reports[0].tokens,

@@ -15,7 +15,7 @@ from sandbox.report.estimates import Estimate
 from sandbox.report.report import ORIGINS
 
 TOKENS = ("held-out", "training")
-"""On which tokens a point was measured: of documents kept from the training, or some of those that it was trained on."""
+"""On which tokens a point was measured: of documents kept from the training, or some that it was trained on."""
 
 COLUMNS = (
     "architecture", "coefficient", "seed", "steps", "finished", "measured_on", "tokens", "documents", "l0",

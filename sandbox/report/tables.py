@@ -106,7 +106,7 @@ def comparison(reports: Sequence[Report]) -> Table:
         table.add_column(header, justify="left" if header == "SAE" else "right", overflow="fold")
     for report in reports:
         l0 = "—" if report.l0 is None else f"{report.l0:.1f}"
-        table.add_row(escape(report.name), l0, *(_plus_minus(report.raw[key]) for key in COMPARED))
+        table.add_row(escape(report.name), l0, *(plus_minus(report.raw[key]) for key in COMPARED))
     return table
 
 
@@ -177,7 +177,9 @@ def cells_of(one: Estimate) -> tuple[str, str]:
     return value, "—" if one.low is None or one.high is None else f"{one.low:.4f} … {one.high:.4f}"
 
 
-def _plus_minus(one: Estimate) -> str:
+def plus_minus(one: Estimate, digits: int = 3) -> str:
+    """The value and half of its interval."""
     if one.value is None:
         return "undefined"
-    return f"{one.value:.3f}" + ("" if one.low is None or one.high is None else f" ± {(one.high - one.low) / 2:.3f}")
+    shown = f"{one.value:.{digits}f}"
+    return shown if one.low is None or one.high is None else f"{shown} ± {(one.high - one.low) / 2:.{digits}f}"

@@ -1,0 +1,22 @@
+"""Figure 6 on real activations: gather and split them, train SAEs over a range of sparsities, measure them all."""
+
+from sandbox.sae.sweep.architectures import ARCHITECTURES, Architecture
+from sandbox.sae.sweep.gathered import Gathered, gather
+from sandbox.sae.sweep.plan import plan
+from sandbox.sae.sweep.results import results, write_results
+from sandbox.sae.sweep.sweep import sweep
+from sandbox.sae.sweep.training import Job, Training, train
+
+__all__ = [
+    "ARCHITECTURES",
+    "Architecture",
+    "Gathered",
+    "Job",
+    "Training",
+    "gather",
+    "plan",
+    "results",
+    "sweep",
+    "train",
+    "write_results",
+]

@@ -57,7 +57,7 @@ def _gated_as_in_the_paper() -> tuple[type, type]:
     class GatedAsInThePaper(GatedTrainingSAE):
         def training_forward_pass(self, step_input: Any) -> Any:
             with torch.no_grad():
-                self.W_dec /= self.W_dec.norm(dim=1, keepdim=True)
+                self.W_dec.div_(self.W_dec.norm(dim=1, keepdim=True))
             return super().training_forward_pass(step_input)
 
         def encode_with_hidden_pre(self, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -82,21 +82,28 @@ def _warmed_up(steps: int) -> dict[str, Any]:
     return {"l1_warm_up_steps": steps // 5}
 
 
-L1 = (0.35, 0.7, 1.2, 2.0, 3.5, 6.0)
-
 ARCHITECTURES: dict[str, Architecture] = {
     one.key: one
     for one in (
-        Architecture("relu", "ReLU + L1", "l1_coefficient", L1, _saelens("Standard"), _warmed_up),
+        Architecture(
+            "relu", "ReLU + L1", "l1_coefficient", (0.5, 0.8, 1.3, 2.1, 3.3, 5.0), _saelens("Standard"), _warmed_up
+        ),
         Architecture(
             "gated",
             "Gated",
             "l1_coefficient",
-            L1,
+            (0.8, 1.3, 2.1, 3.4, 5.5, 9.0),
             _gated_as_in_the_paper,
             lambda steps: _warmed_up(steps) | {"decoder_init_norm": 1.0},
         ),
-        Architecture("gated_saelens", "Gated, SAELens' loss", "l1_coefficient", L1, _saelens("Gated"), _warmed_up),
+        Architecture(
+            "gated_saelens",
+            "Gated, SAELens' loss",
+            "l1_coefficient",
+            (0.6, 1.0, 1.6, 2.6, 4.2, 6.6),
+            _saelens("Gated"),
+            _warmed_up,
+        ),
         Architecture(
             "jumprelu",
             "JumpReLU",

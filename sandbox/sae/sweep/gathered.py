@@ -1,0 +1,193 @@
+"""Activations of a sweep on disk: read once, and split by document into what trains and what is kept for measuring."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+import torch
+
+from sandbox.errors import InputError
+from sandbox.files import folder_written_whole
+from sandbox.sae.activations import Source, activations
+from sandbox.sae.activations.rows import GOLDEN
+
+CHUNK = 16_384  # tokens read at a time
+NORMS = 65_536  # tokens that tell the mean norm
+STRETCH = 4096  # tokens that stay together where no documents are known: a document's tokens are alike
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """The two parts of the activations, and where they came from.
+
+    Attributes:
+        folder:             train.npy and held-out.npy, and their documents where those are known
+        source:             what was read
+        d_in:               numbers in a token
+        tokens:             to train on, and `held_out_tokens` to measure on
+        held_out_documents: of those; None where no documents are known
+        sha256:             of the training tokens and the held-out ones, as they are stored
+    """
+
+    folder: Path
+    source: str
+    d_in: int
+    tokens: int
+    held_out_tokens: int
+    held_out_documents: int | None
+    sha256: str
+
+    @cached_property
+    def train(self) -> np.ndarray:
+        """Float[ndarray, "tokens d"], mapped from the file: read where it is touched."""
+        return np.load(self.folder / "train.npy", mmap_mode="r")
+
+    @cached_property
+    def scale(self) -> float:
+        """What brings the tokens to train on to a mean norm of √d, so that coefficients mean the same for any model."""
+        norms = np.linalg.norm(self.train[:: max(self.tokens // NORMS, 1)].astype(np.float32), axis=1)
+        if not (mean := norms.mean(dtype=np.float64)):
+            raise InputError(f"{self.source}: every token to train on is zero")
+        return float(np.sqrt(self.d_in) / mean)
+
+    @property
+    def held_out(self) -> Source:
+        """The activations to measure on."""
+        return activations(self.folder / "held-out.npy", self._documents("held-out"))
+
+    def some_of_training(self) -> Source:
+        """As many of the tokens to train on, spread over them all."""
+        rows = np.linspace(0, self.tokens - 1, min(self.tokens, self.held_out_tokens)).astype(np.int64)
+        ids = self._documents("train")
+        return activations(self.train[rows], None if ids is None else np.load(ids, mmap_mode="r")[rows], "training")
+
+    def _documents(self, part: str) -> Path | None:
+        return None if self.held_out_documents is None else self.folder / f"{part}-documents.npy"
+
+    def to_dict(self) -> dict:
+        """As in JSON, without the folder."""
+        return {key: value for key, value in asdict(self).items() if key != "folder"}
+
+
+def gather(
+    folder: Path,
+    source: Source,
+    share: float,
+    tokens: int | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> Gathered:
+    """Read the source once into `folder`; what is there already is used again.
+
+    A document is held out or trained on as a whole, decided by its id alone. Where no documents are known, stretches of
+    4096 tokens take their place. Stored in float16 if the source holds that, else in float32.
+
+    Args:
+        share:  of the documents to be held out, above 0 and below 1
+        tokens: to train on, at most; all but those held out if not given
+    Raises: InputError where `folder` holds something else, a value is not finite, or a part would be empty
+    """
+    if (folder / "split.json").exists():
+        return _again(folder, source, share, tokens)
+    with folder_written_whole(folder) as beside:
+        counts, documents, digest = _split(beside, source, share, tokens, progress)
+        facts = {
+            "source": source.name,
+            "d_in": source.width,
+            "tokens": counts[0],
+            "held_out_tokens": counts[1],
+            "held_out_documents": documents,
+            "sha256": digest,
+        }
+        asked = {"share": share, "tokens": tokens}
+        (beside / "split.json").write_text(json.dumps({"asked": asked, "facts": facts}, indent=2) + "\n", "utf-8")
+    return Gathered(folder, **facts)
+
+
+def _again(folder: Path, source: Source, share: float, tokens: int | None) -> Gathered:
+    try:
+        held = json.loads((folder / "split.json").read_text("utf-8"))
+        found, asked = Gathered(folder, **held["facts"]), held["asked"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(
+            f"{folder / 'split.json'} cannot be read ({error}): remove the folder to start anew"
+        ) from error
+    now = {"source": source.name, "d_in": source.width, "share": share, "tokens": tokens}
+    for what, before in {"source": found.source, "d_in": found.d_in, **asked}.items():
+        if now[what] != before:
+            ours = f"{folder} was gathered with {what} = {before}, not {now[what]}"
+            raise InputError(f"{ours}: name another folder to write to")
+    return found
+
+
+def is_held_out(documents: np.ndarray, share: float) -> np.ndarray:
+    """Whether each document id is of those to be held out: a fixed choice that falls evenly over any run of ids.
+
+    >>> is_held_out(np.arange(12), 0.25).nonzero()[0].tolist()
+    [0, 5, 8]
+    """
+    return documents * GOLDEN % 1 < share
+
+
+PARTS = ("train", "held-out")
+
+
+def _split(
+    folder: Path, source: Source, share: float, tokens: int | None, progress: Callable[[int], None] | None
+) -> tuple[list[int], int | None, str]:
+    """Write both parts; gives how many tokens each holds, the documents held out, and the digest."""
+    if not 0 < share < 1:
+        raise InputError(f"a share of {share} to hold out: above 0 and below 1 is needed")
+    digest, counts, at = hashlib.sha256(), [0, 0], 0
+    ids: list[list[np.ndarray]] = [[], []]
+    dtype = np.dtype(np.float32)
+    with ExitStack() as stack:
+        files = [stack.enter_context((folder / f"{part}.npy").open("wb")) for part in PARTS]
+        for chunk in source.chunks(CHUNK):
+            if at == 0:
+                dtype = np.dtype(np.float16 if chunk.x.dtype == torch.float16 else np.float32)
+                for file in files:
+                    _write_header(file, dtype, (0, source.width))
+            x = chunk.x.detach().cpu().to(torch.float16 if dtype.itemsize == 2 else torch.float32).numpy()
+            if not np.isfinite(x).all():
+                where = at + int(np.argmin(np.isfinite(x).all(1)))
+                raise InputError(f"{source.name}: token {where} has a NaN or an infinity: leave it out first")
+            unit = (np.arange(at, at + len(x)) // STRETCH) if chunk.documents is None else chunk.documents
+            out = is_held_out(unit, share)
+            wanted = np.flatnonzero(~out)[: None if tokens is None else tokens - counts[0]], np.flatnonzero(out)
+            for i, rows in enumerate(wanted):
+                held = np.ascontiguousarray(x[rows]).tobytes()
+                digest.update(held)
+                files[i].write(held)
+                counts[i] += len(rows)
+                if chunk.documents is not None:
+                    ids[i].append(chunk.documents[rows])
+            at += len(x)
+            if progress:
+                progress(len(x))
+            if counts[0] == tokens:
+                break
+        for file, count, what in zip(files, counts, ("to train on", "to measure on"), strict=True):
+            if not count:
+                raise InputError(f"{source.name}: no document is left {what}: {at} tokens are too few")
+            _write_header(file, dtype, (count, source.width))
+    if not ids[0]:
+        return counts, None, digest.hexdigest()
+    for part, held in zip(PARTS, ids, strict=True):
+        np.save(folder / f"{part}-documents.npy", np.concatenate(held))
+    return counts, len(np.unique(np.concatenate(ids[1]))), digest.hexdigest()
+
+
+def _write_header(file: BinaryIO, dtype: np.dtype, shape: tuple[int, int]) -> None:
+    """At the beginning of a .npy file; numpy leaves room in it for a first axis that grows."""
+    file.seek(0)
+    np.lib.format.write_array_header_1_0(
+        file, {"shape": shape, "fortran_order": False, "descr": np.lib.format.dtype_to_descr(dtype)}
+    )

@@ -1,0 +1,74 @@
+"""Which SAEs a sweep trains: architectures, each with its coefficients, and seeds."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+from sandbox.errors import InputError
+from sandbox.sae.sweep.architectures import architecture
+from sandbox.sae.sweep.training import Job
+
+MAIN = ("relu", "gated")
+SEEDS = (0, 1)
+
+
+def plan(
+    architectures: Sequence[str] = MAIN,
+    coefficients: Mapping[str, Sequence[float]] | None = None,
+    seeds: Sequence[int] = SEEDS,
+) -> list[Job]:
+    """Every SAE of a sweep: seed by seed, so that a sweep that is broken off has whole curves.
+
+    Args:   coefficients: by architecture; its own where they are not given
+    Raises: InputError for an architecture that there is not, or a coefficient or seed that is none
+
+    >>> [job.name for job in plan(["relu"], {"relu": [1, 2]}, [0])]
+    ['relu-1-seed-0', 'relu-2-seed-0']
+    """
+    given = coefficients or {}
+    for key, values in given.items():
+        whole = architecture(key).coefficient == "k"
+        if key not in architectures:
+            raise InputError(f"coefficients are given for {key}, which is not among {', '.join(architectures)}")
+        for value in values:
+            if not (math.isfinite(value) and value > 0) or (whole and value != int(value)):
+                needed = "a whole number above 0" if whole else "a number above 0"
+                raise InputError(f"coefficient {value:g} of {key}: {needed} is needed")
+    for seed in seeds:
+        if seed < 0:
+            raise InputError(f"seed {seed}: a whole number, 0 or more, is needed")
+    every = {
+        key: dict.fromkeys(given.get(key) or architecture(key).coefficients) for key in dict.fromkeys(architectures)
+    }
+    return [
+        Job(key, float(value), seed) for seed in dict.fromkeys(seeds) for key, held in every.items() for value in held
+    ]
+
+
+def coefficients_of(text: str) -> tuple[str, list[float]]:
+    """What `relu=0.5,1,2` says.
+
+    >>> coefficients_of("relu=0.5,1,2")
+    ('relu', [0.5, 1.0, 2.0])
+    """
+    key, equals, values = text.partition("=")
+    try:
+        found = [float(value) for value in values.split(",")]
+    except ValueError:
+        found = []
+    if not equals or not found:
+        raise InputError(f"coefficients {text!r}: an architecture and numbers are needed, such as relu=0.5,1,2")
+    return key.strip(), found
+
+
+def seeds_of(text: str) -> list[int]:
+    """What `0,1` says.
+
+    >>> seeds_of("0,1")
+    [0, 1]
+    """
+    try:
+        return [int(value) for value in text.split(",")]
+    except ValueError as error:
+        raise InputError(f"seeds {text!r}: whole numbers are needed, such as 0,1") from error
