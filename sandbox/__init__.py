@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from sandbox.report import Report
     from sandbox.sae.measure import look, measure, measure_pairs
     from sandbox.sae.rescale import rescale
+    from sandbox.sae.sweep import figure6
 
 _HOMES = {
     "Explorer": "explorer.widget",
@@ -30,6 +31,7 @@ _HOMES = {
     "Report": "report",
     "check": "checking.verdict",
     "exercise": "checking.exercises",
+    "figure6": "sae.sweep",
     "look": "sae.measure",
     "measure": "sae.measure",
     "measure_pairs": "sae.measure",
@@ -59,6 +61,7 @@ __all__ = [
     "Report",
     "check",
     "exercise",
+    "figure6",
     "look",
     "measure",
     "measure_pairs",

@@ -10,7 +10,6 @@ import typer
 from sandbox.cli import inputs
 from sandbox.cli.inputs import Activations, Context, Documents, Hook, Layer, Model, Text, WholeFiles
 from sandbox.cli.program import Device, Json, app, console, progress, say
-from sandbox.errors import InputError
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -60,122 +59,76 @@ def figure6(
     Needs SAELens: pip install 'shrinkage-sandbox\\[saelens]'. Stopped or killed, the same command goes on from there;
     finished SAEs are kept, so that more architectures, coefficients or seeds may be asked for later.
     """
-    from sandbox.sae.sweep import Training, gather, plan, results, sweep, write_results
+    from sandbox.files import check_outputs
+    from sandbox.plots import save_figures
+    from sandbox.sae.sweep import figure6 as engine
     from sandbox.sae.sweep.plan import MAIN, coefficients_of, seeds_of
 
     live: dict[str, Any] = {"model": model, "layer": layer, "hook": hook, "text": text, "context": context}
     live["whole_files"] = whole_files or None
     inputs.check_activations(activations, live)
-    jobs = plan(architecture or MAIN, dict(coefficients_of(one) for one in coefficients or ()), seeds_of(seeds))
-    _check(out, json, lr, held_out)
-    place, count = _place(device, workers, len(jobs))
-    made = out.resolve()
+    if json not in (None, "-"):
+        check_outputs([json], inputs.files(activations, documents, model, text))
+    sweep: dict[str, Any] = {
+        "architectures": architecture or MAIN,
+        "coefficients": dict(coefficients_of(one) for one in coefficients or ()),
+        "seeds": seeds_of(seeds),
+        "d_sae": latents,
+        "tokens": tokens,
+        "held_out": held_out,
+        "steps": steps,
+        "batch": batch,
+        "lr": lr,
+        "device": device,
+        "workers": workers,
+    }
     with progress() as bars:
         source = inputs.source(activations, documents, live, device)
-        moved = bars("gathering activations", getattr(source, "tokens", None) or 0)
-        data = gather(made / "activations", source, held_out, tokens, moved)
-        training = Training(latents or 4 * data.d_in, steps, batch, lr)
-        say(f"{data.tokens:,} tokens to train on, {data.held_out_tokens:,} held out; {len(jobs)} SAEs, {count} at once")
-        done = bars("training", len(jobs) * steps)
-        finished = _Finished(len(jobs))
-        records = sweep(
-            jobs, training, data, made / "saes", device=place, workers=count, progress=done, finished=finished
-        )
-    found = results(records, training, data)
-    points = write_results(found, made)
-    _draw(points, made)
-    _print(points, found, json)
+        points = engine(source, out, **sweep, bars=bars, finished=_said)
+    save_figures(points, out)
+    _print(points, out / "figure-6.json", json)
     say(f"figures, figure-6.csv and figure-6.json are in {out}")
 
 
-def _check(out: Path, json: str | None, lr: float, held_out: float) -> None:
-    """What can be refused before any work."""
-    from importlib.util import find_spec
+def _said(record: dict[str, Any]) -> None:
+    """Of each SAE, as it is finished, one line."""
+    from sandbox.report import Point
 
-    from sandbox.files import check_outputs
-
-    if not find_spec("sae_lens"):
-        raise InputError("training needs SAELens: pip install 'shrinkage-sandbox[saelens]'")
-    if not lr > 0:
-        raise InputError(f"--lr is {lr}: a number above 0 is needed")
-    if not 0 < held_out < 1:
-        raise InputError(f"--held-out is {held_out}: a share above 0 and below 1 is needed")
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"cannot write to {out}: {error.strerror}") from error
-    check_outputs([out / "figure-6.json", *([json] if json not in (None, "-") else [])])
+    points = [Point.from_dict(held) for held in record["points"]]
+    point = next(one for one in points if one.finished)
+    gamma = point["relative_reconstruction_bias"].value
+    shown = "undefined" if gamma is None else f"{gamma:.4f}"
+    say(f"{point.name}: L0 {point.l0:.1f}, γ = {shown}, {record['seconds']:.0f} s")
 
 
-def _place(device: str, workers: int | None, jobs: int) -> tuple[str, int]:
-    """The device, and how many SAEs are trained at a time."""
-    import os
-
-    from sandbox.devices import device_named
-
-    place = device_named(device)
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return str(place), workers or (min(cores, jobs) if place.type == "cpu" else 1)
-
-
-class _Finished:
-    """Says of each SAE, in one line, that it is finished."""
-
-    def __init__(self, jobs: int) -> None:
-        self.jobs, self.count = jobs, 0
-
-    def __call__(self, record: dict[str, Any]) -> None:
-        from sandbox.report import Point
-
-        self.count += 1
-        point = next(one for held in record["points"] if (one := Point.from_dict(held)).finished)
-        gamma = point["relative_reconstruction_bias"].value
-        shown = "undefined" if gamma is None else f"{gamma:.4f}"
-        say(f"{self.count}/{self.jobs} {point.name}: L0 {point.l0:.1f}, γ = {shown}, {record['seconds']:.0f} s")
-
-
-def _draw(points: list[Point], folder: Path) -> None:
-    from sandbox.plots import save_figures
-
-    save_figures(points, folder)
-
-
-def _print(points: list[Point], found: dict[str, Any], json: str | None) -> None:
-    from json import dumps
-
+def _print(points: list[Point], found: Path, json: str | None) -> None:
+    """The table, or the JSON in its place; and the JSON where it is asked for."""
     from sandbox.files import write_text
 
     if json == "-":
-        print(dumps(found, indent=1, allow_nan=False))
+        print(found.read_text("utf-8"), end="")
         return
     if json:
-        write_text(json, dumps(found, indent=1, allow_nan=False) + "\n")
-    console().print(_table(points, found["architectures"]))
+        write_text(json, found.read_text("utf-8"))
+    console().print(_table(points))
 
 
-def _table(points: list[Point], words: dict[str, str]) -> Table:
+def _table(points: list[Point]) -> Table:
     """Each finished SAE on held-out tokens, a row."""
     from rich.table import Table
 
     from sandbox.measures import REGISTRY
     from sandbox.report.tables import plus_minus
 
-    table = Table(title="Held-out tokens, ± half a 95 % interval", title_justify="left", pad_edge=False)
-    keys = ("relative_reconstruction_bias", "equation_10_v1", "scale_x", "norm_ratio", "relative_loss")
-    for header in (
-        "SAE",
-        "coefficient",
-        "seed",
-        "L0",
-        *(REGISTRY[key].plain for key in keys),
-        "γ centred",
-        "γ about b_dec",
-    ):
-        table.add_column(header, justify="left" if header == "SAE" else "right", no_wrap=True)
+    table = Table(title="On held-out tokens, ± half a 95 % interval", title_justify="left", pad_edge=False)
     bias = "relative_reconstruction_bias"
+    keys = (bias, "equation_10_v1", "scale_x", "norm_ratio", "relative_loss")
+    measures = (*(REGISTRY[key].plain for key in keys), "γ centred", "γ about b_dec")
+    for header in ("SAE", "coefficient", "seed", "L0", *measures):
+        table.add_column(header, justify="left" if header == "SAE" else "right", no_wrap=True)
     for point in points:
         if point.finished and point.measured_on == "held-out":
-            facts = (words[point.architecture], f"{point.coefficient:g}", str(point.seed), f"{point.l0:.1f}")
+            facts = (point.architecture, f"{point.coefficient:g}", str(point.seed), f"{point.l0:.1f}")
             others = (point.origins.get(origin, {}).get(bias) for origin in ("centred", "decoder_bias"))
             cells = (*(point[key] for key in keys), *others)
             table.add_row(*facts, *("—" if one is None else plus_minus(one, 4) for one in cells))

@@ -1,9 +1,9 @@
 """Figure 6 on real activations: gather and split them, train SAEs over a range of sparsities, measure them all."""
 
 from sandbox.sae.sweep.architectures import ARCHITECTURES, Architecture
+from sandbox.sae.sweep.figure6 import figure6
 from sandbox.sae.sweep.gathered import Gathered, gather
 from sandbox.sae.sweep.plan import plan
-from sandbox.sae.sweep.results import results, write_results
 from sandbox.sae.sweep.sweep import sweep
 from sandbox.sae.sweep.training import Job, Training, train
 
@@ -13,10 +13,9 @@ __all__ = [
     "Gathered",
     "Job",
     "Training",
+    "figure6",
     "gather",
     "plan",
-    "results",
     "sweep",
     "train",
-    "write_results",
 ]

@@ -94,6 +94,7 @@ def gather(
         tokens: to train on, at most; all but those held out if not given
     Raises: InputError where `folder` holds something else, a value is not finite, or a part would be empty
     """
+    check_share(share)
     if (folder / "split.json").exists():
         return _again(folder, source, share, tokens)
     with folder_written_whole(folder) as beside:
@@ -127,6 +128,12 @@ def _again(folder: Path, source: Source, share: float, tokens: int | None) -> Ga
     return found
 
 
+def check_share(share: float) -> None:
+    """Refuse what is no share of the documents."""
+    if not 0 < share < 1:
+        raise InputError(f"a share of {share} to hold out: a number above 0 and below 1 is needed")
+
+
 def is_held_out(documents: np.ndarray, share: float) -> np.ndarray:
     """Whether each document id is of those to be held out: a fixed choice that falls evenly over any run of ids.
 
@@ -143,8 +150,6 @@ def _split(
     folder: Path, source: Source, share: float, tokens: int | None, progress: Callable[[int], None] | None
 ) -> tuple[list[int], int | None, str]:
     """Write both parts; gives how many tokens each holds, the documents held out, and the digest."""
-    if not 0 < share < 1:
-        raise InputError(f"a share of {share} to hold out: above 0 and below 1 is needed")
     digest, counts, at = hashlib.sha256(), [0, 0], 0
     ids: list[list[np.ndarray]] = [[], []]
     dtype = np.dtype(np.float32)

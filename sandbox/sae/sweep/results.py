@@ -16,17 +16,14 @@ from sandbox.sae.sweep.gathered import Gathered
 from sandbox.sae.sweep.training import Training
 
 
-def results(
-    records: Sequence[dict[str, Any]], training: Training, data: Gathered, command: str | None = None
-) -> dict[str, Any]:
+def results(records: Sequence[dict[str, Any]], training: Training, data: Gathered) -> dict[str, Any]:
     """Everything that there is to say of a sweep, as in figure-6.json.
 
-    Returns: `command`, `python`, `machine`, `activations`, `training`, `architectures` (their names in words), `saes`
+    Returns: `python`, `machine`, `activations`, `training`, `architectures` (their names in words), `saes`
              (`settings`, `seconds`, `device` and `libraries` of each), `points` (of `Point.to_dict`)
     """
     points = [point for record in records for point in record["points"]]
     return {
-        "command": command,
         "python": platform.python_version(),
         "machine": f"{platform.system()} {platform.machine()}",
         "activations": data.to_dict(),

@@ -1,0 +1,298 @@
+"""A sweep trains with SAELens' trainers, measures on documents kept from the training, and goes on where it was."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from sandbox.errors import InputError
+from sandbox.report import ORIGINS, read_points
+from sandbox.sae.activations import activations
+from sandbox.sae.checkpoints import load
+from sandbox.sae.measure import measure
+from sandbox.sae.sweep import ARCHITECTURES, Job, Training, figure6, gather, plan, train
+from sandbox.sae.sweep.gathered import is_held_out
+from sandbox.sae.sweep.training import _Batches
+
+with warnings.catch_warnings():  # SAELens' own imports may warn, and nobody here can mend that
+    warnings.simplefilter("ignore")
+    import sae_lens
+
+D, FEATURES, N, DOCUMENT = 12, 48, 6000, 30
+SHORT = Training(d_sae=48, steps=40, batch=64, lr=1e-3)
+BIAS = "relative_reconstruction_bias"
+
+
+def tokens() -> tuple[np.ndarray, np.ndarray]:
+    """Sparse features in random directions, and the document of each token."""
+    rng = np.random.default_rng(0)
+    strengths = np.maximum(rng.normal(size=(N, FEATURES)) - 1.3, 0)
+    return (strengths @ rng.normal(size=(FEATURES, D))).astype(np.float32) + 0.2, np.arange(N) // DOCUMENT
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    return gather(tmp_path_factory.mktemp("gathered") / "activations", activations(*tokens()), 0.2)
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    made = tmp_path_factory.mktemp("files")
+    for name, held in zip(("x.npy", "ids.npy"), tokens(), strict=True):
+        np.save(made / name, held)
+    return made
+
+
+def command(files: Path, out: Path, *more: object) -> list[str]:
+    given = ["figure6", "--activations", files / "x.npy", "--documents", files / "ids.npy", "--out", out]
+    small = ["--held-out", 0.2, "--steps", 40, "--batch", 64, "--seeds", 0, "--device", "cpu"]
+    chosen = ["--coefficients", "relu=0.3,1", "--coefficients", "gated=1"]
+    return [sys.executable, "-m", "sandbox", *map(str, [*given, *small, *chosen, *more])]
+
+
+def run(line: list[str]) -> subprocess.CompletedProcess:
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    return subprocess.run(line, capture_output=True, text=True, check=False, timeout=300, env=environment)
+
+
+def test_every_document_is_on_one_side_and_every_token_is_there_once(data):
+    x, ids = tokens()
+    kept, trained = np.load(data.folder / "held-out-documents.npy"), np.load(data.folder / "train-documents.npy")
+    assert not set(kept) & set(trained)
+    assert set(kept) | set(trained) == set(ids)
+    out = is_held_out(ids, 0.2)
+    np.testing.assert_array_equal(np.load(data.folder / "held-out.npy"), x[out])
+    np.testing.assert_array_equal(data.train, x[~out])
+    assert data.held_out_documents == len(set(kept)) == pytest.approx(0.2 * N / DOCUMENT, abs=2)  # evenly: off by few
+
+
+def test_tokens_without_documents_are_split_in_long_stretches(tmp_path):
+    x = np.random.default_rng(0).normal(size=(20_000, 4)).astype(np.float16)
+    found = gather(tmp_path / "activations", activations(x), 0.3)
+    assert found.held_out_documents is None
+    assert found.train.dtype == np.float16
+    assert found.tokens + found.held_out_tokens == len(x)
+    np.testing.assert_array_equal(np.load(tmp_path / "activations/held-out.npy")[:4096], x[:4096])
+
+
+def test_no_more_tokens_are_read_than_are_asked_for(tmp_path):
+    found = gather(tmp_path / "activations", activations(*tokens()), 0.2, 1000)
+    np.testing.assert_array_equal(found.train, gather(tmp_path / "all", activations(*tokens()), 0.2).train[:1000])
+    assert found.tokens == 1000
+
+
+def test_every_epoch_is_a_permutation_and_every_step_a_function_of_the_seed():
+    rows = np.arange(100)[:, None]
+    one, other = _Batches(rows, 10, 3), _Batches(rows, 10, 3)
+    first = np.concatenate([one[step] for step in range(10)])[:, 0]
+    second = np.concatenate([one[step] for step in range(10, 20)])[:, 0]
+    assert sorted(first) == sorted(second) == list(range(100))
+    assert (first != second).any()
+    np.testing.assert_array_equal(other[17], one[17])  # reached without those before
+    assert (_Batches(rows, 10, 4)[0] != one[0]).any()
+
+
+@pytest.mark.parametrize("key", ARCHITECTURES)
+def test_training_that_is_broken_off_ends_in_the_same_weights(key, data, tmp_path):
+    job = Job(key, ARCHITECTURES[key].coefficients[0], 0)
+    whole = train(job, SHORT, data, tmp_path / "whole")
+    for at in (7, 19):  # before and after a look on the way
+        steps = iter(range(1, at))
+        with pytest.raises(KeyboardInterrupt):
+            train(job, SHORT, data, tmp_path / "broken", stop=lambda held=steps: next(held, None) is None)
+        assert not (tmp_path / "broken").exists()
+        assert (tmp_path / "broken.unfinished").exists()
+    broken = train(job, SHORT, data, tmp_path / "broken")
+    one, other = (load_file(tmp_path / name / "sae_weights.safetensors") for name in ("whole", "broken"))
+    assert one.keys() == other.keys()
+    assert all(torch.equal(one[name], other[name]) for name in one)
+    assert whole["points"] == broken["points"]
+    assert not (tmp_path / "broken.unfinished").exists()
+    assert train(job, SHORT, data, tmp_path / "broken") == broken  # it is not trained again
+
+
+@pytest.mark.parametrize("key", ARCHITECTURES)
+@pytest.mark.filterwarnings("ignore")  # SAELens' own
+def test_what_is_written_is_what_was_trained_and_saelens_reads_it(key, data, tmp_path):
+    record = train(Job(key, ARCHITECTURES[key].coefficients[0], 1), SHORT, data, tmp_path / "sae")
+    x = torch.from_numpy(np.load(data.folder / "held-out.npy"))
+    theirs = sae_lens.SAE.load_from_disk(str(tmp_path / "sae"))
+    with torch.no_grad():
+        torch.testing.assert_close(load(tmp_path / "sae")(x), theirs(x), rtol=1e-5, atol=1e-5)  # float32's rounding
+    again = measure(tmp_path / "sae", data.folder / "held-out.npy", documents=data.folder / "held-out-documents.npy")
+    (point,) = (one for one in record["points"] if one["finished"] and one["measured_on"] == "held-out")
+    for origin in ORIGINS:
+        assert point[origin] == {name: one.to_dict() for name, one in again.origins[origin].items()}
+    assert point["l0"] == again.l0
+    assert [one["steps"] for one in record["points"]] == [10, 20, 30, 40, 40]
+
+
+def gated_pair(x: torch.Tensor) -> tuple:
+    """The gated SAE of the paper and SAELens' own, in float64 with the same random weights, rows of norm 1."""
+    made = []
+    for key in ("gated", "gated_saelens"):
+        sae_class, settings = ARCHITECTURES[key].classes()
+        sae = sae_class(settings(d_in=D, d_sae=30, l1_coefficient=0.7, dtype="float64"))
+        made.append(sae)
+    generator = torch.Generator().manual_seed(0)
+    state = {
+        name: 0.3 * torch.randn(held.shape, generator=generator, dtype=torch.float64)
+        for name, held in made[0].state_dict().items()
+    }
+    state["W_dec"] /= state["W_dec"].norm(dim=1, keepdim=True)
+    for sae in made:
+        sae.load_state_dict(state)
+    return tuple(made)
+
+
+def losses(sae, x: torch.Tensor) -> dict[str, torch.Tensor]:
+    from sae_lens.saes.sae import TrainStepInput
+
+    step = TrainStepInput(x, {"l1": 0.7}, None, 0, False)
+    return sae.training_forward_pass(step).losses
+
+
+@pytest.fixture(scope="module")
+def x():
+    return torch.randn(200, D, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+
+
+def test_both_gated_saes_have_the_same_losses_and_part_in_what_those_train(x):
+    ours, theirs = gated_pair(x)
+    found, expected = losses(ours, x), losses(theirs, x)
+    assert found.keys() == expected.keys()
+    for name in found:
+        torch.testing.assert_close(found[name], expected[name], rtol=1e-12, atol=0)  # another order of float64 sums
+    beyond = [name for name in found if name != "mse_loss"]
+    for sae, reaches in ((ours, False), (theirs, True)):
+        held = losses(sae, x)
+        sum(held[name] for name in beyond).backward()
+        assert sae.r_mag.grad is None
+        assert sae.b_mag.grad is None
+        assert (sae.W_dec.grad is not None) is reaches  # the decoder is trained by the reconstruction alone, or not
+
+
+def test_the_decoder_of_the_paper_keeps_rows_of_norm_1(x):
+    ours, _ = gated_pair(x)
+    with torch.no_grad():
+        ours.W_dec *= 3
+    losses(ours, x)
+    torch.testing.assert_close(ours.W_dec.norm(dim=1), torch.ones(30, dtype=torch.float64))
+
+
+@pytest.mark.parametrize("which", [0, 1])
+def test_where_the_magnitudes_are_settled_gamma_about_the_decoder_bias_is_1(which, x):
+    """r_mag and b_mag are trained by the reconstruction loss alone, and together they scale f: C10 about b_dec."""
+    sae = gated_pair(x)[which]
+    sum(losses(sae, x).values()).backward()
+    slope = (sae.r_mag.grad + sae.b_mag.detach() * sae.b_mag.grad).sum()
+    with torch.no_grad():
+        x_hat = sae(x)
+        inner = ((x_hat - sae.b_dec) * (x - x_hat)).sum(1).mean()
+    assert slope == pytest.approx(-2 * inner.item(), rel=1e-12)  # 0 where the loss does not fall: then γ is 1
+
+
+def test_the_command_trains_measures_and_draws_and_does_it_once(files, tmp_path):
+    done = run(command(files, tmp_path / "out", "--workers", 2))
+    assert done.returncode == 0, done.stderr
+    assert "gated-1-seed-0: L0" in done.stderr
+    points = read_points(tmp_path / "out")
+    finished = [one for one in points if one.finished and one.measured_on == "held-out"]
+    assert [one.name for one in finished] == ["relu-0.3-seed-0", "relu-1-seed-0", "gated-1-seed-0"]
+    with (tmp_path / "out/figure-6.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == sum(len(held) for one in points for held in one.origins.values())
+    row = next(one for one in rows if one["measure"] == BIAS)
+    assert float(row["value"]) == points[0][BIAS].value
+    assert list((tmp_path / "out").glob("*.png"))
+    assert list((tmp_path / "out").glob("*.svg"))
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "out/saes").rglob("*") if path.is_file()}
+    more = run(command(files, tmp_path / "out", "--seeds", "0,1", "--json", "-"))
+    assert more.returncode == 0, more.stderr
+    assert len(json.loads(more.stdout)["saes"]) == 6
+    assert all(path.stat().st_mtime_ns == at for path, at in before.items())  # nothing was trained again
+
+
+@pytest.mark.parametrize(("workers", "number"), [(1, signal.SIGINT), (2, signal.SIGINT), (2, signal.SIGTERM)])
+def test_a_signal_saves_all_that_is_in_training(workers, number, files, tmp_path):
+    line = command(files, tmp_path / "out", "--steps", 100_000, "--workers", workers)
+    running = subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    until = time.monotonic() + 120
+    while not (tmp_path / "out/activations/split.json").exists():
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    time.sleep(12)  # SAELens is imported, and some steps are made
+    running.send_signal(number)
+    _, said = running.communicate(timeout=120)
+    assert running.returncode == 130, said
+    assert "stopped" in said
+    assert "Traceback" not in said
+    held = list((tmp_path / "out/saes").glob("*.unfinished/run.json"))
+    assert len(held) == workers
+
+
+def test_other_settings_in_the_same_folder_are_refused(files, tmp_path):
+    assert run(command(files, tmp_path / "out")).returncode == 0
+    for option, words in (("--steps", "steps = 40"), ("--held-out", "share = 0.2"), ("--latents", "d_sae = 48")):
+        value = 0.5 if option == "--held-out" else 30
+        done = run(command(files, tmp_path / "out", option, value))
+        assert done.returncode == 2
+        assert words in done.stderr
+        assert len(done.stderr.splitlines()) <= 2
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        (["--architecture", "vae"], "there is no architecture 'vae'"),
+        (["--coefficients", "topk=5"], "coefficients are given for topk"),
+        (["--coefficients", "relu=much"], "relu=0.5,1,2"),
+        (["--coefficients", "relu=-1"], "coefficient -1 of relu"),
+        (["--seeds", "one"], "seeds 'one'"),
+        (["--held-out", 0], "a share of 0.0 to hold out"),
+        (["--lr", 0], "lr is above 0"),
+        (["--batch", 100_000], "less than one batch"),
+        (["--model", "somewhere"], "give --activations, or --model"),
+        (["--device", "abacus"], "device 'abacus'"),
+    ],
+)
+def test_bad_input_is_one_line(more, words, files, tmp_path):
+    done = run(command(files, tmp_path / "out", "--workers", 1, *more))
+    assert done.returncode == 2
+    assert words in done.stderr
+    assert len([line for line in done.stderr.splitlines() if "tokens to train on" not in line]) == 1
+
+
+def test_nothing_is_trained_on_what_is_not_finite(tmp_path):
+    x, ids = tokens()
+    x[100, 3] = np.nan
+    with pytest.raises(InputError, match="token 100 has a NaN"):
+        gather(tmp_path / "activations", activations(x, ids), 0.2)
+    assert not (tmp_path / "activations").exists()
+
+
+def test_from_python_the_points_come_back(tmp_path):
+    x, ids = tokens()
+    points = figure6(
+        x, tmp_path, documents=ids, architectures=["topk"], coefficients={"topk": [4]}, seeds=[0],
+        steps=8, batch=32, device="cpu", held_out=0.1,
+    )  # fmt: skip
+    assert [one.measured_on for one in points if one.finished] == ["held-out", "training"]
+    assert points == read_points(tmp_path)
+    assert all(one.l0 <= 4 for one in points)
+
+
+def test_a_plan_goes_seed_by_seed():
+    names = [job.name for job in plan(["relu", "gated"], {"relu": [1, 2], "gated": [3]}, [0, 1])]
+    assert names[:3] == ["relu-1-seed-0", "relu-2-seed-0", "gated-3-seed-0"]
+    assert len(names) == 6
