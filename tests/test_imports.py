@@ -24,6 +24,7 @@ RANK = {
     "features": 6,
     "report": 5,
     "sae.activation_functions": 3,
+    "sae.architectures": 3,
     "sae.normalisation": 3,
     "sae.autoencoder": 4,
     "sae.activations": 5,

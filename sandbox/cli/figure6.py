@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
+from shlex import join
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -81,6 +83,7 @@ def figure6(
         "lr": lr,
         "device": device,
         "workers": workers,
+        "command": join(["sandbox", *sys.argv[1:]]),
     }
     with progress() as bars:
         source = inputs.source(activations, documents, live, device)

@@ -1,6 +1,6 @@
 """Figure 6 on real activations: gather and split them, train SAEs over a range of sparsities, measure them all."""
 
-from sandbox.sae.sweep.architectures import ARCHITECTURES, Architecture
+from sandbox.sae.architectures import ARCHITECTURES, Architecture
 from sandbox.sae.sweep.figure6 import figure6
 from sandbox.sae.sweep.gathered import Gathered, gather
 from sandbox.sae.sweep.plan import plan

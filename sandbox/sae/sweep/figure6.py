@@ -38,13 +38,14 @@ def figure6(
     lr: float = 1e-3,
     device: str = "auto",
     workers: int | None = None,
+    command: str | None = None,
     bars: Bars = lambda label, total: lambda done: None,
     finished: Callable[[dict[str, Any]], None] = lambda record: None,
 ) -> list[Point]:
     """Train SAEs over a range of sparsities, and measure all of them on documents that none was trained on.
 
-    Everything is kept in `out`: the activations, each SAE in SAELens' layout, figure-6.json with all that was found and
-    figure-6.csv with every number. Called again, it goes on: nothing that is there is made again, and more
+    Everything is kept in `out`: the activations, each SAE in SAELens' layout, figure-6.json with all that was found,
+    figure-6.csv with every number and a README.md. Called again, it goes on: nothing that is there is made again, and more
     architectures, coefficients or seeds may be asked for.
 
     Args:
@@ -57,6 +58,7 @@ def figure6(
         held_out:          share of the documents to measure on
         steps, batch, lr:  see `Training`
         workers:           SAEs in training at a time; as many as there are cores on the CPU, 1 on an accelerator
+        command:           that is said to have made it
         bars, finished:    told how it goes; `finished` gets what is in an SAE's training.json
     Returns: the points: each SAE finished and on the way, on held-out tokens and on some of the training
     Raises:  InputError, in one line, for what cannot be trained on; KeyboardInterrupt when it was stopped
@@ -79,7 +81,7 @@ def figure6(
     progress = bars(f"training {len(jobs)} SAEs, {count} at a time", len(jobs) * steps)
     settings = {"device": str(place), "workers": count, "progress": progress, "finished": finished}
     records = sweep(jobs, training, data, folder / "saes", **settings)
-    return write_results(results(records, training, data), folder)
+    return write_results(results(records, training, data, command), folder)
 
 
 def _cores() -> int:

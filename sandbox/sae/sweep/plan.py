@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 from sandbox.errors import InputError
-from sandbox.sae.sweep.architectures import architecture
+from sandbox.sae.architectures import architecture
 from sandbox.sae.sweep.training import Job
 
 MAIN = ("relu", "gated")

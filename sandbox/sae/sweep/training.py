@@ -18,8 +18,8 @@ import torch
 from sandbox.errors import InputError
 from sandbox.files import folder_written_whole, write_text
 from sandbox.report import Point, Report
+from sandbox.sae.architectures import architecture
 from sandbox.sae.measure import measure
-from sandbox.sae.sweep.architectures import architecture
 from sandbox.sae.sweep.gathered import Gathered
 
 ON_THE_WAY = 4  # looks, the last of them at the end: whether γ still moves
