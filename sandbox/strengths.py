@@ -18,8 +18,9 @@ Strengths = str | Distribution | Callable[[Tensor], Tensor]
 probabilities to strengths: the inverse of a cumulative distribution. Such a function needs no generator and no device
 of its own, and gives the threshold that leaves a wished share of features active, which a sampler cannot."""
 
-LEAST = 2.0**-54  # below the steps of a float64 uniform: the least probability that a user's own is given
-MOST = 1 - 2.0**-53  # the greatest float64 below 1
+LEAST, MOST = 2.0**-54, 1 - 2.0**-52
+"""The probabilities that a user's own is given lie between: never 0, and so far below 1 that (1 + p)/2, as the icdf of
+torch's HalfNormal has it, is below 1, too."""
 
 
 def _exponential(p: Tensor) -> Tensor:
@@ -141,7 +142,7 @@ def threshold_at(
 ) -> Float64[Tensor, "*grid"]:
     """The threshold that leaves this share of features active: the strength at probability 1 − share.
 
-    Args:    share: from 1e-16 to 1, of any shape; fewer are active where many features are equally strong (0, say).
+    Args:    share: from 1e-15 to 1, of any shape; fewer are active where many features are equally strong (0, say).
              distribution: as for `sandbox.features.features`, one for all features
     Raises:  InputError for a share outside this range, and for a distribution as there
 
@@ -150,8 +151,8 @@ def threshold_at(
     """
     device = device_named(device)
     share = torch.as_tensor(share, dtype=torch.float64).to(device)
-    if not ((share >= 1e-16) & (share <= 1)).all():
-        raise InputError("a share of active features lies outside 1e-16 to 1: it is L0 over the width")
+    if not ((share >= 1e-15) & (share <= 1)).all():
+        raise InputError("a share of active features lies outside 1e-15 to 1: it is L0 over the width")
     strengths = inverse_cdf(distribution, (), device)
     threshold = strengths(1 - share)
     strengths.refuse_invalid()

@@ -107,14 +107,14 @@ def against_theory(moments: Moments, exact: Exact | None) -> dict[str, dict[str,
 def against_theory_table(compared: Mapping[str, Mapping[str, Any]], title: str, narrow: bool = False) -> Table:
     """What `against_theory` gives, for a terminal; without exact values, without their columns.
 
-    Args: narrow: for 80 columns: without the interval and the symbols
+    Args: narrow: for 80 columns: beside exact values, without the interval and the symbols
     """
     from rich.table import Table
 
     table = Table(title=f"[bold]{title}[/]", title_justify="left", pad_edge=False)
     columns = ("measure", "", "simulated", "95 % interval", "theory", "simulated − theory")
     exact = all("theory" in one for one in compared.values())
-    shown = [i for i in range(len(columns)) if not (narrow and i in (1, 3)) and (exact or i < 4)]
+    shown = [i for i in range(len(columns)) if (not (narrow and i in (1, 3)) if exact else i < 4)]
     for i in shown:
         table.add_column(columns[i], justify="left" if i < 2 else "right")
     for key, one in compared.items():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -69,7 +69,8 @@ def closed_form(gate: str, simulated: Simulated | None = None, least: float = 1e
         ax.plot(share, curve(values[curve.key]), color=curve.colour, label=curve.label, **line)
     if simulated:
         for curve in CURVES:
-            _points(ax, curve, *simulated)
+            size = 2.6 if curve.dashed else 5  # where two coincide, the one is seen within the other
+            points(ax, curve, simulated, markersize=size, markerfacecolor="white", zorder=5 if curve.dashed else 4)
         ax.plot([], [], "o", color=INK, markersize=4.6, markerfacecolor="white", label="simulated")
     over_shares(ax, least)
     ax.set_title(NAMES[gate])
@@ -78,37 +79,38 @@ def closed_form(gate: str, simulated: Simulated | None = None, least: float = 1e
 
 
 def over_shares(ax: Axes, least: float) -> None:
-    """The axes of figure 6: the share of active features from `least` to 1, values from 0 to 1, and 1 marked."""
+    """The axes of figure 6: the share of active features from `least` to 1, values from 0, all in view, and 1 marked."""
     from matplotlib.ticker import FuncFormatter, NullFormatter
 
     ax.axhline(1, color=FAINT, linewidth=0.8, zorder=0)
     ax.set_xscale("log")
     ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     ax.xaxis.set_minor_formatter(NullFormatter())
-    ax.set(xlim=(least / 1.08, 1.08), ylim=(0, 1.07), xlabel="share of active features (L0 / width)", ylabel="value")
+    ax.set(xlim=(least / 1.08, 1.08), ylim=(0, 1.07 * max(1, ax.dataLim.y1)))
+    ax.set(xlabel="share of active features (L0 / width)", ylabel="value")
 
 
 def legend_below(ax: Axes, columns: int = 3) -> None:
     """Under the axis, off every curve; narrow enough for a column of a page."""
-    style = {"ncols": columns, "columnspacing": 1.2, "handlelength": 1.6, "handletextpad": 0.5, "labelspacing": 0.35}
+    style = {
+        "ncols": columns,
+        "columnspacing": 1.2,
+        "handlelength": 1.6,
+        "handletextpad": 0.5,
+        "labelspacing": 0.35,
+        "borderpad": 0.1,
+    }
     ax.legend(loc="upper center", bbox_to_anchor=(0.47, -0.25), borderaxespad=0, **style)
 
 
-def _points(ax: Axes, curve: Curve, moments: Moments, share: Tensor) -> None:
+def points(ax: Axes, curve: Curve, simulated: Simulated, **style: Any) -> None:
+    """Simulated values of a measure with their 95 % intervals; settings where it is undefined are left out."""
+    moments, share = simulated
     measure = measure_named(curve.key)
-    value = curve(evaluate(measure, *moments.means.unbind(-1)))
-    low, high = (curve(end) for end in interval(moments, measure))
-    reach = torch.stack((value - low, high - value)).clamp(min=0).nan_to_num(0)  # rounding may turn 0 negative
-    ax.errorbar(
-        share.cpu(),
-        value.cpu(),
-        yerr=reach.cpu(),
-        fmt=curve.marker,
-        color=curve.colour,
-        markerfacecolor="white",
-        markersize=2.6 if curve.dashed else 5,  # where two coincide, the one is seen within the other
-        markeredgewidth=0.9,
-        elinewidth=0.9,
-        capsize=2,
-        zorder=5 if curve.dashed else 4,
-    )
+    value = evaluate(measure, *moments.means.unbind(-1))
+    ends = torch.stack(interval(moments, measure))
+    seen = value.isfinite()
+    share, value, ends = (one[..., seen].cpu() for one in (share, curve(value), curve(ends)))
+    reach = (ends - value).abs()
+    base = {"markeredgewidth": 0.9, "elinewidth": 0.9, "capsize": 2}
+    ax.errorbar(share, value, yerr=reach, fmt=curve.marker, color=curve.colour, **base | style)

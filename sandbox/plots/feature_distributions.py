@@ -7,11 +7,9 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from sandbox.compile import evaluate
 from sandbox.measures import measure_named
-from sandbox.plots.closed_form import Simulated, legend_below, over_shares
+from sandbox.plots.closed_form import Curve, Simulated, legend_below, over_shares, points
 from sandbox.plots.style import INK, MARKERS, SAES, _axes, _cycle, _plain
-from sandbox.report import interval
 from sandbox.theory import at_shares
 
 if TYPE_CHECKING:
@@ -41,25 +39,10 @@ def feature_distributions(
         label = "closed form" if gate == "soft" else None
         ax.plot(share, at_shares(share, gate).values[key], color="#BBBBBB", linewidth=3.5, zorder=1, label=label)
     for i, ((name, of_gate), colour) in enumerate(zip(simulated.items(), _cycle(SAES), strict=False)):
-        for gate, (moments, active) in of_gate.items():
-            value = evaluate(measure, *moments.means.unbind(-1))
-            low, high = interval(moments, measure)
-            reach = torch.stack((value - low, high - value)).clamp(min=0).nan_to_num(0)  # rounding may give −0
-            ax.errorbar(
-                active.cpu(),
-                value.cpu(),
-                yerr=reach.cpu(),
-                fmt=MARKERS[i % len(MARKERS)],
-                color=colour,
-                linestyle="-" if gate == "soft" else "none",
-                linewidth=0.8,
-                markerfacecolor="white" if gate == "soft" else colour,
-                markersize=4.5 if gate == "soft" else 3.5,
-                elinewidth=0.9,
-                capsize=2,
-                zorder=3,
-                label=_plain(name) if gate == "soft" else None,
-            )
+        curve = Curve(key, colour, MARKERS[i % len(MARKERS)])
+        for gate, found in of_gate.items():
+            soft = {"linestyle": "-", "markersize": 4.5, "markerfacecolor": "white", "label": _plain(name)}
+            points(ax, curve, found, linewidth=0.8, zorder=3, **soft if gate == "soft" else {"markersize": 3.5})
     over_shares(ax, least)
     ax.plot([], [], "o", color=INK, markersize=4.5, markerfacecolor="white", label="soft")
     ax.plot([], [], "o", color=INK, markersize=3.5, label="hard")
