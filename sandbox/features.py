@@ -60,6 +60,8 @@ def features(
 
     >>> features(1.0, "soft", d=3)
     Pairs(x=tensor([[3.5083, 1.2304, 0.6150]]), x_hat=tensor([[2.5083, 0.2304, 0.0000]]))
+    >>> features(1.0, "soft", d=3, distribution=lambda p: 2 * p)  # uniform from 0 to 2: its inverse CDF is 2p
+    Pairs(x=tensor([[1.9401, 1.4156, 0.9188]]), x_hat=tensor([[0.9401, 0.4156, 0.0000]]))
     """
     device = device_named(device)
     level = _checked_threshold(threshold, gate, d, n, device)

@@ -186,6 +186,9 @@ def test_figures_refuse_what_they_cannot_draw(of_all):
     with plots.figure(COLUMN, 3.1) as (_, (ax,)):
         with pytest.raises(InputError, match="choose soft, hard"):
             plots.closed_form("gated", ax=ax)
+        for least in (0.0, 2.0):
+            with pytest.raises(InputError, match="outside 0 to 1"):
+                plots.closed_form("soft", least=least, ax=ax)
         with pytest.raises(InputError, match="there is no measure 'gamma'"):
             plots.feature_distributions(of_all, "gamma", ax=ax)
 

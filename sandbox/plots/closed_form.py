@@ -62,10 +62,12 @@ def closed_form(gate: str, simulated: Simulated | None = None, least: float = 1e
     Source: C17, C18
     """
     ax = _axes(ax)
-    share = torch.logspace(torch.tensor(least).log10().item(), 0, 400, dtype=torch.float64).clamp(max=1)
+    share = torch.logspace(torch.tensor(least).log10().item(), 0, 400, dtype=torch.float64)
     values = at_shares(share, gate).values
     for curve in CURVES:
-        line = {"dashes": (4, 2), "linewidth": 1.2, "zorder": 3} if curve.dashed else {"linewidth": 2}
+        line: dict[str, Any] = {"linewidth": 2}
+        if curve.dashed:
+            line = {"dashes": (4, 2), "linewidth": 1.2, "zorder": 3}
         ax.plot(share, curve(values[curve.key]), color=curve.colour, label=curve.label, **line)
     if simulated:
         for curve in CURVES:
@@ -79,7 +81,7 @@ def closed_form(gate: str, simulated: Simulated | None = None, least: float = 1e
 
 
 def over_shares(ax: Axes, least: float) -> None:
-    """The axes of figure 6: the share of active features from `least` to 1, values from 0, all in view, and 1 marked."""
+    """The axes of figure 6: the share of active features from `least` to 1, all values above 0 in view, 1 marked."""
     from matplotlib.ticker import FuncFormatter, NullFormatter
 
     ax.axhline(1, color=FAINT, linewidth=0.8, zorder=0)
@@ -92,15 +94,12 @@ def over_shares(ax: Axes, least: float) -> None:
 
 def legend_below(ax: Axes, columns: int = 3) -> None:
     """Under the axis, off every curve; narrow enough for a column of a page."""
-    style = {
-        "ncols": columns,
-        "columnspacing": 1.2,
-        "handlelength": 1.6,
-        "handletextpad": 0.5,
-        "labelspacing": 0.35,
-        "borderpad": 0.1,
-    }
-    ax.legend(loc="upper center", bbox_to_anchor=(0.47, -0.25), borderaxespad=0, **style)
+    from matplotlib.transforms import ScaledTranslation
+
+    down = ax.transAxes + ScaledTranslation(0, -0.5, ax.figure.dpi_scale_trans)  # half an inch, however high the axes
+    style: dict[str, Any] = {"columnspacing": 1.2, "handlelength": 1.6, "handletextpad": 0.5, "labelspacing": 0.35}
+    place: dict[str, Any] = {"loc": "upper center", "bbox_to_anchor": (0.47, 0), "bbox_transform": down}
+    ax.legend(ncols=columns, borderpad=0.1, borderaxespad=0, **place, **style)
 
 
 def points(ax: Axes, curve: Curve, simulated: Simulated, **style: Any) -> None:
