@@ -12,7 +12,7 @@ from functools import cache
 
 import torch
 from jaxtyping import Bool, Float64
-from sympy import Expr, Symbol, diff, jscode, lambdify, latex
+from sympy import Dummy, Expr, Symbol, diff, jscode, lambdify, latex, solve
 from torch import Tensor
 
 from sandbox.derivations import prove
@@ -38,6 +38,20 @@ def to_torch(expression: Expr, symbols: tuple[Symbol, ...] = MOMENTS) -> Callabl
         return torch.zeros_like(tensors[0]) + function(*tensors)  # a constant expression takes the shape, too
 
     return evaluate
+
+
+@cache
+def inverse(expression: Expr, symbol: Symbol) -> Callable[[Tensor | float], Tensor]:
+    """Where the expression takes a given positive value: the one value of the symbol, as a function of tensors.
+
+    Raises: ValueError for an expression that takes a value nowhere, or in more than one place
+    >>> from sympy.abc import u
+    >>> inverse(3 * u, u)(1.5)
+    tensor(0.5000, dtype=torch.float64)
+    """
+    taken = Dummy("taken", positive=True)
+    (found,) = solve(expression - taken, symbol)
+    return to_torch(found, (taken,))
 
 
 def gradient(expression: Expr) -> Callable[..., Float64[Tensor, "*batch 3"]]:

@@ -2,6 +2,9 @@
 
 An L1 penalty takes the threshold from every strength that passes; a gate, or a jump, takes nothing. That alone bends
 the one curve of figure 6 and leaves the other flat, before any SAE is trained.
+
+The derivations are of exponential strengths. Others are simulated here: what is left of f behind a gate is f or 0, so
+that b = c and γ = 1 for any strengths at all, while the curve of a soft threshold depends on the tail of theirs.
 """
 
 from __future__ import annotations
@@ -16,6 +19,7 @@ from sandbox.devices import device_named
 from sandbox.errors import InputError
 from sandbox.moments import Moments
 from sandbox.simulate import Pairs, generator_of, in_chunks
+from sandbox.strengths import InverseCDF, Strengths, inverse_cdf
 
 GATES = ("soft", "hard")
 
@@ -26,11 +30,12 @@ def features(
     d: int = 64,
     n: int = 1,
     *,
+    distribution: Strengths = "exponential",
     dtype: torch.dtype = torch.float32,
     device: str | torch.device = "cpu",
     seed: int | torch.Generator = 0,
 ) -> Pairs:
-    """Tokens of `d` independent features, each of strength f ~ Exp(1), and what a threshold leaves of them.
+    """Tokens of `d` independent features of random strength, and what a threshold leaves of them.
 
     The dictionary is orthonormal, and x and x̂ are in its coordinates: x_k is the strength of feature k. A rotation
     into any other basis would change none of their moments.
@@ -41,19 +46,29 @@ def features(
                    curve are read. (Shared strengths would push a whole curve to one side, and look smooth.)
         gate:      "soft", max(f − λ, 0), what an L1 penalty does; "hard", f·[f > λ], what a gate or a jump does
         d, n:      features, and tokens for each setting
+        distribution: of the strengths: "exponential" (the only one with a closed form here), "half-normal" or
+                   "log-normal" (σ = 1), all of mean 1; or an inverse CDF (see `Strengths`), and λ is in its units.
+                   A function gets float64 probabilities, above 0 and below 1, Float[Tensor, "n *grid d"], on the
+                   device, and returns as many strengths. The last axis is the feature, so each may have its own
         dtype:     of the result. Strengths are drawn in float64 and rounded once: a float32 uniform has 24 bits, so
                    it gives strengths above 10 in visible steps, and none above 16.6
         seed:      a whole number, or a torch.Generator of that device; the same one gives both gates the same x
-    Returns: x and x̂, Float[Tensor, "*grid n d"]; always finite.
-    Raises:  InputError for settings outside these ranges.
+    Returns: x and x̂, Float[Tensor, "*grid n d"]; finite, but for strengths above what `dtype` can hold
+    Raises:  InputError for settings outside these ranges, and for strengths of your own that are negative, not
+             finite, falling, or of another shape
     Source:  C17, C18
 
     >>> features(1.0, "soft", d=3)
     Pairs(x=tensor([[3.5083, 1.2304, 0.6150]]), x_hat=tensor([[2.5083, 0.2304, 0.0000]]))
+    >>> features(1.0, "soft", d=3, distribution=lambda p: 2 * p)  # uniform from 0 to 2: its inverse CDF is 2p
+    Pairs(x=tensor([[1.9401, 1.4156, 0.9188]]), x_hat=tensor([[0.9401, 0.4156, 0.0000]]))
     """
     device = device_named(device)
     level = _checked_threshold(threshold, gate, d, n, device)
-    return _thresholded(level, gate, d, n, dtype, generator_of(seed, device))
+    strengths = inverse_cdf(distribution, (*level.shape, d), device)
+    drawn = _thresholded(level, gate, d, n, strengths, dtype, generator_of(seed, device))
+    strengths.refuse_invalid()
+    return drawn
 
 
 def stream_features(
@@ -65,6 +80,7 @@ def stream_features(
     chunk: int | None = None,
     groups: int = 32,
     progress: Callable[[int], None] | None = None,
+    distribution: Strengths = "exponential",
     dtype: torch.dtype = torch.float32,
     device: str | torch.device = "cpu",
     seed: int | torch.Generator = 0,
@@ -85,15 +101,18 @@ def stream_features(
     """
     device = device_named(device)
     level = _checked_threshold(threshold, gate, d, n, device)
+    strengths = inverse_cdf(distribution, (*level.shape, d), device)
     generator = generator_of(seed, device)
     active = torch.zeros_like(level)
 
     def draw(count: int) -> Pairs:
-        drawn = _thresholded(level, gate, d, count, dtype, generator)
+        drawn = _thresholded(level, gate, d, count, strengths, dtype, generator)
         active.add_((drawn.x_hat > 0).sum((-2, -1)))
         return drawn
 
-    return in_chunks(draw, level.shape, d, n, chunk, groups, progress), active / (n * d)
+    moments = in_chunks(draw, level.shape, d, n, chunk, groups, progress)
+    strengths.refuse_invalid()
+    return moments, active / (n * d)
 
 
 def _checked_threshold(threshold, gate, d, n, device) -> Float64[Tensor, "*grid"]:
@@ -110,11 +129,11 @@ def _checked_threshold(threshold, gate, d, n, device) -> Float64[Tensor, "*grid"
     return level.to(device)
 
 
-def _thresholded(level: Float64[Tensor, "*grid"], gate, d, n, dtype, generator) -> Pairs:
+def _thresholded(level: Float64[Tensor, "*grid"], gate, d, n, strengths: InverseCDF, dtype, generator) -> Pairs:
     """`features` of checked settings; nothing here waits for the device."""
     # tokens first, so that chunks continue one sequence of draws whatever the grid
     u = torch.rand((n, *level.shape, d), dtype=torch.float64, device=level.device, generator=generator)
-    f = u.neg_().log1p_().neg_().movedim(0, -2)  # u < 1, so −log(1 − u) is finite, where −log(u) need not be
+    f = strengths(u).movedim(0, -2)
     level = level[..., None, None]
     x_hat = torch.where(f > level, f - level if gate == "soft" else f, 0)
     return Pairs(f.to(dtype).contiguous(), x_hat.to(dtype).contiguous())

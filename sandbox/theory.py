@@ -1,12 +1,16 @@
-"""Simulations beside their exact values: what a, b and c have to be, and every measure of both."""
+"""Exact values, to draw and to lay simulations beside: what a, b and c have to be, and every measure of them."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sandbox.compile import evaluate, to_torch, why_undefined
+import torch
+from jaxtyping import Float64
+from torch import Tensor
+
+from sandbox.compile import evaluate, inverse, to_torch, why_undefined
 from sandbox.derivations import prove
 from sandbox.derivations.symbols import lam
 from sandbox.errors import InputError
@@ -36,40 +40,85 @@ def behind_a_threshold(threshold: float, gate: str) -> tuple[Exact, float]:
     >>> behind_a_threshold(1.0, "soft")[1]
     0.36787944117144233
     """
+    (a, b, c), active = _of_a_feature(gate, threshold)
+    return (a.item(), b.item(), c.item()), active.item()
+
+
+class ClosedForm(NamedTuple):
+    """Curves over the share of active features.
+
+    Attributes:
+        threshold: Float64[Tensor, "*grid"], that leaves this share active; in units of the mean strength
+        values:    every measure of the registry by key, Float64[Tensor, "*grid"]; nan where undefined
+    """
+
+    threshold: Float64[Tensor, "*grid"]
+    values: dict[str, Float64[Tensor, "*grid"]]
+
+
+def at_shares(share: float | Tensor, gate: str) -> ClosedForm:
+    """Every measure where a "soft" or "hard" threshold leaves this share of features f ~ Exp(1) active.
+
+    The share is L0 over the width, the axis of figure 6. The threshold comes from solving the derivation's own share
+    for λ, the measures from its a, b and c: both follow the derivations and the registry, and hold no formula.
+
+    Args:    share: above 0, at most 1 (then nothing is cut off); any shape; gate: "soft" (L1) or "hard" (a gate)
+    Returns: float64, on the share's device
+    Raises:  InputError for a share outside this range, or another gate
+    Source:  C17, C18
+
+    >>> at_shares(torch.tensor([1.0, 0.1, 0.01]), "soft").values["relative_reconstruction_bias"]
+    tensor([1.0000, 0.4648, 0.3028], dtype=torch.float64)
+    """
+    share = torch.as_tensor(share, dtype=torch.float64)
+    if not ((share > 0) & (share <= 1)).all():
+        raise InputError("a share of active features lies outside 0 to 1: it is L0 over the width, above 0")
+    threshold = inverse(_results(gate)["active"], lam)(share)
+    moments, _ = _of_a_feature(gate, threshold)
+    return ClosedForm(threshold, {key: evaluate(measure, *moments) for key, measure in REGISTRY.items()})
+
+
+def _results(gate: str) -> Mapping[str, Any]:
     if gate not in CLAIM_OF_GATE:
         raise InputError(f"gate is {gate!r}: choose {', '.join(CLAIM_OF_GATE)}")
-    results = prove(CLAIM_OF_GATE[gate]).results
-    a, b, c, active = (to_torch(results[key], (lam,))(threshold).item() for key in ("a", "b", "c", "active"))
+    return prove(CLAIM_OF_GATE[gate]).results
+
+
+def _of_a_feature(gate: str, threshold: float | Tensor) -> tuple[tuple[Tensor, ...], Tensor]:
+    """a, b and c of one feature behind thresholds of any shape, and the share that is active."""
+    a, b, c, active = (to_torch(_results(gate)[key], (lam,))(threshold) for key in ("a", "b", "c", "active"))
     return (a, b, c), active
 
 
-def against_theory(moments: Moments, exact: Exact) -> dict[str, dict[str, Any]]:
+def against_theory(moments: Moments, exact: Exact | None) -> dict[str, dict[str, Any]]:
     """Every measure of a simulation beside its exact value, by key.
 
-    Args:    exact: a, b and c as they should be, up to a common factor
-    Returns: by measure key `value`, `low`, `high` as in a report, and `theory` (None where undefined)
+    Args:    exact: a, b and c as they should be, up to a common factor; None where no derivation says
+    Returns: by measure key `value`, `low`, `high` as in a report, and, given `exact`, `theory` (None where undefined)
     """
     compared = {}
     for key, measure in REGISTRY.items():
-        theory = None if why_undefined(measure, *exact) else evaluate(measure, *exact).item()
-        compared[key] = estimate(moments, measure).to_dict() | {"theory": theory}
+        compared[key] = estimate(moments, measure).to_dict()
+        if exact:
+            compared[key]["theory"] = None if why_undefined(measure, *exact) else evaluate(measure, *exact).item()
     return compared
 
 
 def against_theory_table(compared: Mapping[str, Mapping[str, Any]], title: str, narrow: bool = False) -> Table:
-    """What `against_theory` gives, for a terminal.
+    """What `against_theory` gives, for a terminal; without exact values, without their columns.
 
-    Args: narrow: for 80 columns: without the interval and the symbols
+    Args: narrow: for 80 columns: beside exact values, without the interval and the symbols
     """
     from rich.table import Table
 
     table = Table(title=f"[bold]{title}[/]", title_justify="left", pad_edge=False)
     columns = ("measure", "", "simulated", "95 % interval", "theory", "simulated − theory")
-    shown = [i for i in range(len(columns)) if not (narrow and i in (1, 3))]
+    exact = all("theory" in one for one in compared.values())
+    shown = [i for i in range(len(columns)) if (not (narrow and i in (1, 3)) if exact else i < 4)]
     for i in shown:
         table.add_column(columns[i], justify="left" if i < 2 else "right")
     for key, one in compared.items():
-        value, theory = one["value"], one["theory"]
+        value, theory = one["value"], one.get("theory")
         cells = (
             key,
             REGISTRY[key].plain,

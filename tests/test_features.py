@@ -1,13 +1,16 @@
-"""Thresholded features give the closed forms of C17 and C18, with intervals that are honest for every setting."""
+"""Thresholded features give the closed forms of C17 and C18, and those of other strengths what quadrature says."""
 
 import pytest
 import torch
+from scipy import stats
+from torch.distributions import Gamma, HalfNormal
 
 from sandbox.compile import evaluate
 from sandbox.errors import InputError
 from sandbox.features import GATES, features, stream_features
 from sandbox.measures import REGISTRY
 from sandbox.report import interval
+from sandbox.strengths import DISTRIBUTIONS, threshold_at
 from sandbox.theory import against_theory, behind_a_threshold
 
 THRESHOLDS = torch.linspace(0, 4, 9, dtype=torch.float64)
@@ -167,6 +170,177 @@ def test_the_device_is_waited_for_only_at_the_end():
     finally:
         torch.cuda.set_sync_debug_mode("default")
     assert (moments.n == n).all()
+
+
+SHARES = torch.tensor([1.0, 0.5, 0.2, 0.05], dtype=torch.float64)
+DENSITIES = {  # by scipy, of mean 1: told apart from our inverse CDFs in everything but the name
+    "exponential": stats.expon(),
+    "half-normal": stats.halfnorm(scale=(torch.pi / 2) ** 0.5),
+    "log-normal": stats.lognorm(s=1, scale=torch.tensor(-0.5).double().exp().item()),
+}
+
+
+def pareto(p: torch.Tensor) -> torch.Tensor:
+    """Inverse CDF of a power law: a share f⁻⁶ lies above f."""
+    return (1 - p) ** (-1 / 6)
+
+
+ALL = {**{name: name for name in DISTRIBUTIONS}, "own": pareto}
+
+
+def test_the_default_draws_what_it_always_drew():
+    """Bit by bit: −log(1 − u) of one float64 uniform a strength, tokens first."""
+    for shape in ((), (3,)):
+        u = torch.rand((50, *shape, 7), dtype=torch.float64, generator=torch.Generator().manual_seed(5))
+        expected = u.neg().log1p().neg().movedim(0, -2)
+        for given in ({}, {"distribution": "exponential"}):
+            found = features(torch.ones(shape), "soft", 7, 50, dtype=torch.float64, seed=5, **given)
+            assert torch.equal(found.x, expected)
+            assert torch.equal(found.x_hat, torch.where(expected > 1, expected - 1, 0))
+
+
+@pytest.mark.parametrize("name", DISTRIBUTIONS)
+def test_inverse_cdfs_are_those_of_another_library(name):
+    p = torch.tensor([1e-9, 0.01, 0.3, 0.5, 0.9, 1 - 1e-9], dtype=torch.float64)
+    f = DISTRIBUTIONS[name](p.clone()).numpy()
+    below, above = (torch.as_tensor(of(f)) for of in (DENSITIES[name].cdf, DENSITIES[name].sf))
+    torch.testing.assert_close(below, p, rtol=1e-6, atol=0)
+    torch.testing.assert_close(above, 1 - p, rtol=1e-6, atol=0)  # 10⁻⁹ below 1, a float64 holds 10⁻⁷ of the gap
+    assert DENSITIES[name].mean() == pytest.approx(1, rel=1e-12)
+
+
+def by_quadrature(name: str, gate: str, levels: torch.Tensor) -> torch.Tensor:
+    """a, b and c of one feature behind each threshold, Float64[Tensor, "3 levels"]: integrals over scipy's density."""
+    density, found = DENSITIES[name], []
+    for low in levels.tolist():
+        taken = low if gate == "soft" else 0
+        b = density.expect(lambda f, taken=taken: (f - taken) ** 2, lb=low)
+        c = density.expect(lambda f, taken=taken: (f - taken) * f, lb=low)
+        found.append((density.expect(lambda f: f * f), b, c))
+    return torch.tensor(found, dtype=torch.float64).T
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("gate", GATES)
+@pytest.mark.parametrize("name", DENSITIES)
+def test_every_distribution_gives_what_its_density_says(name, gate, device):
+    levels = threshold_at(SHARES, name)
+    moments, active = stream_features(levels, gate, D, 20_000, distribution=name, device=device)
+    moments = moments.to("cpu")
+    a, b, c = by_quadrature(name, gate, levels)
+    for key in ("relative_reconstruction_bias", "norm_ratio", "scale_x", "equation_10_v1"):
+        low, high = interval(moments, REGISTRY[key], level=0.9999)  # as above, so that all of these hold
+        exact = evaluate(REGISTRY[key], a, b, c)
+        assert (low - 1e-6 <= exact).all(), key  # 1e-6: float32's rounding of x and x̂
+        assert (exact <= high + 1e-6).all(), key
+    error = (SHARES * (1 - SHARES) / (20_000 * D)).sqrt()  # binomial
+    assert ((active.cpu() - SHARES).abs() <= 4 * error).all()
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_a_gate_does_not_shrink_whatever_the_strengths(name):
+    levels = threshold_at(SHARES, ALL[name])
+    moments, _ = stream_features(levels, "hard", 8, 4000, distribution=ALL[name])
+    torch.testing.assert_close(moments.b / moments.c, torch.ones_like(SHARES), rtol=ROUNDING, atol=0)
+
+
+@pytest.mark.parametrize("name", DISTRIBUTIONS)
+def test_an_l1_penalty_shrinks_more_the_sparser_it_is(name):
+    moments, _ = stream_features(threshold_at(SHARES, name), "soft", D, 20_000, distribution=name)
+    gamma, (low, high) = moments.b / moments.c, interval(moments, REGISTRY["relative_reconstruction_bias"])
+    assert gamma[0] == pytest.approx(1, abs=1e-6)  # nothing is cut off; float32's rounding
+    assert (high[1:] < low[:-1]).all()  # each sparser setting is below the last, beyond both intervals
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_a_power_law_is_shrunk_by_the_same_factor_at_every_sparsity(device):
+    """By hand: a share f^−α lies above f, so γ = 2/α for every λ ≥ 1. A curve that falls is a matter of the tail."""
+    levels = threshold_at(SHARES, pareto, device)
+    moments, _ = stream_features(levels, "soft", D, 20_000, distribution=pareto, device=device)
+    low, high = interval(moments.to("cpu"), REGISTRY["relative_reconstruction_bias"], level=0.9999)
+    assert (low <= 2 / 6).all()
+    assert (high >= 2 / 6).all()
+    assert ((high - low) < 0.2).all()  # so that the curve of any other distribution above would fail
+
+
+def test_a_torch_distribution_is_taken_by_its_icdf():
+    named, own = (
+        features(0.5, d=9, n=50, distribution=one, dtype=torch.float64)
+        for one in ("half-normal", HalfNormal((torch.pi / 2) ** 0.5))
+    )
+    torch.testing.assert_close(named.x, own.x, rtol=1e-6, atol=1e-15)  # torch's icdf takes (1 + p)/2, and loses digits
+
+
+def test_each_feature_may_have_strengths_of_its_own():
+    scales = torch.tensor([1.0, 10.0, 0.0], dtype=torch.float64)
+    x, _ = features(torch.zeros(2), "hard", 3, 4000, distribution=lambda p: p * scales, dtype=torch.float64)
+    expected = (scales / 2).expand(2, 3)
+    torch.testing.assert_close(x.mean(-2), expected, rtol=0.05, atol=0)  # five standard errors of a uniform's mean
+
+
+def test_features_that_are_mostly_off_are_a_distribution_too():
+    """Nine in ten are 0, at every token; the others are uniform."""
+    _, active = stream_features(0.0, "soft", 10, 4000, distribution=lambda p: (10 * p - 9).clamp(min=0))
+    assert active.item() == pytest.approx(0.1, abs=4 * (0.09 / 40_000) ** 0.5)  # four standard errors, binomial
+
+
+def test_a_share_is_met_by_its_threshold():
+    torch.testing.assert_close(threshold_at(SHARES), -SHARES.log(), rtol=1e-12, atol=1e-15)
+    assert threshold_at(0.25, lambda p: p).item() == 0.75
+
+
+@pytest.mark.gpu
+def test_strengths_of_your_own_are_checked_without_waiting_for_the_device():
+    n, seen = 20_000, 0
+
+    def progress(count):
+        nonlocal seen
+        seen += count
+        torch.cuda.set_sync_debug_mode("error" if seen < n else "default")
+
+    options = {"chunk": 1000, "device": "cuda", "progress": progress, "distribution": pareto}
+    try:
+        moments, _ = stream_features(threshold_at(SHARES, pareto), "soft", D, n, **options)
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+    assert (moments.n == n).all()
+
+
+def now_and_then(value: float):
+    """Fine where it is tried out, at eighths, and wrong elsewhere: only the draws themselves can tell."""
+    return lambda p: torch.where((p > 0.6) & (p < 0.62), value, p)
+
+
+OWN = {
+    "a name that there is not": ("normal", "distribution is 'normal': choose exponential, half-normal, log-normal, or"),
+    "a number": (3.0, "distribution is 3.0: a name or a function"),
+    "no icdf": (Gamma(2.0, 1.0), "Gamma has no icdf; pass a function"),
+    "negative": (torch.special.ndtri, r"strength -8.29\d* at probability 5.55112e-17: 0 or more"),
+    "not finite": (lambda p: p * torch.inf, "gives the strength inf"),
+    "nan": (lambda p: torch.where(p > 0.8, torch.nan, p), "gives the strength nan at probability 0.875"),
+    "falling": (lambda p: 1 - p, "falls as the probability rises"),
+    "another shape": (lambda p: p[..., :1], "one for each is needed, in the same shape"),
+    "one number": (lambda p: 1.0, "returned no tensor but 1.0"),
+    "whole numbers": (lambda p: (9 * p).long(), "a tensor of torch.int64"),
+    "another device": (lambda p: p.to("meta"), "returned strengths on meta: compute them on p.device, cpu"),
+    "negative in the draws": (now_and_then(-1.0), "strengths that are negative or not finite"),
+    "nan in the draws": (now_and_then(torch.nan), "strengths that are negative or not finite"),
+}
+
+
+@pytest.mark.parametrize("function", [features, stream_features])
+@pytest.mark.parametrize("name", OWN)
+def test_bad_strengths_are_refused_in_one_line(name, function):
+    distribution, line = OWN[name]
+    with pytest.raises(InputError, match=line) as error:
+        function(1.0, d=50, n=200, distribution=distribution)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("share", [0.0, -0.1, 1.1, torch.nan])
+def test_a_share_that_is_none_is_refused(share):
+    with pytest.raises(InputError, match="outside 1e-15 to 1"):
+        threshold_at(share)
 
 
 BAD = {

@@ -103,10 +103,18 @@ def simulate(
     angle: Annotated[float | None, typer.Option(help="Between x and x̂, in degrees, 0 to 180; 45 if not given.")] = None,
     norm_ratio: Annotated[float | None, typer.Option(help="‖x̂‖/‖x‖; 1 if not given.")] = None,
     threshold: Annotated[
-        float | None, typer.Option(help="In place of an angle: x̂ is what a threshold leaves of d features ~ Exp(1).")
+        float | None, typer.Option(help="In place of an angle: x̂ is what a threshold leaves of d random features.")
     ] = None,
     gate: Annotated[
         str | None, typer.Option(help="With --threshold: soft (an L1 penalty; if not given) or hard (a gate).")
+    ] = None,
+    strengths: Annotated[
+        str | None,
+        typer.Option(
+            "--features",
+            help="With --threshold: strengths that are exponential (if not given), half-normal or log-normal, of mean "
+            "1. Theory is of exponential ones alone.",
+        ),
     ] = None,
     d: Annotated[int, typer.Option(help="Dimension, 2 or more; features, with --threshold.")] = 64,
     n: Annotated[int, typer.Option(help="Pairs.")] = 1_000_000,
@@ -124,11 +132,17 @@ def simulate(
     from sandbox.features import stream_features
     from sandbox.files import check_outputs, write_text
     from sandbox.simulate import stream
+    from sandbox.strengths import DISTRIBUTIONS
     from sandbox.theory import against_theory, against_theory_table, at_an_angle, behind_a_threshold
 
     check_outputs([json] if json not in (None, "-") else [])
     if threshold is None and gate is not None:
         raise InputError("--gate needs --threshold, the strength below which features are off")
+    if threshold is None and strengths is not None:
+        raise InputError("--features needs --threshold, the strength below which features are off")
+    strengths = strengths or "exponential"
+    if strengths not in DISTRIBUTIONS:
+        raise InputError(f"--features is {strengths!r}: choose {', '.join(DISTRIBUTIONS)}")
     if threshold is not None and not angle is norm_ratio is norm is None:
         raise InputError("--threshold simulates features, and takes no --angle, --norm-ratio or --norm")
     angle, norm_ratio = 45.0 if angle is None else angle, 1.0 if norm_ratio is None else norm_ratio
@@ -142,11 +156,16 @@ def simulate(
             title = f"{n:,} pairs at {angle:g}°, ‖x̂‖ = {norm_ratio:g}·‖x‖, d = {d}"
         else:
             gate = gate or "soft"
-            moments, share = stream_features(threshold, gate, d, n, **options)
-            exact, active = behind_a_threshold(threshold, gate)
-            setting = {"threshold": threshold, "gate": gate, "active": {"value": share.item(), "theory": active}}
-            title = f"{n:,} tokens of {d} features behind a {gate} threshold {threshold:g}"
-            title += f"; active: {share.item():.5f} (theory: {active:.5f})"
+            moments, share = stream_features(threshold, gate, d, n, distribution=strengths, **options)
+            setting = {"threshold": threshold, "gate": gate, "features": strengths, "active": {"value": share.item()}}
+            title = f"{n:,} tokens of {d} {strengths} features behind a {gate} threshold {threshold:g}"
+            title += f"; active: {share.item():.5f}"
+            if strengths == "exponential":
+                exact, setting["active"]["theory"] = behind_a_threshold(threshold, gate)
+                title += f" (theory: {setting['active']['theory']:.5f})"
+            else:
+                exact = None
+                title += "; no theory: C17 and C18 are of exponential features"
     compared = against_theory(moments, exact)
     if json == "-":
         print(dumps(setting | {"d": d, "n": n, "measures": compared}, indent=2))

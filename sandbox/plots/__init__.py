@@ -4,6 +4,8 @@ Curves are drawn by evaluating what the derivations gave; no formula is written 
 """
 
 from sandbox.plots.against_l0 import against_l0
+from sandbox.plots.closed_form import closed_form
+from sandbox.plots.feature_distributions import feature_distributions
 from sandbox.plots.interactive import interactive
 from sandbox.plots.intervals import intervals
 from sandbox.plots.latents import latents
@@ -24,6 +26,8 @@ __all__ = [
     "against_l0",
     "at_tip",
     "check_format",
+    "closed_form",
+    "feature_distributions",
     "figure",
     "interactive",
     "intervals",

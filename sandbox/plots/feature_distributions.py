@@ -1,0 +1,52 @@
+"""Not only exponential features: what a soft threshold does to γ bends for each, what a hard one does is nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import torch
+
+from sandbox.measures import measure_named
+from sandbox.plots.closed_form import Curve, Simulated, legend_below, over_shares, points
+from sandbox.plots.style import INK, MARKERS, SAES, _axes, _cycle, _plain
+from sandbox.theory import at_shares
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+
+def feature_distributions(
+    simulated: Mapping[str, Mapping[str, Simulated]],
+    key: str = "relative_reconstruction_bias",
+    least: float = 1e-3,
+    ax: Axes | None = None,
+) -> Axes:
+    """One measure over the share of active features, for several distributions of their strengths.
+
+    Hollow points joined by a thin line are simulated behind a soft threshold, filled points behind a hard one, each
+    with its 95 % interval. Grey lines are the closed form of exponential strengths, behind either.
+
+    Args:   simulated: by the distribution's name, and in it by gate ("soft", "hard"): what `stream_features` of a
+            grid of thresholds gave; key: of the measure; least: the share at which the axis begins
+    Raises: InputError for a key that is not in the registry
+    Source: C17, C18 for exponential strengths; the others are simulated alone
+    """
+    ax = _axes(ax)
+    measure = measure_named(key)
+    share = torch.logspace(torch.tensor(least).log10().item(), 0, 400, dtype=torch.float64)
+    for gate in ("soft", "hard"):
+        label = "closed form" if gate == "soft" else None
+        ax.plot(share, at_shares(share, gate).values[key], color="#BBBBBB", linewidth=3.5, zorder=1, label=label)
+    for i, ((name, of_gate), colour) in enumerate(zip(simulated.items(), _cycle(SAES), strict=False)):
+        curve = Curve(key, colour, MARKERS[i % len(MARKERS)])
+        for gate, found in of_gate.items():
+            soft = {"linestyle": "-", "markersize": 4.5, "markerfacecolor": "white", "label": _plain(name)}
+            points(ax, curve, found, linewidth=0.8, zorder=3, **soft if gate == "soft" else {"markersize": 3.5})
+    over_shares(ax, least)
+    ax.plot([], [], "o", color=INK, markersize=4.5, markerfacecolor="white", label="soft")
+    ax.plot([], [], "o", color=INK, markersize=3.5, label="hard")
+    ax.set_ylabel(f"{measure.plain}, 95 % interval")
+    ax.set_title("Other distributions of strength")
+    legend_below(ax, columns=2)
+    return ax
