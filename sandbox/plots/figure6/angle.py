@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 KEYS = ("scale_x", "norm_ratio")
 FAINT_LINE = {"linewidth": 1.6, "alpha": 0.28, "zorder": 1.5}
-DASH = {"marker": "_", "markersize": 9, "markeredgewidth": 1.1, "linestyle": "none", "zorder": 3}
+DASH = {"marker": "_", "markersize": 11, "markeredgewidth": 1.1, "linestyle": "none", "zorder": 3}
 
 
 def angle(points: Sequence[Point], key: str = "norm_ratio", ax: Axes | None = None, origin: str = "raw") -> Axes:

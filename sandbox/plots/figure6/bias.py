@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from sandbox.measures import REGISTRY
 from sandbox.plots.figure6.drawing import against_l0, final, legend, name_line_at_1, of_l0, of_measure
 from sandbox.plots.style import _axes
 from sandbox.report.points import Point
@@ -28,6 +29,6 @@ def bias(points: Sequence[Point], ax: Axes | None = None, origin: str = "raw", n
     if near is None:
         name_line_at_1(ax)
     else:
-        ax.set(ylim=(1 - near, 1 + near), ylabel="near 1")
+        ax.set(ylim=(1 - near, 1 + near), ylabel=f"{REGISTRY[KEY].plain} near 1")
     legend(ax, points, (of_l0, of_measure(KEY, origin)))
     return ax

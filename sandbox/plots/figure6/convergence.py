@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from statistics import fmean
 from typing import TYPE_CHECKING
 
 from sandbox.plots.figure6.bias import KEY
-from sandbox.plots.figure6.drawing import legend, name_line_at_1, named, nothing, of_measure, rounded, shown, value_of
-from sandbox.plots.figure6.looks import fills, looks, marker
+from sandbox.plots.figure6.drawing import (
+    legend,
+    name_line_at_1,
+    named,
+    nothing,
+    of_measure,
+    round_ticks,
+    rounded,
+    shown,
+    value_of,
+)
+from sandbox.plots.figure6.looks import looks, marker, rings
 from sandbox.plots.style import FAINT, INK, _axes
 from sandbox.report.points import Point
 
@@ -20,8 +31,8 @@ APART = 0.055  # of the height of the axes, between the names of two lines
 def convergence(points: Sequence[Point], ax: Axes | None = None, origin: str = "raw") -> Axes:
     """γ against the steps of training, a line for each SAE; where it is level at its end, training has converged.
 
-    The marker of the finished SAE is that of the other figures, those on the way are dots. Lines that end apart from
-    the others are named by their L0.
+    The marker of the finished SAE is that of the other figures, those on the way are dots. Beside the
+    ends of the lines stands their L0, from the least to the greatest of those that end together.
 
     Args: points: with those that are not finished; only those measured on held-out tokens are shown
           origin: as for `bias`
@@ -30,7 +41,7 @@ def convergence(points: Sequence[Point], ax: Axes | None = None, origin: str = "
 
     ax, up = _axes(ax), of_measure(KEY, origin)
     held_out = [point for point in points if point.measured_on == "held-out"]
-    seen, seeds = shown(held_out, up), fills(held_out)
+    seen, seeds = shown(held_out, up), rings(held_out)
     ax.set_xscale("log")
     ends = []
     for key, look in looks(held_out).items():
@@ -41,9 +52,9 @@ def convergence(points: Sequence[Point], ax: Axes | None = None, origin: str = "
             style = {"linewidth": 0.8, "markersize": 2, "marker": ".", "alpha": 0.8}
             ax.plot(steps, values, color=look.colour, label=name, **style)
             if way[-1].finished:
-                fill = marker(look.marker, look.colour, seeds[way[-1].seed])
-                ax.plot(steps[-1], values[-1], linestyle="none", zorder=4, label=f"{name} finished", **fill)
-                ends.append((values[-1], steps[-1], way[-1]))
+                last = marker(look.marker, look.colour, seeds[way[-1].seed])
+                ax.plot(steps[-1], values[-1], linestyle="none", zorder=4, label=f"{name} finished", **last)
+                ends.append((values[-1], way[-1].l0))
     ax.axhline(1, color=FAINT, linewidth=0.8, zorder=1)
     ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
@@ -54,11 +65,22 @@ def convergence(points: Sequence[Point], ax: Axes | None = None, origin: str = "
     else:
         nothing(ax)
     low, high = ax.get_ylim()
-    taken: list[float] = []
-    for value, steps, point in sorted(ends, key=lambda end: end[0]):
-        if all(abs(value - other) > APART * (high - low) for other in taken):
-            taken.append(value)
-            style = {"textcoords": "offset points", "va": "center", "fontsize": "x-small", "color": INK}
-            ax.annotate(f"L0 {rounded(point.l0)}", (steps, value), (6, 0), **style)
+    for together in _together(ends, APART * (high - low)):
+        names = [*dict.fromkeys(rounded(l0) for l0 in sorted(l0 for _, l0 in together))]
+        words = f"L0 {names[0]}" + (f" to {names[-1]}" if len(names) > 1 else "")
+        at, text = (1, fmean(value for value, _ in together)), {"va": "center", "fontsize": "x-small", "color": INK}
+        ax.annotate(words, at, (3, 0), xycoords=("axes fraction", "data"), textcoords="offset points", **text)
+    round_ticks(ax.yaxis)
     legend(ax, held_out, (up,))
     return ax
+
+
+def _together(ends: Sequence[tuple[float, float]], apart: float) -> list[list[tuple[float, float]]]:
+    """Ends of lines (value, L0) in groups: those of a group are nearer than that to the next one."""
+    groups: list[list[tuple[float, float]]] = []
+    for end in sorted(ends):
+        if groups and end[0] - groups[-1][-1][0] < apart:
+            groups[-1].append(end)
+        else:
+            groups.append([end])
+    return groups

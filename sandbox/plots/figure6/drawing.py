@@ -1,9 +1,9 @@
-"""What the figures share: points with their intervals, a line through the means of the seeds, the axis of L0, legends."""
+"""What the figures share: points with their intervals, a line through the means of seeds, the axis of L0, legends."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from statistics import fmean
 from textwrap import fill as wrapped
 from typing import TYPE_CHECKING
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from sandbox.errors import InputError
 from sandbox.measures import REGISTRY
 from sandbox.plots.against_l0 import _set_scale
-from sandbox.plots.figure6.looks import fills, handles, looks, marker
+from sandbox.plots.figure6.looks import handles, looks, marker, rings
 from sandbox.plots.style import FAINT, INK
 from sandbox.report.estimates import Estimate
 from sandbox.report.points import Point
@@ -19,6 +19,7 @@ from sandbox.report.report import ORIGINS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
     from matplotlib.lines import Line2D
 
 Coordinate = Callable[[Point], Estimate]
@@ -45,8 +46,8 @@ def of_measure(key: str, origin: str = "raw") -> Coordinate:
 
 def named(key: str, origin: str = "raw") -> str:
     """The name of a measure along an axis: as in CSV and Python, with its symbol, and the origin."""
-    words = key.replace("_v1", ", first version").replace("_", " ")
-    return f"{words} {REGISTRY[key].plain}, {ORIGINS[origin]}"
+    words = key if key.startswith("scale_") else key.replace("_v1", ", first version").replace("_", " ")
+    return wrapped(f"{words} ({REGISTRY[key].plain}), {ORIGINS[origin]}", 28)  # as long as a low figure is high
 
 
 def shown(points: Sequence[Point], *coordinates: Coordinate) -> list[Point]:
@@ -54,17 +55,18 @@ def shown(points: Sequence[Point], *coordinates: Coordinate) -> list[Point]:
     return [point for point in points if all(of(point).value is not None for of in coordinates)]
 
 
-def draw(ax: Axes, points: Sequence[Point], across: Coordinate, up: Coordinate) -> None:
-    """Every point with its 95 % intervals, and a thin line for each architecture through the means of the seeds.
+def draw(ax: Axes, points: Sequence[Point], across: Coordinate, up: Coordinate, joined: bool = True) -> None:
+    """Every point with its 95 % intervals and, joined, a thin line for each architecture through the means of seeds.
 
     Those without one of the coordinates are left out. The points of an architecture and seed are one container of the
     Axes, with both as its label: "relu seed 0".
     """
-    seeds = fills(points)
+    seeds = rings(points)
     points = sorted(shown(points, across, up), key=lambda point: point.l0)
-    line(ax, points, across, up, linewidth=0.9, alpha=0.7, zorder=2)
+    if joined:
+        line(ax, points, across, up, linewidth=0.9, alpha=0.7, zorder=2)
     for key, look in looks(points).items():
-        for seed, fill in seeds.items():
+        for seed, ring in seeds.items():
             those = [point for point in points if (point.architecture, point.seed) == (key, seed)]
             if not those:
                 continue
@@ -80,7 +82,7 @@ def draw(ax: Axes, points: Sequence[Point], across: Coordinate, up: Coordinate) 
                 capthick=0.8,
                 zorder=4,
                 label=f"{key} seed {seed}",
-                **marker(look.marker, look.colour, fill),
+                **marker(look.marker, look.colour, ring),
             )
 
 
@@ -109,6 +111,7 @@ def against_l0(ax: Axes, points: Sequence[Point], key: str, origin: str = "raw")
     draw(ax, points, of_l0, up)
     ax.axhline(1, color=FAINT, linewidth=0.8, zorder=1)
     ax.set(xlabel=L0, ylabel=named(key, origin))
+    round_ticks(ax.yaxis)
     l0_axis(ax, shown(points, of_l0, up))
 
 
@@ -116,8 +119,18 @@ def l0_axis(ax: Axes, points: Sequence[Point]) -> None:
     """A logarithmic axis of L0 with round numbers on it, or the words that there is nothing to show."""
     if points:
         _set_scale(ax, min(point.l0 for point in points), max(point.l0 for point in points))
+        low, high = ax.get_xlim()
+        room = (high / low) ** 0.025  # for a marker at either end
+        ax.set_xlim(low / room, high * room)
     else:
         nothing(ax)
+
+
+def round_ticks(axis: Axis) -> None:
+    """Few ticks, at numbers of few digits: those of a narrow figure must not touch."""
+    from matplotlib.ticker import MaxNLocator
+
+    axis.set_major_locator(MaxNLocator(6, steps=(1, 2, 5, 10)))
 
 
 def nothing(ax: Axes) -> None:
@@ -128,16 +141,17 @@ def nothing(ax: Axes) -> None:
 def name_line_at_1(ax: Axes, words: str = "no shrinkage") -> None:
     """Write above the line at 1 what it means, at the end where the fewest points are near."""
     low, high = ax.get_ylim()
-    ax.set_ylim(low, max(high, 1 + 0.1 * (high - low)))
+    ax.set_ylim(low, max(high, 1 + 0.12 * (high - low)))
     to_share = ax.transScale + ax.transLimits  # of the axes
     (_, at_1) = to_share.transform((ax.get_xlim()[0], 1))
     marks = [to_share.transform(point) for one in ax.containers for point in one[0].get_xydata()]
-    near = [across for across, up in marks if 0 < up - at_1 < 0.12]
+    near = [across for across, up in marks if 0.01 < up - at_1 < 0.12]
     at_right = sum(across > 0.6 for across in near) < sum(across < 0.4 for across in near)
+    hidden = any((across > 0.6) == at_right for across in near if not 0.4 <= across <= 0.6)
     ax.annotate(
         words,
         (float(at_right), 1),
-        (0, 3.5),
+        (-1 if at_right else 2, 9 if hidden else 4.5),
         xycoords=("axes fraction", "data"),
         textcoords="offset points",
         ha="right" if at_right else "left",
@@ -146,14 +160,21 @@ def name_line_at_1(ax: Axes, words: str = "no shrinkage") -> None:
     )
 
 
-def legend(ax: Axes, points: Sequence[Point], coordinates: Sequence[Coordinate], extra: Sequence[Line2D] = ()) -> None:
-    """Below the axes: architectures, seeds, what else is drawn, and how many points are left out for which reason."""
+def legend(
+    ax: Axes,
+    points: Sequence[Point],
+    coordinates: Sequence[Coordinate],
+    extra: Sequence[Line2D] = (),
+    more: Mapping[str, str] | None = None,
+) -> None:
+    """Below the axes: architectures, seeds, what else is drawn, and how many points are left out for which reason.
+
+    Args: coordinates: that a point must have to be shown; extra: entries; more: words on an architecture, by its key
+    """
     from matplotlib.transforms import offset_copy
 
-    below = offset_copy(
-        ax.transAxes, ax.figure, y=-2.9 * _font_size(), units="points"
-    )  # ticks and the label of the axis
-    entries = [*handles(points), *extra, *left_out(points, coordinates)]
+    below = offset_copy(ax.transAxes, ax.figure, y=-4.2 * _font_size(), units="points")  # the axis' own words
+    entries = [*handles(points, more), *extra, *left_out(points, coordinates)]
     if entries:
         place = {"loc": "upper left", "bbox_to_anchor": (0, 0), "bbox_transform": below, "borderaxespad": 0}
         ax.legend(handles=entries, ncols=2, **place)

@@ -22,6 +22,7 @@ from sandbox.plots.figure6.drawing import (
     nothing,
     of_l0,
     of_measure,
+    round_ticks,
     shown,
 )
 from sandbox.plots.style import FAINT, INK, _axes
@@ -66,7 +67,7 @@ def equation_10_error(points: Sequence[Point], ax: Axes | None = None, origin: s
         both = right is not None and wrong is not None
         return Estimate(wrong - right if both else None, None, None, slip(point).reason)
 
-    draw(ax, points, epsilon, error)
+    draw(ax, points, epsilon, error, joined=False)
     found = [epsilon(point).value for point in shown(points, epsilon, error)]
     reach = max([0.02, *(abs(value) for value in found)])
     left, right = -1.08 * (reach if not found or min(found) < -0.1 * reach else 0.1 * reach), 0.0
@@ -85,6 +86,8 @@ def equation_10_error(points: Sequence[Point], ax: Axes | None = None, origin: s
         )[0],
     ]
     ax.axhline(0, color=FAINT, linewidth=0.8, zorder=0)
+    round_ticks(ax.xaxis)
+    round_ticks(ax.yaxis)
     ax.set(xlim=(left, right), xlabel=f"ε = {_plain(GAMMA)} − 1", ylabel=f"{_plain(KEY)} − {_plain(GAMMA)}")
     if not found:
         nothing(ax)
@@ -93,7 +96,7 @@ def equation_10_error(points: Sequence[Point], ax: Axes | None = None, origin: s
 
 
 def exact_error(epsilon: Tensor) -> Tensor:
-    """What the first version has too much where γ = 1 + ε: both measures at x̂ = γ·x, since nothing else matters (C8)."""
+    """What the first version has too much where γ = 1 + ε: both at x̂ = γ·x, since nothing else matters (C8)."""
     gamma = 1 + epsilon
     moments = torch.ones_like(gamma), gamma**2, gamma
     return evaluate(REGISTRY[KEY], *moments) - evaluate(REGISTRY[GAMMA], *moments)

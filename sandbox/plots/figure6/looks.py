@@ -1,8 +1,8 @@
-"""How points are told apart: an architecture by colour and by shape, a seed by how its marker is filled."""
+"""How points are told apart: an architecture by colour and by shape, a seed by rings around each other."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sandbox.plots.style import INK, _plain
@@ -29,7 +29,8 @@ COLOURS = {
     "topk": ("#CC79A7", "v"),
 }
 MORE = (("#56B4E9", "P"), ("#009E73", "X"), ("#F0E442", "p"))  # for architectures that are none of the sweep's own
-FILLS = ("full", "none", "left", "top", "right", "bottom")
+SIZE, RING = 3.4, 2.2  # points: of the first seed's marker, and by how much each further one is wider
+SEEDS = 6  # that are told apart
 
 
 def looks(points: Sequence[Point]) -> dict[str, Look]:
@@ -41,29 +42,36 @@ def looks(points: Sequence[Point]) -> dict[str, Look]:
     return {key: Look(_plain(words.get(key, key)), *look) for key, look in given.items() if key in seen}
 
 
-def fills(points: Sequence[Point]) -> dict[int, str]:
-    """How the marker of each seed is filled; a seventh seed looks like the first again."""
-    return {seed: FILLS[i % len(FILLS)] for i, seed in enumerate(sorted({point.seed for point in points}))}
+def rings(points: Sequence[Point]) -> dict[int, int]:
+    """Which ring each seed is: 0 is the filled marker in the middle; a seventh seed looks like the first again."""
+    return {seed: i % SEEDS for i, seed in enumerate(sorted({point.seed for point in points}))}
 
 
-def marker(shape: str, colour: str, fill: str) -> dict[str, Any]:
-    """Arguments of a line that draw its markers; what is hollow is white, so that no line shows through."""
-    inside = {"markerfacecolor": "white"} if fill == "none" else {"fillstyle": fill, "markerfacecoloralt": "white"}
-    return {"color": colour, "marker": shape, "markersize": 4.2, "markeredgewidth": 0.9} | inside
+def marker(shape: str, colour: str, ring: int) -> dict[str, Any]:
+    """Arguments of a line that draw its markers: a filled one, or a ring.
+
+    Seeds often agree to less than the width of a marker: then a ring goes around what it would otherwise hide.
+    """
+    style = {"color": colour, "marker": shape, "markersize": SIZE + RING * ring, "markeredgewidth": 0.8}
+    return style | {"fillstyle": "none" if ring else "full"}
 
 
-def handles(points: Sequence[Point]) -> list[Line2D]:
-    """Entries of a legend: each architecture and, where there are several, each seed."""
+def handles(points: Sequence[Point], more: Mapping[str, str] | None = None) -> list[Line2D]:
+    """Entries of a legend: each architecture (with more words, by its key) and, where there are several, each seed."""
     from matplotlib.lines import Line2D
 
     shown = [
-        Line2D([], [], linewidth=0.9, label=look.words, **marker(look.marker, look.colour, "full"))
-        for look in looks(points).values()
+        Line2D([], [], linewidth=0.9, label=look.words + (more or {}).get(key, ""), **_in_legend(look))
+        for key, look in looks(points).items()
     ]
-    seeds = fills(points)
+    seeds = rings(points)
     if len(seeds) > 1:
         shown += [
-            Line2D([], [], linestyle="none", label=f"seed {seed}", **marker("o", INK, fill))
-            for seed, fill in seeds.items()
+            Line2D([], [], linestyle="none", label=f"seed {seed}", **marker("o", INK, ring))
+            for seed, ring in seeds.items()
         ]
     return shown
+
+
+def _in_legend(look: Look) -> dict[str, Any]:
+    return marker(look.marker, look.colour, 0) | {"markersize": 4.5}

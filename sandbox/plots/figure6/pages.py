@@ -40,7 +40,7 @@ def figures(points: Sequence[Point]) -> Iterator[tuple[str, Figure]]:
     with figure(TWO, 2.7, 3, style=COLUMN) as (made, axes):
         for ax, origin in zip(axes, ORIGINS, strict=True):
             bias(points, ax, origin)
-            ax.set(title=ORIGINS[origin], ylabel=axes[0].get_ylabel().split(",")[0] if ax is axes[0] else "")
+            ax.set(title=ORIGINS[origin], ylabel=ax.get_ylabel().rpartition(",")[0] if ax is axes[0] else "")
         _same_height(axes)
         _one_legend(made, axes, 4)
         yield "1-bias-origins", made

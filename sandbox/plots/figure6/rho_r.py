@@ -10,19 +10,19 @@ import torch
 from sandbox.compile import evaluate
 from sandbox.measures import REGISTRY
 from sandbox.plots.figure6.drawing import (
-    by_coefficient,
     draw,
     final,
     legend,
     named,
     nothing,
     of_measure,
+    round_ticks,
     rounded,
     shown,
 )
 from sandbox.plots.figure6.looks import looks
 from sandbox.plots.rho_r_map import _moments
-from sandbox.plots.style import FAINT, INK, LOCI, _axes
+from sandbox.plots.style import INK, LOCI, _axes
 from sandbox.report.points import Point
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ LEAST = 0.05  # of ρ and of r in view: one SAE alone still has a neighbourhood
 def rho_r(points: Sequence[Point], ax: Axes | None = None, origin: str = "raw") -> Axes:
     """Where the SAEs lie among pairs of cosine ρ and norm ratio r, the corner of x itself in view; with three loci.
 
-    A line joins each architecture in order of L0, its ends are named by their L0. Along γ = 1 an SAE gets better
+    A line joins each architecture in order of L0, from and to the L0 in the legend. Along γ = 1 an SAE gets better
     without shrinkage: r and c/a come to 1 only in the corner, where x̂ = x.
 
     Args: origin: as for `bias`
@@ -56,30 +56,29 @@ def rho_r(points: Sequence[Point], ax: Axes | None = None, origin: str = "raw") 
     )
     loci = []
     for key, colour in LOCI.items():
-        measure, style = REGISTRY[key], {"linewidths": 1.3, "linestyles": [DASHES[key]], "zorder": 1}
+        measure, style = REGISTRY[key], {"linewidths": 2, "linestyles": [DASHES[key]], "alpha": 0.6, "zorder": 1}
         value = evaluate(measure, *_moments(rho, r)).numpy()
         ax.contour(rho.numpy(), r.numpy(), value, levels=[1.0], colors=[colour], **style)
-        loci.append(Line2D([], [], color=colour, linewidth=1.3, linestyle=DASHES[key], label=f"{measure.plain} = 1"))
+        entry = {"color": colour, "linewidth": 2, "linestyle": DASHES[key], "alpha": 0.6}
+        loci.append(Line2D([], [], label=f"{measure.plain} = 1", **entry))
     draw(ax, points, across, up)
     ax.plot(1, 1, "*", color=INK, markersize=8, markeredgecolor="white", clip_on=False, zorder=5, label="_x")
-    ax.annotate("x̂ = x", (1, 1), (-2, 6), textcoords="offset points", ha="right", color=INK, fontsize="small")
-    _name_ends(ax, shown(points, across, up), origin)
+    ax.annotate("x̂ = x", (1, 1), (7, 0), textcoords="offset points", va="center", color=INK, fontsize="small")
     room = 0.02 * (1 - left)  # for markers at the edge
     ax.set(xlim=(left, 1 + room), ylim=(bottom, top))
+    round_ticks(ax.xaxis)
+    round_ticks(ax.yaxis)
     ax.set(xlabel=named("cosine", origin), ylabel=named("norm_ratio", origin))
     if not seen:
         nothing(ax)
-    legend(ax, points, (across, up), loci)
+    legend(ax, points, (across, up), loci, _ends(shown(points, across, up)))
     return ax
 
 
-def _name_ends(ax: Axes, points: Sequence[Point], origin: str) -> None:
-    """The L0 of the sparsest and of the least sparse SAEs of each architecture, beside the first seed's points."""
-    places = of_measure("cosine", origin), of_measure("norm_ratio", origin)
-    for i, key in enumerate(looks(points)):
-        ends = by_coefficient(points, key)
-        for point in {id(one): one for one in (ends[0][0], ends[-1][0])}.values():
-            at = tuple(of(point).value for of in places)
-            side = {"xytext": (5, -8)} if i % 2 == 0 else {"xytext": (-5, 3), "ha": "right"}
-            style = {"textcoords": "offset points", "fontsize": "x-small", "color": FAINT, "zorder": 6}
-            ax.annotate(f"L0 {rounded(point.l0)}", at, **side, **style)
+def _ends(points: Sequence[Point]) -> dict[str, str]:
+    """From which L0 to which an architecture's line goes, in words, by its key."""
+    ranges = {}
+    for key in looks(points):
+        l0s = [point.l0 for point in points if point.architecture == key]
+        ranges[key] = f", L0 {' to '.join(dict.fromkeys(rounded(end) for end in (min(l0s), max(l0s))))}"
+    return ranges
