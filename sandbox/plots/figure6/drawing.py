@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from matplotlib.lines import Line2D
 
 Coordinate = Callable[[Point], Estimate]
+WIDEST = 0.85  # of a figure, for a legend of two columns
 L0 = "L0, latents on at a time"
 
 
@@ -166,10 +167,12 @@ def legend(
     coordinates: Sequence[Coordinate],
     extra: Sequence[Line2D] = (),
     more: Mapping[str, str] | None = None,
+    title: str | None = None,
 ) -> None:
     """Below the axes: architectures, seeds, what else is drawn, and how many points are left out for which reason.
 
-    Args: coordinates: that a point must have to be shown; extra: entries; more: words on an architecture, by its key
+    Args: coordinates: that a point must have to be shown; extra: entries; more: words on an architecture, by its key;
+          title: above the entries
     """
     from matplotlib.transforms import offset_copy
 
@@ -177,7 +180,10 @@ def legend(
     entries = [*handles(points, more), *extra, *left_out(points, coordinates)]
     if entries:
         place = {"loc": "upper left", "bbox_to_anchor": (0, 0), "bbox_transform": below, "borderaxespad": 0}
-        ax.legend(handles=entries, ncols=2, **place)
+        style = {"title": title, "alignment": "left", "title_fontsize": "small"} | place
+        made = ax.legend(handles=entries, ncols=2, **style)
+        if made.get_window_extent().width > WIDEST * ax.figure.bbox.width:
+            ax.legend(handles=entries, **style)
 
 
 def left_out(points: Sequence[Point], coordinates: Sequence[Coordinate]) -> Iterator[Line2D]:
@@ -189,7 +195,7 @@ def left_out(points: Sequence[Point], coordinates: Sequence[Coordinate]) -> Iter
         missing = [one.reason for of in coordinates if (one := of(point)).value is None]
         reasons.update(missing[:1])
     for reason, count in reasons.items():
-        yield Line2D([], [], linestyle="none", label=wrapped(f"{count} not shown: {reason}", 36))
+        yield Line2D([], [], linestyle="none", label=wrapped(f"{count} not shown: {reason}", 30))
 
 
 def reach(estimates: Sequence[Estimate]) -> list[list[float]]:

@@ -84,7 +84,7 @@ def loss_split(points: Sequence[Point], ax: Axes | None = None, origin: str = "r
     ax.set_xlim(-0.6, slots - 0.4)
     ax.margins(y=0.14 if turned else 0.08)
     ax.set_ylim(bottom=0)
-    ax.set_xlabel(L0, labelpad=4 + 10 * lines)
+    ax.set_xlabel(L0, labelpad=4 + 12 * lines)
     ax.set_ylabel(named(WHOLE, origin))
     if not seen:
         nothing(ax)
@@ -96,7 +96,7 @@ def loss_split(points: Sequence[Point], ax: Axes | None = None, origin: str = "r
         Patch(alpha=0, label=f"%: the length’s share{side_by_side}"),
         *left_out(points, parts),
     ]
-    ax.legend(handles=entries, loc="lower left", bbox_to_anchor=(0, 1.0), borderaxespad=0, ncols=2)
+    ax.legend(handles=entries, loc="lower left", bbox_to_anchor=(0, 1.01), borderaxespad=0, ncols=2)
     return ax
 
 

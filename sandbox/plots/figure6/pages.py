@@ -12,6 +12,7 @@ from sandbox.plots.figure6.bias import KEY, bias
 from sandbox.plots.figure6.convergence import convergence
 from sandbox.plots.figure6.drawing import final, of_measure, shown, value_of
 from sandbox.plots.figure6.equation_10 import equation_10, equation_10_error
+from sandbox.plots.figure6.looks import looks
 from sandbox.plots.figure6.loss_split import loss_split
 from sandbox.plots.figure6.rho_r import rho_r
 from sandbox.plots.style import COLUMN, check_format, figure, save
@@ -23,14 +24,14 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 ONE, TWO = 3.45, 7.0  # inches: a column of a paper, and two with what is between them
-NEAR = 0.012  # of 1: what the magnifying glass below figure 1 shows
+NEAR = 0.008  # of 1: what the magnifying glass below figure 1 shows
 DPI = 300
 
 
 def figures(points: Sequence[Point]) -> Iterator[tuple[str, Figure]]:
     """Every figure with its name, in turn; each has to be written or shown before the next is asked for."""
     near_1 = [one for one in shown(final(points), of_measure(KEY)) if abs(value_of(of_measure(KEY)(one)) - 1) < NEAR]
-    with figure(ONE, 3.9 if near_1 else 2.9, heights=(2, 1) if near_1 else (1,), style=COLUMN) as (made, axes):
+    with figure(ONE, 4.1 if near_1 else 2.9, heights=(2, 1.2) if near_1 else (1,), style=COLUMN) as (made, axes):
         bias(points, axes[0])
         if near_1:
             bias(points, axes[1], near=NEAR)
@@ -55,13 +56,13 @@ def figures(points: Sequence[Point]) -> Iterator[tuple[str, Figure]]:
         _same_height(axes)
         _one_legend(made, axes, 4)
         yield "3-angle", made
-    with figure(ONE, 3.6, style=COLUMN) as (made, (ax,)):
+    with figure(ONE, 3.3 + 0.14 * len(looks(points)), style=COLUMN) as (made, (ax,)):
         rho_r(points, ax)
         yield "4-rho-r", made
     with figure(TWO, 3.0, style=COLUMN) as (made, (ax,)):
         loss_split(points, ax)
         yield "5-loss-split", made
-    with figure(ONE, 3.2, style=COLUMN) as (made, (ax,)):
+    with figure(ONE, 2.9 + 0.16 * len(looks(points)), style=COLUMN) as (made, (ax,)):
         convergence(points, ax)
         yield "6-convergence", made
 

@@ -71,7 +71,7 @@ def rho_r(points: Sequence[Point], ax: Axes | None = None, origin: str = "raw") 
     ax.set(xlabel=named("cosine", origin), ylabel=named("norm_ratio", origin))
     if not seen:
         nothing(ax)
-    legend(ax, points, (across, up), loci, _ends(shown(points, across, up)))
+    legend(ax, points, (across, up), loci, _ends(shown(points, across, up)), "architecture (its L0)")
     return ax
 
 
@@ -80,5 +80,5 @@ def _ends(points: Sequence[Point]) -> dict[str, str]:
     ranges = {}
     for key in looks(points):
         l0s = [point.l0 for point in points if point.architecture == key]
-        ranges[key] = f", L0 {' to '.join(dict.fromkeys(rounded(end) for end in (min(l0s), max(l0s))))}"
+        ranges[key] = f" ({'–'.join(dict.fromkeys(rounded(end) for end in (min(l0s), max(l0s))))})"
     return ranges
