@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sandbox.compile import evaluate
 from sandbox.measures import REGISTRY
@@ -19,6 +19,7 @@ from sandbox.plots.figure6.drawing import (
     of_l0,
     of_measure,
     shown,
+    value_of,
 )
 from sandbox.plots.figure6.looks import looks
 from sandbox.plots.style import INK, _axes
@@ -29,8 +30,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 KEYS = ("scale_x", "norm_ratio")
-FAINT_LINE = {"linewidth": 1.6, "alpha": 0.28, "zorder": 1.5}
-DASH = {"marker": "_", "markersize": 11, "markeredgewidth": 1.1, "linestyle": "none", "zorder": 3}
+FAINT_LINE: Any = {"linewidth": 1.6, "alpha": 0.28, "zorder": 1.5}
+DASH: Any = {"marker": "_", "markersize": 11, "markeredgewidth": 1.1, "linestyle": "none", "zorder": 3}
 
 
 def angle(points: Sequence[Point], key: str = "norm_ratio", ax: Axes | None = None, origin: str = "raw") -> Axes:
@@ -49,7 +50,7 @@ def angle(points: Sequence[Point], key: str = "norm_ratio", ax: Axes | None = No
     place = without_shrinkage(key, origin)
     for architecture, look in looks(points).items():
         those = [p for group in by_coefficient(shown(points, of_l0, place), architecture) for p in group]
-        at = [point.l0 for point in those], [place(point).value for point in those]
+        at = [point.l0 for point in those], [value_of(place(point)) for point in those]
         ax.plot(*at, color=look.colour, label=f"_{architecture} without shrinkage", **DASH)
     name_line_at_1(ax, f"{REGISTRY[key].plain} = 1")
     extra = [
@@ -67,7 +68,7 @@ def without_shrinkage(key: str, origin: str = "raw") -> Coordinate:
     def place(point: Point) -> Estimate:
         rho = cosine(point)
         if rho.value is None or rho.value <= 0:  # then no rescaling has γ = 1
-            return Estimate(None, None, None, rho.reason or "x̂ does not point along x (c ≤ 0)")
+            return Estimate(None, None, None)
         energy = rho.value**2  # of x̂, x having 1: r² = ρ², and c = r·ρ is the same
         return Estimate(evaluate(REGISTRY[key], 1.0, energy, energy).item(), None, None)
 

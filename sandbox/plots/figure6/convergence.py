@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from statistics import fmean
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sandbox.plots.figure6.bias import KEY
 from sandbox.plots.figure6.drawing import (
@@ -49,8 +49,8 @@ def convergence(points: Sequence[Point], ax: Axes | None = None, origin: str = "
         for name in dict.fromkeys(point.name for point in of_key):
             way = sorted((point for point in of_key if point.name == name), key=lambda point: point.steps)
             steps, values = [point.steps for point in way], [value_of(up(point)) for point in way]
-            style = {"linewidth": 0.8, "markersize": 2, "marker": ".", "alpha": 0.8}
-            ax.plot(steps, values, color=look.colour, label=name, **style)
+            thin = {"linewidth": 0.8, "markersize": 2, "marker": ".", "alpha": 0.8}
+            ax.plot(steps, values, color=look.colour, label=name, **thin)
             if way[-1].finished:
                 last = marker(look.marker, look.colour, seeds[way[-1].seed])
                 ax.plot(steps[-1], values[-1], linestyle="none", zorder=4, label=f"{name} finished", **last)
@@ -68,8 +68,9 @@ def convergence(points: Sequence[Point], ax: Axes | None = None, origin: str = "
     for together in _together(ends, APART * (high - low)):
         names = [*dict.fromkeys(rounded(l0) for l0 in sorted(l0 for _, l0 in together))]
         words = f"L0 {names[0]}" + (f" to {names[-1]}" if len(names) > 1 else "")
-        at, text = (1, fmean(value for value, _ in together)), {"va": "center", "fontsize": "x-small", "color": INK}
-        ax.annotate(words, at, (3, 0), xycoords=("axes fraction", "data"), textcoords="offset points", **text)
+        at, place = (1, fmean(value for value, _ in together)), ("axes fraction", "data")
+        style: Any = {"textcoords": "offset points", "va": "center", "fontsize": "x-small", "color": INK}
+        ax.annotate(words, at, (3, 0), xycoords=place, **style)
     round_ticks(ax.yaxis)
     legend(ax, held_out, (up,))
     return ax

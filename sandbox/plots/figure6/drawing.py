@@ -73,8 +73,8 @@ def draw(ax: Axes, points: Sequence[Point], across: Coordinate, up: Coordinate, 
                 continue
             x, y = [across(point) for point in those], [up(point) for point in those]
             ax.errorbar(
-                [one.value for one in x],
-                [one.value for one in y],
+                [value_of(one) for one in x],
+                [value_of(one) for one in y],
                 xerr=reach(x),
                 yerr=reach(y),
                 linestyle="none",
@@ -174,9 +174,10 @@ def legend(
     Args: coordinates: that a point must have to be shown; extra: entries; more: words on an architecture, by its key;
           title: above the entries
     """
-    from matplotlib.transforms import offset_copy
+    from matplotlib.transforms import ScaledTranslation
 
-    below = offset_copy(ax.transAxes, ax.figure, y=-4.2 * _font_size(), units="points")  # the axis' own words
+    room = 4.2 * _font_size() / 72  # inches, for the axis' own words
+    below = ax.transAxes + ScaledTranslation(0, -room, ax.figure.dpi_scale_trans)
     entries = [*handles(points, more), *extra, *left_out(points, coordinates)]
     if entries:
         place = {"loc": "upper left", "bbox_to_anchor": (0, 0), "bbox_transform": below, "borderaxespad": 0}

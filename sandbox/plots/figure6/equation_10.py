@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -24,6 +24,7 @@ from sandbox.plots.figure6.drawing import (
     of_measure,
     round_ticks,
     shown,
+    value_of,
 )
 from sandbox.plots.style import FAINT, INK, _axes
 from sandbox.report.estimates import Estimate
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 KEY = "equation_10_v1"
+LEAST = 0.05  # of ε in view: SAEs that are not shrunk still lie on a curve
 
 
 def equation_10(points: Sequence[Point], ax: Axes | None = None, origin: str = "raw") -> Axes:
@@ -60,38 +62,32 @@ def equation_10_error(points: Sequence[Point], ax: Axes | None = None, origin: s
 
     def epsilon(point: Point) -> Estimate:
         one = gamma(point)
-        return Estimate(*(None if end is None else end - 1 for end in (one.value, one.low, one.high)), one.reason)
+        value, low, high = (None if end is None else end - 1 for end in (one.value, one.low, one.high))
+        return Estimate(value, low, high, one.reason)
 
     def error(point: Point) -> Estimate:
         right, wrong = gamma(point).value, slip(point).value
-        both = right is not None and wrong is not None
-        return Estimate(wrong - right if both else None, None, None, slip(point).reason)
+        difference = None if right is None or wrong is None else wrong - right
+        return Estimate(difference, None, None, slip(point).reason)
 
     draw(ax, points, epsilon, error, joined=False)
-    found = [epsilon(point).value for point in shown(points, epsilon, error)]
-    reach = max([0.02, *(abs(value) for value in found)])
-    left, right = -1.08 * (reach if not found or min(found) < -0.1 * reach else 0.1 * reach), 0.0
-    right = 1.08 * max([0.1 * reach, *found])
+    found = [value_of(epsilon(point)) for point in shown(points, epsilon, error)]
+    least, greatest = min([*found, 0.0]), max([*found, 0.0])
+    margin = 0.08 * max(greatest - least, LEAST)
+    left, right = least - margin, greatest + margin
     eps = torch.linspace(left, right, 201, dtype=torch.float64)
-    curves = [
-        ax.plot(eps.numpy(), exact_error(eps).numpy(), color=INK, linewidth=0.9, zorder=1, label="exact (C8)")[0],
-        ax.plot(
-            eps.numpy(),
-            error_near_1(eps).numpy(),
-            color=INK,
-            linewidth=0.9,
-            linestyle="--",
-            zorder=1,
-            label="ε²/2 (C9)",
-        )[0],
-    ]
+    curves = []
+    for of_eps, dash, label in ((exact_error, "-", "exact (C8)"), (error_near_1, "--", "ε²/2 (C9)")):
+        style: Any = {"color": INK, "linewidth": 0.9, "linestyle": dash, "label": label}
+        ax.plot(eps.numpy(), of_eps(eps).numpy(), zorder=1, **style)
+        curves.append(Line2D([], [], **style))
     ax.axhline(0, color=FAINT, linewidth=0.8, zorder=0)
     round_ticks(ax.xaxis)
     round_ticks(ax.yaxis)
     ax.set(xlim=(left, right), xlabel=f"ε = {_plain(GAMMA)} − 1", ylabel=f"{_plain(KEY)} − {_plain(GAMMA)}")
     if not found:
         nothing(ax)
-    legend(ax, points, (epsilon, error), [Line2D([], [], **_style_of(curve)) for curve in curves])
+    legend(ax, points, (epsilon, error), curves)
     return ax
 
 
@@ -111,7 +107,3 @@ def error_near_1(epsilon: Tensor) -> Tensor:
 
 def _plain(key: str) -> str:
     return REGISTRY[key].plain
-
-
-def _style_of(curve) -> dict:
-    return {"color": INK, "linewidth": 0.9, "linestyle": curve.get_linestyle(), "label": curve.get_label()}

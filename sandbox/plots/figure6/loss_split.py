@@ -52,7 +52,7 @@ def loss_split(points: Sequence[Point], ax: Axes | None = None, origin: str = "r
     groups = {key: by_coefficient(seen, key) for key in looks(points)}
     turned = sum(map(len, groups.values())) > UPRIGHT
     slots = max(SLOTS, sum(len(held) + GAP for held in groups.values() if held) - GAP)
-    letters = LETTERS * ax.figure.get_figwidth() * ax.get_position().width / slots  # of a name over one coefficient
+    letters = LETTERS * ax.get_window_extent().width / ax.figure.dpi / slots  # of a name over one coefficient
     place, ticks, lines = 0.0, [], 0
     for key, look in looks(points).items():
         first = place
