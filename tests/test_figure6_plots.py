@@ -213,6 +213,13 @@ def test_the_bars_are_the_two_parts_of_the_loss_and_the_share_is_theirs():
     assert texts.count("0.0 %") == len(LAMBDAS)  # nothing to recover behind a gate
 
 
+def test_where_nothing_is_lost_there_is_no_share():
+    x = torch.rand(300, D, dtype=torch.float64)
+    perfect = measured(Moments.from_pairs(x, x), 9.0, coefficient=9.0)
+    assert perfect["relative_loss"].value == 0
+    assert not any("%" in text.get_text() for text in drawn(figure6.loss_split, [perfect]).texts)
+
+
 def test_convergence_has_a_line_for_each_sae_over_its_steps():
     points = sweep(steps=(100, 300))
     ax = drawn(figure6.convergence, points)

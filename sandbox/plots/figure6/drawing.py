@@ -156,6 +156,7 @@ def name_line_at_1(ax: Axes, words: str = "no shrinkage") -> None:
         xycoords=("axes fraction", "data"),
         textcoords="offset points",
         ha="right" if at_right else "left",
+        va="bottom",
         color=INK,
         fontsize="small",
     )

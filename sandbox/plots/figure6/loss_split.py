@@ -101,7 +101,10 @@ def loss_split(points: Sequence[Point], ax: Axes | None = None, origin: str = "r
 
 
 def share(group: Sequence[Point], origin: str = "raw") -> str:
-    """The length's share of the loss in words, the mean of the SAEs of one coefficient."""
+    """The length's share of the loss in words, the mean of the SAEs of one coefficient; no word where nothing is lost."""
     length, whole = of_measure(LENGTH, origin), of_measure(WHOLE, origin)
-    percent = 100 * fmean(value_of(length(one)) / value_of(whole(one)) if whole(one).value else 0.0 for one in group)
+    shares = [value_of(length(one)) / value_of(whole(one)) for one in group if whole(one).value]
+    if not shares:
+        return ""
+    percent = 100 * fmean(shares)
     return f"{percent:.0f} %" if percent >= 9.5 else f"{percent:.1f} %"
