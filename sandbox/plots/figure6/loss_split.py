@@ -101,7 +101,7 @@ def loss_split(points: Sequence[Point], ax: Axes | None = None, origin: str = "r
 
 
 def share(group: Sequence[Point], origin: str = "raw") -> str:
-    """The length's share of the loss in words, the mean of the SAEs of one coefficient; no word where nothing is lost."""
+    """The length's share of the loss in words, the mean of a coefficient's SAEs; none where nothing is lost."""
     length, whole = of_measure(LENGTH, origin), of_measure(WHOLE, origin)
     shares = [value_of(length(one)) / value_of(whole(one)) for one in group if whole(one).value]
     if not shares:
