@@ -203,7 +203,8 @@ def equation_10_overstates(proof: Proof) -> None:
     proof.step("At γ = 1 they are equal …", Subs(error, gamma, 1), "=", 0)
     proof.step("… below 1 they are not …", error, "=", squares / over, ">", 0, where=below)
     proof.step("… and above 1 they are not, either.", error, "=", squares / over, ">", 0, where=above)
-    proof.step("Near 1 the error is of second order.", gamma_10(1 + eps) - (1 + eps), "=", eps**2 / 2 + Order(eps**3))
+    near_1 = eps**2 / 2 + Order(eps**3)
+    proof.step("Near 1 the error is of second order.", gamma_10(1 + eps) - (1 + eps), "=", near_1)
     proof.step(
         "The golden case, x = 1 and x̂ = ½: γ = ½, and 1/√3 in its place.", gamma_10(Rational(1, 2)), "=", 1 / sqrt(3)
     )
@@ -213,6 +214,7 @@ def equation_10_overstates(proof: Proof) -> None:
         "=",
         1 / sqrt(2),
     )
+    proof.result(error_near_1=near_1)
 
 
 @claim(

@@ -3,6 +3,7 @@
 Curves are drawn by evaluating what the derivations gave; no formula is written here.
 """
 
+from sandbox.plots import figure6
 from sandbox.plots.against_l0 import against_l0
 from sandbox.plots.closed_form import closed_form
 from sandbox.plots.feature_distributions import feature_distributions
@@ -13,9 +14,10 @@ from sandbox.plots.measured import measured
 from sandbox.plots.parabolas import parabolas
 from sandbox.plots.plane import at_tip, plane
 from sandbox.plots.rho_r_map import levels, rho_r_map
-from sandbox.plots.style import FAINT, INK, LOCI, OF_X, OF_X_HAT, SAES, STYLE, check_format, figure, save
+from sandbox.plots.style import COLUMN, FAINT, INK, LOCI, OF_X, OF_X_HAT, SAES, STYLE, check_format, figure, save
 
 __all__ = [
+    "COLUMN",
     "FAINT",
     "INK",
     "LOCI",
@@ -29,6 +31,7 @@ __all__ = [
     "closed_form",
     "feature_distributions",
     "figure",
+    "figure6",
     "interactive",
     "intervals",
     "latents",

@@ -33,19 +33,43 @@ STYLE: Any = {
     "ytick.color": INK,
     "savefig.dpi": 160,
 }
+COLUMN: Any = STYLE | {
+    "axes.titlesize": 8.5,
+    "font.size": 8,
+    "legend.fontsize": 7.5,
+    "xtick.labelsize": 7.5,
+    "ytick.labelsize": 7.5,
+    "axes.linewidth": 0.6,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "legend.handletextpad": 0.5,
+    "legend.labelspacing": 0.3,
+    "legend.columnspacing": 1.2,
+}
+"""The same for a column of a paper, 3.4 inches wide: nothing has to be scaled down, and so nothing gets too small."""
+
+AS_TEXT: Any = {"svg.hashsalt": "sandbox", "svg.fonttype": "none", "pdf.fonttype": 42}
+"""Words in a vector file stay words, that can be searched; a salt makes an SVG's ids the same on every run."""
+
+WITHOUT_DATE = {".png": {}, ".svg": {"Date": None}, ".pdf": {"CreationDate": None}}
 
 
 @contextmanager
-def figure(width: float, height: float, columns: int = 1) -> Iterator[tuple[Figure, Sequence[Axes]]]:
-    """A figure in the house style and its axes, closed afterwards; needs no screen."""
+def figure(
+    width: float, height: float, columns: int = 1, heights: Sequence[float] = (1,), style: Any = STYLE
+) -> Iterator[tuple[Figure, Sequence[Axes]]]:
+    """A figure in the house style and its axes, row by row, closed afterwards; needs no screen.
+
+    Args: width, height: inches; heights: of its rows, relative to each other; style: STYLE or COLUMN
+    """
     from matplotlib import rc_context
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    with rc_context(STYLE):
+    with rc_context(style):
         made = Figure((width, height), layout="constrained")
         FigureCanvasAgg(made)
-        yield made, list(made.subplots(1, columns, squeeze=False)[0])
+        yield made, list(made.subplots(len(heights), columns, squeeze=False, height_ratios=heights).flat)
 
 
 def check_format(path: str | Path) -> None:
@@ -55,11 +79,16 @@ def check_format(path: str | Path) -> None:
         raise InputError(f"{path}: a plot is written as .png, .svg or .pdf, not {path.suffix or 'without an ending'}")
 
 
-def save(made: Figure, path: str | Path) -> None:
-    """Write a figure as the file's ending says (.png, .svg, .pdf), whole or not at all."""
+def save(made: Figure, path: str | Path, dpi: float | None = None) -> None:
+    """Write a figure as the file's ending says (.png, .svg, .pdf), whole or not at all; the same one, the same bytes.
+
+    Args: dpi: of a .png, where it is not to be the style's
+    """
+    from matplotlib import rc_context
+
     check_format(path)
-    with written_whole(path) as beside:
-        made.savefig(beside)
+    with written_whole(path) as beside, rc_context(AS_TEXT if dpi is None else AS_TEXT | {"savefig.dpi": dpi}):
+        made.savefig(beside, metadata=WITHOUT_DATE[Path(path).suffix])
 
 
 def _axes(ax: Axes | None) -> Axes:

@@ -1,0 +1,75 @@
+"""What reads "shrinkage" though no rescaling helps: c/a and the norm ratio of the same SAEs (C10, C11)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from sandbox.compile import evaluate
+from sandbox.measures import REGISTRY
+from sandbox.plots.figure6.bias import KEY as GAMMA
+from sandbox.plots.figure6.drawing import (
+    Coordinate,
+    against_l0,
+    by_coefficient,
+    final,
+    legend,
+    line,
+    name_line_at_1,
+    of_l0,
+    of_measure,
+    shown,
+    value_of,
+)
+from sandbox.plots.figure6.looks import looks
+from sandbox.plots.style import INK, _axes
+from sandbox.report.estimates import Estimate
+from sandbox.report.points import Point
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+KEYS = ("scale_x", "norm_ratio")
+FAINT_LINE: Any = {"linewidth": 1.6, "alpha": 0.28, "zorder": 1.5}
+DASH: Any = {"marker": "_", "markersize": 11, "markeredgewidth": 1.1, "linestyle": "none", "zorder": 3}
+
+
+def angle(points: Sequence[Point], key: str = "norm_ratio", ax: Axes | None = None, origin: str = "raw") -> Axes:
+    """A measure that mixes in the angle against L0; faint behind it γ, and for each SAE where γ = 1 would put it.
+
+    That place is a dash: an SAE on its dash is not shrunk, however far below 1 it lies, and one below its dash is, by
+    the rest of the way. Between the dash and 1 there is only angle.
+
+    Args: key: of the registry, one of KEYS; origin: as for `bias`
+    """
+    from matplotlib.lines import Line2D
+
+    ax, points = _axes(ax), final(points)
+    against_l0(ax, points, key, origin)
+    line(ax, points, of_l0, of_measure(GAMMA, origin), **FAINT_LINE)
+    place = without_shrinkage(key, origin)
+    for architecture, look in looks(points).items():
+        those = [p for group in by_coefficient(shown(points, of_l0, place), architecture) for p in group]
+        at = [point.l0 for point in those], [value_of(place(point)) for point in those]
+        ax.plot(*at, color=look.colour, label=f"_{architecture} without shrinkage", **DASH)
+    name_line_at_1(ax, f"{REGISTRY[key].plain} = 1")
+    extra = [
+        Line2D([], [], color=INK, label=f"without shrinkage ({REGISTRY[GAMMA].plain} = 1)", **DASH),
+        Line2D([], [], color=INK, label=f"{REGISTRY[GAMMA].plain} of the same SAEs", **FAINT_LINE),
+    ]
+    legend(ax, points, (of_l0, of_measure(key, origin)), extra)
+    return ax
+
+
+def without_shrinkage(key: str, origin: str = "raw") -> Coordinate:
+    """What a measure would say of an SAE of the same cosine with γ = 1, that is with r = ρ (C10)."""
+    cosine = of_measure("cosine", origin)
+
+    def place(point: Point) -> Estimate:
+        rho = cosine(point)
+        if rho.value is None or rho.value <= 0:  # then no rescaling has γ = 1
+            return Estimate(None, None, None)
+        energy = rho.value**2  # of x̂, x having 1: r² = ρ², and c = r·ρ is the same
+        return Estimate(evaluate(REGISTRY[key], 1.0, energy, energy).item(), None, None)
+
+    return place

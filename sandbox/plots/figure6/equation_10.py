@@ -1,0 +1,109 @@
+"""Figure 6 as the first version computed it, and how far that is off: second order in γ − 1 (C9)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from sandbox.compile import evaluate, to_torch
+from sandbox.derivations import prove
+from sandbox.measures import REGISTRY
+from sandbox.plots.figure6.bias import KEY as GAMMA
+from sandbox.plots.figure6.drawing import (
+    against_l0,
+    draw,
+    final,
+    legend,
+    line,
+    name_line_at_1,
+    nothing,
+    of_l0,
+    of_measure,
+    round_ticks,
+    shown,
+    value_of,
+)
+from sandbox.plots.style import FAINT, INK, _axes
+from sandbox.report.estimates import Estimate
+from sandbox.report.points import Point
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+KEY = "equation_10_v1"
+LEAST = 0.05  # of ε in view: SAEs that are not shrunk still lie on a curve
+
+
+def equation_10(points: Sequence[Point], ax: Axes | None = None, origin: str = "raw") -> Axes:
+    """The first version's equation 10 against L0, drawn as `bias` draws γ, with the lines of γ faint behind."""
+    from matplotlib.lines import Line2D
+
+    ax, points = _axes(ax), final(points)
+    against_l0(ax, points, KEY, origin)
+    line(ax, points, of_l0, of_measure(GAMMA, origin), linewidth=1, linestyle=(0, (3, 2)), alpha=0.5, zorder=1.5)
+    name_line_at_1(ax)
+    corrected = Line2D([], [], color=FAINT, linewidth=1, linestyle=(0, (3, 2)), label=f"{_plain(GAMMA)}, corrected")
+    legend(ax, points, (of_l0, of_measure(KEY, origin)), [corrected])
+    return ax
+
+
+def equation_10_error(points: Sequence[Point], ax: Axes | None = None, origin: str = "raw") -> Axes:
+    """What the first version's equation 10 has too much, against ε = γ − 1, with its exact curve (C8) and ε²/2 (C9).
+
+    The error depends on γ alone, so every SAE lies on the exact curve; the interval is that of γ, across.
+    """
+    from matplotlib.lines import Line2D
+
+    ax, points = _axes(ax), final(points)
+    gamma, slip = of_measure(GAMMA, origin), of_measure(KEY, origin)
+
+    def epsilon(point: Point) -> Estimate:
+        one = gamma(point)
+        value, low, high = (None if end is None else end - 1 for end in (one.value, one.low, one.high))
+        return Estimate(value, low, high, one.reason)
+
+    def error(point: Point) -> Estimate:
+        right, wrong = gamma(point).value, slip(point).value
+        difference = None if right is None or wrong is None else wrong - right
+        return Estimate(difference, None, None, slip(point).reason)
+
+    draw(ax, points, epsilon, error, joined=False)
+    found = [value_of(epsilon(point)) for point in shown(points, epsilon, error)]
+    least, greatest = min([*found, 0.0]), max([*found, 0.0])
+    margin = 0.08 * max(greatest - least, LEAST)
+    left, right = least - margin, greatest + margin
+    eps = torch.linspace(left, right, 201, dtype=torch.float64)
+    curves = []
+    for of_eps, dash, label in ((exact_error, "-", "exact (C8)"), (error_near_1, "--", "ε²/2 (C9)")):
+        style: Any = {"color": INK, "linewidth": 0.9, "linestyle": dash, "label": label}
+        ax.plot(eps.numpy(), of_eps(eps).numpy(), zorder=1, **style)
+        curves.append(Line2D([], [], **style))
+    ax.axhline(0, color=FAINT, linewidth=0.8, zorder=0)
+    round_ticks(ax.xaxis)
+    round_ticks(ax.yaxis)
+    ax.set(xlim=(left, right), xlabel=f"ε = {_plain(GAMMA)} − 1", ylabel=f"{_plain(KEY)} − {_plain(GAMMA)}")
+    if not found:
+        nothing(ax)
+    legend(ax, points, (epsilon, error), curves)
+    return ax
+
+
+def exact_error(epsilon: Tensor) -> Tensor:
+    """What the first version has too much where γ = 1 + ε: both at x̂ = γ·x, since nothing else matters (C8)."""
+    gamma = 1 + epsilon
+    moments = torch.ones_like(gamma), gamma**2, gamma
+    return evaluate(REGISTRY[KEY], *moments) - evaluate(REGISTRY[GAMMA], *moments)
+
+
+def error_near_1(epsilon: Tensor) -> Tensor:
+    """The first term of its series in ε, as C9 derives it."""
+    series = prove("C9").results["error_near_1"].removeO()
+    (variable,) = series.free_symbols
+    return to_torch(series, (variable,))(epsilon)
+
+
+def _plain(key: str) -> str:
+    return REGISTRY[key].plain

@@ -1,0 +1,77 @@
+"""How points are told apart: an architecture by colour and by shape, a seed by rings around each other."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from sandbox.plots.style import INK, _plain
+from sandbox.report.points import Point
+from sandbox.sae.sweep.architectures import ARCHITECTURES
+
+if TYPE_CHECKING:
+    from matplotlib.lines import Line2D
+
+
+class Look(NamedTuple):
+    """Of an architecture: its name in words, one of Okabe and Ito's colours, and a matplotlib marker."""
+
+    words: str
+    colour: str
+    marker: str
+
+
+COLOURS = {
+    "relu": ("#D55E00", "o"),
+    "gated": ("#0072B2", "s"),
+    "gated_saelens": ("#E69F00", "D"),
+    "jumprelu": ("#000000", "^"),
+    "topk": ("#CC79A7", "v"),
+}
+MORE = (("#56B4E9", "P"), ("#009E73", "X"), ("#F0E442", "p"))  # for architectures that are none of the sweep's own
+SIZE, RING = 3.4, 2.2  # points: of the first seed's marker, and by how much each further one is wider
+SEEDS = 6  # that are told apart
+
+
+def looks(points: Sequence[Point]) -> dict[str, Look]:
+    """The look of each architecture that there is, in the order of the legend."""
+    seen = {point.architecture for point in points}
+    others = sorted(seen - set(COLOURS))
+    given = COLOURS | {key: MORE[i % len(MORE)] for i, key in enumerate(others)}
+    words = {key: one.words for key, one in ARCHITECTURES.items()}
+    return {key: Look(_plain(words.get(key, key)), *look) for key, look in given.items() if key in seen}
+
+
+def rings(points: Sequence[Point]) -> dict[int, int]:
+    """Which ring each seed is: 0 is the filled marker in the middle; a seventh seed looks like the first again."""
+    return {seed: i % SEEDS for i, seed in enumerate(sorted({point.seed for point in points}))}
+
+
+def marker(shape: str, colour: str, ring: int) -> dict[str, Any]:
+    """Arguments of a line that draw its markers: a filled one, or a ring.
+
+    Seeds often agree to less than the width of a marker: then a ring goes around what it would otherwise hide.
+    """
+    style = {"color": colour, "marker": shape, "markersize": SIZE + RING * ring, "markeredgewidth": 0.8}
+    return style | {"fillstyle": "none" if ring else "full"}
+
+
+def handles(points: Sequence[Point], more: Mapping[str, str] | None = None) -> list[Line2D]:
+    """Entries of a legend: each architecture (with more words, by its key) and, where there are several, each seed."""
+    from matplotlib.lines import Line2D
+
+    shown = [
+        Line2D([], [], linewidth=0.9, label=look.words + (more or {}).get(key, ""), **_in_legend(look))
+        for key, look in looks(points).items()
+    ]
+    seeds = rings(points)
+    if len(seeds) > 1:
+        shown += [
+            Line2D([], [], linestyle="none", label=f"seed {seed}", **marker("o", INK, ring))
+            for seed, ring in seeds.items()
+        ]
+    return shown
+
+
+def _in_legend(look: Look) -> dict[str, Any]:
+    return marker(look.marker, look.colour, 0) | {"markersize": 4.5}

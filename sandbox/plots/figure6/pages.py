@@ -1,0 +1,104 @@
+"""All figures of a sweep, each at the size of a paper's column or page, and their files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sandbox.errors import InputError
+from sandbox.plots.figure6.angle import KEYS, angle
+from sandbox.plots.figure6.bias import KEY, bias
+from sandbox.plots.figure6.convergence import convergence
+from sandbox.plots.figure6.drawing import final, of_measure, shown, value_of
+from sandbox.plots.figure6.equation_10 import equation_10, equation_10_error
+from sandbox.plots.figure6.looks import looks
+from sandbox.plots.figure6.loss_split import loss_split
+from sandbox.plots.figure6.rho_r import rho_r
+from sandbox.plots.style import COLUMN, check_format, figure, save
+from sandbox.report.points import Point
+from sandbox.report.report import ORIGINS
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+ONE, TWO = 3.45, 7.0  # inches: a column of a paper, and two with what is between them
+NEAR = 0.008  # of 1: what the magnifying glass below figure 1 shows
+DPI = 300
+
+
+def figures(points: Sequence[Point]) -> Iterator[tuple[str, Figure]]:
+    """Every figure with its name, in turn; each has to be written or shown before the next is asked for."""
+    near_1 = [one for one in shown(final(points), of_measure(KEY)) if abs(value_of(of_measure(KEY)(one)) - 1) < NEAR]
+    with figure(ONE, 4.1 if near_1 else 2.9, heights=(2, 1.2) if near_1 else (1,), style=COLUMN) as (made, axes):
+        bias(points, axes[0])
+        if near_1:
+            bias(points, axes[1], near=NEAR)
+            axes[0].set(xlabel="")
+            _one_legend(made, axes, 2)
+        yield "1-bias", made
+    with figure(TWO, 2.7, 3, style=COLUMN) as (made, axes):
+        for ax, origin in zip(axes, ORIGINS, strict=True):
+            bias(points, ax, origin)
+            ax.set(title=ORIGINS[origin], ylabel=ax.get_ylabel().rpartition(",")[0] if ax is axes[0] else "")
+        _same_height(axes)
+        _one_legend(made, axes, 4)
+        yield "1-bias-origins", made
+    with figure(TWO, 3.0, 2, style=COLUMN) as (made, axes):
+        equation_10(points, axes[0])
+        equation_10_error(points, axes[1])
+        _one_legend(made, axes, 4)
+        yield "2-equation-10", made
+    with figure(TWO, 3.0, 2, style=COLUMN) as (made, axes):
+        for key, ax in zip(KEYS, axes, strict=True):
+            angle(points, key, ax)
+        _same_height(axes)
+        _one_legend(made, axes, 4)
+        yield "3-angle", made
+    with figure(ONE, 3.3 + 0.14 * len(looks(points)), style=COLUMN) as (made, (ax,)):
+        rho_r(points, ax)
+        yield "4-rho-r", made
+    with figure(TWO, 3.0, style=COLUMN) as (made, (ax,)):
+        loss_split(points, ax)
+        yield "5-loss-split", made
+    with figure(ONE, 2.9 + 0.16 * len(looks(points)), style=COLUMN) as (made, (ax,)):
+        convergence(points, ax)
+        yield "6-convergence", made
+
+
+def save_figures(points: Sequence[Point], folder: str | Path, endings: Sequence[str] = (".png", ".svg")) -> list[Path]:
+    """Write every figure into a folder that is there, once for each ending (.png, .svg, .pdf).
+
+    Returns: the files, in order; the same points give the same bytes
+    Raises:  InputError for another ending, or a folder that cannot be written to
+    """
+    folder, written = Path(folder), []
+    for ending in endings:
+        check_format(f"figure{ending}")
+    if not folder.is_dir():
+        raise InputError(f"{folder} is no folder: make it first, the figures are written into it")
+    for name, made in figures(points):
+        for ending in endings:
+            written.append(folder / f"{name}{ending}")
+            save(made, written[-1], DPI)
+    return written
+
+
+def _one_legend(made: Figure, axes: Sequence[Axes], columns: int) -> None:
+    """One legend below the figure in place of those of its axes, each entry once."""
+    entries = {}
+    for ax in axes:
+        held = ax.get_legend()
+        if held is not None:
+            entries |= {text.get_text(): handle for text, handle in zip(held.texts, held.legend_handles, strict=True)}
+            held.remove()
+    if entries:
+        made.legend(list(entries.values()), list(entries), loc="outside lower left", ncols=columns)
+
+
+def _same_height(axes: Sequence[Axes]) -> None:
+    """The same range up for all axes, so that they can be read across."""
+    ends = [ax.get_ylim() for ax in axes]
+    for ax in axes:
+        ax.set_ylim(min(low for low, _ in ends), max(high for _, high in ends))

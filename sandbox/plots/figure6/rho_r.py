@@ -1,0 +1,84 @@
+"""All SAEs in the plane of cosine and norm ratio, where each measure has its own place of "no shrinkage" (C13)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from sandbox.compile import evaluate
+from sandbox.measures import REGISTRY
+from sandbox.plots.figure6.drawing import (
+    draw,
+    final,
+    legend,
+    named,
+    nothing,
+    of_measure,
+    round_ticks,
+    rounded,
+    shown,
+)
+from sandbox.plots.figure6.looks import looks
+from sandbox.plots.rho_r_map import _moments
+from sandbox.plots.style import INK, LOCI, _axes
+from sandbox.report.points import Point
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+DASHES: dict[str, Any] = {"relative_reconstruction_bias": "-", "scale_x": (0, (5, 2)), "norm_ratio": (0, (1, 1.2))}
+LEAST = 0.05  # of ρ and of r in view: one SAE alone still has a neighbourhood
+
+
+def rho_r(points: Sequence[Point], ax: Axes | None = None, origin: str = "raw") -> Axes:
+    """Where the SAEs lie among pairs of cosine ρ and norm ratio r, the corner of x itself in view; with three loci.
+
+    A line joins each architecture in order of L0, from and to the L0 in the legend. Along γ = 1 an SAE gets better
+    without shrinkage: r and c/a come to 1 only in the corner, where x̂ = x.
+
+    Args: origin: as for `bias`
+    """
+    from matplotlib.lines import Line2D
+
+    ax, points = _axes(ax), final(points)
+    across, up = of_measure("cosine", origin), of_measure("norm_ratio", origin)
+    seen = [(across(point).value or 0.0, up(point).value or 0.0) for point in shown(points, across, up)]
+    least_rho, least_r = (min([1 - LEAST, *side]) for side in zip(*seen, (1, 1), strict=True))
+    greatest_r = max([1.0, *(r for _, r in seen)])
+    left, bottom = 1 - 1.12 * (1 - least_rho), 1 - 1.12 * (1 - least_r)
+    top = greatest_r + max(0.3 * (1 - bottom), LEAST)
+    rho, r = torch.meshgrid(
+        torch.linspace(left, 1, 301, dtype=torch.float64),
+        torch.linspace(bottom, top, 301, dtype=torch.float64).clamp(min=1e-6),
+        indexing="xy",
+    )
+    loci = []
+    for key, colour in LOCI.items():
+        measure, style = REGISTRY[key], {"linewidths": 2, "linestyles": [DASHES[key]], "alpha": 0.6, "zorder": 1}
+        value = evaluate(measure, *_moments(rho, r)).numpy()
+        ax.contour(rho.numpy(), r.numpy(), value, levels=[1.0], colors=[colour], **style)
+        entry = {"color": colour, "linewidth": 2, "linestyle": DASHES[key], "alpha": 0.6}
+        loci.append(Line2D([], [], label=f"{measure.plain} = 1", **entry))
+    draw(ax, points, across, up)
+    ax.plot(1, 1, "*", color=INK, markersize=8, markeredgecolor="white", clip_on=False, zorder=5, label="_x")
+    ax.annotate("x̂ = x", (1, 1), (7, 0), textcoords="offset points", va="center", color=INK, fontsize="small")
+    room = 0.02 * (1 - left)  # for markers at the edge
+    ax.set(xlim=(left, 1 + room), ylim=(bottom, top))
+    round_ticks(ax.xaxis)
+    round_ticks(ax.yaxis)
+    ax.set(xlabel=named("cosine", origin), ylabel=named("norm_ratio", origin))
+    if not seen:
+        nothing(ax)
+    legend(ax, points, (across, up), loci, _ends(shown(points, across, up)), "architecture (its L0)")
+    return ax
+
+
+def _ends(points: Sequence[Point]) -> dict[str, str]:
+    """From which L0 to which an architecture's line goes, in words, by its key."""
+    ranges = {}
+    for key in looks(points):
+        l0s = [point.l0 for point in points if point.architecture == key]
+        ranges[key] = f" ({'–'.join(dict.fromkeys(rounded(end) for end in (min(l0s), max(l0s))))})"
+    return ranges
