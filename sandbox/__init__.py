@@ -50,6 +50,7 @@ _MODULES = (
     "report",
     "sae",
     "simulate",
+    "strengths",
     "theory",
 )
 

@@ -18,7 +18,7 @@ from sandbox.plots import figure6
 from sandbox.plots.figure6.equation_10 import error_near_1, exact_error
 from sandbox.plots.figure6.looks import looks, marker, rings
 from sandbox.report import ORIGINS, Point, estimate
-from sandbox.sae.sweep.architectures import ARCHITECTURES
+from sandbox.sae.architectures import ARCHITECTURES
 
 D = 16
 GAMMA = "relative_reconstruction_bias"
@@ -313,6 +313,7 @@ def test_nothing_is_cut_off_and_no_legend_lies_on_the_data(name):
             )
             assert all(a.x1 <= b.x0 for a, b in pairwise(ticks)), title
     assert names == [
+        "0-closed-form",
         "1-bias",
         "1-bias-origins",
         "2-equation-10",

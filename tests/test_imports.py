@@ -14,8 +14,10 @@ RANK = {
     "errors": 0,
     "files": 1,
     "devices": 1,
+    "strengths": 2,
     "sums": 1,
     "data": 1,
+    "data.docstrings": 2,
     "derivations": 2,
     "measures": 3,
     "moments": 4,
@@ -56,7 +58,20 @@ RANK = {
     "__main__": 15,
 }
 SYMPY = {"derivations", "measures", "compile", "report", "checking"}
-TORCH = {"moments", "sums", "simulate", "features", "devices", "compile", "report", "plots", "sae", "explorer"}
+TORCH = {
+    "moments",
+    "strengths",
+    "theory",
+    "sums",
+    "simulate",
+    "features",
+    "devices",
+    "compile",
+    "report",
+    "plots",
+    "sae",
+    "explorer",
+}
 
 
 def home(module: str) -> str:

@@ -62,7 +62,7 @@ def figure6(
     finished SAEs are kept, so that more architectures, coefficients or seeds may be asked for later.
     """
     from sandbox.files import check_outputs
-    from sandbox.plots import save_figures
+    from sandbox.plots.figure6 import save_figures
     from sandbox.sae.sweep import figure6 as engine
     from sandbox.sae.sweep.plan import MAIN, coefficients_of, seeds_of
 

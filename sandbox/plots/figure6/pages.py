@@ -6,7 +6,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import torch
+
 from sandbox.errors import InputError
+from sandbox.features import GATES, stream_features
+from sandbox.plots.closed_form import closed_form
 from sandbox.plots.figure6.angle import KEYS, angle
 from sandbox.plots.figure6.bias import KEY, bias
 from sandbox.plots.figure6.convergence import convergence
@@ -18,6 +22,7 @@ from sandbox.plots.figure6.rho_r import rho_r
 from sandbox.plots.style import COLUMN, check_format, figure, save
 from sandbox.report.points import Point
 from sandbox.report.report import ORIGINS
+from sandbox.strengths import threshold_at
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -30,6 +35,11 @@ DPI = 300
 
 def figures(points: Sequence[Point]) -> Iterator[tuple[str, Figure]]:
     """Every figure with its name, in turn; each has to be written or shown before the next is asked for."""
+    with figure(TWO, 3.2, 2) as (made, axes):
+        shares = torch.logspace(-3, 0, 10, dtype=torch.float64)
+        for i, (gate, ax) in enumerate(zip(GATES, axes, strict=True)):
+            closed_form(gate, stream_features(threshold_at(shares), gate, 64, 2000, seed=i), ax=ax)
+        yield "0-closed-form", made
     near_1 = [one for one in shown(final(points), of_measure(KEY)) if abs(value_of(of_measure(KEY)(one)) - 1) < NEAR]
     with figure(ONE, 4.1 if near_1 else 2.9, heights=(2, 1.2) if near_1 else (1,), style=COLUMN) as (made, axes):
         bias(points, axes[0])

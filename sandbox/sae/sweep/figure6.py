@@ -45,8 +45,8 @@ def figure6(
     """Train SAEs over a range of sparsities, and measure all of them on documents that none was trained on.
 
     Everything is kept in `out`: the activations, each SAE in SAELens' layout, figure-6.json with all that was found,
-    figure-6.csv with every number and a README.md. Called again, it goes on: nothing that is there is made again, and more
-    architectures, coefficients or seeds may be asked for.
+    figure-6.csv with every number and a README.md. Called again, it goes on: nothing that is there is made again, and
+    more architectures, coefficients or seeds may be asked for.
 
     Args:
         source, documents: as for `sandbox.measure`

@@ -30,7 +30,7 @@ def results(
     Returns: `command`, `python`, `machine`, `activations`, `training`, `architectures` (their names in words), `saes`
              (`settings`, `seconds`, `device` and `libraries` of each), `points` (of `Point.to_dict`)
     """
-    points = [point for record in records for point in record["points"]]
+    points = [_rounded(point) for record in records for point in record["points"]]
     return {
         "command": command,
         "python": platform.python_version(),
@@ -93,6 +93,13 @@ def provenance(found: dict[str, Any], points: Sequence[Point]) -> str:
             table.append(f"| {' | '.join(shown)} |")
     head = "# Figure 6, regenerated\n\nWritten by `sandbox figure6`; each ± is half a 95 % interval.\n"
     return "\n".join([head, *facts, "", *table, ""])
+
+
+def _rounded(held: Any) -> Any:
+    """With seven digits, of which the last two or three are far below any interval."""
+    if isinstance(held, dict):
+        return {key: _rounded(one) for key, one in held.items()}
+    return float(f"{held:.7g}") if isinstance(held, float) else held
 
 
 def _key(facts: dict[str, Any]) -> tuple:

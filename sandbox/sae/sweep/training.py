@@ -86,6 +86,8 @@ def train(
         if progress:
             progress(training.steps)
         return done
+    if stop():
+        raise KeyboardInterrupt
     run = _Run(job, training, data, folder.with_name(folder.name + ".unfinished"), made_of, torch.device(device))
     if progress and run.trainer.n_training_steps:
         progress(run.trainer.n_training_steps)
