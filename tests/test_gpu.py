@@ -13,6 +13,7 @@ from sandbox.sae.ahead import ahead
 from sandbox.sae.forward import Forward
 from sandbox.sae.measure import measure
 from sandbox.sae.stream import stream
+from sandbox.sae.sweep import ARCHITECTURES, Job, Training, gather, train
 from sandbox.sae.tallies import Counting
 from tests.conftest import random_pairs
 from tests.runs import arguments, assert_same, by_torchrun, found, run, write_files
@@ -136,3 +137,19 @@ def test_two_processes_make_the_report_of_one(tmp_path):
     write_files(tmp_path)
     command = [argument for argument in arguments(tmp_path) if argument not in ("--device", "cpu")]
     assert_same(found(run([sys.executable, "-m", "sandbox", *command])), found(by_torchrun(2, command)), 1e-6)
+
+
+@pytest.mark.parametrize("key", ARCHITECTURES)
+def test_a_sweep_trains_there_and_goes_on_where_it_was(key, tmp_path):
+    pytest.importorskip("sae_lens")
+    data = gather(tmp_path / "activations", activations(embedded("activations"), embedded("documents")), 0.2)
+    job, settings = Job(key, ARCHITECTURES[key].coefficients[0], 0), Training(d_sae=768, steps=40, batch=512, lr=1e-3)
+    steps = iter(range(15))
+    with pytest.raises(KeyboardInterrupt):
+        train(job, settings, data, tmp_path / "sae", device="cuda", stop=lambda: next(steps, None) is None)
+    record = train(job, settings, data, tmp_path / "sae", device="cuda")
+    assert record["device"] == torch.cuda.get_device_name()
+    (point,) = (one for one in record["points"] if one["finished"] and one["measured_on"] == "held-out")
+    here = measure(tmp_path / "sae", data.held_out, device="cpu")
+    for name, one in here.raw.items():
+        assert point["raw"][name]["value"] == pytest.approx(one.value, rel=1e-3, abs=1e-4)  # TF32 may round there

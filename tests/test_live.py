@@ -11,12 +11,13 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+from tokenizers import Tokenizer, models, pre_tokenizers
 
 from sandbox.errors import InputError
 from sandbox.sae.live import live
 from sandbox.sae.live.texts import documents, text_files
 from sandbox.sae.measure import measure
+from tests.models import KINDS, SMALL, WORDS, make_texts, make_tokenizer, save_model
 
 with warnings.catch_warnings():  # transformers' own imports may warn, and nobody here can mend that
     warnings.simplefilter("ignore")
@@ -24,49 +25,12 @@ with warnings.catch_warnings():  # transformers' own imports may warn, and nobod
     from transformers import AutoModel, AutoTokenizer, PreTrainedTokenizerFast
 
 CONTEXT = 12
-SENTENCE = "the sea is wide and a small boat sails over it while gulls cry in cold wind above grey waves"
-WORDS = SENTENCE.split()
-SMALL = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 3, "num_attention_heads": 4}
-SPECIAL = ["<pad>", "<s>", "</s>", "<unk>"]
-KINDS = {  # the model's class and options, and the special tokens around a text
-    "gpt2": ("GPT2LMHeadModel", "GPT2", {"n_embd": 32, "n_layer": 3, "n_head": 4, "n_positions": 16}, "$A"),
-    "llama": ("LlamaForCausalLM", "Llama", {**SMALL, "max_position_embeddings": 16}, "<s> $A"),
-    "bert": ("BertForMaskedLM", "Bert", {**SMALL, "max_position_embeddings": 16}, "<s> $A </s>"),
-}
-
-
-def make_texts() -> list[str]:
-    """Documents of 1 to 40 words: some are cut into several contexts, and neighbours differ much in length."""
-    rng = np.random.default_rng(0)
-    return [" ".join(rng.choice(WORDS, size)) for size in rng.permutation([*range(1, 13), 20, 30, 40])]
-
-
-def make_tokenizer(template: str) -> PreTrainedTokenizerFast:
-    """A byte-level BPE tokenizer, trained on the words above, that puts special tokens around a text."""
-    tokenizer = Tokenizer(models.BPE(unk_token="<unk>"))
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = decoders.ByteLevel()
-    alphabet = pre_tokenizers.ByteLevel.alphabet()
-    options = {"special_tokens": SPECIAL, "initial_alphabet": alphabet, "show_progress": False}
-    tokenizer.train_from_iterator(make_texts(), trainers.BpeTrainer(vocab_size=300, **options))
-    known = [(token, SPECIAL.index(token)) for token in ("<s>", "</s>")]
-    tokenizer.post_processor = processors.TemplateProcessing(single=template, special_tokens=known)
-    roles = {"pad_token": "<pad>", "bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>"}
-    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, **roles)
 
 
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory):
     """A small random model of each kind, and its tokenizer, saved by transformers."""
-    made = {}
-    torch.manual_seed(0)
-    for name, (architecture, family, options, template) in KINDS.items():
-        tokenizer = make_tokenizer(template)
-        config = getattr(transformers, f"{family}Config")(vocab_size=len(tokenizer), **options)
-        made[name] = tmp_path_factory.mktemp(name)
-        getattr(transformers, architecture)(config).save_pretrained(made[name])
-        tokenizer.save_pretrained(made[name])
-    return made
+    return {kind: save_model(tmp_path_factory.mktemp(kind), kind) for kind in KINDS}
 
 
 @pytest.fixture(scope="module")

@@ -23,6 +23,7 @@ from sandbox.sae.measure import measure
 from sandbox.sae.sweep import ARCHITECTURES, Job, Training, figure6, gather, plan, train
 from sandbox.sae.sweep.gathered import is_held_out
 from sandbox.sae.sweep.training import _Batches
+from tests.models import make_texts, save_model
 
 with warnings.catch_warnings():  # SAELens' own imports may warn, and nobody here can mend that
     warnings.simplefilter("ignore")
@@ -223,22 +224,35 @@ def test_the_command_trains_measures_and_draws_and_does_it_once(files, tmp_path)
     assert all(path.stat().st_mtime_ns == at for path, at in before.items())  # nothing was trained again
 
 
+def test_a_model_and_its_text_take_the_place_of_activations(tmp_path):
+    model, text = save_model(tmp_path / "model", "gpt2"), tmp_path / "text.txt"
+    text.write_text("\n\n".join(make_texts() * 10), "utf-8")
+    given = ["figure6", "--model", model, "--layer", 1, "--text", text, "--context", 12, "--out", tmp_path / "out"]
+    small = ["--latents", 40, "--steps", 8, "--batch", 32, "--seeds", 0, "--held-out", 0.2, "--device", "cpu"]
+    chosen = ["--architecture", "jumprelu", "--coefficients", "jumprelu=1", "--json", tmp_path / "found.json"]
+    done = run([sys.executable, "-m", "sandbox", *map(str, [*given, *small, *chosen])])
+    assert done.returncode == 0, done.stderr
+    found = json.loads((tmp_path / "found.json").read_text())
+    assert found["activations"]["source"] == f"{model}, h.1 in float32, on {text} in contexts of 12"
+    assert found["activations"]["held_out_documents"] == pytest.approx(0.2 * 150, abs=3)
+    assert found["command"] == " ".join(map(str, ["sandbox", *given, *small, *chosen]))
+    assert [one["settings"]["architecture"] for one in found["saes"]] == ["jumprelu"]
+
+
 @pytest.mark.parametrize(("workers", "number"), [(1, signal.SIGINT), (2, signal.SIGINT), (2, signal.SIGTERM)])
 def test_a_signal_saves_all_that_is_in_training(workers, number, files, tmp_path):
     line = command(files, tmp_path / "out", "--steps", 100_000, "--workers", workers)
     running = subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    until = time.monotonic() + 120
-    while not (tmp_path / "out/activations/split.json").exists():
+    until = time.monotonic() + 200
+    while len(held := list((tmp_path / "out/saes").glob("*.unfinished/run.json"))) < workers:
         assert time.monotonic() < until
         time.sleep(0.05)
-    time.sleep(12)  # SAELens is imported, and some steps are made
     running.send_signal(number)
     _, said = running.communicate(timeout=120)
     assert running.returncode == 130, said
     assert "stopped" in said
     assert "Traceback" not in said
-    held = list((tmp_path / "out/saes").glob("*.unfinished/run.json"))
-    assert len(held) == workers
+    assert sorted(held) == sorted((tmp_path / "out/saes").glob("*.unfinished/run.json"))
 
 
 def test_other_settings_in_the_same_folder_are_refused(files, tmp_path):
@@ -248,29 +262,46 @@ def test_other_settings_in_the_same_folder_are_refused(files, tmp_path):
         done = run(command(files, tmp_path / "out", option, value))
         assert done.returncode == 2
         assert words in done.stderr
-        assert len(done.stderr.splitlines()) <= 2
+        assert len(done.stderr.splitlines()) == 1
 
 
 @pytest.mark.parametrize(
     ("more", "words"),
     [
-        (["--architecture", "vae"], "there is no architecture 'vae'"),
-        (["--coefficients", "topk=5"], "coefficients are given for topk"),
+        (["--architecture", "vae", "--coefficients", "vae=1"], "there is no architecture 'vae'"),
         (["--coefficients", "relu=much"], "relu=0.5,1,2"),
-        (["--coefficients", "relu=-1"], "coefficient -1 of relu"),
         (["--seeds", "one"], "seeds 'one'"),
-        (["--held-out", 0], "a share of 0.0 to hold out"),
-        (["--lr", 0], "lr is above 0"),
-        (["--batch", 100_000], "less than one batch"),
         (["--model", "somewhere"], "give --activations, or --model"),
-        (["--device", "abacus"], "device 'abacus'"),
     ],
 )
 def test_bad_input_is_one_line(more, words, files, tmp_path):
-    done = run(command(files, tmp_path / "out", "--workers", 1, *more))
+    done = run(command(files, tmp_path / "out", *more))
     assert done.returncode == 2
     assert words in done.stderr
-    assert len([line for line in done.stderr.splitlines() if "tokens to train on" not in line]) == 1
+    assert len(done.stderr.splitlines()) == 1
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"coefficients": {"topk": [5]}}, "coefficients are given for topk"),
+        ({"architectures": ["topk"], "coefficients": {"topk": [2.5]}}, "coefficient 2.5 of topk: a whole number"),
+        ({"coefficients": {"relu": [-1]}}, "coefficient -1 of relu"),
+        ({"seeds": [-1]}, "seed -1"),
+        ({"held_out": 0}, "a share of 0 to hold out"),
+        ({"lr": 0}, "lr is above 0"),
+        ({"batch": 100_000}, "less than one batch"),
+        ({"steps": 0}, "whole numbers, 1 or more"),
+        ({"device": "abacus"}, "device 'abacus'"),
+        ({"source": torch.zeros(5000, 4)}, "every token to train on is zero"),
+        ({"source": torch.zeros(50, 4)}, "no document is left to train on"),
+    ],
+)
+def test_what_cannot_be_trained_on_is_refused(given, words, tmp_path):
+    settings = {"source": torch.ones(5000, 4), "workers": 1, "device": "cpu"} | given
+    with pytest.raises(InputError, match=words):
+        figure6(settings.pop("source"), tmp_path / "out", **settings)
 
 
 def test_nothing_is_trained_on_what_is_not_finite(tmp_path):

@@ -26,11 +26,11 @@ def plan(
     >>> [job.name for job in plan(["relu"], {"relu": [1, 2]}, [0])]
     ['relu-1-seed-0', 'relu-2-seed-0']
     """
-    given = coefficients or {}
+    given, chosen = coefficients or {}, {key: architecture(key) for key in architectures}
     for key, values in given.items():
-        whole = architecture(key).coefficient == "k"
-        if key not in architectures:
-            raise InputError(f"coefficients are given for {key}, which is not among {', '.join(architectures)}")
+        if key not in chosen:
+            raise InputError(f"coefficients are given for {key}, which is not among {', '.join(chosen)}")
+        whole = chosen[key].coefficient == "k"
         for value in values:
             if not (math.isfinite(value) and value > 0) or (whole and value != int(value)):
                 needed = "a whole number above 0" if whole else "a number above 0"
@@ -38,12 +38,8 @@ def plan(
     for seed in seeds:
         if seed < 0:
             raise InputError(f"seed {seed}: a whole number, 0 or more, is needed")
-    every = {
-        key: dict.fromkeys(given.get(key) or architecture(key).coefficients) for key in dict.fromkeys(architectures)
-    }
-    return [
-        Job(key, float(value), seed) for seed in dict.fromkeys(seeds) for key, held in every.items() for value in held
-    ]
+    every = {key: dict.fromkeys(given.get(key) or one.coefficients) for key, one in chosen.items()}
+    return [Job(key, float(value), seed) for seed in dict.fromkeys(seeds) for key in every for value in every[key]]
 
 
 def coefficients_of(text: str) -> tuple[str, list[float]]:

@@ -121,5 +121,5 @@ def _told_to_stop() -> Iterator[Callable[[], bool]]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-    if came and callable(handler := before[signal.SIGINT]):
-        handler(signal.SIGINT, None)
+        if came and callable(handler := before[signal.SIGINT]):
+            handler(signal.SIGINT, None)  # as if it came now, that the program knows of it

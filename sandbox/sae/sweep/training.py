@@ -132,6 +132,8 @@ class _Run:
         self.trainer = self._trainer(device)
         if (folder / "run.json").exists():
             self._load()
+        else:
+            self._save()  # better refused now than after the first minute
 
     def go_on(self, every: float, progress: Callable[[int], None] | None, stop: Callable[[], bool]) -> None:
         """Train to the end, or until it is stopped."""
