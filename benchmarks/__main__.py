@@ -2,9 +2,21 @@
 
 import sys
 
-from benchmarks import drag, memory, moments, pipeline, proofs, real_path, scaling, simulator, stress, throughput
+from benchmarks import (
+    drag,
+    memory,
+    moments,
+    pipeline,
+    proofs,
+    real_path,
+    scaling,
+    simulator,
+    stress,
+    throughput,
+    training,
+)
 
-ALL = (moments, stress, real_path, throughput, pipeline, scaling, simulator, memory, proofs, drag)
+ALL = (moments, stress, real_path, throughput, pipeline, scaling, simulator, memory, proofs, training, drag)
 
 if __name__ == "__main__":
     held = [claim for module in ALL for claim in module.claims()]

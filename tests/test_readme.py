@@ -12,7 +12,9 @@ import pytest
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```(\w*)\n(.*?)```", README, re.DOTALL)
-COMMANDS = [line.split("#")[0].strip() for kind, block in BLOCKS if not kind for line in block.splitlines()]
+COMMANDS = [
+    line.split("#")[0].strip() for kind, block in BLOCKS if not kind for line in block.replace("\\\n", " ").splitlines()
+]
 EXAMPLES = [block for kind, block in BLOCKS if kind == "python"]
 
 
@@ -42,7 +44,7 @@ def test_every_example_runs_and_prints_what_it_says(example, tmp_path):
 
 def test_every_make_target_that_is_named_exists():
     targets = {line.split()[1] for line in COMMANDS if line.startswith("make ")} | set(
-        re.findall(r"`make (\w+)`", README)
+        re.findall(r"`make ([\w-]+)`", README)
     )
     assert {"demo", "test", "bench"} <= targets
     for target in targets | {"app", "data"}:

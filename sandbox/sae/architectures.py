@@ -86,7 +86,7 @@ ARCHITECTURES: dict[str, Architecture] = {
     one.key: one
     for one in (
         Architecture(
-            "relu", "ReLU + L1", "l1_coefficient", (0.5, 0.8, 1.3, 2.1, 3.3, 5.0), _saelens("Standard"), _warmed_up
+            "relu", "ReLU + L1", "l1_coefficient", (0.5, 0.8, 1.3, 2.1, 3.3, 5.0, 8.0), _saelens("Standard"), _warmed_up
         ),
         Architecture(
             "gated",

@@ -1,0 +1,78 @@
+"""The committed figure 6 is whole, says what the README says, and shows what the issue of the discussion was."""
+
+import json
+import re
+from collections import defaultdict
+from pathlib import Path
+
+import pytest
+
+from sandbox.report import points_to_csv, read_points
+from sandbox.sae.sweep.results import provenance
+
+ROOT = Path(__file__).parent.parent
+FOLDER = ROOT / "results" / "figure-6"
+FOUND = json.loads((FOLDER / "figure-6.json").read_text("utf-8"))
+POINTS = read_points(FOLDER)
+HELD_OUT = [one for one in POINTS if one.finished and one.measured_on == "held-out"]
+README = (ROOT / "README.md").read_text("utf-8")
+BIAS = "relative_reconstruction_bias"
+
+
+def of(architecture: str) -> list:
+    """The finished SAEs of an architecture, on held-out tokens, in order of L0."""
+    return sorted((one for one in HELD_OUT if one.architecture == architecture), key=lambda one: one.l0)
+
+
+def test_the_files_say_the_same():
+    assert (FOLDER / "figure-6.csv").read_text("utf-8") == points_to_csv(POINTS)
+    assert (FOLDER / "README.md").read_text("utf-8") == provenance(FOUND, POINTS)
+    for picture in FOLDER.glob("*.svg"):
+        assert picture.with_suffix(".png").exists()
+
+
+@pytest.mark.parametrize("architecture", ["relu", "gated"])
+def test_the_sweep_is_as_wide_as_it_should_be(architecture):
+    seeds = defaultdict(set)
+    for one in of(architecture):
+        seeds[one.coefficient].add(one.seed)
+    assert len(seeds) >= 6
+    assert all(len(held) >= 2 for held in seeds.values())
+    assert of(architecture)[0].l0 < 6
+    assert of(architecture)[-1].l0 > 140
+    assert FOUND["activations"]["tokens"] >= 500_000
+    assert FOUND["training"]["d_sae"] >= 4 * FOUND["activations"]["d_in"]
+
+
+def test_relu_shrinks_the_more_the_sparser_and_gated_does_not():
+    gammas = [one[BIAS].value for one in of("relu")]
+    assert max(gammas) < 0.96
+    for one, next_ in zip(of("relu"), of("relu")[1:], strict=False):
+        assert one[BIAS].value < next_[BIAS].value or one.coefficient == next_.coefficient
+    assert all(abs(one[BIAS].value - 1) < 0.002 for one in of("gated"))
+    assert all(one["norm_ratio"].high < 0.98 for one in of("gated"))  # shorter all the same (C11)
+
+
+def test_the_first_versions_equation_errs_in_second_order():
+    for one in HELD_OUT:
+        gap, epsilon = one["equation_10_v1"].value - one[BIAS].value, one[BIAS].value - 1
+        assert -1e-6 <= gap <= epsilon**2 / 2 * (1 + abs(epsilon)) + 1e-6  # seven digits are kept
+
+
+def test_the_readme_says_what_the_csv_says():
+    rows = re.findall(r"^\| (ReLU \+ L1|Gated), L0 ([\d.]+) \|(.*)\|$", README, re.MULTILINE)
+    assert len(rows) == 6
+    keys = {"ReLU + L1": "relu", "Gated": "gated"}
+    for words, l0, cells in rows:
+        (one,) = (
+            one
+            for one in of(keys[words])
+            if one.seed == 0 and l0 == (f"{one.l0:.1f}" if one.l0 < 9.95 else f"{one.l0:.0f}")
+        )
+        shown = [one[key] for key in (BIAS, "equation_10_v1", "norm_ratio", "scale_x")]
+        expected = [f"{held.value:.3f} ± {(held.high - held.low) / 2:.3f}" for held in shown]
+        share = one["length_loss"].value / one["relative_loss"].value
+        assert [cell.strip() for cell in cells.split("|")] == [*expected, f"{100 * share:.1f} %"]
+    held = FOUND["activations"]
+    for number in (held["tokens"], held["held_out_tokens"], held["held_out_documents"], len(FOUND["saes"])):
+        assert f"{number:,}" in README
