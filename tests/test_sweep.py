@@ -8,11 +8,13 @@ import subprocess
 import sys
 import time
 import warnings
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from filelock import FileLock
 from safetensors.torch import load_file
 
 from sandbox.errors import InputError
@@ -21,6 +23,7 @@ from sandbox.sae.activations import activations
 from sandbox.sae.checkpoints import load
 from sandbox.sae.measure import measure
 from sandbox.sae.sweep import ARCHITECTURES, Job, Training, figure6, gather, plan, train
+from sandbox.sae.sweep import training as training_module
 from sandbox.sae.sweep.gathered import is_held_out
 from sandbox.sae.sweep.training import _Batches
 from tests.models import make_texts, save_model
@@ -253,6 +256,37 @@ def test_a_signal_saves_all_that_is_in_training(workers, number, files, tmp_path
     assert "stopped" in said
     assert "Traceback" not in said
     assert sorted(held) == sorted((tmp_path / "out/saes").glob("*.unfinished/run.json"))
+
+
+def test_a_saving_that_is_broken_off_loses_nothing_that_was_saved(data, tmp_path, monkeypatch):
+    """The state is saved at every step, and one saving after the other is broken off, at each of its files in turn."""
+    job, broken = Job("relu", 1.0, 0), 0
+    save, text = torch.save, training_module.write_text
+
+    def dies(*given):
+        nonlocal broken
+        broken += 1
+        if broken % 7 == 0:  # of three calls a saving: each of them in turn
+            raise MemoryError
+        return (save if torch.is_tensor(given[0]) or isinstance(given[0], dict) else text)(*given)
+
+    whole = train(job, SHORT, data, tmp_path / "whole")
+    monkeypatch.setattr(torch, "save", dies)
+    monkeypatch.setattr(training_module, "write_text", dies)
+    for _ in range(100):
+        with suppress(MemoryError):
+            found = train(job, SHORT, data, tmp_path / "broken", every=0)
+            break
+    assert broken > 60
+    assert found["points"] == whole["points"]
+    one, other = (load_file(tmp_path / name / "sae_weights.safetensors") for name in ("whole", "broken"))
+    assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_two_runs_do_not_write_to_one_folder(files, tmp_path):
+    (tmp_path / "out").mkdir()
+    with FileLock(tmp_path / "out/.lock"), pytest.raises(InputError, match="another run is writing"):
+        figure6(torch.ones(5000, 4), tmp_path / "out", device="cpu")
 
 
 def test_other_settings_in_the_same_folder_are_refused(files, tmp_path):

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+
+from filelock import FileLock, Timeout
 
 from sandbox.devices import device_named
 from sandbox.errors import InputError
@@ -74,14 +77,25 @@ def figure6(
     except OSError as error:
         raise InputError(f"cannot write to {out}: {error.strerror}: name another folder") from error
     opened = activations(source, documents)
-    moved = bars("gathering activations", getattr(opened, "tokens", None) or 0)
-    data = gather(folder / "activations", opened, held_out, tokens, moved)
-    training = Training(d_sae or 4 * data.d_in, steps, batch, lr)
-    count = workers or (min(_cores(), len(jobs)) if place.type == "cpu" else 1)
-    progress = bars(f"training {len(jobs)} SAEs, {count} at a time", len(jobs) * steps)
-    settings = {"device": str(place), "workers": count, "progress": progress, "finished": finished}
-    records = sweep(jobs, training, data, folder / "saes", **settings)
-    return write_results(results(records, training, data, command), folder)
+    with _alone_in(folder):
+        moved = bars("gathering activations", getattr(opened, "tokens", None) or 0)
+        data = gather(folder / "activations", opened, held_out, tokens, moved)
+        training = Training(d_sae or 4 * data.d_in, steps, batch, lr)
+        count = workers or (min(_cores(), len(jobs)) if place.type == "cpu" else 1)
+        progress = bars(f"training {len(jobs)} SAEs, {count} at a time", len(jobs) * steps)
+        settings = {"device": str(place), "workers": count, "progress": progress, "finished": finished}
+        records = sweep(jobs, training, data, folder / "saes", **settings)
+        return write_results(results(records, training, data, command), folder)
+
+
+@contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    """Refuse a folder that another run is writing to; a run that was killed holds nothing."""
+    try:
+        with FileLock(folder / ".lock", timeout=0):
+            yield
+    except Timeout as error:
+        raise InputError(f"another run is writing to {folder}: wait for it, or name another folder") from error
 
 
 def _cores() -> int:

@@ -6,6 +6,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, suppress
 from multiprocessing import get_context, parent_process
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import Any
 
 import torch
 
+from sandbox.errors import InputError
 from sandbox.sae.sweep.gathered import Gathered
 from sandbox.sae.sweep.training import Job, Training, train
 
@@ -65,6 +67,9 @@ def sweep(
                 with suppress(Empty):
                     progress(steps.get(timeout=0.2))
         return [future.result() for future in futures]
+    except BrokenProcessPool as error:
+        died = "a process that trained an SAE has died, perhaps for want of memory"
+        raise InputError(f"{died}: the same command goes on; with fewer workers it needs less") from error
     finally:
         halt.set()
         pool.shutdown(cancel_futures=True)

@@ -223,24 +223,29 @@ class _Run:
         return trainer
 
     def _save(self) -> None:
-        beside = self.folder.with_name(self.folder.name + ".new")
-        shutil.rmtree(beside, ignore_errors=True)
-        beside.mkdir(parents=True)
-        torch.save(self.trainer.sae.state_dict(), beside / "weights.pt")
-        self.trainer.save_trainer_state(beside)
-        state = {"settings": self.made_of, "seconds": self.seconds, "points": self.points}
-        (beside / "run.json").write_text(json.dumps(state), "utf-8")
-        shutil.rmtree(self.folder, ignore_errors=True)
-        beside.rename(self.folder)
+        """Beside the state that is there; run.json, which names the one that counts, is written last and whole."""
+        state = self.folder / ("state-1" if self._state().name == "state-0" else "state-0")
+        shutil.rmtree(state, ignore_errors=True)
+        state.mkdir(parents=True)
+        torch.save(self.trainer.sae.state_dict(), state / "weights.pt")
+        self.trainer.save_trainer_state(state)
+        run = {"state": state.name, "settings": self.made_of, "seconds": self.seconds, "points": self.points}
+        write_text(self.folder / "run.json", json.dumps(run))
+
+    def _state(self) -> Path:
+        """The folder of the state that counts, if there is one."""
+        path = self.folder / "run.json"
+        return self.folder / (json.loads(path.read_text("utf-8"))["state"] if path.exists() else "none")
 
     def _load(self) -> None:
         try:
-            state = json.loads((self.folder / "run.json").read_text("utf-8"))
-            _check_same(self.folder, state["settings"], self.made_of)
-            weights = torch.load(self.folder / "weights.pt", map_location=self.trainer.cfg.device, weights_only=True)
+            run = json.loads((self.folder / "run.json").read_text("utf-8"))
+            _check_same(self.folder, run["settings"], self.made_of)
+            state = self._state()
+            weights = torch.load(state / "weights.pt", map_location=self.trainer.cfg.device, weights_only=True)
             self.trainer.sae.load_state_dict(weights)
-            self.trainer.load_trainer_state(self.folder)
-            self.seconds, self.points = state["seconds"], state["points"]
+            self.trainer.load_trainer_state(state)
+            self.seconds, self.points = run["seconds"], run["points"]
         except InputError:
             raise
         except Exception as error:
