@@ -26,7 +26,7 @@ def of(architecture: str) -> list:
 
 def test_the_files_say_the_same():
     assert (FOLDER / "figure-6.csv").read_text("utf-8") == points_to_csv(POINTS)
-    assert (FOLDER / "README.md").read_text("utf-8") == provenance(FOUND, POINTS)
+    assert (FOLDER / "figure-6.md").read_text("utf-8") == provenance(FOUND, POINTS)
     for picture in FOLDER.glob("*.svg"):
         assert picture.with_suffix(".png").exists()
 

@@ -12,6 +12,7 @@ import typer
 from sandbox.cli import inputs
 from sandbox.cli.inputs import Activations, Context, Documents, Hook, Layer, Model, Text, WholeFiles
 from sandbox.cli.program import Device, Json, app, console, progress, say
+from sandbox.errors import InputError
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -73,7 +74,7 @@ def figure6(
         check_outputs([json], inputs.files(activations, documents, model, text))
     sweep: dict[str, Any] = {
         "architectures": architecture or MAIN,
-        "coefficients": dict(coefficients_of(one) for one in coefficients or ()),
+        "coefficients": coefficients_of(coefficients or ()),
         "seeds": seeds_of(seeds),
         "d_sae": latents,
         "tokens": tokens,
@@ -85,12 +86,15 @@ def figure6(
         "workers": workers,
         "command": join(["sandbox", *sys.argv[1:]]),
     }
-    with progress() as bars:
-        source = inputs.source(activations, documents, live, device)
-        points = engine(source, out, **sweep, bars=bars, finished=_said)
-    save_figures(points, out)
+    try:
+        with progress() as bars:
+            source = inputs.source(activations, documents, live, device)
+            points = engine(source, out, **sweep, bars=bars, finished=_said)
+        save_figures(points, out)
+    except OSError as error:  # a full disk, a file that went away
+        raise InputError(f"{error.filename or out}: {error.strerror or error}; the same command goes on") from error
     _print(points, out / "figure-6.json", json)
-    say(f"figures, figure-6.csv and figure-6.json are in {out}")
+    say(f"the figures, figure-6.md, figure-6.csv and figure-6.json are in {out}")
 
 
 def _said(record: dict[str, Any]) -> None:
@@ -120,19 +124,12 @@ def _table(points: list[Point]) -> Table:
     """Each finished SAE on held-out tokens, a row."""
     from rich.table import Table
 
-    from sandbox.measures import REGISTRY
-    from sandbox.report.tables import plus_minus
+    from sandbox.sae.sweep.results import rows
 
+    head, *body = rows(points)
     table = Table(title="On held-out tokens, ± half a 95 % interval", title_justify="left", pad_edge=False)
-    bias = "relative_reconstruction_bias"
-    keys = (bias, "equation_10_v1", "scale_x", "norm_ratio", "relative_loss")
-    measures = (*(REGISTRY[key].plain for key in keys), "γ centred", "γ about b_dec")
-    for header in ("SAE", "coefficient", "seed", "L0", *measures):
-        table.add_column(header, justify="left" if header == "SAE" else "right", no_wrap=True)
-    for point in points:
-        if point.finished and point.measured_on == "held-out":
-            facts = (point.architecture, f"{point.coefficient:g}", str(point.seed), f"{point.l0:.1f}")
-            others = (point.origins.get(origin, {}).get(bias) for origin in ("centred", "decoder_bias"))
-            cells = (*(point[key] for key in keys), *others)
-            table.add_row(*facts, *("—" if one is None else plus_minus(one, 4) for one in cells))
+    for header in head:
+        table.add_column(header, justify="left" if header == "SAE" else "right")
+    for row in body:
+        table.add_row(*row)
     return table

@@ -17,10 +17,17 @@ from sandbox.report.report import ORIGINS
 TOKENS = ("held-out", "training")
 """On which tokens a point was measured: of documents kept from the training, or some that it was trained on."""
 
-COLUMNS = (
-    "architecture", "coefficient", "seed", "steps", "finished", "measured_on", "tokens", "documents", "l0",
-    "origin", "measure", "value", "low", "high", "reason",
-)  # fmt: skip
+FACTS = ("architecture", "coefficient", "seed", "steps", "finished", "measured_on", "tokens", "documents", "l0")
+COLUMNS = (*FACTS, "origin", "measure", "value", "low", "high", "reason")
+
+
+def sae_name(architecture: str, coefficient: float, seed: int) -> str:
+    """What an SAE of a sweep is called.
+
+    >>> sae_name("relu", 1.2, 0)
+    'relu-1.2-seed-0'
+    """
+    return f"{architecture}-{coefficient:.12g}-seed-{seed}"
 
 
 @dataclass(frozen=True)
@@ -54,12 +61,12 @@ class Point:
 
     @property
     def name(self) -> str:
-        """Architecture, coefficient and seed: relu-1.2-seed-0."""
-        return f"{self.architecture}-{self.coefficient:g}-seed-{self.seed}"
+        """As `sae_name` says."""
+        return sae_name(self.architecture, self.coefficient, self.seed)
 
     def to_dict(self) -> dict[str, Any]:
         """As in JSON."""
-        facts = {key: getattr(self, key) for key in COLUMNS[:9]}
+        facts = {key: getattr(self, key) for key in FACTS}
         origins = {origin: {key: one.to_dict() for key, one in held.items()} for origin, held in self.origins.items()}
         return facts | origins
 
@@ -73,7 +80,8 @@ class Point:
             for origin, every in held.items()
             if origin in ORIGINS
         }
-        return cls(**{key: held[key] for key in COLUMNS[:9]}, origins=origins)
+        facts: dict[str, Any] = {key: held[key] for key in FACTS}
+        return cls(**facts, origins=origins)
 
 
 def points_to_csv(points: Iterable[Point]) -> str:
@@ -82,7 +90,7 @@ def points_to_csv(points: Iterable[Point]) -> str:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
     for point in points:
-        facts = [getattr(point, key) for key in COLUMNS[:9]]
+        facts = [getattr(point, key) for key in FACTS]
         for origin, estimates in point.origins.items():
             for key, one in estimates.items():
                 writer.writerow((*facts, origin, key, one.value, one.low, one.high, one.reason))

@@ -45,12 +45,13 @@ def _saelens(name: str) -> Callable[[], tuple[type, type]]:
 
 @cache
 def _gated_as_in_the_paper() -> tuple[type, type]:
-    """Gated SAEs with equations 7 and 8 of arXiv 2404.16014: nothing but the reconstruction loss trains the decoder.
+    """Gated SAEs with equations 7 and 8 of arXiv 2404.16014: the auxiliary loss goes through a frozen decoder.
 
-    SAELens lets the auxiliary loss train the decoder and its bias, and weights the L1 penalty by the norms of the
-    decoder's rows, which it thereby trains, too. Here the auxiliary reconstruction goes through a frozen copy, and the
-    rows are kept at norm 1. W_gate·x is computed once for gate, magnitude and auxiliary loss, where SAELens computes it
-    three times.
+    SAELens lets the auxiliary loss train W_dec and b_dec, and weights the L1 penalty by the norms of the decoder's
+    rows, which it thereby trains, too. Here nothing but the reconstruction loss trains W_dec, whose rows are put back
+    to norm 1 before each step (the part of the gradient along them is not taken out first); the other losses reach
+    b_dec only where the gate takes it from x. W_gate·x is computed once for gate, magnitude and auxiliary loss, where
+    SAELens computes it three times.
     """
     from sae_lens import GatedTrainingSAE, GatedTrainingSAEConfig
 

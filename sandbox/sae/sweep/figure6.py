@@ -15,6 +15,7 @@ from sandbox.devices import device_named
 from sandbox.errors import InputError
 from sandbox.report import Point
 from sandbox.sae.activations import Given, Held, activations
+from sandbox.sae.architectures import architecture
 from sandbox.sae.sweep.gathered import check_share, gather
 from sandbox.sae.sweep.plan import MAIN, SEEDS, plan
 from sandbox.sae.sweep.results import results, write_results
@@ -47,9 +48,10 @@ def figure6(
 ) -> list[Point]:
     """Train SAEs over a range of sparsities, and measure all of them on documents that none was trained on.
 
-    Everything is kept in `out`: the activations, each SAE in SAELens' layout, figure-6.json with all that was found,
-    figure-6.csv with every number and a README.md. Called again, it goes on: nothing that is there is made again, and
-    more architectures, coefficients or seeds may be asked for.
+    Everything is kept in `out`: the activations, each SAE in SAELens' layout, and of the SAEs that are asked for
+    figure-6.json with all that was found, figure-6.csv with every number and figure-6.md. Called again, it goes on:
+    nothing that is there is made again, and more architectures, coefficients or seeds may be asked for. In a script,
+    call it under `if __name__ == "__main__":`, since workers are processes of their own.
 
     Args:
         source, documents: as for `sandbox.measure`
@@ -77,10 +79,14 @@ def figure6(
     except OSError as error:
         raise InputError(f"cannot write to {out}: {error.strerror}: name another folder") from error
     opened = activations(source, documents)
+    width = d_sae or 4 * opened.width
+    for job in jobs:
+        if architecture(job.architecture).coefficient == "k" and job.coefficient > width:
+            raise InputError(f"coefficient {job.coefficient:g} of {job.architecture}: there are {width} latents only")
     with _alone_in(folder):
         moved = bars("gathering activations", getattr(opened, "tokens", None) or 0)
         data = gather(folder / "activations", opened, held_out, tokens, moved)
-        training = Training(d_sae or 4 * data.d_in, steps, batch, lr)
+        training = Training(width, steps, batch, lr)
         count = workers or (min(_cores(), len(jobs)) if place.type == "cpu" else 1)
         progress = bars(f"training {len(jobs)} SAEs, {count} at a time", len(jobs) * steps)
         settings = {"device": str(place), "workers": count, "progress": progress, "finished": finished}

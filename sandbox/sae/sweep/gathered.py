@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 import torch
@@ -20,7 +20,6 @@ from sandbox.sae.activations import Source, activations
 from sandbox.sae.activations.rows import GOLDEN
 
 CHUNK = 16_384  # tokens read at a time
-NORMS = 65_536  # tokens that tell the mean norm
 STRETCH = 4096  # tokens that stay together where no documents are known: a document's tokens are alike
 
 
@@ -34,7 +33,9 @@ class Gathered:
         d_in:               numbers in a token
         tokens:             to train on, and `held_out_tokens` to measure on
         held_out_documents: of those; None where no documents are known
-        sha256:             of the training tokens and the held-out ones, as they are stored
+        scale:              what brings the tokens to train on to a mean norm of √d, so that coefficients mean the same
+                            for any model
+        sha256:             of both parts, a chunk of the one and of the other in turn, as they were written
     """
 
     folder: Path
@@ -43,20 +44,13 @@ class Gathered:
     tokens: int
     held_out_tokens: int
     held_out_documents: int | None
+    scale: float
     sha256: str
 
     @cached_property
     def train(self) -> np.ndarray:
         """Float[ndarray, "tokens d"], mapped from the file: read where it is touched."""
         return np.load(self.folder / "train.npy", mmap_mode="r")
-
-    @cached_property
-    def scale(self) -> float:
-        """What brings the tokens to train on to a mean norm of √d, so that coefficients mean the same for any model."""
-        norms = np.linalg.norm(self.train[:: max(self.tokens // NORMS, 1)].astype(np.float32), axis=1)
-        if not (mean := norms.mean(dtype=np.float64)):
-            raise InputError(f"{self.source}: every token to train on is zero")
-        return float(np.sqrt(self.d_in) / mean)
 
     @property
     def held_out(self) -> Source:
@@ -87,7 +81,8 @@ def gather(
     """Read the source once into `folder`; what is there already is used again.
 
     A document is held out or trained on as a whole, decided by its id alone. Where no documents are known, stretches of
-    4096 tokens take their place. Stored in float16 if the source holds that, else in float32.
+    4096 tokens take their place, and a document that lies across an edge is on both sides. Stored in float16 if the
+    source holds that, else in float32.
 
     Args:
         share:  of the documents to be held out, above 0 and below 1
@@ -137,20 +132,23 @@ def check_share(share: float) -> None:
 def is_held_out(documents: np.ndarray, share: float) -> np.ndarray:
     """Whether each document id is of those to be held out: a fixed choice that falls evenly over any run of ids.
 
+    The multiples of the golden ratio, modulo 1, in whole numbers of 64 bits: ids may be hashes.
+
     >>> is_held_out(np.arange(12), 0.25).nonzero()[0].tolist()
     [0, 5, 8]
     """
-    return documents * GOLDEN % 1 < share
+    return np.asarray(documents).astype(np.uint64) * GOLDEN_BITS < np.uint64(int(share * 2**64))  # it wraps around
 
 
+GOLDEN_BITS = np.uint64(int(GOLDEN * 2**53) << 11 | 1)
 PARTS = ("train", "held-out")
 
 
 def _split(
     folder: Path, source: Source, share: float, tokens: int | None, progress: Callable[[int], None] | None
-) -> tuple[list[int], int | None, str]:
-    """Write both parts; gives how many tokens each holds, the documents held out, and the digest."""
-    digest, counts, at = hashlib.sha256(), [0, 0], 0
+) -> dict[str, Any]:
+    """Write both parts; gives the fields of `Gathered` that are found out thereby."""
+    digest, counts, norms, at = hashlib.sha256(), [0, 0], 0.0, 0
     ids: list[list[np.ndarray]] = [[], []]
     dtype = np.dtype(np.float32)
     with ExitStack() as stack:
@@ -174,6 +172,7 @@ def _split(
                 counts[i] += len(rows)
                 if chunk.documents is not None:
                     ids[i].append(chunk.documents[rows])
+            norms += float(np.linalg.norm(x[wanted[0]].astype(np.float32), axis=1).sum(dtype=np.float64))
             at += len(x)
             if progress:
                 progress(len(x))
@@ -181,13 +180,21 @@ def _split(
                 break
         for file, count, what in zip(files, counts, ("to train on", "to measure on"), strict=True):
             if not count:
-                raise InputError(f"{source.name}: no document is left {what}: {at} tokens are too few")
+                unit = "document" if ids[0] else f"stretch of {STRETCH} tokens"
+                raise InputError(f"{source.name}: no {unit} is left {what}: {at} tokens are too few")
             _write_header(file, dtype, (count, source.width))
-    if not ids[0]:
-        return counts, None, digest.hexdigest()
+    if not norms:
+        raise InputError(f"{source.name}: every token to train on is zero")
     for part, held in zip(PARTS, ids, strict=True):
-        np.save(folder / f"{part}-documents.npy", np.concatenate(held))
-    return counts, len(np.unique(np.concatenate(ids[1]))), digest.hexdigest()
+        if held:
+            np.save(folder / f"{part}-documents.npy", np.concatenate(held))
+    return {
+        "tokens": counts[0],
+        "held_out_tokens": counts[1],
+        "held_out_documents": len(np.unique(np.concatenate(ids[1]))) if ids[0] else None,
+        "scale": float(np.sqrt(source.width) * counts[0] / norms),
+        "sha256": digest.hexdigest(),
+    }
 
 
 def _write_header(file: BinaryIO, dtype: np.dtype, shape: tuple[int, int]) -> None:

@@ -36,26 +36,27 @@ def plan(
                 needed = "a whole number above 0" if whole else "a number above 0"
                 raise InputError(f"coefficient {value:g} of {key}: {needed} is needed")
     for seed in seeds:
-        if seed < 0:
-            raise InputError(f"seed {seed}: a whole number, 0 or more, is needed")
+        if not 0 <= seed < 2**32:
+            raise InputError(f"seed {seed}: a whole number, 0 or more and below 2³², is needed")
     every = {key: dict.fromkeys(given.get(key) or one.coefficients) for key, one in chosen.items()}
     return [Job(key, float(value), seed) for seed in dict.fromkeys(seeds) for key in every for value in every[key]]
 
 
-def coefficients_of(text: str) -> tuple[str, list[float]]:
-    """What `relu=0.5,1,2` says.
+def coefficients_of(texts: Sequence[str]) -> dict[str, list[float]]:
+    """What `relu=0.5,1,2` says, and further such texts.
 
-    >>> coefficients_of("relu=0.5,1,2")
-    ('relu', [0.5, 1.0, 2.0])
+    >>> coefficients_of(["relu=0.5,1", "relu=2", "topk=8"])
+    {'relu': [0.5, 1.0, 2.0], 'topk': [8.0]}
     """
-    key, equals, values = text.partition("=")
-    try:
-        found = [float(value) for value in values.split(",")]
-    except ValueError:
-        found = []
-    if not equals or not found:
-        raise InputError(f"coefficients {text!r}: an architecture and numbers are needed, such as relu=0.5,1,2")
-    return key.strip(), found
+    found: dict[str, list[float]] = {}
+    for text in texts:
+        key, _, values = text.partition("=")
+        try:
+            found.setdefault(key.strip(), []).extend(float(value) for value in values.split(","))
+        except ValueError as error:
+            needed = "an architecture and numbers are needed, such as relu=0.5,1,2"
+            raise InputError(f"coefficients {text!r}: {needed}") from error
+    return found
 
 
 def seeds_of(text: str) -> list[int]:

@@ -1,4 +1,4 @@
-"""What a sweep found, as files: figure-6.json with everything, figure-6.csv with every number, README.md to be read."""
+"""What a sweep found, as files: figure-6.json has everything, figure-6.csv every number; figure-6.md is to be read."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from typing import Any
 
 from sandbox.files import write_text
 from sandbox.measures import REGISTRY
-from sandbox.report import ORIGINS, Point, points_to_csv
+from sandbox.report import Point, points_to_csv
 from sandbox.report.tables import plus_minus
 from sandbox.sae.architectures import ARCHITECTURES
 from sandbox.sae.sweep.gathered import Gathered
 from sandbox.sae.sweep.training import Training
 
 BIAS = "relative_reconstruction_bias"
-ALSO = ("scale_x", "norm_ratio", "relative_loss", "length_loss")
+SHOWN = (BIAS, "equation_10_v1", "scale_x", "norm_ratio", "relative_loss", "length_loss")
 
 
 def results(
@@ -36,7 +36,7 @@ def results(
         "python": platform.python_version(),
         "machine": f"{platform.system()} {platform.machine()}",
         "activations": data.to_dict(),
-        "training": {**asdict(training), "scale_of_activations": data.scale},
+        "training": asdict(training),
         "architectures": {
             key: ARCHITECTURES[key].words for key in dict.fromkeys(one["architecture"] for one in points)
         },
@@ -46,53 +46,66 @@ def results(
 
 
 def write_results(found: dict[str, Any], folder: Path) -> list[Point]:
-    """Write figure-6.json, figure-6.csv and README.md; gives the points."""
+    """Write figure-6.json, figure-6.csv and figure-6.md; gives the points."""
     points = [Point.from_dict(one) for one in found["points"]]
     write_text(folder / "figure-6.json", json.dumps(found, indent=1, allow_nan=False) + "\n")
     write_text(folder / "figure-6.csv", points_to_csv(points))
-    write_text(folder / "README.md", provenance(found, points))
+    write_text(folder / "figure-6.md", provenance(found, points))
     return points
+
+
+def rows(points: Sequence[Point]) -> list[tuple[str, ...]]:
+    """A table of the finished SAEs on held-out tokens, values ± half a 95 % interval; its head comes first."""
+    trained = {one.name: one[BIAS] for one in points if one.finished and one.measured_on == "training"}
+    head = ("SAE", "coefficient", "seed", "L0", *(REGISTRY[key].plain for key in SHOWN))
+    found = [(*head, "γ centred", "γ about b_dec", "γ on training tokens")]
+    for point in points:
+        if point.finished and point.measured_on == "held-out":
+            others = (point.origins.get(origin, {}).get(BIAS) for origin in ("centred", "decoder_bias"))
+            cells = (*(point[key] for key in SHOWN), *others, trained.get(point.name))
+            facts = (ARCHITECTURES[point.architecture].words, f"{point.coefficient:g}", str(point.seed))
+            found.append((*facts, f"{point.l0:.1f}", *("—" if one is None else plus_minus(one, 4) for one in cells)))
+    return found
 
 
 def provenance(found: dict[str, Any], points: Sequence[Point]) -> str:
     """Where the numbers came from and what they are, in Markdown."""
     held, training, saes = found["activations"], found["training"], found["saes"]
-    documents = f" of {held['held_out_documents']:,} documents" if held["held_out_documents"] else ""
+    kept = (
+        f"{held['held_out_documents'] or 0:,} documents" if held["held_out_documents"] else "stretches of 4096 tokens"
+    )
     versions = sorted({f"{name} {number}" for one in saes for name, number in one["libraries"].items()})
     passes = training["steps"] * training["batch"] / held["tokens"]
-    command = [f"- **Command.** `{found['command']}`"] if found["command"] else []
     facts = [
-        *command,
+        *([f"- **Command.** `{found['command']}`"] if found["command"] else []),
         f"- **Activations.** {held['source']}: {held['tokens']:,} tokens of dimension {held['d_in']} to train on; "
-        f"{held['held_out_tokens']:,} tokens{documents} held out, to measure on. SHA-256 {held['sha256']}.",
+        f"{held['held_out_tokens']:,} tokens of {kept} held out, to measure on. SHA-256 {held['sha256']}.",
         f"- **Training.** SAELens' trainer, {training['d_sae']} latents, {training['steps']:,} steps of "
         f"{training['batch']} tokens ({passes:.1f} passes), Adam with learning rate {training['lr']:g}, warmed up over "
         "the first 1/20 and led to 0 over the last 1/3; sparsity warmed up over the first 1/5. Activations times "
-        f"{training['scale_of_activations']:.4f} (to a mean norm of √d), folded back into the weights.",
+        f"{held['scale']:.4f} (to a mean norm of √d), folded back into the weights.",
+        "- **Seeds.** SAEs of one seed and architecture begin with the same weights; all of one seed see the tokens in "
+        "the same order. All are measured on the same tokens: errors of neighbouring points go together.",
         f"- **Machine.** {', '.join(sorted({one['device'] for one in saes}))}; {found['machine']}; "
-        f"Python {found['python']}; {', '.join(versions)}. "
-        f"Training all took {sum(one['seconds'] for one in saes) / 60:.0f} minutes on it, one after the other.",
-        "- **Files.** `figure-6.csv` has every number, `figure-6.json` all of this, too.",
+        f"Python {found['python']}; {', '.join(versions)}. Minutes of training: {_minutes(found)}.",
+        "- **Files.** `figure-6.csv` has every number, also of looks during the training; `figure-6.json` all of this.",
     ]
-    words = ("SAE", "coefficient", "seed", "seconds", "L0", "γ", "γ centred", "γ about b_dec", "γ on training tokens")
-    others = [REGISTRY[key].plain for key in ALSO]
-    table = [f"| {' | '.join((*words, *others))} |", f"| --- |{' ---: |' * (len(words) + len(others) - 1)}"]
-    seconds = {_key(one["settings"]): one["seconds"] for one in saes}
-    trained = {_key(one.to_dict()): one for one in points if one.finished and one.measured_on == "training"}
-    for point in points:
-        if point.finished and point.measured_on == "held-out":
-            key = _key(point.to_dict())
-            gammas = (point.origins.get(origin, {}).get(BIAS) for origin in ORIGINS)
-            cells = (*gammas, trained[key][BIAS], *(point[other] for other in ALSO))
-            shown = (found["architectures"][point.architecture], f"{point.coefficient:g}", str(point.seed))
-            shown += (
-                f"{seconds[key]:.0f}",
-                f"{point.l0:.1f}",
-                *("—" if one is None else plus_minus(one, 4) for one in cells),
-            )
-            table.append(f"| {' | '.join(shown)} |")
-    head = "# Figure 6, regenerated\n\nWritten by `sandbox figure6`; each ± is half a 95 % interval.\n"
-    return "\n".join([head, *facts, "", *table, ""])
+    head, *body = rows(points)
+    table = [
+        f"| {' | '.join(head)} |",
+        f"| --- |{' ---: |' * (len(head) - 1)}",
+        *(f"| {' | '.join(row)} |" for row in body),
+    ]
+    return "\n".join(["# Figure 6, regenerated\n", "Written by `sandbox figure6`.\n", *facts, "", *table, ""])
+
+
+def _minutes(found: dict[str, Any]) -> str:
+    """Of each architecture's training."""
+    seconds: dict[str, float] = {}
+    for one in found["saes"]:
+        words = found["architectures"][one["settings"]["architecture"]]
+        seconds[words] = seconds.get(words, 0) + one["seconds"]
+    return ", ".join(f"{words} {total / 60:.0f}" for words, total in seconds.items())
 
 
 def _rounded(held: Any) -> Any:
@@ -100,7 +113,3 @@ def _rounded(held: Any) -> Any:
     if isinstance(held, dict):
         return {key: _rounded(one) for key, one in held.items()}
     return float(f"{held:.7g}") if isinstance(held, float) else held
-
-
-def _key(facts: dict[str, Any]) -> tuple:
-    return facts["architecture"], facts["coefficient"], facts["seed"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -11,7 +12,7 @@ from contextlib import contextmanager, suppress
 from multiprocessing import get_context, parent_process
 from pathlib import Path
 from queue import Empty
-from threading import current_thread, main_thread
+from threading import Lock, Thread, current_thread, main_thread
 from typing import Any
 
 import torch
@@ -56,7 +57,8 @@ def sweep(
     pool = ProcessPoolExecutor(workers, context, initializer=_work_for, initargs=(steps, halt))
     try:
         with _told_to_stop() as stop:
-            futures = [pool.submit(_work, job, settings) for job in jobs]
+            with _signals_held():  # and by the workers for good: they are told by `halt`
+                futures = [pool.submit(_work, job, settings) for job in jobs]
             waiting = list(futures)
             while waiting:
                 if stop():
@@ -88,13 +90,20 @@ def _trained(job: Job, settings: tuple, progress: Callable[[int], None], stop: C
 
 _steps: Any = None
 _halt: Any = None
+_busy = Lock()
 
 
 def _work_for(steps: Any, halt: Any) -> None:
-    """Of a worker: it stops when it is told to, not when the terminal interrupts everybody."""
+    """Of a worker: where to say how it goes, and what tells it to stop; without a parent it ends."""
     global _steps, _halt
     _steps, _halt = steps, halt
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    Thread(target=_end_with, args=(parent_process(),), daemon=True).start()
+
+
+def _end_with(parent: Any) -> None:
+    parent.join()
+    with _busy:  # until the state of what is in training has been saved
+        os._exit(1)
 
 
 def _work(job: Job, settings: tuple) -> dict[str, Any]:
@@ -110,7 +119,21 @@ def _work(job: Job, settings: tuple) -> dict[str, Any]:
     def stop() -> bool:
         return _halt.is_set() or (parent is not None and not parent.is_alive())
 
-    return _trained(job, settings, progress, stop)
+    with _busy:
+        return _trained(job, settings, progress, stop)
+
+
+@contextmanager
+def _signals_held() -> Iterator[None]:
+    """Ctrl-C and SIGTERM wait while this lasts; processes that are born meanwhile never get them."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextmanager

@@ -18,6 +18,7 @@ import torch
 from sandbox.errors import InputError
 from sandbox.files import folder_written_whole, write_text
 from sandbox.report import Point, Report
+from sandbox.report.points import sae_name
 from sandbox.sae.architectures import architecture
 from sandbox.sae.measure import measure
 from sandbox.sae.sweep.gathered import Gathered
@@ -54,7 +55,7 @@ class Job:
     @property
     def name(self) -> str:
         """Of its folder: relu-1.2-seed-0."""
-        return f"{self.architecture}-{self.coefficient:g}-seed-{self.seed}"
+        return sae_name(self.architecture, self.coefficient, self.seed)
 
 
 def train(
@@ -91,11 +92,15 @@ def train(
     run = _Run(job, training, data, folder.with_name(folder.name + ".unfinished"), made_of, torch.device(device))
     if progress and run.trainer.n_training_steps:
         progress(run.trainer.n_training_steps)
-    run.go_on(every, progress, stop)
-    with folder_written_whole(folder) as beside:
-        run.write(beside)
-        record = run.record(beside)
-        write_text(beside / "training.json", json.dumps(record, indent=1) + "\n")
+    try:
+        run.go_on(every, progress, stop)
+        with folder_written_whole(folder) as beside:
+            run.write(beside)
+            record = run.record(beside)
+            write_text(beside / "training.json", json.dumps(record, indent=1) + "\n")
+    except KeyboardInterrupt:  # from `stop`, or while it was measured: never in the middle of a step
+        run.save()
+        raise
     shutil.rmtree(run.folder, ignore_errors=True)
     return record
 
@@ -106,8 +111,10 @@ def _finished(folder: Path, made_of: dict[str, Any]) -> dict[str, Any] | None:
     path = folder / "training.json"
     try:
         held = json.loads(path.read_text("utf-8"))
-        before = held["settings"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        before = dict(held["settings"])
+        if not (held["seconds"] >= 0 and all(Point.from_dict(one) for one in held["points"])):
+            raise ValueError("its time is negative")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{path} cannot be read ({error}): remove {folder} to train it anew") from error
     _check_same(folder, before, made_of)
     return held
@@ -133,7 +140,7 @@ class _Run:
         if (folder / "run.json").exists():
             self._load()
         else:
-            self._save()  # better refused now than after the first minute
+            self.save()  # better refused now than after the first minute
 
     def go_on(self, every: float, progress: Callable[[int], None] | None, stop: Callable[[], bool]) -> None:
         """Train to the end, or until it is stopped."""
@@ -143,42 +150,48 @@ class _Run:
         before, started = self.seconds, time.monotonic()
         saved = started
         while trainer.n_training_steps < steps:
+            if trainer.n_training_steps in marks and all(
+                one["steps"] != trainer.n_training_steps for one in self.points
+            ):
+                with TemporaryDirectory() as beside:
+                    self.write(Path(beside))
+                    self.points.append(self._point(Path(beside), self.data.held_out, "held-out", False))
             trainer.maybe_reset_sparsity()
             trainer.step(torch.from_numpy(rows[trainer.n_training_steps]).to(trainer.cfg.device).float())
             trainer.n_training_steps += 1
             if progress:
                 progress(1)
-            if trainer.n_training_steps in marks:
-                with TemporaryDirectory() as beside:
-                    self.write(Path(beside))
-                    self.points.append(self._point(Path(beside), self.data.held_out, "held-out", False))
             self.seconds = before + time.monotonic() - started
-            stopped = stop()
-            if stopped or time.monotonic() - saved > every:
-                self._save()
-                saved = time.monotonic()
-            if stopped:
+            if stop():
                 raise KeyboardInterrupt
+            if time.monotonic() - saved > every:
+                self.save()
+                saved = time.monotonic()
 
     def write(self, folder: Path) -> None:
         """The SAE as it is now, in SAELens' layout, with the scale of the training folded into its weights."""
-        sae = self._sae()
-        sae.load_state_dict(self.trainer.sae.state_dict())
+        sae, weights = self._sae(), self.trainer.sae.state_dict()
+        if not all(held.isfinite().all() for held in weights.values()):
+            after = f"after {self.trainer.n_training_steps} steps"
+            raise InputError(
+                f"{self.job.name} has diverged: {after} its weights are not finite; lower the learning rate"
+            )
+        sae.load_state_dict(weights)
         if (scale := self.trainer.activation_scaler.scaling_factor) is not None:
             sae.fold_activation_norm_scaling_factor(scale)
         sae.save_inference_model(folder)
 
     def record(self, folder: Path) -> dict[str, Any]:
         """What training.json says of the finished SAE in `folder`."""
-        for source, words in ((self.data.held_out, "held-out"), (self.data.some_of_training(), "training")):
-            self.points.append(self._point(folder, source, words, True))
+        sources = (self.data.held_out, "held-out"), (self.data.some_of_training(), "training")
+        points = [*self.points, *(self._point(folder, source, words, True) for source, words in sources)]
         device = self.trainer.sae.device
         return {
             "settings": self.made_of,
             "seconds": round(self.seconds, 1),
             "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
             "libraries": {name: version(name) for name in LIBRARIES},
-            "points": self.points,
+            "points": points,
         }
 
     def _point(self, folder: Path, source: Any, measured_on: str, finished: bool) -> dict[str, Any]:
@@ -192,7 +205,7 @@ class _Run:
         sae_class, settings = made.classes()
         coefficient = int(self.job.coefficient) if made.coefficient == "k" else self.job.coefficient
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(self.job.seed)
+            torch.default_generator.manual_seed(self.job.seed)  # of the CPU, and of no other
             return sae_class(
                 settings(
                     d_in=self.data.d_in,
@@ -222,7 +235,7 @@ class _Run:
         trainer.activation_scaler.scaling_factor = self.data.scale
         return trainer
 
-    def _save(self) -> None:
+    def save(self) -> None:
         """Beside the state that is there; run.json, which names the one that counts, is written last and whole."""
         state = self.folder / ("state-1" if self._state().name == "state-0" else "state-0")
         shutil.rmtree(state, ignore_errors=True)
