@@ -9,6 +9,7 @@ import sys
 import time
 import warnings
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -89,6 +90,26 @@ def test_tokens_without_documents_are_split_in_long_stretches(tmp_path):
     np.testing.assert_array_equal(np.load(tmp_path / "activations/held-out.npy")[:4096], x[:4096])
 
 
+def test_ids_of_any_size_are_split_evenly():
+    for ids in (np.arange(100_000), np.arange(100_000) + 2**53, np.random.default_rng(0).integers(0, 2**63, 100_000)):
+        assert is_held_out(ids, 0.05).mean() == pytest.approx(0.05, abs=0.004)  # 5 standard errors of random ids
+
+
+def test_other_activations_of_the_same_name_are_refused(tmp_path):
+    x, ids = tokens()
+    gather(tmp_path / "activations", activations(x, ids), 0.2)
+    for other in (activations(7 * x - 3, ids), activations(x, ids[::-1].copy())):
+        with pytest.raises(InputError, match="was gathered with first look"):
+            gather(tmp_path / "activations", other, 0.2)
+    (tmp_path / "activations/train.npy").write_bytes((tmp_path / "activations/train.npy").read_bytes()[:1000])
+    with pytest.raises(InputError, match="remove it to gather anew"):
+        gather(tmp_path / "activations", activations(x, ids), 0.2)
+
+
+def test_the_scale_brings_the_training_tokens_to_a_norm_of_the_root_of_d(data):
+    assert np.linalg.norm(data.scale * data.train, axis=1).mean() == pytest.approx(D**0.5, rel=1e-5)
+
+
 def test_no_more_tokens_are_read_than_are_asked_for(tmp_path):
     found = gather(tmp_path / "activations", activations(*tokens()), 0.2, 1000)
     np.testing.assert_array_equal(found.train, gather(tmp_path / "all", activations(*tokens()), 0.2).train[:1000])
@@ -127,11 +148,15 @@ def test_training_that_is_broken_off_ends_in_the_same_weights(key, data, tmp_pat
 
 @pytest.mark.parametrize("key", ARCHITECTURES)
 @pytest.mark.filterwarnings("ignore")  # SAELens' own
-def test_what_is_written_is_what_was_trained_and_saelens_reads_it(key, data, tmp_path):
+def test_what_is_written_is_what_was_trained_and_saelens_reads_it(key, data, tmp_path, monkeypatch):
+    trained, write = [], training_module._Run.write
+    monkeypatch.setattr(training_module._Run, "write", lambda run, folder: (trained.append(run), write(run, folder)))
     record = train(Job(key, ARCHITECTURES[key].coefficients[0], 1), SHORT, data, tmp_path / "sae")
     x = torch.from_numpy(np.load(data.folder / "held-out.npy"))
     theirs = sae_lens.SAE.load_from_disk(str(tmp_path / "sae"))
     with torch.no_grad():
+        in_training = trained[-1].trainer.sae(x * data.scale) / data.scale  # before the scale was folded in
+        torch.testing.assert_close(theirs(x), in_training, rtol=1e-4, atol=1e-4)  # float32, another order
         torch.testing.assert_close(load(tmp_path / "sae")(x), theirs(x), rtol=1e-5, atol=1e-5)  # float32's rounding
     again = measure(tmp_path / "sae", data.folder / "held-out.npy", documents=data.folder / "held-out-documents.npy")
     (point,) = (one for one in record["points"] if one["finished"] and one["measured_on"] == "held-out")
@@ -184,6 +209,7 @@ def test_both_gated_saes_have_the_same_losses_and_part_in_what_those_train(x):
         assert sae.r_mag.grad is None
         assert sae.b_mag.grad is None
         assert (sae.W_dec.grad is not None) is reaches  # the decoder is trained by the reconstruction alone, or not
+        assert sae.b_dec.grad is not None  # by way of the gate, which takes it from x
 
 
 def test_the_decoder_of_the_paper_keeps_rows_of_norm_1(x):
@@ -255,7 +281,7 @@ def test_a_signal_saves_all_that_is_in_training(workers, number, files, tmp_path
     assert running.returncode == 130, said
     assert "stopped" in said
     assert "Traceback" not in said
-    assert sorted(held) == sorted((tmp_path / "out/saes").glob("*.unfinished/run.json"))
+    assert all(json.loads(one.read_text())["seconds"] > 0 for one in held)  # saved again, after the first step
 
 
 def test_a_saving_that_is_broken_off_loses_nothing_that_was_saved(data, tmp_path, monkeypatch):
@@ -281,6 +307,31 @@ def test_a_saving_that_is_broken_off_loses_nothing_that_was_saved(data, tmp_path
     assert found["points"] == whole["points"]
     one, other = (load_file(tmp_path / name / "sae_weights.safetensors") for name in ("whole", "broken"))
     assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_an_interrupt_while_it_is_measured_loses_nothing(data, tmp_path, monkeypatch):
+    job = Job("relu", 1.0, 0)
+    whole = train(job, SHORT, data, tmp_path / "whole")
+    for after in (2, 4):  # looks and measurements that go well: the next is broken off
+        looks = iter(range(after))
+
+        def broken_off(*given, left=looks, **options):
+            if next(left, None) is None:
+                raise KeyboardInterrupt
+            return measure(*given, **options)
+
+        monkeypatch.setattr(training_module, "measure", broken_off)
+        with pytest.raises(KeyboardInterrupt):
+            train(job, SHORT, data, tmp_path / "broken", every=1e9)
+        saved = json.loads((tmp_path / "broken.unfinished/run.json").read_text())
+        assert len(saved["points"]) == 3 - (after == 2)
+    monkeypatch.setattr(training_module, "measure", measure)
+    assert train(job, SHORT, data, tmp_path / "broken")["points"] == whole["points"]
+
+
+def test_an_sae_that_diverges_is_named(data, tmp_path):
+    with pytest.raises(InputError, match="relu-1-seed-0 has diverged: after 10 steps"):
+        train(Job("relu", 1.0, 0), replace(SHORT, lr=1e30), data, tmp_path / "sae")
 
 
 def test_two_runs_do_not_write_to_one_folder(files, tmp_path):
@@ -322,6 +373,7 @@ def test_bad_input_is_one_line(more, words, files, tmp_path):
         ({"coefficients": {"topk": [5]}}, "coefficients are given for topk"),
         ({"architectures": ["topk"], "coefficients": {"topk": [2.5]}}, "coefficient 2.5 of topk: a whole number"),
         ({"coefficients": {"relu": [-1]}}, "coefficient -1 of relu"),
+        ({"architectures": ["topk"]}, "coefficient 20 of topk: there are 16 latents only"),
         ({"seeds": [-1]}, "seed -1"),
         ({"held_out": 0}, "a share of 0 to hold out"),
         ({"lr": 0}, "lr is above 0"),
@@ -329,7 +381,7 @@ def test_bad_input_is_one_line(more, words, files, tmp_path):
         ({"steps": 0}, "whole numbers, 1 or more"),
         ({"device": "abacus"}, "device 'abacus'"),
         ({"source": torch.zeros(5000, 4)}, "every token to train on is zero"),
-        ({"source": torch.zeros(50, 4)}, "no document is left to train on"),
+        ({"source": torch.zeros(50, 4)}, "no stretch of 4096 tokens is left to train on"),
     ],
 )
 def test_what_cannot_be_trained_on_is_refused(given, words, tmp_path):

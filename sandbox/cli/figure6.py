@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from sandbox.report import Point
 
+LEFT_OUT = ("γ₁₀", "L/a", "(r−ρ)²")  # of the table on the screen; figure-6.md has them, too
+
 
 @app.command(
     epilog="Example: [bold]sandbox figure6 --activations acts.npy --documents ids.npy --out sweep[/]; with a model: "
@@ -127,9 +129,10 @@ def _table(points: list[Point]) -> Table:
     from sandbox.sae.sweep.results import rows
 
     head, *body = rows(points)
+    shown = [i for i, header in enumerate(head) if header not in LEFT_OUT]
     table = Table(title="On held-out tokens, ± half a 95 % interval", title_justify="left", pad_edge=False)
-    for header in head:
-        table.add_column(header, justify="left" if header == "SAE" else "right")
+    for i in shown:
+        table.add_column(head[i], justify="right" if i else "left", no_wrap=True)
     for row in body:
-        table.add_row(*row)
+        table.add_row(*(row[i] for i in shown))
     return table

@@ -18,6 +18,7 @@ from sandbox.errors import InputError
 from sandbox.files import folder_written_whole
 from sandbox.sae.activations import Source, activations
 from sandbox.sae.activations.rows import GOLDEN
+from sandbox.sae.forward import FEW, fingerprint
 
 CHUNK = 16_384  # tokens read at a time
 STRETCH = 4096  # tokens that stay together where no documents are known: a document's tokens are alike
@@ -90,35 +91,33 @@ def gather(
     Raises: InputError where `folder` holds something else, a value is not finite, or a part would be empty
     """
     check_share(share)
+    ids = getattr(source, "documents", None)  # of a source whose tokens can be reached in any order
+    asked = {
+        "source": source.name,
+        "d_in": source.width,
+        "share": share,
+        "tokens": tokens,
+        "first look": fingerprint([source.sample(FEW), *([] if ids is None else [ids[0:STRETCH]])]),
+    }
     if (folder / "split.json").exists():
-        return _again(folder, source, share, tokens)
+        return _again(folder, asked)
     with folder_written_whole(folder) as beside:
-        counts, documents, digest = _split(beside, source, share, tokens, progress)
-        facts = {
-            "source": source.name,
-            "d_in": source.width,
-            "tokens": counts[0],
-            "held_out_tokens": counts[1],
-            "held_out_documents": documents,
-            "sha256": digest,
-        }
-        asked = {"share": share, "tokens": tokens}
+        facts = {"source": source.name, "d_in": source.width, **_split(beside, source, share, tokens, progress)}
         (beside / "split.json").write_text(json.dumps({"asked": asked, "facts": facts}, indent=2) + "\n", "utf-8")
     return Gathered(folder, **facts)
 
 
-def _again(folder: Path, source: Source, share: float, tokens: int | None) -> Gathered:
+def _again(folder: Path, asked: dict[str, Any]) -> Gathered:
     try:
         held = json.loads((folder / "split.json").read_text("utf-8"))
-        found, asked = Gathered(folder, **held["facts"]), held["asked"]
+        found, before = Gathered(folder, **held["facts"]), dict(held["asked"])
+        if found.train.shape != (found.tokens, found.d_in):
+            raise ValueError("train.npy is not what it was")
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(
-            f"{folder / 'split.json'} cannot be read ({error}): remove the folder to start anew"
-        ) from error
-    now = {"source": source.name, "d_in": source.width, "share": share, "tokens": tokens}
-    for what, before in {"source": found.source, "d_in": found.d_in, **asked}.items():
-        if now[what] != before:
-            ours = f"{folder} was gathered with {what} = {before}, not {now[what]}"
+        raise InputError(f"{folder} cannot be gone on with ({error}): remove it to gather anew") from error
+    for what, now in asked.items():
+        if before.get(what) != now:
+            ours = f"{folder} was gathered with {what} = {before.get(what)}, not {now}"
             raise InputError(f"{ours}: name another folder to write to")
     return found
 
