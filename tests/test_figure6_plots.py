@@ -328,13 +328,13 @@ def test_the_same_points_give_the_same_files_and_words_stay_words(tmp_path):
     for run in ("a", "b"):
         (tmp_path / run).mkdir()
         written = figure6.save_figures(POINTS, tmp_path / run, (".svg", ".pdf"))
-    assert len(written) == 7 * 2
+    assert len(written) == 8 * 2
     for path in written:
         assert path.read_bytes() == (tmp_path / "a" / path.name).read_bytes(), path.name
         if path.suffix == ".svg":
             text = path.read_text("utf-8")
             assert "<dc:date>" not in text
-            assert ">ReLU + L1" in text or path.name == "5-loss-split.svg"
+            assert ">ReLU + L1" in text or path.name in ("0-closed-form.svg", "5-loss-split.svg")
     assert ">no shrinkage</text>" in (tmp_path / "a" / "1-bias.svg").read_text("utf-8")
     assert b"CreationDate" not in (tmp_path / "a" / "1-bias.pdf").read_bytes()
 
@@ -347,3 +347,17 @@ def test_what_is_not_there_is_refused(tmp_path):
     with pytest.raises(InputError, match=r"\.png, \.svg or \.pdf, not \.gif"):
         figure6.save_figures(POINTS, tmp_path, (".png", ".gif"))
     assert not list(tmp_path.iterdir())
+
+
+def test_axes_side_by_side_get_one_legend_and_one_height():
+    with plots.figure(7, 3, 2) as (made, axes):
+        for ax, top in zip(axes, (1, 5), strict=True):
+            ax.plot([0, 1], [0, top], label="both")
+            ax.plot([0, 1], [top, 0], label=f"to {top}")
+            ax.legend()
+        figure6.same_height(axes)
+        figure6.one_legend(made, axes, 3)
+        assert axes[0].get_ylim() == axes[1].get_ylim()
+        assert axes[0].get_ylim()[1] >= 5
+        assert [text.get_text() for text in made.legends[0].texts] == ["both", "to 1", "to 5"]
+        assert not any(ax.get_legend() for ax in axes)

@@ -46,25 +46,25 @@ def figures(points: Sequence[Point]) -> Iterator[tuple[str, Figure]]:
         if near_1:
             bias(points, axes[1], near=NEAR)
             axes[0].set(xlabel="")
-            _one_legend(made, axes, 2)
+            one_legend(made, axes, 2)
         yield "1-bias", made
     with figure(TWO, 2.7, 3, style=COLUMN) as (made, axes):
         for ax, origin in zip(axes, ORIGINS, strict=True):
             bias(points, ax, origin)
             ax.set(title=ORIGINS[origin], ylabel=ax.get_ylabel().rpartition(",")[0] if ax is axes[0] else "")
-        _same_height(axes)
-        _one_legend(made, axes, 4)
+        same_height(axes)
+        one_legend(made, axes, 4)
         yield "1-bias-origins", made
     with figure(TWO, 3.0, 2, style=COLUMN) as (made, axes):
         equation_10(points, axes[0])
         equation_10_error(points, axes[1])
-        _one_legend(made, axes, 4)
+        one_legend(made, axes, 4)
         yield "2-equation-10", made
     with figure(TWO, 3.0, 2, style=COLUMN) as (made, axes):
         for key, ax in zip(KEYS, axes, strict=True):
             angle(points, key, ax)
-        _same_height(axes)
-        _one_legend(made, axes, 4)
+        same_height(axes)
+        one_legend(made, axes, 4)
         yield "3-angle", made
     with figure(ONE, 3.3 + 0.14 * len(looks(points)), style=COLUMN) as (made, (ax,)):
         rho_r(points, ax)
@@ -95,7 +95,7 @@ def save_figures(points: Sequence[Point], folder: str | Path, endings: Sequence[
     return written
 
 
-def _one_legend(made: Figure, axes: Sequence[Axes], columns: int) -> None:
+def one_legend(made: Figure, axes: Sequence[Axes], columns: int) -> None:
     """One legend below the figure in place of those of its axes, each entry once."""
     entries = {}
     for ax in axes:
@@ -107,7 +107,7 @@ def _one_legend(made: Figure, axes: Sequence[Axes], columns: int) -> None:
         made.legend(list(entries.values()), list(entries), loc="outside lower left", ncols=columns)
 
 
-def _same_height(axes: Sequence[Axes]) -> None:
+def same_height(axes: Sequence[Axes]) -> None:
     """The same range up for all axes, so that they can be read across."""
     ends = [ax.get_ylim() for ax in axes]
     for ax in axes:
