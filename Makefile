@@ -71,7 +71,8 @@ $(VENV)/.chromium: | $(VENV)/.installed-test
 
 $(VENV)/.installed-lab: pyproject.toml constraints.txt | $(VENV)/bin/python
 	@echo "Installing into $(VENV), with JupyterLab: once, a few minutes"
-	$(PIP) --editable ".[lab]"
+	$(PIP) --editable ".[lab,saelens]"
+	$(BIN)/python -m pip uninstall --quiet --yes torchvision
 	@touch $@ $(VENV)/.installed
 
 clean:

@@ -29,7 +29,9 @@ APART = 0.055  # of the height of the axes, between the names of two lines
 
 
 def convergence(points: Sequence[Point], ax: Axes | None = None, origin: str = "raw") -> Axes:
-    """γ against the steps of training, a line for each SAE; where it is level at its end, training has converged.
+    """γ against the steps of training, a line for each SAE; a line that still climbs has not converged.
+
+    One that is level at its end need not have: the learning rate goes to 0 there. A longer run tells.
 
     The marker of the finished SAE is that of the other figures, those on the way are dots. Beside the
     ends of the lines stands their L0, from the least to the greatest of those that end together.

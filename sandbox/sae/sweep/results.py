@@ -58,7 +58,7 @@ def rows(points: Sequence[Point]) -> list[tuple[str, ...]]:
     """A table of the finished SAEs on held-out tokens, values ± half a 95 % interval; its head comes first."""
     trained = {one.name: one[BIAS] for one in points if one.finished and one.measured_on == "training"}
     head = ("SAE", "coefficient", "seed", "L0", *(REGISTRY[key].plain for key in SHOWN))
-    found = [(*head, "γ centred", "γ about b_dec", "γ on training tokens")]
+    found: list[tuple[str, ...]] = [(*head, "γ centred", "γ about b_dec", "γ on training tokens")]
     for point in points:
         if point.finished and point.measured_on == "held-out":
             others = (point.origins.get(origin, {}).get(BIAS) for origin in ("centred", "decoder_bias"))
