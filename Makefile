@@ -28,7 +28,7 @@ app: $(VENV)/.installed
 data: build/venv-data
 	build/venv-data/bin/python -m sandbox.data.make --out build/data
 
-# results/figure-6, made again from nothing in build/figure-6 (two hours on two cores); broken off, it goes on.
+# results/figure-6, made again from nothing in build/figure-6 (an hour and a half on two cores); broken off, it goes on.
 figure-6: build/venv-data
 	build/venv-data/bin/python -m sandbox.data.docstrings build/docstrings.jsonl
 	build/venv-data/bin/sandbox figure6 --out build/figure-6 \

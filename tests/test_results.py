@@ -76,3 +76,15 @@ def test_the_readme_says_what_the_csv_says():
     held = FOUND["activations"]
     for number in (held["tokens"], held["held_out_tokens"], held["held_out_documents"], len(FOUND["saes"])):
         assert f"{number:,}" in README
+
+
+def test_the_readme_counts_the_gated_intervals_that_hold_1():
+    held = {}
+    for architecture in ("gated", "gated_saelens"):
+        for origin in ("raw", "centred"):
+            gammas = [one.origins[origin][BIAS] for one in of(architecture)]
+            held[architecture, origin] = f"{sum(one.low <= 1 <= one.high for one in gammas)} of {len(gammas)}"
+    words = " ".join(README.split())
+    assert f"{held['gated', 'raw']} intervals hold 1" in words
+    assert f"{held['gated_saelens', 'raw']} do, and {held['gated_saelens', 'centred']} once centred" in words
+    assert f"falls to {min(one.origins['centred'][BIAS].value for one in of('gated_saelens')):.3f}" in words
