@@ -83,6 +83,18 @@ def _warmed_up(steps: int) -> dict[str, Any]:
     return {"l1_warm_up_steps": steps // 5}
 
 
+def _jumprelu(steps: int) -> dict[str, Any]:
+    """Anthropic's settings (January 2025), made for a mean norm of √d; SAELens' own hardly move a threshold there."""
+    return {
+        "jumprelu_sparsity_loss_mode": "tanh",
+        "jumprelu_ste_to_input": True,
+        "jumprelu_init_threshold": 0.1,
+        "jumprelu_bandwidth": 2.0,
+        "pre_act_loss_coefficient": 3e-6,
+        "l0_warm_up_steps": steps // 5,
+    }
+
+
 ARCHITECTURES: dict[str, Architecture] = {
     one.key: one
     for one in (
@@ -109,9 +121,9 @@ ARCHITECTURES: dict[str, Architecture] = {
             "jumprelu",
             "JumpReLU",
             "l0_coefficient",
-            (0.3, 0.6, 1.2, 2.5, 5.0, 10.0),
+            (0.025, 0.06, 0.15, 0.4, 1.0, 2.5),
             _saelens("JumpReLU"),
-            lambda steps: {"l0_warm_up_steps": steps // 5},
+            _jumprelu,
         ),
         Architecture("topk", "TopK", "k", (5, 10, 20, 40, 80, 150), _saelens("TopK"), lambda steps: {}),
     )
