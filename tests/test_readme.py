@@ -75,7 +75,9 @@ def test_the_numbers_of_the_readme_are_those_of_the_demo(demo):
     assert "gated" in saes[1]["name"]
     keys = {"γ = b/c": "relative_reconstruction_bias", "√(b/a)": "norm_ratio", "c/a |": "scale_x"}
     for label, key in keys.items():
-        (row,) = (line for line in README.splitlines() if line.startswith("|") and label in line)
+        (row,) = (
+            line for line in README.splitlines() if line.startswith("|") and label in line[: line.find("|", 1) + 1]
+        )
         for cell, sae in zip(row.split("|")[2:4], saes, strict=True):
             one = sae["raw"][key]
             assert cell.strip() == f"{one['value']:.3f} ± {(one['high'] - one['low']) / 2:.3f}"

@@ -134,7 +134,7 @@ def is_held_out(documents: np.ndarray, share: float) -> np.ndarray:
     The multiples of the golden ratio, modulo 1, in whole numbers of 64 bits: ids may be hashes.
 
     >>> is_held_out(np.arange(12), 0.25).nonzero()[0].tolist()
-    [0, 5, 8]
+    [0, 2, 5, 10]
     """
     return np.asarray(documents).astype(np.uint64) * GOLDEN_BITS < np.uint64(int(share * 2**64))  # it wraps around
 
