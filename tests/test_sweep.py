@@ -25,8 +25,9 @@ from sandbox.sae.checkpoints import load
 from sandbox.sae.measure import measure
 from sandbox.sae.sweep import ARCHITECTURES, Job, Training, figure6, gather, plan, train
 from sandbox.sae.sweep import training as training_module
-from sandbox.sae.sweep.gathered import is_held_out
-from sandbox.sae.sweep.training import _Batches
+from sandbox.sae.sweep.gathered import Gathered, is_held_out
+from sandbox.sae.sweep.last_seen import by_last_step, last_step
+from sandbox.sae.sweep.training import Batches
 from tests.models import make_texts, save_model
 
 with warnings.catch_warnings():  # SAELens' own imports may warn, and nobody here can mend that
@@ -118,13 +119,39 @@ def test_no_more_tokens_are_read_than_are_asked_for(tmp_path):
 
 def test_every_epoch_is_a_permutation_and_every_step_a_function_of_the_seed():
     rows = np.arange(100)[:, None]
-    one, other = _Batches(rows, 10, 3), _Batches(rows, 10, 3)
+    one, other = Batches(rows, 10, 3), Batches(rows, 10, 3)
     first = np.concatenate([one[step] for step in range(10)])[:, 0]
     second = np.concatenate([one[step] for step in range(10, 20)])[:, 0]
     assert sorted(first) == sorted(second) == list(range(100))
     assert (first != second).any()
     np.testing.assert_array_equal(other[17], one[17])  # reached without those before
-    assert (_Batches(rows, 10, 4)[0] != one[0]).any()
+    assert (Batches(rows, 10, 4)[0] != one[0]).any()
+
+
+def test_each_token_of_the_training_is_in_the_stretch_that_used_it_last(data, tmp_path):
+    less_than_a_pass = replace(SHORT, batch=80)
+    train(Job("gated", 1.0, 0), less_than_a_pass, data, tmp_path / "sae")
+    found = dict(by_last_step(tmp_path / "sae", Gathered.at(data.folder), 4))
+    assert [(steps.start, steps.stop) for steps in found] == [(-1, 0), (0, 10), (10, 20), (20, 30), (30, 40)]
+    assert [report.tokens for report in found.values()] == [data.tokens - 40 * 80, 800, 800, 800, 800]
+    order = np.random.default_rng([0, 0]).permutation(data.tokens)
+    measured = measure(tmp_path / "sae", data.training_tokens(np.sort(order[800:1600])), look=False)
+    assert found[range(10, 20)].to_dict() == measured.to_dict()
+
+
+def test_a_token_counts_where_it_was_used_last():
+    batches, used = Batches(np.empty((100, 0)), 30, 1), last_step(100, 30, 8, 1)
+    assert set(used[batches.rows(7)]) == {7}
+    later = np.concatenate([batches.rows(step) for step in range(3, 8)])
+    np.testing.assert_array_equal(used == 2, np.isin(np.arange(100), np.setdiff1d(batches.rows(2), later)))
+
+
+def test_activations_of_another_sweep_are_not_taken_for_those_of_the_training(data, tmp_path):
+    x, ids = tokens()
+    other = gather(tmp_path / "activations", activations(2 * x, ids), 0.2)
+    train(Job("topk", 4.0, 0), replace(SHORT, steps=4), data, tmp_path / "sae")
+    with pytest.raises(InputError, match="was not trained on"):
+        next(by_last_step(tmp_path / "sae", other))
 
 
 @pytest.mark.parametrize("key", ARCHITECTURES)

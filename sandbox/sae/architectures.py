@@ -121,7 +121,7 @@ ARCHITECTURES: dict[str, Architecture] = {
             "jumprelu",
             "JumpReLU",
             "l0_coefficient",
-            (0.025, 0.06, 0.15, 0.4, 1.0, 2.5),
+            (0.065, 0.13, 0.25, 0.5, 1.0, 1.8),
             _saelens("JumpReLU"),
             _jumprelu,
         ),

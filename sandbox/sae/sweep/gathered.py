@@ -61,11 +61,20 @@ class Gathered:
     def some_of_training(self) -> Source:
         """As many of the tokens to train on, spread over them all."""
         rows = np.linspace(0, self.tokens - 1, min(self.tokens, self.held_out_tokens)).astype(np.int64)
+        return self.training_tokens(rows)
+
+    def training_tokens(self, rows: np.ndarray) -> Source:
+        """Those rows of `train`, with their documents."""
         ids = self._documents("train")
         return activations(self.train[rows], None if ids is None else np.load(ids, mmap_mode="r")[rows], "training")
 
     def _documents(self, part: str) -> Path | None:
         return None if self.held_out_documents is None else self.folder / f"{part}-documents.npy"
+
+    @classmethod
+    def at(cls, folder: Path) -> Gathered:
+        """What `gather` left in `folder`; raises InputError where that is not whole."""
+        return _held(folder)[0]
 
     def to_dict(self) -> dict:
         """As in JSON, without the folder."""
@@ -107,14 +116,20 @@ def gather(
     return Gathered(folder, **facts)
 
 
-def _again(folder: Path, asked: dict[str, Any]) -> Gathered:
+def _held(folder: Path) -> tuple[Gathered, dict[str, Any]]:
+    """What lies in the folder, and what was asked for when it was gathered."""
     try:
         held = json.loads((folder / "split.json").read_text("utf-8"))
-        found, before = Gathered(folder, **held["facts"]), dict(held["asked"])
+        found, asked = Gathered(folder, **held["facts"]), dict(held["asked"])
         if found.train.shape != (found.tokens, found.d_in):
             raise ValueError("train.npy is not what it was")
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"{folder} cannot be gone on with ({error}): remove it to gather anew") from error
+    return found, asked
+
+
+def _again(folder: Path, asked: dict[str, Any]) -> Gathered:
+    found, before = _held(folder)
     for what, now in asked.items():
         if before.get(what) != now:
             ours = f"{folder} was gathered with {what} = {before.get(what)}, not {now}"

@@ -146,7 +146,7 @@ class _Run:
         """Train to the end, or until it is stopped."""
         trainer, steps = self.trainer, self.training.steps
         marks = {steps * look // ON_THE_WAY for look in range(1, ON_THE_WAY)}
-        rows = _Batches(self.data.train, self.training.batch, self.job.seed)
+        rows = Batches(self.data.train, self.training.batch, self.job.seed)
         before, started = self.seconds, time.monotonic()
         saved = started
         while trainer.n_training_steps < steps:
@@ -265,7 +265,7 @@ class _Run:
             raise InputError(f"{self.folder} cannot be gone on with ({error}): remove it to begin anew") from error
 
 
-class _Batches:
+class Batches:
     """The tokens of each step, a pure function of the seed and the step: every epoch in an order of its own."""
 
     def __init__(self, tokens: np.ndarray, size: int, seed: int) -> None:
@@ -275,7 +275,12 @@ class _Batches:
         self.epoch, self.order = -1, np.empty(0, np.int64)
 
     def __getitem__(self, step: int) -> np.ndarray:
+        """Float[ndarray, "size d"]."""
+        return self.tokens[np.sort(self.rows(step))]  # sorted: the disk reads forward
+
+    def rows(self, step: int) -> np.ndarray:
+        """Which tokens those are."""
         epoch, at = divmod(step, len(self.tokens) // self.size)
         if epoch != self.epoch:
             self.epoch, self.order = epoch, np.random.default_rng([self.seed, epoch]).permutation(len(self.tokens))
-        return self.tokens[np.sort(self.order[at * self.size : (at + 1) * self.size])]  # sorted: the disk reads forward
+        return self.order[at * self.size : (at + 1) * self.size]

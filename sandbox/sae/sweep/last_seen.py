@@ -1,0 +1,83 @@
+"""γ on tokens of the training, by the step that used them last: an SAE fits better what it has just seen.
+
+`python -m sandbox.sae.sweep.last_seen build/figure-6 gated-2.1-seed-0` writes it beside what the sweep found.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from argparse import ArgumentParser
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import numpy as np
+
+from sandbox.errors import InputError
+from sandbox.files import write_text
+from sandbox.report import Report
+from sandbox.sae.measure import measure
+from sandbox.sae.sweep.gathered import Gathered
+from sandbox.sae.sweep.training import Batches
+
+MEASURES = ("relative_reconstruction_bias", "relative_loss")
+COLUMNS = ("sae", "steps", "first", "last", "tokens", "origin", "measure", "value", "low", "high")
+
+
+def last_step(tokens: int, batch: int, steps: int, seed: int) -> np.ndarray:
+    """Int[ndarray, "tokens"]: the step of a training that used each token last, or -1 where none did.
+
+    >>> last_step(tokens=10, batch=3, steps=2, seed=0).tolist()
+    [-1, -1, 0, 1, 0, 1, 0, 1, -1, -1]
+    """
+    batches, found = Batches(np.empty((tokens, 0)), batch, seed), np.full(tokens, -1)
+    for step in range(steps):
+        found[batches.rows(step)] = step
+    return found
+
+
+def by_last_step(sae: Path, data: Gathered, groups: int = 12) -> Iterator[tuple[range, Report]]:
+    """A report for each stretch of steps, on the tokens that were used in it and not again.
+
+    Args:   sae: the folder of an SAE of a sweep; data: what it was trained on
+    Yields: the steps, and what was measured; range(-1, 0) stands for tokens that no step used
+    """
+    settings = json.loads((sae / "training.json").read_text("utf-8"))["settings"]
+    if settings["activations"] != data.sha256:
+        raise InputError(f"{sae} was not trained on the activations in {data.folder}")
+    seen = last_step(data.tokens, settings["batch"], settings["steps"], settings["seed"])
+    edges = np.linspace(max(0, seen.min()), settings["steps"], groups + 1).astype(int).tolist()
+    for steps in (range(-1, 0), *map(range, edges, edges[1:])):
+        rows = np.flatnonzero((seen >= steps.start) & (seen < steps.stop))
+        if len(rows):
+            yield steps, measure(sae, data.training_tokens(rows), device="cpu", look=False)
+
+
+def to_csv(name: str, found: Mapping[range, Report]) -> str:
+    """CSV text, a row for each stretch of steps, origin and measure; columns are COLUMNS."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    trained = max(steps.stop for steps in found)
+    for steps, report in found.items():
+        for origin, estimates in report.origins.items():
+            for key in MEASURES:
+                one = estimates[key]
+                numbers = ["" if number is None else f"{number:.7g}" for number in (one.value, one.low, one.high)]
+                writer.writerow((name, trained, steps[0], steps[-1], report.tokens, origin, key, *numbers))
+    return text.getvalue()
+
+
+def main() -> None:
+    parser = ArgumentParser(description=__doc__, prog="python -m sandbox.sae.sweep.last_seen")
+    parser.add_argument("folder", type=Path, help="what `sandbox figure6` wrote")
+    parser.add_argument("name", help="of an SAE in it")
+    given = parser.parse_args()
+    data = Gathered.at(given.folder / "activations")
+    found = dict(by_last_step(given.folder / "saes" / given.name, data))
+    write_text(given.folder / "last-seen.csv", to_csv(given.name, found))
+
+
+if __name__ == "__main__":
+    main()
