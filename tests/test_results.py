@@ -1,5 +1,6 @@
-"""The committed figure 6 is whole, says what the README says, and shows what the issue of the discussion was."""
+"""The committed figure 6 is whole, says what the README says, and shows what the discussion was about."""
 
+import csv
 import json
 import re
 from collections import defaultdict
@@ -24,10 +25,13 @@ def of(architecture: str) -> list:
     return sorted((one for one in HELD_OUT if one.architecture == architecture), key=lambda one: one.l0)
 
 
-def test_the_files_say_the_same():
-    assert (FOLDER / "figure-6.csv").read_text("utf-8") == points_to_csv(POINTS)
-    assert (FOLDER / "figure-6.md").read_text("utf-8") == provenance(FOUND, POINTS)
-    for picture in FOLDER.glob("*.svg"):
+@pytest.mark.parametrize("folder", sorted(FOLDER.parent.iterdir()), ids=lambda folder: folder.name)
+def test_the_files_say_the_same(folder):
+    found, points = json.loads((folder / "figure-6.json").read_text("utf-8")), read_points(folder)
+    assert (folder / "figure-6.csv").read_text("utf-8") == points_to_csv(points)
+    assert (folder / "figure-6.md").read_text("utf-8") == provenance(found, points)
+    assert found["activations"] == FOUND["activations"]  # the same tokens: they can be compared
+    for picture in folder.glob("*.svg"):
         assert picture.with_suffix(".png").exists()
 
 
@@ -88,3 +92,21 @@ def test_the_readme_counts_the_gated_intervals_that_hold_1():
     assert f"{held['gated', 'raw']} intervals hold 1" in words
     assert f"{held['gated_saelens', 'raw']} do, and {held['gated_saelens', 'centred']} once centred" in words
     assert f"falls to {min(one.origins['centred'][BIAS].value for one in of('gated_saelens')):.3f}" in words
+
+
+def test_jumprelu_and_topk_do_not_shrink_either():
+    others = [one for one in read_points(FOLDER.parent / "figure-6-others") if one.finished]
+    assert {one.architecture for one in others} == {"jumprelu", "topk"}
+    assert max(abs(one[BIAS].value - 1) for one in others) < 0.003 < min(1 - one[BIAS].value for one in of("relu")) / 10
+
+
+@pytest.mark.parametrize("folder", ["figure-6", "figure-6-half-a-pass"])
+def test_gamma_is_lowest_on_the_tokens_that_were_used_last(folder):
+    with (FOLDER.parent / folder / "last-seen.csv").open(encoding="utf-8") as file:
+        rows = [one for one in csv.DictReader(file) if (one["origin"], one["measure"]) == ("decoder_bias", BIAS)]
+    used = sorted((float(one["value"]), int(one["first"])) for one in rows if int(one["first"]) >= 0)
+    steps = int(rows[0]["steps"])
+    assert min(first for _, first in used[:3]) > 2 / 3 * steps  # where the learning rate goes down
+    unused = [one for one in rows if int(one["first"]) < 0 and int(one["tokens"]) > 1000]
+    assert all(float(one["low"]) <= 1 <= float(one["high"]) for one in unused)
+    assert len(unused) == (folder == "figure-6-half-a-pass")

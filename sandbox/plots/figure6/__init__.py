@@ -1,4 +1,4 @@
-"""The figures of issue 6: a sweep of SAEs, point by point, through every definition of shrinkage.
+"""The figures of `sandbox figure6`: a sweep of SAEs, point by point, through every definition of shrinkage.
 
 Each function takes points (`sandbox.report.Point`) and an Axes (or makes one), shows the finished SAEs as they did on
 held-out tokens, and returns the Axes. What cannot be shown is counted in the legend, with the reason.
