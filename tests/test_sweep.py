@@ -100,7 +100,7 @@ def test_other_activations_of_the_same_name_are_refused(tmp_path):
     x, ids = tokens()
     gather(tmp_path / "activations", activations(x, ids), 0.2)
     for other in (activations(7 * x - 3, ids), activations(x, ids[::-1].copy())):
-        with pytest.raises(InputError, match="was gathered with first look"):
+        with pytest.raises(InputError, match="was gathered from other activations or documents"):
             gather(tmp_path / "activations", other, 0.2)
     (tmp_path / "activations/train.npy").write_bytes((tmp_path / "activations/train.npy").read_bytes()[:1000])
     with pytest.raises(InputError, match="remove it to gather anew"):
@@ -278,6 +278,10 @@ def test_the_command_trains_measures_and_draws_and_does_it_once(files, tmp_path)
     assert more.returncode == 0, more.stderr
     assert len(json.loads(more.stdout)["saes"]) == 6
     assert all(path.stat().st_mtime_ns == at for path, at in before.items())  # nothing was trained again
+    assert more.stderr.count("there already") == 3
+    fewer = run(command(files, tmp_path / "out"))
+    assert "3 more finished SAEs" in fewer.stderr
+    assert {one.seed for one in read_points(tmp_path / "out")} == {0}
 
 
 def test_a_model_and_its_text_take_the_place_of_activations(tmp_path):
@@ -408,11 +412,13 @@ def test_bad_input_is_one_line(more, words, files, tmp_path):
         ({"steps": 0}, "whole numbers, 1 or more"),
         ({"device": "abacus"}, "device 'abacus'"),
         ({"source": torch.zeros(5000, 4)}, "every token to train on is zero"),
-        ({"source": torch.zeros(50, 4)}, "no stretch of 4096 tokens is left to train on"),
+        ({"source": torch.zeros(50, 4), "documents": None}, "no stretch of 4096 tokens is left to train on"),
+        ({"documents": None}, "5000 tokens in stretches of 4096, 82% would be held out, not 5%: give the documents"),
     ],
 )
 def test_what_cannot_be_trained_on_is_refused(given, words, tmp_path):
-    settings = {"source": torch.ones(5000, 4), "workers": 1, "device": "cpu"} | given
+    documents = torch.arange(5000) // 50
+    settings = {"source": torch.ones(5000, 4), "documents": documents, "workers": 1, "device": "cpu"} | given
     with pytest.raises(InputError, match=words):
         figure6(settings.pop("source"), tmp_path / "out", **settings)
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from shlex import join
+from time import monotonic
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -18,7 +20,9 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from sandbox.report import Point
+    from sandbox.sae.sweep.figure6 import Bars
 
+MINUTE = 60
 LEFT_OUT = ("γ₁₀", "L/a", "(r−ρ)²")  # of the table on the screen; figure-6.md has them, too
 
 
@@ -39,18 +43,23 @@ def figure6(
     architecture: Annotated[
         list[str] | None,
         typer.Option(
-            help="relu, gated, gated_saelens, jumprelu or topk; may come again. If not given: relu and gated."
+            help="relu, gated (with the paper's auxiliary loss), gated_saelens (with SAELens' own), jumprelu or topk; "
+            "may come again. If not given: relu and gated."
         ),
     ] = None,
     coefficients: Annotated[
         list[str] | None,
-        typer.Option(metavar="A=X,Y,…", help="Sparsity coefficients of an architecture: relu=0.5,1,2; may come again."),
+        typer.Option(
+            metavar="A=X,Y,…",
+            help="Sparsity coefficients of an architecture (of topk, the k): relu=0.5,1,2; may come again. "
+            "If not given: six or seven, for L0 from about 5 to about 150.",
+        ),
     ] = None,
-    seeds: Annotated[str, typer.Option(help="Of the weights and the order of tokens: an SAE for each.")] = "0,1",
-    latents: Annotated[int | None, typer.Option(min=1, help="Of each SAE; 4 × d if not given.")] = None,
-    tokens: Annotated[int | None, typer.Option(min=1, help="To train on, at most; all if not given.")] = None,
+    seeds: Annotated[str, typer.Option(help="Of weights and order of tokens: an SAE for each.")] = "0,1",
+    latents: Annotated[int | None, typer.Option(min=1, help="Width of each SAE; 4 × d if not given.")] = None,
+    tokens: Annotated[int | None, typer.Option(min=1, help="Tokens to train on, at most; all if not given.")] = None,
     held_out: Annotated[float, typer.Option(help="Share of the documents that is kept to measure on.")] = 0.05,
-    steps: Annotated[int, typer.Option(min=1, help="Of the training of each SAE.")] = 4000,
+    steps: Annotated[int, typer.Option(min=1, help="Steps of training for each SAE.")] = 4000,
     batch: Annotated[int, typer.Option(min=1, help="Tokens a step; on a GPU, more are hardly slower.")] = 256,
     lr: Annotated[float, typer.Option(help="Peak learning rate.")] = 1e-3,
     device: Device = "auto",
@@ -61,8 +70,9 @@ def figure6(
 ) -> None:
     """Regenerate figure 6: train SAEs over a range of sparsities, measure all on held-out documents, draw the figures.
 
-    Needs SAELens: pip install 'shrinkage-sandbox\\[saelens]'. Stopped or killed, the same command goes on from there;
-    finished SAEs are kept, so that more architectures, coefficients or seeds may be asked for later.
+    Needs SAELens (pip install sae-lens). An SAE of 1536 latents takes some minutes on a core. Stopped or killed, the
+    same command goes on from there. Finished SAEs are kept, so that more architectures, coefficients or seeds may be
+    asked for later, beside the first ones; what is written is of those that are asked for.
     """
     from sandbox.files import check_outputs
     from sandbox.plots.figure6 import save_figures
@@ -88,18 +98,49 @@ def figure6(
         "workers": workers,
         "command": join(["sandbox", *sys.argv[1:]]),
     }
+    before = _finished(out)
     try:
         with progress() as bars:
             source = inputs.source(activations, documents, live, device)
-            points = engine(source, out, **sweep, bars=bars, finished=_said)
+            told = {"bars": _said_too(bars), "finished": lambda record: _say_of(record, before)}
+            points = engine(source, out, **sweep, **told)
         save_figures(points, out)
+    except KeyboardInterrupt:
+        say(f"the same command goes on from what is in {out}")
+        raise
     except OSError as error:  # a full disk, a file that went away
         raise InputError(f"{error.filename or out}: {error.strerror or error}; the same command goes on") from error
     _print(points, out / "figure-6.json", json)
+    if left := before - {point.name for point in points}:
+        say(f"{len(left)} more finished SAEs in {out} were not asked for, and are left out")
     say(f"the figures, figure-6.md, figure-6.csv and figure-6.json are in {out}")
 
 
-def _said(record: dict[str, Any]) -> None:
+def _said_too(bars: Bars) -> Bars:
+    """The same bars; where there is no screen for them, a line a minute."""
+
+    def start(label: str, total: int) -> Callable[[int], None]:
+        move, done, said = bars(label, total), 0, monotonic()
+
+        def moved(more: int) -> None:
+            nonlocal done, said
+            move(more)
+            done += more
+            if not sys.stderr.isatty() and monotonic() - said > MINUTE:
+                say(f"{label}: {done / total:.0%}" if total else f"{label}: {done:,} done")
+                said = monotonic()
+
+        return moved
+
+    return start
+
+
+def _finished(out: Path) -> set[str]:
+    """Names of the SAEs that are there."""
+    return {path.parent.name for path in out.glob("saes/*/training.json")}
+
+
+def _say_of(record: dict[str, Any], before: set[str]) -> None:
     """Of each SAE, as it is finished, one line."""
     from sandbox.report import Point
 
@@ -107,7 +148,8 @@ def _said(record: dict[str, Any]) -> None:
     point = next(one for one in points if one.finished)
     gamma = point["relative_reconstruction_bias"].value
     shown = "undefined" if gamma is None else f"{gamma:.4f}"
-    say(f"{point.name}: L0 {point.l0:.1f}, γ = {shown}, {record['seconds']:.0f} s")
+    took = "there already" if point.name in before else f"{record['seconds']:.0f} s"
+    say(f"{point.name}: L0 {point.l0:.1f}, γ = {shown}, {took}")
 
 
 def _print(points: list[Point], found: Path, json: str | None) -> None:
@@ -130,7 +172,9 @@ def _table(points: list[Point]) -> Table:
 
     head, *body = rows(points)
     shown = [i for i, header in enumerate(head) if header not in LEFT_OUT]
-    table = Table(title="On held-out tokens, ± half a 95 % interval", title_justify="left", pad_edge=False)
+    (tokens, documents) = next((p.tokens, p.documents) for p in points if p.measured_on == "held-out")
+    kept = f"{tokens:,} held-out tokens" + (f" of {documents:,} documents" if documents else "")
+    table = Table(title=f"On {kept}, ± half a 95 % interval", title_justify="left", pad_edge=False)
     for i in shown:
         table.add_column(head[i], justify="right" if i else "left", no_wrap=True)
     for row in body:

@@ -50,13 +50,13 @@ def against_l0(reports: Sequence[Report], keys: Sequence[str] = KEYS, ax: Axes |
 
 
 def _set_scale(ax: Axes, least: float, greatest: float) -> None:
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+    from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
     middle, reach = (least * greatest) ** 0.5, max((greatest / least) ** 0.5, NARROW) * 1.05
     ax.set_xscale("log")
     ax.set_xlim(middle / reach, middle * reach)
     wide = reach > 2
-    ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if wide else (1, 1.5, 2, 2.5, 3, 3.5, 4, 4.5, 5, 6, 7, 8, 9)))
+    ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)) if wide else MaxNLocator(4, steps=(1, 2, 2.5, 5, 10)))
     ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     ax.xaxis.set_minor_locator(NullLocator())
 

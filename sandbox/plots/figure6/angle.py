@@ -46,17 +46,16 @@ def angle(points: Sequence[Point], key: str = "norm_ratio", ax: Axes | None = No
 
     ax, points = _axes(ax), final(points)
     against_l0(ax, points, key, origin)
-    line(ax, points, of_l0, of_measure(GAMMA, origin), **FAINT_LINE)
+    joined = line(ax, points, of_l0, of_measure(GAMMA, origin), **FAINT_LINE)
     place = without_shrinkage(key, origin)
     for architecture, look in looks(points).items():
         those = [p for group in by_coefficient(shown(points, of_l0, place), architecture) for p in group]
         at = [point.l0 for point in those], [value_of(place(point)) for point in those]
         ax.plot(*at, color=look.colour, label=f"_{architecture} without shrinkage", **DASH)
     name_line_at_1(ax, f"{REGISTRY[key].plain} = 1")
-    extra = [
-        Line2D([], [], color=INK, label=f"without shrinkage ({REGISTRY[GAMMA].plain} = 1)", **DASH),
-        Line2D([], [], color=INK, label=f"{REGISTRY[GAMMA].plain} of the same SAEs", **FAINT_LINE),
-    ]
+    extra = [Line2D([], [], color=INK, label=f"without shrinkage ({REGISTRY[GAMMA].plain} = 1)", **DASH)]
+    if joined:
+        extra.append(Line2D([], [], color=INK, label=f"{REGISTRY[GAMMA].plain} of the same SAEs", **FAINT_LINE))
     legend(ax, points, (of_l0, of_measure(key, origin)), extra)
     return ax
 

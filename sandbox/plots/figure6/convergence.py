@@ -25,6 +25,7 @@ from sandbox.report.points import Point
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+FEW = 5  # numbers of steps, each of which can be written below the axis
 APART = 0.055  # of the height of the axes, between the names of two lines
 
 
@@ -39,7 +40,7 @@ def convergence(points: Sequence[Point], ax: Axes | None = None, origin: str = "
     Args: points: with those that are not finished; only those measured on held-out tokens are shown
           origin: as for `bias`
     """
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+    from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullLocator
 
     ax, up = _axes(ax), of_measure(KEY, origin)
     held_out = [point for point in points if point.measured_on == "held-out"]
@@ -58,7 +59,8 @@ def convergence(points: Sequence[Point], ax: Axes | None = None, origin: str = "
                 ax.plot(steps[-1], values[-1], linestyle="none", zorder=4, label=f"{name} finished", **last)
                 ends.append((values[-1], way[-1].l0))
     ax.axhline(1, color=FAINT, linewidth=0.8, zorder=1)
-    ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    looks_at = sorted({point.steps for point in seen})
+    ax.xaxis.set_major_locator(FixedLocator(looks_at) if 0 < len(looks_at) <= FEW else LogLocator(subs=(1, 2, 5)))
     ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
     ax.xaxis.set_minor_locator(NullLocator())
     ax.set(xlabel="steps of training", ylabel=named(KEY, origin))

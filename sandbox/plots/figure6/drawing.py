@@ -87,14 +87,20 @@ def draw(ax: Axes, points: Sequence[Point], across: Coordinate, up: Coordinate, 
             )
 
 
-def line(ax: Axes, points: Sequence[Point], across: Coordinate, up: Coordinate, **style) -> None:
-    """A line for each architecture, in order of L0, through the means of each coefficient's seeds."""
+def line(ax: Axes, points: Sequence[Point], across: Coordinate, up: Coordinate, **style) -> bool:
+    """A line for each architecture, in order of L0, through the means of each coefficient's seeds.
+
+    Returns: whether there is one; a single coefficient makes none
+    """
+    drawn = False
     for key, look in looks(points).items():
         means = []
         for group in by_coefficient(shown(points, across, up), key):
             means.append([fmean(value_of(of(point)) for point in group) for of in (across, up)])
         if len(means) > 1:
             ax.plot(*zip(*means, strict=True), color=look.colour, **style)
+            drawn = True
+    return drawn
 
 
 def by_coefficient(points: Sequence[Point], architecture: str) -> list[list[Point]]:
@@ -206,6 +212,12 @@ def reach(estimates: Sequence[Estimate]) -> list[list[float]]:
     below = [0 if low is None else max(value - low, 0) for value, low, _ in ends]
     above = [0 if high is None else max(high - value, 0) for value, _, high in ends]
     return [below, above]
+
+
+def ends_of(estimate: Estimate) -> tuple[float, float]:
+    """The ends of its interval, or the value twice where there is none."""
+    value = value_of(estimate)
+    return value if estimate.low is None else estimate.low, value if estimate.high is None else estimate.high
 
 
 def value_of(estimate: Estimate) -> float:

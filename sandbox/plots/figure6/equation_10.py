@@ -15,6 +15,7 @@ from sandbox.plots.figure6.bias import KEY as GAMMA
 from sandbox.plots.figure6.drawing import (
     against_l0,
     draw,
+    ends_of,
     final,
     legend,
     line,
@@ -24,7 +25,6 @@ from sandbox.plots.figure6.drawing import (
     of_measure,
     round_ticks,
     shown,
-    value_of,
 )
 from sandbox.plots.style import FAINT, INK, _axes
 from sandbox.report.estimates import Estimate
@@ -71,7 +71,7 @@ def equation_10_error(points: Sequence[Point], ax: Axes | None = None, origin: s
         return Estimate(difference, None, None, slip(point).reason)
 
     draw(ax, points, epsilon, error, joined=False)
-    found = [value_of(epsilon(point)) for point in shown(points, epsilon, error)]
+    found = [end for point in shown(points, epsilon, error) for end in ends_of(epsilon(point))]
     least, greatest = min([*found, 0.0]), max([*found, 0.0])
     margin = 0.08 * max(greatest - least, LEAST)
     left, right = least - margin, greatest + margin

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 ONE, TWO = 3.45, 7.0  # inches: a column of a paper, and two with what is between them
-NEAR = 0.008  # of 1: what the magnifying glass below figure 1 shows
+NEAR, LEAST = 0.03, 0.008  # of 1: SAEs for the magnifying glass below figure 1, and what it shows at least
 DPI = 300
 
 
@@ -40,11 +40,13 @@ def figures(points: Sequence[Point]) -> Iterator[tuple[str, Figure]]:
         for i, (gate, ax) in enumerate(zip(GATES, axes, strict=True)):
             closed_form(gate, stream_features(threshold_at(shares), gate, 64, 2000, seed=i), ax=ax)
         yield "0-closed-form", made
-    near_1 = [one for one in shown(final(points), of_measure(KEY)) if abs(value_of(of_measure(KEY)(one)) - 1) < NEAR]
+    gammas = [of_measure(KEY)(one) for one in shown(final(points), of_measure(KEY))]
+    near_1 = [one for one in gammas if abs(value_of(one) - 1) < NEAR]
     with figure(ONE, 4.1 if near_1 else 2.9, heights=(2, 1.2) if near_1 else (1,), style=COLUMN) as (made, axes):
         bias(points, axes[0])
         if near_1:
-            bias(points, axes[1], near=NEAR)
+            ends = [abs(end - 1) for one in near_1 for end in (one.value, one.low, one.high) if end is not None]
+            bias(points, axes[1], near=max(LEAST, *(1.15 * end for end in ends)))
             axes[0].set(xlabel="")
             one_legend(made, axes, 2)
         yield "1-bias", made

@@ -11,6 +11,7 @@ from sandbox.compile import evaluate
 from sandbox.measures import REGISTRY
 from sandbox.plots.figure6.drawing import (
     draw,
+    ends_of,
     final,
     legend,
     named,
@@ -44,9 +45,9 @@ def rho_r(points: Sequence[Point], ax: Axes | None = None, origin: str = "raw") 
 
     ax, points = _axes(ax), final(points)
     across, up = of_measure("cosine", origin), of_measure("norm_ratio", origin)
-    seen = [(across(point).value or 0.0, up(point).value or 0.0) for point in shown(points, across, up)]
-    least_rho, least_r = (min([1 - LEAST, *side]) for side in zip(*seen, (1, 1), strict=True))
-    greatest_r = max([1.0, *(r for _, r in seen)])
+    seen = [[ends_of(of(point)) for of in (across, up)] for point in shown(points, across, up)]
+    least_rho, least_r = (min([1 - LEAST, *(low for low, _ in side)]) for side in zip(*seen, [(1, 1)] * 2, strict=True))
+    greatest_r = max([1.0, *(high for _, (_, high) in seen)])
     left, bottom = 1 - 1.12 * (1 - least_rho), 1 - 1.12 * (1 - least_r)
     top = greatest_r + max(0.3 * (1 - bottom), LEAST)
     rho, r = torch.meshgrid(

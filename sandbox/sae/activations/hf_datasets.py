@@ -68,9 +68,7 @@ def dataset_rows(folder: Path, column: str | None, name: str) -> tuple[Rows, Row
     try:
         import pyarrow
     except ImportError as error:
-        raise InputError(
-            f"{folder} is a dataset of Hugging Face: reading it needs pip install 'shrinkage-sandbox[datasets]'"
-        ) from error
+        raise InputError(f"{folder} is a dataset of Hugging Face: reading it needs pip install datasets") from error
     if (folder / SPLITS).is_file():
         splits = ", ".join(sorted(one.name for one in folder.iterdir() if is_dataset(one))) or "nothing"
         raise InputError(f"{folder} holds the splits {splits}: name one of them, as in {folder}/train")

@@ -62,7 +62,7 @@ def read(name: str) -> Checkpoint:
             from sae_lens.loading.pretrained_saes_directory import get_pretrained_saes_directory
     except ModuleNotFoundError as error:
         raise InputError(
-            f'--sae {name}: names on the hub are read by SAELens ({error}): pip install "shrinkage-sandbox[saelens]"'
+            f"--sae {name}: names on the hub are read by SAELens ({error}): pip install sae-lens"
         ) from error
     release, _, sae_id = name.removeprefix(PREFIX).partition("/")
     directory = get_pretrained_saes_directory()

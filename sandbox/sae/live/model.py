@@ -127,7 +127,7 @@ def _transformers() -> ModuleType:
             import transformers
     except ImportError as error:
         raise InputError(
-            'live activations need transformers, which is not installed: pip install "shrinkage-sandbox[live]"'
+            "live activations need transformers, which is not installed: pip install transformers"
         ) from error
     return transformers
 

@@ -69,7 +69,7 @@ def figure6(
     Raises:  InputError, in one line, for what cannot be trained on; KeyboardInterrupt when it was stopped
     """
     if not find_spec("sae_lens"):
-        raise InputError("training needs SAELens: pip install 'shrinkage-sandbox[saelens]'")
+        raise InputError("training needs SAELens: pip install sae-lens")
     jobs, folder, place = plan(architectures, coefficients, seeds), Path(out).resolve(), device_named(device)
     check_share(held_out)
     if not lr > 0 or min(steps, batch, workers or 1, d_sae or 1, tokens or 1) < 1:

@@ -22,6 +22,7 @@ from sandbox.sae.forward import FEW, fingerprint
 
 CHUNK = 16_384  # tokens read at a time
 STRETCH = 4096  # tokens that stay together where no documents are known: a document's tokens are alike
+FIRST_LOOK = "first look"
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,8 @@ def gather(
     Args:
         share:  of the documents to be held out, above 0 and below 1
         tokens: to train on, at most; all but those held out if not given
-    Raises: InputError where `folder` holds something else, a value is not finite, or a part would be empty
+    Raises: InputError where `folder` holds something else, a value is not finite, a part would be empty, or too few
+            stretches stand for documents to hold out such a share
     """
     check_share(share)
     ids = getattr(source, "documents", None)  # of a source whose tokens can be reached in any order
@@ -106,7 +108,7 @@ def gather(
         "d_in": source.width,
         "share": share,
         "tokens": tokens,
-        "first look": fingerprint([source.sample(FEW), *([] if ids is None else [ids[0:STRETCH]])]),
+        FIRST_LOOK: fingerprint([source.sample(FEW), *([] if ids is None else [ids[0:STRETCH]])]),
     }
     if (folder / "split.json").exists():
         return _again(folder, asked)
@@ -132,8 +134,9 @@ def _again(folder: Path, asked: dict[str, Any]) -> Gathered:
     found, before = _held(folder)
     for what, now in asked.items():
         if before.get(what) != now:
-            ours = f"{folder} was gathered with {what} = {before.get(what)}, not {now}"
-            raise InputError(f"{ours}: name another folder to write to")
+            other = f"{what} = {before.get(what)}, not {now}"
+            found = "from other activations or documents" if what == FIRST_LOOK else f"with {other}"
+            raise InputError(f"{folder} was gathered {found}: name another folder to write to")
     return found
 
 
@@ -197,6 +200,10 @@ def _split(
                 unit = "document" if ids[0] else f"stretch of {STRETCH} tokens"
                 raise InputError(f"{source.name}: no {unit} is left {what}: {at} tokens are too few")
             _write_header(file, dtype, (count, source.width))
+    held = counts[1] / sum(counts)
+    if not ids[0] and not share / 2 < held < 2 * share:  # a few stretches: all or nothing
+        found = f"of {at} tokens in stretches of {STRETCH}, {held:.0%} would be held out, not {share:.0%}"
+        raise InputError(f"{source.name}: {found}: give the documents, or another share")
     if not norms:
         raise InputError(f"{source.name}: every token to train on is zero")
     for part, held in zip(PARTS, ids, strict=True):

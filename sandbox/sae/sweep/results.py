@@ -21,6 +21,13 @@ BIAS = "relative_reconstruction_bias"
 SHOWN = (BIAS, "equation_10_v1", "scale_x", "norm_ratio", "relative_loss", "length_loss")
 
 
+COLUMNS = (
+    "Values on held-out tokens, ± half a 95 % interval. The coefficient sets the sparsity (of TopK it is k); L0 is the "
+    "number of latents that are on at a time. With a = E‖x‖², b = E‖x̂‖² and c = E[x·x̂], of x and x̂ as they are, "
+    "centred on their means, or seen from the decoder bias b_dec:"
+)
+
+
 def results(
     records: Sequence[dict[str, Any]], training: Training, data: Gathered, command: str | None = None
 ) -> dict[str, Any]:
@@ -88,15 +95,28 @@ def provenance(found: dict[str, Any], points: Sequence[Point]) -> str:
         "the same order. All are measured on the same tokens: errors of neighbouring points go together.",
         f"- **Machine.** {', '.join(sorted({one['device'] for one in saes}))}; {found['machine']}; "
         f"Python {found['python']}; {', '.join(versions)}. Minutes of training: {_minutes(found)}.",
-        "- **Files.** `figure-6.csv` has every number, also of looks during the training; `figure-6.json` all of this.",
+        "- **Files.** `figure-6.csv` has every number, also of looks during the training; `figure-6.json` all of this; "
+        "pictures, where they were drawn, begin with a number.",
     ]
+    columns = [f"- **{REGISTRY[key].plain}**: {REGISTRY[key].question}" for key in SHOWN]
     head, *body = rows(points)
     table = [
         f"| {' | '.join(head)} |",
         f"| --- |{' ---: |' * (len(head) - 1)}",
         *(f"| {' | '.join(row)} |" for row in body),
     ]
-    return "\n".join(["# Figure 6, regenerated\n", "Written by `sandbox figure6`.\n", *facts, "", *table, ""])
+    made = [
+        "# Figure 6, regenerated\n",
+        "Written by `sandbox figure6`.\n",
+        *facts,
+        "",
+        *table,
+        "",
+        COLUMNS,
+        "",
+        *columns,
+    ]
+    return "\n".join([*made, ""])
 
 
 def _minutes(found: dict[str, Any]) -> str:
