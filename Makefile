@@ -45,8 +45,7 @@ figure-6-more: figure-6
 		mkdir -p build/figure-6-$$name && ln -sfn ../figure-6/activations build/figure-6-$$name/activations; done
 	$(call FIGURE_6,figure-6-half-a-pass) --seeds 0 --steps 2000 --architecture gated --coefficients gated=2.1
 	$(LAST_SEEN) build/figure-6-half-a-pass gated-2.1-seed-0
-	$(call FIGURE_6,figure-6-three-passes) --seeds 0 --steps 12000 \
-		--coefficients relu=0.8,1.3,2.1,3.3,5 --coefficients gated=1.3,3.4,9
+	$(call FIGURE_6,figure-6-three-passes) --seeds 0 --steps 12000
 	$(call FIGURE_6,figure-6-ten-passes) --seeds 0 --steps 36000 --coefficients relu=2.1 --coefficients gated=3.4
 	$(call FIGURE_6,figure-6-others) --seeds 0 --architecture jumprelu --architecture topk
 
