@@ -39,13 +39,13 @@ figure-6: build/venv-data
 	$(call FIGURE_6,figure-6) --architecture relu --architecture gated --architecture gated_saelens
 	$(LAST_SEEN) build/figure-6 gated-2.1-seed-0
 
-# results/figure-6-*, after it: on the same activations, other lengths of training and other architectures (as long again).
+# results/figure-6-*: other lengths of training and other architectures, on the same activations (two hours more).
 figure-6-more: figure-6
 	for name in half-a-pass three-passes ten-passes others; do \
-		mkdir -p build/figure-6-$$name && ln -sfn ../figure-6/activations build/figure-6-$$name/activations; done
+		mkdir -p build/figure-6-$$name && ln -sfn ../figure-6/activations build/figure-6-$$name/activations || exit; done
 	$(call FIGURE_6,figure-6-half-a-pass) --seeds 0 --steps 2000 --architecture gated --coefficients gated=2.1
 	$(LAST_SEEN) build/figure-6-half-a-pass gated-2.1-seed-0
-	$(call FIGURE_6,figure-6-three-passes) --seeds 0 --steps 12000
+	$(call FIGURE_6,figure-6-three-passes) --seeds 0 --steps 12000 --coefficients gated=3.4
 	$(call FIGURE_6,figure-6-ten-passes) --seeds 0 --steps 36000 --coefficients relu=2.1 --coefficients gated=3.4
 	$(call FIGURE_6,figure-6-others) --seeds 0 --architecture jumprelu --architecture topk
 

@@ -506,7 +506,7 @@ def test_a_name_is_looked_up_in_the_local_cache_alone(folders, text, tmp_path):
     )
 
 
-def test_without_transformers_the_extra_is_named(text):
+def test_without_transformers_it_is_named(text):
     script = (
         "import sys; sys.modules['transformers'] = None\n"
         "from sandbox.sae.live import live\n"

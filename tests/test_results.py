@@ -94,10 +94,25 @@ def test_the_readme_counts_the_gated_intervals_that_hold_1():
     assert f"falls to {min(one.origins['centred'][BIAS].value for one in of('gated_saelens')):.3f}" in words
 
 
+def test_the_readme_says_what_longer_training_does():
+    folders = [FOLDER, *(FOLDER.parent / f"figure-6-{passes}-passes" for passes in ("three", "ten"))]
+    held_out = [one for folder in folders for one in read_points(folder) if one.measured_on == "held-out"]
+    first, second, third = (one for one in held_out if one.finished and one.name == "relu-2.1-seed-0")
+    assert (second.steps, third.steps) == (3 * first.steps, 9 * first.steps)
+    told = f"γ = {first[BIAS].value:.3f} at L0 {first.l0:.0f} to {second[BIAS].value:.3f} at L0 {second.l0:.0f}"
+    assert f"{told}, and nine times to {third[BIAS].value:.3f}" in " ".join(README.split())
+
+
+def test_most_gated_saes_lie_below_1_on_tokens_of_their_training():
+    gammas = [one[BIAS] for one in POINTS if one.measured_on == "training" and one.architecture.startswith("gated")]
+    assert sum(one.high < 1 for one in gammas) > len(gammas) / 2
+
+
 def test_jumprelu_and_topk_do_not_shrink_either():
     others = [one for one in read_points(FOLDER.parent / "figure-6-others") if one.finished]
     assert {one.architecture for one in others} == {"jumprelu", "topk"}
     assert max(abs(one[BIAS].value - 1) for one in others) < 0.003 < min(1 - one[BIAS].value for one in of("relu")) / 10
+    assert "stay within 0.3 % of 1" in README
 
 
 @pytest.mark.parametrize("folder", ["figure-6", "figure-6-half-a-pass"])

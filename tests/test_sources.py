@@ -525,7 +525,7 @@ def test_a_file_that_shrinks_while_it_is_read_is_named(new_folder):
         list(source.chunks(50))
 
 
-def test_without_arrow_the_extra_is_named(new_folder, monkeypatch):
+def test_without_arrow_what_reads_it_is_named(new_folder, monkeypatch):
     folder = saved(new_folder(), x=[[1.0]])
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     with pytest.raises(InputError, match="pip install datasets"):

@@ -23,7 +23,7 @@ from sandbox.report import ORIGINS, read_points
 from sandbox.sae.activations import activations
 from sandbox.sae.checkpoints import load
 from sandbox.sae.measure import measure
-from sandbox.sae.sweep import ARCHITECTURES, Job, Training, figure6, gather, plan, train
+from sandbox.sae.sweep import ARCHITECTURES, Job, Training, figure6, gather, last_seen, plan, train
 from sandbox.sae.sweep import training as training_module
 from sandbox.sae.sweep.gathered import Gathered, is_held_out
 from sandbox.sae.sweep.last_seen import by_last_step, last_step
@@ -117,6 +117,11 @@ def test_no_more_tokens_are_read_than_are_asked_for(tmp_path):
     assert found.tokens == 1000
 
 
+def test_few_tokens_of_many_without_documents_are_no_lopsided_split(tmp_path):
+    found = gather(tmp_path / "activations", activations(np.ones((40_000, 2), np.float32)), 0.05, 10_000)
+    assert (found.tokens, found.held_out_tokens) == (10_000, 4096)  # a stretch is held out as a whole
+
+
 def test_every_epoch_is_a_permutation_and_every_step_a_function_of_the_seed():
     rows = np.arange(100)[:, None]
     one, other = Batches(rows, 10, 3), Batches(rows, 10, 3)
@@ -133,10 +138,30 @@ def test_each_token_of_the_training_is_in_the_stretch_that_used_it_last(data, tm
     train(Job("gated", 1.0, 0), less_than_a_pass, data, tmp_path / "sae")
     found = dict(by_last_step(tmp_path / "sae", Gathered.at(data.folder), 4))
     assert [(steps.start, steps.stop) for steps in found] == [(-1, 0), (0, 10), (10, 20), (20, 30), (30, 40)]
-    assert [report.tokens for report in found.values()] == [data.tokens - 40 * 80, 800, 800, 800, 800]
+    assert [report.tokens for report in found.values()] == [data.held_out_tokens, 800, 800, 800, 800]
     order = np.random.default_rng([0, 0]).permutation(data.tokens)
     measured = measure(tmp_path / "sae", data.training_tokens(np.sort(order[800:1600])), look=False)
     assert found[range(10, 20)].to_dict() == measured.to_dict()
+
+
+def test_the_tokens_by_their_last_step_are_written_beside_the_sweep(tmp_path, monkeypatch, capsys):
+    gathered = gather(tmp_path / "activations", activations(*tokens()), 0.2)
+    train(Job("gated", 1.0, 0), SHORT, gathered, tmp_path / "saes" / "gated-1-seed-0")
+    monkeypatch.setattr(sys, "argv", ["last_seen", str(tmp_path), "gated-1-seed-0"])
+    last_seen.main()
+    with (tmp_path / "last-seen.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    found = dict(last_seen.by_last_step(tmp_path / "saes/gated-1-seed-0", gathered))
+    assert {int(row["steps"]) for row in rows} == {40}
+    for row in (row for row in rows if row["origin"] == "decoder_bias"):
+        report = found[range(int(row["first"]), int(row["last"]) + 1)]
+        assert int(row["tokens"]) == report.tokens <= gathered.held_out_tokens
+        assert float(row["value"]) == pytest.approx(report.origins["decoder_bias"][BIAS].value, rel=1e-6)
+    monkeypatch.setattr(sys, "argv", ["last_seen", str(tmp_path), "gated-2-seed-0"])
+    with pytest.raises(SystemExit) as stopped:
+        last_seen.main()
+    assert stopped.value.code == 2
+    assert "is no finished SAE" in capsys.readouterr().err
 
 
 def test_a_token_counts_where_it_was_used_last():
@@ -257,6 +282,18 @@ def test_where_the_magnitudes_are_settled_gamma_about_the_decoder_bias_is_1(whic
         x_hat = sae(x)
         inner = ((x_hat - sae.b_dec) * (x - x_hat)).sum(1).mean()
     assert slope == pytest.approx(-2 * inner.item(), rel=1e-12)  # 0 where the loss does not fall: then γ is 1
+
+
+@pytest.mark.parametrize("which", [0, 1])
+def test_what_holds_the_mean_error_at_0(which, x):
+    """Where b_mag and b_gate are settled, b_dec settles at E[x − x̂] = 0; SAELens' loss adds the gate's error."""
+    sae = gated_pair(x)[which]
+    sum(losses(sae, x).values()).backward()
+    with torch.no_grad():
+        by_the_encoder = sae.W_enc @ (sae.r_mag.exp() * sae.b_mag.grad + sae.b_gate.grad)  # 0 where those are settled
+        via_gate = torch.relu((x - sae.b_dec) @ sae.W_enc + sae.b_gate) @ sae.W_dec + sae.b_dec
+        error = (x - sae(x)).mean(0) + which * (x - via_gate).mean(0)
+    torch.testing.assert_close(sae.b_dec.grad + by_the_encoder, -2 * error, rtol=1e-10, atol=1e-12)
 
 
 def test_the_command_trains_measures_and_draws_and_does_it_once(files, tmp_path):
@@ -413,7 +450,8 @@ def test_bad_input_is_one_line(more, words, files, tmp_path):
         ({"device": "abacus"}, "device 'abacus'"),
         ({"source": torch.zeros(5000, 4)}, "every token to train on is zero"),
         ({"source": torch.zeros(50, 4), "documents": None}, "no stretch of 4096 tokens is left to train on"),
-        ({"documents": None}, "5000 tokens in stretches of 4096, 82% would be held out, not 5%: give the documents"),
+        ({"documents": None}, r"5000 tokens are too few stretches of 4096 tokens .*: 82% would be held out, not 5%"),
+        ({"documents": torch.arange(5000) // 4000}, "5000 tokens are too few documents: 80% would be held out"),
     ],
 )
 def test_what_cannot_be_trained_on_is_refused(given, words, tmp_path):

@@ -52,7 +52,7 @@ def figure6(
         typer.Option(
             metavar="A=X,Y,…",
             help="Sparsity coefficients of an architecture (of topk, the k): relu=0.5,1,2; may come again. "
-            "If not given: six or seven, for L0 from about 5 to about 150.",
+            "If not given: six or seven, which took L0 from about 5 to about 150 at d = 384.",
         ),
     ] = None,
     seeds: Annotated[str, typer.Option(help="Of weights and order of tokens: an SAE for each.")] = "0,1",
@@ -106,7 +106,7 @@ def figure6(
             points = engine(source, out, **sweep, **told)
         save_figures(points, out)
     except KeyboardInterrupt:
-        say(f"the same command goes on from what is in {out}")
+        say(f"the SAEs in {out} are kept, the unfinished ones too: the same command goes on")
         raise
     except OSError as error:  # a full disk, a file that went away
         raise InputError(f"{error.filename or out}: {error.strerror or error}; the same command goes on") from error

@@ -61,11 +61,14 @@ class Gathered:
 
     def some_of_training(self) -> Source:
         """As many of the tokens to train on, spread over them all."""
-        rows = np.linspace(0, self.tokens - 1, min(self.tokens, self.held_out_tokens)).astype(np.int64)
-        return self.training_tokens(rows)
+        return self.training_tokens(np.arange(self.tokens))
 
     def training_tokens(self, rows: np.ndarray) -> Source:
-        """Those rows of `train`, with their documents."""
+        """Of those rows of `train` as many as are held out, spread over them all, with their documents.
+
+        Args: rows: Int[ndarray, "rows"], in ascending order
+        """
+        rows = rows[np.linspace(0, len(rows) - 1, min(len(rows), self.held_out_tokens)).astype(np.int64)]
         ids = self._documents("train")
         return activations(self.train[rows], None if ids is None else np.load(ids, mmap_mode="r")[rows], "training")
 
@@ -98,8 +101,8 @@ def gather(
     Args:
         share:  of the documents to be held out, above 0 and below 1
         tokens: to train on, at most; all but those held out if not given
-    Raises: InputError where `folder` holds something else, a value is not finite, a part would be empty, or too few
-            stretches stand for documents to hold out such a share
+    Raises: InputError where `folder` holds something else, a value is not finite, a part would be empty, or less than
+            half of what should be is left to train on
     """
     check_share(share)
     ids = getattr(source, "documents", None)  # of a source whose tokens can be reached in any order
@@ -135,8 +138,8 @@ def _again(folder: Path, asked: dict[str, Any]) -> Gathered:
     for what, now in asked.items():
         if before.get(what) != now:
             other = f"{what} = {before.get(what)}, not {now}"
-            found = "from other activations or documents" if what == FIRST_LOOK else f"with {other}"
-            raise InputError(f"{folder} was gathered {found}: name another folder to write to")
+            how = "from other activations or documents" if what == FIRST_LOOK else f"with {other}"
+            raise InputError(f"{folder} was gathered {how}: name another folder to write to")
     return found
 
 
@@ -200,10 +203,12 @@ def _split(
                 unit = "document" if ids[0] else f"stretch of {STRETCH} tokens"
                 raise InputError(f"{source.name}: no {unit} is left {what}: {at} tokens are too few")
             _write_header(file, dtype, (count, source.width))
-    held = counts[1] / sum(counts)
-    if not ids[0] and not share / 2 < held < 2 * share:  # a few stretches: all or nothing
-        found = f"of {at} tokens in stretches of {STRETCH}, {held:.0%} would be held out, not {share:.0%}"
-        raise InputError(f"{source.name}: {found}: give the documents, or another share")
+    kept = counts[1] / at
+    if 1 - kept < (1 - share) / 2:  # what is held out as a whole is too large a part of so few tokens
+        unit = "documents" if ids[0] else f"stretches of {STRETCH} tokens (no documents are given)"
+        raise InputError(
+            f"{source.name}: {at} tokens are too few {unit}: {kept:.0%} would be held out, not {share:.0%}"
+        )
     if not norms:
         raise InputError(f"{source.name}: every token to train on is zero")
     for part, held in zip(PARTS, ids, strict=True):

@@ -23,8 +23,8 @@ SHOWN = (BIAS, "equation_10_v1", "scale_x", "norm_ratio", "relative_loss", "leng
 
 COLUMNS = (
     "Values on held-out tokens, ± half a 95 % interval. The coefficient sets the sparsity (of TopK it is k); L0 is the "
-    "number of latents that are on at a time. With a = E‖x‖², b = E‖x̂‖² and c = E[x·x̂], of x and x̂ as they are, "
-    "centred on their means, or seen from the decoder bias b_dec:"
+    "number of latents that are on at a time. With a = E‖x‖², b = E‖x̂‖² and c = E[x·x̂]; γ also with x and x̂ centred "
+    "on their means, seen from the decoder bias b_dec, and on some of the tokens of the training:"
 )
 
 
@@ -89,7 +89,7 @@ def provenance(found: dict[str, Any], points: Sequence[Point]) -> str:
         f"{held['held_out_tokens']:,} tokens of {kept} held out, to measure on. SHA-256 {held['sha256']}.",
         f"- **Training.** SAELens' trainer, {training['d_sae']} latents, {training['steps']:,} steps of "
         f"{training['batch']} tokens ({passes:.1f} passes), Adam with learning rate {training['lr']:g}, warmed up over "
-        "the first 1/20 and led to 0 over the last 1/3; sparsity warmed up over the first 1/5. Activations times "
+        "the first 1/20 and led to 0 over the last 1/3; what penalises density, over the first 1/5. Activations times "
         f"{held['scale']:.4f} (to a mean norm of √d), folded back into the weights.",
         "- **Seeds.** SAEs of one seed and architecture begin with the same weights; all of one seed see the tokens in "
         "the same order. All are measured on the same tokens: errors of neighbouring points go together.",

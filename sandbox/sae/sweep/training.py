@@ -279,7 +279,7 @@ class Batches:
         return self.tokens[np.sort(self.rows(step))]  # sorted: the disk reads forward
 
     def rows(self, step: int) -> np.ndarray:
-        """Which tokens those are."""
+        """Which tokens those are: Int[ndarray, "size"]."""
         epoch, at = divmod(step, len(self.tokens) // self.size)
         if epoch != self.epoch:
             self.epoch, self.order = epoch, np.random.default_rng([self.seed, epoch]).permutation(len(self.tokens))
