@@ -18,6 +18,7 @@ import torch
 from filelock import FileLock
 from safetensors.torch import load_file
 
+from sandbox.cli import figure6 as figure6_command
 from sandbox.errors import InputError
 from sandbox.report import ORIGINS, read_points
 from sandbox.sae.activations import activations
@@ -347,9 +348,20 @@ def test_a_signal_saves_all_that_is_in_training(workers, number, files, tmp_path
     running.send_signal(number)
     _, said = running.communicate(timeout=120)
     assert running.returncode == 130, said
+    assert "the same command goes on" in said
     assert "stopped" in said
     assert "Traceback" not in said
     assert all(json.loads(one.read_text())["seconds"] > 0 for one in held)  # saved again, after the first step
+
+
+def test_where_there_is_no_screen_a_line_says_how_far_it_is(monkeypatch, capsys):
+    monkeypatch.setattr(figure6_command, "MINUTE", -1)
+    moves = []
+    moved = figure6_command._said_too(lambda label, total: moves.append)("training", 8)
+    moved(2)
+    moved(4)
+    assert moves == [2, 4]
+    assert capsys.readouterr().err == "sandbox: training: 25%\nsandbox: training: 75%\n"
 
 
 def test_a_saving_that_is_broken_off_loses_nothing_that_was_saved(data, tmp_path, monkeypatch):
