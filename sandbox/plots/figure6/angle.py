@@ -32,13 +32,14 @@ if TYPE_CHECKING:
 KEYS = ("scale_x", "norm_ratio")
 FAINT_LINE: Any = {"linewidth": 1.6, "alpha": 0.28, "zorder": 1.5}
 DASH: Any = {"marker": "_", "markersize": 11, "markeredgewidth": 1.1, "linestyle": "none", "zorder": 3}
+SHORTFALL: Any = {"linewidth": 0.8, "linestyle": (0, (1, 1.5)), "alpha": 0.8, "zorder": 1.6}
 
 
 def angle(points: Sequence[Point], key: str = "norm_ratio", ax: Axes | None = None, origin: str = "raw") -> Axes:
     """A measure that mixes in the angle against L0; faint behind it γ, and for each SAE where γ = 1 would put it.
 
     That place is a dash: an SAE on its dash is not shrunk, however far below 1 it lies, and one below its dash is, by
-    the rest of the way. Between the dash and 1 there is only angle.
+    the dotted way up to it. Between the dash and 1 there is only angle.
 
     Args: key: of the registry, one of KEYS; origin: as for `bias`
     """
@@ -47,16 +48,17 @@ def angle(points: Sequence[Point], key: str = "norm_ratio", ax: Axes | None = No
     ax, points = _axes(ax), final(points)
     against_l0(ax, points, key, origin)
     joined = line(ax, points, of_l0, of_measure(GAMMA, origin), **FAINT_LINE)
-    place = without_shrinkage(key, origin)
+    up, place = of_measure(key, origin), without_shrinkage(key, origin)
     for architecture, look in looks(points).items():
-        those = [p for group in by_coefficient(shown(points, of_l0, place), architecture) for p in group]
-        at = [point.l0 for point in those], [value_of(place(point)) for point in those]
-        ax.plot(*at, color=look.colour, label=f"_{architecture} without shrinkage", **DASH)
+        those = [p for group in by_coefficient(shown(points, of_l0, up, place), architecture) for p in group]
+        l0s, places = [point.l0 for point in those], [value_of(place(point)) for point in those]
+        ax.plot(l0s, places, color=look.colour, label=f"_{architecture} without shrinkage", **DASH)
+        ax.vlines(l0s, [value_of(up(point)) for point in those], places, color=look.colour, **SHORTFALL)
     name_line_at_1(ax, f"{REGISTRY[key].plain} = 1")
     extra = [Line2D([], [], color=INK, label=f"without shrinkage ({REGISTRY[GAMMA].plain} = 1)", **DASH)]
     if joined:
         extra.append(Line2D([], [], color=INK, label=f"{REGISTRY[GAMMA].plain} of the same SAEs", **FAINT_LINE))
-    legend(ax, points, (of_l0, of_measure(key, origin)), extra)
+    legend(ax, points, (of_l0, up), extra)
     return ax
 
 
