@@ -120,7 +120,10 @@ def _work(job: Job, settings: tuple) -> dict[str, Any]:
         return _halt.is_set() or (parent is not None and not parent.is_alive())
 
     with _busy:
-        return _trained(job, settings, progress, stop)
+        try:
+            return _trained(job, settings, progress, stop)
+        finally:
+            _steps.put(held)
 
 
 @contextmanager
