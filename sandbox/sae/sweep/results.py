@@ -21,7 +21,7 @@ BIAS = "relative_reconstruction_bias"
 SHOWN = (BIAS, "equation_10_v1", "scale_x", "norm_ratio", "relative_loss", "length_loss")
 
 
-COLUMNS = (
+HOW_TO_READ = (
     "Values on held-out tokens, ± half a 95 % interval. The coefficient sets the sparsity (of TopK it is k); L0 is the "
     "number of latents that are on at a time. With a = E‖x‖², b = E‖x̂‖² and c = E[x·x̂]; γ also with x and x̂ centred "
     "on their means, seen from the decoder bias b_dec, and on some of the tokens of the training:"
@@ -112,7 +112,7 @@ def provenance(found: dict[str, Any], points: Sequence[Point]) -> str:
         "",
         *table,
         "",
-        COLUMNS,
+        HOW_TO_READ,
         "",
         *columns,
     ]
