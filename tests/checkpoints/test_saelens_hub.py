@@ -146,7 +146,7 @@ def test_without_a_network_one_line_says_so(cache):
     assert "offline" in str(refusal.value) or "connection" in str(refusal.value)
 
 
-def test_without_saelens_the_extra_is_named(monkeypatch):
+def test_without_saelens_it_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "sae_lens", None)  # as an import of what is not installed
-    with pytest.raises(InputError, match=r'pip install "shrinkage-sandbox\[saelens\]"'):
+    with pytest.raises(InputError, match="pip install sae-lens"):
         checkpoints.read(f"saelens:{RES_JB}")
