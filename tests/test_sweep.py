@@ -163,6 +163,8 @@ def test_the_tokens_by_their_last_step_are_written_beside_the_sweep(tmp_path, mo
         last_seen.main()
     assert stopped.value.code == 2
     assert "is no finished SAE" in capsys.readouterr().err
+    with pytest.raises(InputError, match="there are no activations of a sweep"):
+        Gathered.at(tmp_path / "elsewhere")
 
 
 def test_a_token_counts_where_it_was_used_last():

@@ -77,7 +77,9 @@ class Gathered:
 
     @classmethod
     def at(cls, folder: Path) -> Gathered:
-        """What `gather` left in `folder`; raises InputError where that is not whole."""
+        """What `gather` left in `folder`; raises InputError where there is nothing, or it is not whole."""
+        if not (folder / "split.json").exists():
+            raise InputError(f"{folder}: there are no activations of a sweep")
         return _held(folder)[0]
 
     def to_dict(self) -> dict:

@@ -20,9 +20,9 @@ from sandbox.files import write_text
 from sandbox.report import Report
 from sandbox.sae.measure import measure
 from sandbox.sae.sweep.gathered import Gathered
+from sandbox.sae.sweep.results import BIAS
 from sandbox.sae.sweep.training import Batches
 
-MEASURE = "relative_reconstruction_bias"
 COLUMNS = ("sae", "steps", "first", "last", "tokens", "origin", "measure", "value", "low", "high")
 
 
@@ -77,9 +77,9 @@ def to_csv(name: str, trained: int, found: Mapping[range, Report]) -> str:
     writer.writerow(COLUMNS)
     for steps, report in found.items():
         for origin, estimates in report.origins.items():
-            one = estimates[MEASURE]
+            one = estimates[BIAS]
             numbers = ["" if number is None else f"{number:.7g}" for number in (one.value, one.low, one.high)]
-            writer.writerow((name, trained, steps[0], steps[-1], report.tokens, origin, MEASURE, *numbers))
+            writer.writerow((name, trained, steps[0], steps[-1], report.tokens, origin, BIAS, *numbers))
     return text.getvalue()
 
 
