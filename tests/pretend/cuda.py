@@ -1,0 +1,70 @@
+"""What stands in for torch.cuda while a device is pretended: streams and events that do nothing, and a generator."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from typing import Any
+
+import torch
+
+
+class Generator(torch.Generator):
+    """Of the CPU, but it says that it is of the device."""
+
+    pretended = False
+
+    def __new__(cls, device: Any = "cpu") -> Generator:
+        made = super().__new__(cls, "cpu")
+        made.pretended = torch.device(device).type in ("cuda", "meta")
+        return made
+
+    def manual_seed(self, seed: int) -> Generator:
+        """As torch's, and it is still this one."""
+        super().manual_seed(seed)
+        return self
+
+
+class PinnedMemory(torch.Tensor):
+    """A tensor of the CPU in pinned memory: a copy from there need not be waited for."""
+
+    __torch_function__ = torch._C._disabled_torch_function_impl  # what is made of it is no longer pinned
+
+
+class Stream:
+    """All that is done on one is done at once."""
+
+    def __init__(self, device: Any = None):
+        self.device = device
+
+    def wait_event(self, event: Any) -> None:
+        """Nothing is waited for."""
+
+    def synchronize(self) -> None:
+        """Likewise."""
+
+
+class Event:
+    """It has always happened."""
+
+    def __init__(self, **options: Any):
+        pass
+
+    def record(self, stream: Any = None) -> None:
+        """Nothing to keep."""
+
+
+STAND_INS: list[tuple[Any, str, Any]] = [
+    (torch, "Generator", Generator),
+    (torch.cuda, "is_available", lambda: True),
+    (torch.cuda, "device_count", lambda: 1),
+    (torch.cuda, "current_device", lambda: 0),
+    (torch.cuda, "set_device", lambda device: None),
+    (torch.cuda, "get_device_name", lambda device=None: "a pretended GPU"),
+    (torch.cuda, "get_device_capability", lambda device=None: (0, 0)),  # no kernel of Triton's can run on it
+    (torch.cuda, "empty_cache", lambda: None),
+    (torch.cuda, "synchronize", lambda device=None: None),
+    (torch.cuda, "Stream", Stream),
+    (torch.cuda, "Event", Event),
+    (torch.cuda, "current_stream", Stream),
+    (torch.cuda, "stream", lambda stream: nullcontext()),
+]

@@ -1,0 +1,118 @@
+"""The CUDA path on a machine without CUDA: the CPU's numbers, one device, and no wait for each batch.
+
+`tests.pretend` makes the device. What only a card can tell is in test_gpu.py and `benchmarks.gpu`.
+"""
+
+from __future__ import annotations
+
+import inspect
+import warnings
+from collections import Counter
+
+import pytest
+import torch
+
+from sandbox import moments
+from tests.pretend import Pretended, pretend_cuda
+from tests.pretend.scenarios import SCENARIOS, TRAINING, Scenario, numbers
+
+with warnings.catch_warnings():  # SAELens' own imports may warn, and nobody here can mend that
+    warnings.simplefilter("ignore")
+    import sae_lens  # noqa: F401
+
+FEW, MANY = 2, 5  # batches
+TOLERANCE = {torch.float32: 1e-4, torch.bfloat16: 2e-2}  # the CPU decodes by other products where few latents are on
+
+WAITS = {
+    "sandbox/devices.py:device_named": "a device is tried out with one number, once",
+}
+"""Every function that waits for the device, and why it has to; none does so once a batch."""
+
+
+def places(log: Pretended) -> Counter[str]:
+    """How often each function waited."""
+    return Counter(wait.place for wait in log.waits if not wait.place.startswith("tests/"))
+
+
+def pretended(scenario: Scenario, dtype: torch.dtype, batches: int) -> tuple[dict, Pretended]:
+    """What a scenario gives on the pretended device, and what happened there."""
+    with pretend_cuda() as log:
+        found = dict(numbers(scenario("cuda", dtype, batches)))
+    return found, log
+
+
+def reason(place: str) -> str | None:
+    """Why that function may wait."""
+    return next((why for known, why in WAITS.items() if place == known or place.startswith(f"{known}/")), None)
+
+
+CASES = [
+    *((name, dtype) for name in SCENARIOS for dtype in (torch.float32, torch.bfloat16)),
+    *((name, torch.float32) for name in TRAINING),
+]
+
+
+@pytest.mark.parametrize(("name", "dtype"), CASES, ids=lambda one: str(one).removeprefix("torch."))
+def test_the_device_gives_the_numbers_of_the_cpu_and_is_not_waited_for_in_the_loop(name, dtype):
+    scenario = (SCENARIOS | TRAINING)[name]
+    _, few = pretended(scenario, dtype, FEW)
+    found, many = pretended(scenario, dtype, MANY)
+    assert few.operations  # something ran there
+    assert places(many) == places(few), "a wait for each batch"
+    assert not {place for place in places(many) if reason(place) is None}, "a wait that nobody has named"
+    expected = dict(numbers(scenario("cpu", dtype, MANY)))
+    assert found.keys() == expected.keys()
+    tolerance = TOLERANCE[dtype]
+    for key, value in expected.items():
+        torch.testing.assert_close(found[key], value, rtol=tolerance, atol=tolerance, equal_nan=True, msg=key)
+
+
+def test_every_wait_that_is_named_happens():
+    met = set()
+    for scenario in (SCENARIOS | TRAINING).values():
+        met |= places(pretended(scenario, torch.float32, 1)[1]).keys()
+    for known in WAITS:
+        assert any(place == known or place.startswith(f"{known}/") for place in met), f"{known} waits no more"
+
+
+FAULTS = {
+    "an index that stays on the CPU": (".to(x.device, non_blocking=True)", ""),
+    "a number that is read": ("ok = dots.isfinite().all(1)", "ok = dots.isfinite().all(1) | (dots.sum().item() > 0)"),
+    "a mask as an index": ("finite = torch.where(ok[:, None], dots, 0)", "finite = dots.clone(); finite[~ok] = dots[~ok] * 0"),
+    "a copy that is waited for": ("non_blocking=True", "non_blocking=False"),
+}
+"""Planted in a copy of `_total_on_device`: what is replaced, and by what."""
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_planted_fault_is_caught(fault, monkeypatch):
+    source = inspect.getsource(moments._total_on_device)
+    before, after = FAULTS[fault]
+    assert source.count(before) == 1
+    namespace = dict(vars(moments))
+    exec(source.replace(before, after), namespace)
+    monkeypatch.setattr(moments, "_total_on_device", namespace["_total_on_device"])
+    try:
+        waits = [places(pretended(SCENARIOS["moments"], torch.float32, batches)[1]) for batches in (FEW, MANY)]
+    except RuntimeError as error:
+        assert "on the same device" in str(error)
+    else:
+        assert waits[0] != waits[1]
+
+
+def test_a_product_of_whole_numbers_is_refused_as_cuda_refuses_it():
+    with pretend_cuda(), pytest.raises(RuntimeError, match="not implemented"):
+        torch.ones(2, 2, dtype=torch.int64, device="cuda") @ torch.ones(2, 2, dtype=torch.int64, device="cuda")
+
+
+def test_a_generator_of_the_cpu_is_refused_as_cuda_refuses_it():
+    with pretend_cuda(), pytest.raises(RuntimeError, match="device type for generator"):
+        torch.randn(3, device="cuda", generator=torch.Generator())
+
+
+def test_afterwards_there_is_no_device():
+    with pretend_cuda():
+        assert torch.cuda.is_available()
+    if not torch.cuda.is_available():
+        with pytest.raises((RuntimeError, AssertionError)):
+            torch.ones(1, device="cuda")
