@@ -19,7 +19,7 @@ from sandbox.devices import device_named
 from sandbox.errors import InputError
 from sandbox.moments import Moments
 from sandbox.simulate import Pairs, generator_of, in_chunks
-from sandbox.strengths import InverseCDF, Strengths, inverse_cdf
+from sandbox.strengths import Strengths, inverse_cdf
 
 GATES = ("soft", "hard")
 
@@ -63,11 +63,11 @@ def features(
     >>> features(1.0, "soft", d=3, distribution=lambda p: 2 * p)  # uniform from 0 to 2: its inverse CDF is 2p
     Pairs(x=tensor([[1.9401, 1.4156, 0.9188]]), x_hat=tensor([[0.9401, 0.4156, 0.0000]]))
     """
+    _check_tokens(n)
     device = device_named(device)
-    level = _checked_threshold(threshold, gate, d, n, device)
-    strengths = inverse_cdf(distribution, (*level.shape, d), device)
-    drawn = _thresholded(level, gate, d, n, strengths, dtype, generator_of(seed, device))
-    strengths.refuse_invalid()
+    drawing = _Thresholded(threshold, gate, d, distribution, device)
+    drawn = drawing.draw(n, dtype, generator_of(seed, device))
+    drawing.refuse_invalid()
     return drawn
 
 
@@ -99,41 +99,48 @@ def stream_features(
     >>> moments.b / moments.c, active.round(decimals=2)
     (tensor([1., 1.], dtype=torch.float64), tensor([1.0000, 0.3700], dtype=torch.float64))
     """
+    _check_tokens(n)
     device = device_named(device)
-    level = _checked_threshold(threshold, gate, d, n, device)
-    strengths = inverse_cdf(distribution, (*level.shape, d), device)
+    drawing = _Thresholded(threshold, gate, d, distribution, device)
     generator = generator_of(seed, device)
-    active = torch.zeros_like(level)
+    active = torch.zeros(drawing.grid, dtype=torch.float64, device=device)
 
     def draw(count: int) -> Pairs:
-        drawn = _thresholded(level, gate, d, count, strengths, dtype, generator)
+        drawn = drawing.draw(count, dtype, generator)
         active.add_((drawn.x_hat > 0).sum((-2, -1)))
         return drawn
 
-    moments = in_chunks(draw, level.shape, d, n, chunk, groups, progress)
-    strengths.refuse_invalid()
-    return moments, active / (n * d)
+    return in_chunks(draw, drawing, n, chunk, groups, progress), active / (n * d)
 
 
-def _checked_threshold(threshold, gate, d, n, device) -> Float64[Tensor, "*grid"]:
-    """The threshold as a tensor on the device."""
-    if gate not in GATES:
-        raise InputError(f"gate is {gate!r}: choose {', '.join(GATES)}")
-    if d < 1:
-        raise InputError(f"d is {d}: at least one feature is needed")
+def _check_tokens(n: int) -> None:
     if n < 1:
         raise InputError(f"n is {n}: at least one token is needed")
-    level = torch.as_tensor(threshold, dtype=torch.float64)
-    if not ((level >= 0) & level.isfinite()).all():
-        raise InputError("a threshold is negative or not finite: thresholds are strengths, 0 or more")
-    return level.to(device)
 
 
-def _thresholded(level: Float64[Tensor, "*grid"], gate, d, n, strengths: InverseCDF, dtype, generator) -> Pairs:
-    """`features` of checked settings; nothing here waits for the device."""
-    # tokens first, so that chunks continue one sequence of draws whatever the grid
-    u = torch.rand((n, *level.shape, d), dtype=torch.float64, device=level.device, generator=generator)
-    f = strengths(u).movedim(0, -2)
-    level = level[..., None, None]
-    x_hat = torch.where(f > level, f - level if gate == "soft" else f, 0)
-    return Pairs(f.to(dtype).contiguous(), x_hat.to(dtype).contiguous())
+class _Thresholded:
+    """What `features` draws from, checked; nothing but `refuse_invalid` waits for the device."""
+
+    def __init__(self, threshold, gate: str, d: int, distribution: Strengths, device: torch.device):
+        if gate not in GATES:
+            raise InputError(f"gate is {gate!r}: choose {', '.join(GATES)}")
+        if d < 1:
+            raise InputError(f"d is {d}: at least one feature is needed")
+        level = torch.as_tensor(threshold, dtype=torch.float64)
+        if not ((level >= 0) & level.isfinite()).all():
+            raise InputError("a threshold is negative or not finite: thresholds are strengths, 0 or more")
+        self.grid, self.gate, self.d, self.device = level.shape, gate, d, device
+        self._level = level.to(device, non_blocking=True)[..., None, None]
+        self._strengths = inverse_cdf(distribution, (*self.grid, d), device)
+
+    def draw(self, n: int, dtype: torch.dtype, generator: torch.Generator) -> Pairs:
+        """n tokens for each threshold."""
+        # tokens first, so that chunks continue one sequence of draws whatever the grid
+        u = torch.rand((n, *self.grid, self.d), dtype=torch.float64, device=self.device, generator=generator)
+        f, level = self._strengths(u).movedim(0, -2), self._level
+        x_hat = torch.where(f > level, f - level if self.gate == "soft" else f, 0)
+        return Pairs(f.to(dtype).contiguous(), x_hat.to(dtype).contiguous())
+
+    def refuse_invalid(self) -> None:
+        """Raise InputError if any strength was negative or not finite."""
+        self._strengths.refuse_invalid()

@@ -10,7 +10,7 @@ two coefficients and the first component.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -27,6 +27,25 @@ NORMS = ("fixed", "chi", "log-normal")
 Setting = float | Tensor | Distribution | Callable[[Tensor], Tensor]
 """A number, a tensor (a grid of settings, one call for all), or a distribution from which each pair draws its own:
 one of torch.distributions with an `icdf`, or a function that takes probabilities to values."""
+
+
+Checked = Callable[[Tensor], tuple[Tensor, Tensor, str]]
+"""Values ► values as they are meant, whether each is valid, and what to say where one is not."""
+
+ON_HOST, ON_DEVICE = 2**20, 2**25
+"""Numbers in a chunk: on a CPU a chunk stays in its cache; on an accelerator it must outlast the launch of its kernels,
+some 60 of a few microseconds each."""
+
+
+class Drawing(Protocol):
+    """What `in_chunks` asks of what is drawn: its grid of settings, dimension and device, and a last look."""
+
+    grid: torch.Size
+    d: int
+    device: torch.device
+
+    def refuse_invalid(self) -> None:
+        """Raise InputError if anything so far was invalid; waits for the device."""
 
 
 class Pairs(NamedTuple):
@@ -70,9 +89,19 @@ def pairs(
     tensor(0.5000, dtype=torch.float64)
     """
     device = device_named(device)
-    generator = generator_of(seed, device)
-    theta, ratio, length = _settings(angle, norm_ratio, d, n, norm, scale, spread, correlation, device, generator)
-    shape = (*torch.broadcast_shapes(theta.shape, ratio.shape)[:-1], n, d)
+    settings = _Settings(angle, norm_ratio, d, norm, scale, spread, correlation, device)
+    drawn = _drawn(settings, n, dtype, generator_of(seed, device))
+    settings.refuse_invalid()
+    return drawn
+
+
+def _drawn(settings: _Settings, n: int, dtype: torch.dtype, generator: torch.Generator) -> Pairs:
+    """`pairs` of checked settings; nothing here waits for the device."""
+    if n < 1:
+        raise InputError(f"n is {n}: at least one pair is needed")
+    theta, ratio, length = settings.draw(n, generator)
+    d, device = settings.d, settings.device
+    shape = (*settings.grid, n, d)
     u = torch.randn(shape, dtype=dtype, device=device, generator=generator)
     w = torch.randn(shape, dtype=dtype, device=device, generator=generator)
     w[..., 0] = 0
@@ -83,8 +112,8 @@ def pairs(
     first = u[..., 0].double()
     # v = w − reflect · (u + sign(u₁)‖u‖e₁)
     reflect = along / (size_u * (size_u + first.abs()))
-    if norm == "chi":
-        length = size_u * scale / d**0.5
+    if settings.norm == "chi":
+        length = size_u * settings.scale / d**0.5
     to_x = length / size_u
     to_v = ratio * length * theta.sin() / size_w
     of_u = ratio * to_x * theta.cos() - to_v * reflect
@@ -100,17 +129,22 @@ def stream(
     d: int = 64,
     n: int = 1_000_000,
     *,
+    norm: str = "fixed",
+    scale: float = 1.0,
+    spread: float = 1.0,
+    correlation: float = 0.0,
+    dtype: torch.dtype = torch.float32,
     chunk: int | None = None,
     groups: int = 32,
     progress: Callable[[int], None] | None = None,
-    seed: int | torch.Generator = 0,
     device: str | torch.device = "cpu",
-    **options,
+    seed: int | torch.Generator = 0,
 ) -> Moments:
     """The `Moments` of `n` simulated pairs for each setting, drawn in chunks, so that memory does not grow with n.
 
     Args:
-        chunk:    pairs drawn at a time for each setting; by default about a million numbers for all settings
+        chunk:    pairs drawn at a time for each setting; by default so many that a chunk has about 2²⁰ numbers on the
+                  CPU, 2²⁵ on an accelerator
         groups:   of `Moments`, for its standard error
         progress: called after each chunk with the pairs that it held
         others:   as for `pairs`
@@ -121,33 +155,37 @@ def stream(
     tensor([1., 0.], dtype=torch.float64)
     """
     device = device_named(device)
+    settings = _Settings(angle, norm_ratio, d, norm, scale, spread, correlation, device)
     generator = generator_of(seed, device)
-    grids = (() if _varies(setting) else torch.as_tensor(setting).shape for setting in (angle, norm_ratio))
-    grid = torch.broadcast_shapes(*grids)
 
     def draw(count: int) -> Pairs:
-        return pairs(angle, norm_ratio, d, count, seed=generator, device=device, **options)
+        return _drawn(settings, count, dtype, generator)
 
-    return in_chunks(draw, grid, d, n, chunk, groups, progress)
+    return in_chunks(draw, settings, n, chunk, groups, progress)
 
 
-def in_chunks(draw: Callable[[int], Pairs], grid: torch.Size, d, n, chunk, groups, progress) -> Moments:
-    """The moments of `n` pairs for each setting, of which `draw` gives as many as it is asked for."""
+def in_chunks(draw: Callable[[int], Pairs], drawing: Drawing, n, chunk, groups, progress) -> Moments:
+    """The moments of `n` pairs for each setting, of which `draw` gives as many as it is asked for.
+
+    An accelerator is waited for only at the end, where what is invalid is refused.
+    """
     if n < 1:
         raise InputError(f"n is {n}: at least one pair is needed")
     if chunk is not None and chunk < 1:
         raise InputError(f"chunk is {chunk}: at least one pair at a time is needed")
-    chunk = chunk or max(groups, 2**20 // max(grid.numel() * d, 1))  # at least a pair a group; pieces fit the cache
+    numbers = ON_HOST if drawing.device.type == "cpu" else ON_DEVICE
+    chunk = chunk or max(groups, numbers // max(drawing.grid.numel() * drawing.d, 1))  # at least a pair a group
     total: Moments | None = None
     for start in range(0, n, chunk):
         count = min(chunk, n - start)
         pair = np.arange(start, start + count)  # each is a cluster of its own
-        # dropped only until the end, where one look refuses them: a look at each chunk would wait for the device
-        part = Moments.from_pairs(*draw(count), pair, batch_dims=len(grid), groups=groups, drop_nonfinite=True)
+        batch_dims = len(drawing.grid)
+        part = Moments.from_pairs(*draw(count), pair, batch_dims=batch_dims, groups=groups, drop_nonfinite=True)
         total = part if total is None else total + part
         if progress:
             progress(count)
     assert total is not None
+    drawing.refuse_invalid()
     total.refuse_nonfinite()
     return total
 
@@ -157,55 +195,104 @@ def generator_of(seed: int | torch.Generator, device: str | torch.device) -> tor
     return seed if isinstance(seed, torch.Generator) else torch.Generator(device).manual_seed(seed)
 
 
-def _settings(angle, norm_ratio, d, n, norm, scale, spread, correlation, device, generator):
-    """Angle, norm ratio and ‖x‖ as float64 tensors that broadcast to (*grid, n)."""
-    if d < 2:
-        raise InputError(f"d is {d}: an angle needs at least 2 dimensions")
-    if n < 1:
-        raise InputError(f"n is {n}: at least one pair is needed")
-    if norm not in NORMS:
-        raise InputError(f"norm is {norm!r}: choose {', '.join(NORMS)}")
-    if not (scale > 0 and spread >= 0):
-        raise InputError(f"scale is {scale} and spread {spread}: a positive scale and a spread of 0 or more are needed")
-    if not -1 <= correlation <= 1:
-        raise InputError(f"correlation is {correlation}: it lies between -1 and 1")
-    if correlation and not (norm == "log-normal" and _varies(angle)):
-        raise InputError("correlation needs a log-normal norm and an angle that is a distribution")
-    like = {"dtype": torch.float64, "device": device}
+class _Settings:
+    """Angle, norm ratio and length of pairs: what is given is checked once, what is drawn when all has been drawn.
 
-    def scores() -> Tensor:
-        return torch.randn(n, generator=generator, **like)
+    Attributes:
+        grid:   the shape of the settings; d, norm, scale, device: as for `pairs`
+    Raises:  InputError for settings outside their ranges
+    """
 
-    of_angle = scores() if _varies(angle) else torch.zeros(1, **like)
-    theta = _drawn(angle, of_angle, "angle")
-    ratio = _drawn(norm_ratio, scores() if _varies(norm_ratio) else of_angle, "norm_ratio")
+    def __init__(self, angle, norm_ratio, d, norm, scale, spread, correlation, device: torch.device):
+        if d < 2:
+            raise InputError(f"d is {d}: an angle needs at least 2 dimensions")
+        if norm not in NORMS:
+            raise InputError(f"norm is {norm!r}: choose {', '.join(NORMS)}")
+        if not (scale > 0 and spread >= 0):
+            raise InputError(
+                f"scale is {scale} and spread {spread}: a positive scale and a spread of 0 or more are needed"
+            )
+        if not -1 <= correlation <= 1:
+            raise InputError(f"correlation is {correlation}: it lies between -1 and 1")
+        if correlation and not (norm == "log-normal" and _varies(angle)):
+            raise InputError("correlation needs a log-normal norm and an angle that is a distribution")
+        self.d, self.norm, self.scale, self.spread, self.correlation = d, norm, float(scale), spread, correlation
+        self.device = device
+        self._angle = _Setting(angle, "angle", _within_half_a_turn, device)
+        self._ratio = _Setting(norm_ratio, "norm_ratio", _not_negative, device)
+        self.grid = torch.broadcast_shapes(self._angle.shape, self._ratio.shape)
+
+    def draw(self, n: int, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
+        """Angle, norm ratio and ‖x‖ as float64 tensors that broadcast to (*grid, n); the device is not waited for."""
+        like: dict[str, Any] = {"dtype": torch.float64, "device": self.device}
+
+        def scores() -> Tensor:
+            return torch.randn(n, generator=generator, **like)
+
+        of_angle = scores() if self._angle.varies else torch.zeros(1, **like)
+        theta = self._angle.at(of_angle)
+        ratio = self._ratio.at(scores() if self._ratio.varies else of_angle)
+        length = torch.full((1,), self.scale, **like)
+        if self.norm == "log-normal":
+            of_norm = self.correlation * of_angle + (1 - self.correlation**2) ** 0.5 * scores()
+            length = length * (self.spread * of_norm).exp()
+        return theta, ratio, length
+
+    def refuse_invalid(self) -> None:
+        """Raise InputError if a distribution gave an angle or a norm ratio outside its range; waits for the device."""
+        for setting in (self._angle, self._ratio):
+            setting.refuse_invalid()
+
+
+class _Setting:
+    """A number or a grid, checked at once; or a distribution, whose invalid values are counted, and 0."""
+
+    def __init__(self, given: Setting, name: str, checked: Checked, device: torch.device):
+        self.name, self.varies, self._checked = name, _varies(given), checked
+        self._quantile: Any = given.icdf if isinstance(given, Distribution) else given
+        self._invalid: Tensor | None = None
+        self.shape = torch.Size()
+        if not self.varies:
+            values = torch.as_tensor(given, dtype=torch.float64)
+            values, valid, reason = checked(values)
+            if not valid.all():
+                raise InputError(reason)
+            self.shape = values.shape
+            self._values = values[..., None].to(device, non_blocking=True)
+
+    def at(self, score: Float[Tensor, "n"]) -> Float[Tensor, "*grid n"]:
+        """The setting itself, or its distribution's quantiles at the normal scores, one for each."""
+        if not self.varies:
+            return self._values
+        try:
+            # a score beyond ±8.2 would round to probability 0 or 1, whose quantile may be infinite
+            values = self._quantile(torch.special.ndtr(score).clamp(1e-16, 1 - 1e-16))
+        except NotImplementedError:
+            raise InputError(
+                f"{self.name}: {type(self._quantile.__self__).__name__} has no icdf; "
+                "pass a function from probabilities to values instead"
+            ) from None
+        values, valid, _ = self._checked(torch.as_tensor(values).to(score, non_blocking=True))
+        invalid = (~valid).sum()
+        self._invalid = invalid if self._invalid is None else self._invalid + invalid
+        return torch.where(valid, values, 0)
+
+    def refuse_invalid(self) -> None:
+        """Raise InputError if any value so far was invalid."""
+        if self._invalid is not None and self._invalid.item():
+            raise InputError(self._checked(torch.zeros(0))[2])
+
+
+def _within_half_a_turn(theta: Tensor) -> tuple[Tensor, Tensor, str]:
     theta = torch.where(theta <= torch.pi * (1 + 1e-6), theta.clamp(max=torch.pi), theta)  # float32's π is above π
-    if not ((theta >= 0) & (theta <= torch.pi)).all():
-        raise InputError("an angle lies outside 0 to π: angles are in radians (the command line takes degrees)")
-    if not ((ratio >= 0) & ratio.isfinite()).all():
-        raise InputError("a norm ratio is negative or not finite")
-    length = torch.full((1,), float(scale), **like)
-    if norm == "log-normal":
-        of_norm = correlation * of_angle + (1 - correlation**2) ** 0.5 * scores()
-        length = length * (spread * of_norm).exp()
-    return theta, ratio, length
+    reason = "an angle lies outside 0 to π: angles are in radians (the command line takes degrees)"
+    return theta, (theta >= 0) & (theta <= torch.pi), reason
+
+
+def _not_negative(ratio: Tensor) -> tuple[Tensor, Tensor, str]:
+    return ratio, (ratio >= 0) & ratio.isfinite(), "a norm ratio is negative or not finite"
 
 
 def _varies(setting: Setting) -> bool:
     """Whether each pair draws its own value."""
     return isinstance(setting, Distribution) or callable(setting)
-
-
-def _drawn(setting: Setting, score: Float[Tensor, "n"], name: str) -> Float[Tensor, "*grid n"]:
-    """One value a pair: the setting itself, or its distribution's quantiles at the normal scores."""
-    if not _varies(setting):
-        return torch.as_tensor(setting, dtype=score.dtype, device=score.device)[..., None]
-    quantile: Any = setting.icdf if isinstance(setting, Distribution) else setting
-    try:
-        # a score beyond ±8.2 would round to probability 0 or 1, whose quantile may be infinite
-        values = quantile(torch.special.ndtr(score).clamp(1e-16, 1 - 1e-16))
-    except NotImplementedError:
-        raise InputError(
-            f"{name}: {type(setting).__name__} has no icdf; pass a function from probabilities to values instead"
-        ) from None
-    return torch.as_tensor(values).to(score)

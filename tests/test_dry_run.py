@@ -24,9 +24,43 @@ FEW, MANY = 2, 5  # batches
 TOLERANCE = {torch.float32: 1e-4, torch.bfloat16: 2e-2}  # the CPU decodes by other products where few latents are on
 
 WAITS = {
-    "sandbox/devices.py:device_named": "a device is tried out with one number, once",
+    # before the run
+    "sandbox/devices.py:device_named": "a device is tried out with one number",
+    "sandbox/sae/forward.py:__init__": "weights go to the device",
+    "sandbox/sae/rescale.py:_placed": "weights go to the device",
+    "sandbox/sae/measure.py:_try_on": "a few tokens go there",
+    "sandbox/sae/forward.py:try_on": "of them those that are finite are taken",
+    "sandbox/sae/forward.py:fingerprint": "a saved run is known by the SAE's weights",
+    "sandbox/sae/measure.py:_look": "a sample goes there",
+    "sandbox/sae/preflight": "what a sample shows decides whether the run begins",
+    "sandbox/strengths.py:_try_out": "a user's own distribution is tried out",
+    "sandbox/sae/activations/__init__.py:_opened": "document ids that are on the device come to the CPU",
+    # at the end
+    "sandbox/moments.py:refuse_nonfinite": "tokens that are not finite are refused",
+    "sandbox/simulate.py:refuse_invalid": "values of a user's distribution are refused",
+    "sandbox/strengths.py:refuse_invalid": "strengths of a user's distribution are refused",
+    "sandbox/sae/measure.py:_measured": "whether anything was measured",
+    "sandbox/sae/tallies.py:<dictcomp>": "totals come to the CPU",
+    "sandbox/sae/summary.py:summary": "b_dec comes to the CPU",
+    "sandbox/sums.py:<genexpr>": "totals come to the CPU, once a reading of the activations",
+    "sandbox/sae/rescale.py:to": "totals come to the CPU, once a reading of the activations",
+    "sandbox/sae/parts.py:total": "whether the tokens were those of the reading before",
+    "sandbox/sae/rescale.py:_per_latent": "rows of W_dec are put together on the CPU",
+    # every so many seconds or steps
+    "sandbox/sae/resume.py:<dictcomp>": "a run is saved",
+    "sandbox/sae/sweep/training.py:write": "an SAE in training is saved, or measured on the way",
+    "sae_lens/saes/sae.py:to": "SAELens puts its weights there",
+    "sae_lens/saes/jumprelu_sae.py:_apply": "likewise",
+    "sae_lens/training/sae_trainer.py:_build_sparsity_log_dict": "SAELens logs once a window of steps",
+    "sae_lens/training/sae_trainer.py:_log_feature_sparsity": "likewise",
 }
-"""Every function that waits for the device, and why it has to; none does so once a batch."""
+"""Every function, or package, that waits for the device, and why it has to; none does so once a batch."""
+
+EACH_STEP = {
+    "sae_lens/saes/jumprelu_sae.py:calculate_pre_act_loss": "SAELens asks whether any latent is dead",
+    "sae_lens/saes/topk_sae.py:calculate_topk_aux_loss": "likewise",
+}
+"""The two that do, in SAELens' own loss of a training step."""
 
 
 def places(log: Pretended) -> Counter[str]:
@@ -43,7 +77,8 @@ def pretended(scenario: Scenario, dtype: torch.dtype, batches: int) -> tuple[dic
 
 def reason(place: str) -> str | None:
     """Why that function may wait."""
-    return next((why for known, why in WAITS.items() if place == known or place.startswith(f"{known}/")), None)
+    named = (WAITS | EACH_STEP).items()
+    return next((why for known, why in named if place == known or place.startswith(f"{known}/")), None)
 
 
 CASES = [
@@ -58,7 +93,7 @@ def test_the_device_gives_the_numbers_of_the_cpu_and_is_not_waited_for_in_the_lo
     _, few = pretended(scenario, dtype, FEW)
     found, many = pretended(scenario, dtype, MANY)
     assert few.operations  # something ran there
-    assert places(many) == places(few), "a wait for each batch"
+    assert (places(many) - places(few)).keys() <= EACH_STEP.keys(), "a wait for each batch"
     assert not {place for place in places(many) if reason(place) is None}, "a wait that nobody has named"
     expected = dict(numbers(scenario("cpu", dtype, MANY)))
     assert found.keys() == expected.keys()
@@ -71,14 +106,17 @@ def test_every_wait_that_is_named_happens():
     met = set()
     for scenario in (SCENARIOS | TRAINING).values():
         met |= places(pretended(scenario, torch.float32, 1)[1]).keys()
-    for known in WAITS:
+    for known in WAITS | EACH_STEP:
         assert any(place == known or place.startswith(f"{known}/") for place in met), f"{known} waits no more"
 
 
 FAULTS = {
     "an index that stays on the CPU": (".to(x.device, non_blocking=True)", ""),
     "a number that is read": ("ok = dots.isfinite().all(1)", "ok = dots.isfinite().all(1) | (dots.sum().item() > 0)"),
-    "a mask as an index": ("finite = torch.where(ok[:, None], dots, 0)", "finite = dots.clone(); finite[~ok] = dots[~ok] * 0"),
+    "a mask as an index": (
+        "finite = torch.where(ok[:, None], dots, 0)",
+        "finite = dots.clone(); finite[~ok] = dots[~ok] * 0",
+    ),
     "a copy that is waited for": ("non_blocking=True", "non_blocking=False"),
 }
 """Planted in a copy of `_total_on_device`: what is replaced, and by what."""

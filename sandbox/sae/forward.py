@@ -262,10 +262,9 @@ class Pairs:
     sees_latents = False
     identity = ""  # x̂ is part of the activations
     description = "reconstructions that were there already"
-    device = torch.device("cpu")
 
-    def __init__(self, name: str, d_in: int):
-        self.name, self.d_in = name, d_in
+    def __init__(self, name: str, d_in: int, device: torch.device):
+        self.name, self.d_in, self.device = name, d_in, device
 
     def __call__(self, x: Tensor, look: Look | None = None) -> Passed:
         """Both halves."""

@@ -129,7 +129,7 @@ def measure_pairs(x: Given, x_hat: Given, **options: Any) -> Report:
     label = Path(x_hat).stem if isinstance(x_hat, str | Path) else "x_hat"
     own = _own(x, ranks), _own(x_hat, ranks), _own(chosen.documents, ranks)
     pairs = SideBySide(activations(own[0], own[2], name="x"), activations(own[1], name="x_hat"))
-    return _measured([Pairs(label, pairs.width // 2)], pairs, chosen, ranks, own=_of_each(x))[0]
+    return _measured([Pairs(label, pairs.width // 2, pairs.device)], pairs, chosen, ranks, own=_of_each(x))[0]
 
 
 def _options(options: dict[str, Any]) -> Options:

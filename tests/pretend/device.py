@@ -39,7 +39,12 @@ CUDA = torch.device("cuda:0")
 INSIDE = torch.device("meta")  # what torch's core takes it for
 HERE = Path(__file__).parent
 
-SOLVERS = {aten.linalg_inv_ex.default, aten.linalg_solve_ex.default, aten.linalg_lstsq.default, aten._linalg_eigh.default}
+SOLVERS = {
+    aten.linalg_inv_ex.default,
+    aten.linalg_solve_ex.default,
+    aten.linalg_lstsq.default,
+    aten._linalg_eigh.default,
+}
 """They ask the device how it went."""
 
 INDEXING = {aten.index.Tensor, aten.index_put.default, aten.index_put_.default, aten._index_put_impl_.default}
@@ -199,7 +204,7 @@ class Pretended:
             if not filled:  # that one is a masked fill, which takes no shape from the data
                 self.wait("a mask is an index: a shape depends on the data", str(func))
         elif func in PRODUCTS and not args[-1].dtype.is_floating_point:
-            raise RuntimeError(f'"{func}" not implemented for \'{args[-1].dtype}\' on CUDA (in {_place()})')
+            raise RuntimeError(f"\"{func}\" not implemented for '{args[-1].dtype}' on CUDA (in {_place()})")
 
     def _count(self, func: Any, inputs: list[Tensor], found: Any) -> None:
         if func in FREE or func.is_view:
@@ -225,6 +230,8 @@ class _Devices(TorchFunctionMode):
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
+        if func is torch.device:
+            return func(*args, **kwargs)
         if func is torch.Tensor.pin_memory:
             return args[0] if isinstance(args[0], PinnedMemory) else args[0].as_subclass(PinnedMemory)
         if func is torch.Tensor.cuda:

@@ -19,10 +19,11 @@ from sandbox.sae.activation_functions import Gate, GroupMax, JumpReLU, ReLU, Top
 from sandbox.sae.activations import activations
 from sandbox.sae.architectures import ARCHITECTURES
 from sandbox.sae.autoencoder import SAE
-from sandbox.sae.measure import measure
+from sandbox.sae.measure import measure, measure_pairs
 from sandbox.sae.normalisation import ConstantNorm, LayerNorm
 from sandbox.sae.rescale import FITS, rescale
 from sandbox.sae.sweep import Job, Training, gather, train
+from tests import runs
 
 D, D_SAE, BATCH = 16, 64, 96
 
@@ -32,7 +33,7 @@ Scenario = Callable[[str, torch.dtype, int], dict[str, Any]]
 
 @cache
 def tokens(batches: int) -> tuple[Tensor, np.ndarray]:
-    """x off its mean, with one token of extreme norm that every batch's statistics must set apart, and its documents."""
+    """x off its mean, with one token of extreme norm, which is set apart; and its documents."""
     x = torch.randn(batches * BATCH, D, generator=torch.Generator().manual_seed(0)) + 0.5
     x[3] *= 1000
     return x, np.arange(len(x)) // 7
@@ -67,6 +68,10 @@ ACTIVATIONS: dict[str, Any] = {
 }
 
 
+def _name(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")
+
+
 def measured(made: SAE, device: str, dtype: torch.dtype, batches: int, **options: Any) -> dict[str, Any]:
     """Everything that a report can hold, of an object on the device."""
     x, documents = tokens(batches)
@@ -96,20 +101,30 @@ def _halved(device: str, dtype: torch.dtype, batches: int) -> dict[str, Any]:
 
     x, documents = tokens(batches)
     made.to(device, dtype)
-    report = measure(small, x.to(dtype).to(device), documents=documents, batch_size=BATCH, look=False)
-    return report.to_dict()
+    settings = {"documents": documents, "batch_size": BATCH, "dtype": _name(dtype), "look": False}
+    return measure(small, x.to(device), **settings).to_dict()
+
+
+def _there_already(device: str, dtype: torch.dtype, batches: int) -> dict[str, Any]:
+    """Activations and documents that are on the device, and pairs of them."""
+    x, documents = tokens(batches)
+    x, ids = x.to(dtype).to(device), torch.from_numpy(documents).to(device)
+    settings: dict[str, Any] = {"documents": ids, "batch_size": BATCH, "look": False}
+    alone = measure(lambda x: 0.9 * x, x, **settings)
+    return {"callable": alone.to_dict(), "pairs": measure_pairs(x, 0.9 * x, **settings).to_dict()}
 
 
 def _file(device: str, dtype: torch.dtype, batches: int) -> dict[str, Any]:
-    """The embedded pair, with the look before the run, and a saved state."""
-    x, documents = embedded_tokens(batches)
-    settings = {"documents": documents, "batch_size": BATCH, "device": device}
+    """Two checkpoints, with the look before the run, and a saved state."""
+    x = runs.tokens()[: batches * BATCH]
+    settings: dict[str, Any] = {"documents": np.arange(len(x)) // 20, "batch_size": BATCH, "device": device}
     with TemporaryDirectory() as folder:
         path = Path(folder)
         np.save(path / "x.npy", x.numpy())
-        named = str(dtype).removeprefix("torch.")
-        saes = [embedded("minilm-relu"), embedded("minilm-gated")]
-        found = measure(saes, path / "x.npy", dtype=named, checkpoint=path / "state", every=1e9, **settings)
+        saes = [path / "sae-0", path / "sae-1"]
+        for seed, one in enumerate(saes):
+            runs.save_sae(one, seed)
+        found = measure(saes, path / "x.npy", dtype=_name(dtype), checkpoint=path / "state", every=1e9, **settings)
     return {one.name: one.to_dict() for one in found}
 
 
@@ -128,7 +143,7 @@ def _moments(device: str, dtype: torch.dtype, batches: int) -> dict[str, Any]:
 def _rescaled(kind: str, device: str, dtype: torch.dtype, batches: int) -> dict[str, Any]:
     x, documents = embedded_tokens(batches)
     settings = {"documents": documents, "kind": kind, "device": device, "batch_size": BATCH}
-    found = rescale(embedded("minilm-relu"), x, dtype=str(dtype).removeprefix("torch."), **settings)
+    found = rescale(embedded("minilm-relu"), x, dtype=_name(dtype), **settings)
     return {"factor": found.factor, "before": found.before.to_dict(), "after": found.after.to_dict()}
 
 
@@ -169,6 +184,7 @@ SCENARIOS: dict[str, Scenario] = {
     "measure, constant norm": partial(_measured, "gated", normalisation=ConstantNorm()),
     "measure, outliers excluded": _excluded,
     "measure, memory short": _halved,
+    "measure what is there already": _there_already,
     "measure two from a file": _file,
     "moments": _moments,
     **{f"rescale {kind}": partial(_rescaled, kind) for kind in FITS},

@@ -89,7 +89,8 @@ def _opened(source: Held, name: str, kind: Kind) -> tuple[Rows, Rows | None]:
     if isinstance(source, str | Path):
         return _opened_path(resolve(source), name, kind)
     if isinstance(source, Tensor):
-        fits, source = TORCH_NAMES.get(source.dtype) in kind.dtypes, source.detach()
+        # Document ids are counted on the CPU: they go there all at once, for each batch of them would wait.
+        fits, source = TORCH_NAMES.get(source.dtype) in kind.dtypes, source.detach().to("cpu" if kind.ids else None)
     else:
         fits = source.dtype.kind in ("iu" if kind.ids else "f") and source.dtype.itemsize <= 8
     if not fits:

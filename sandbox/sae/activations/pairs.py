@@ -15,7 +15,7 @@ from sandbox.sae.activations.source import Chunk, Source
 class SideBySide:
     """Rows of x with x̂ behind it; documents are those of x.
 
-    Raises: InputError where they do not hold the same tokens
+    Raises: InputError where they do not hold the same tokens, or not on one device
     """
 
     def __init__(self, x: Source, x_hat: Source):
@@ -24,7 +24,9 @@ class SideBySide:
                 f"{x.name} holds {x.tokens} tokens of dimension {x.width} and {x_hat.name} {x_hat.tokens} of dimension "
                 f"{x_hat.width}: they must agree"
             )
-        self._x, self._x_hat = x, x_hat
+        if x.device != x_hat.device:
+            raise InputError(f"{x.name} is on {x.device} and {x_hat.name} on {x_hat.device}: move them to one device")
+        self._x, self._x_hat, self.device = x, x_hat, x.device
         self.name, self.width, self.tokens = f"{x.name} and {x_hat.name}", 2 * x.width, x.tokens
 
     def chunks(self, size: int, start: int = 0, stop: int | None = None) -> Iterator[Chunk]:

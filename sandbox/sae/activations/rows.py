@@ -94,6 +94,11 @@ class Rows:
         self._parts = [part for part in parts if len(part)]
         self._starts = list(accumulate((len(part) for part in self._parts), initial=0))
 
+    @property
+    def device(self) -> torch.device:
+        """Where the rows are: that of the tensor that was given, else the CPU."""
+        return self._parts[0][0:0].device if self._parts else torch.device("cpu")
+
     def __len__(self) -> int:
         return self._starts[-1]
 
@@ -130,6 +135,11 @@ class Stored:
     def width(self) -> int:
         """d, the numbers of a token."""
         return self.rows.width
+
+    @property
+    def device(self) -> torch.device:
+        """Where they are before anyone moves them."""
+        return self.rows.device
 
     @property
     def tokens(self) -> int:
@@ -169,4 +179,4 @@ class Stored:
 
 def as_ids(rows: Tensor) -> np.ndarray:
     """Document ids as they are handed out: Int64[ndarray, "n"]."""
-    return rows.cpu().numpy().astype(np.int64).reshape(-1)
+    return rows.numpy().astype(np.int64).reshape(-1)

@@ -41,6 +41,11 @@ class Source(Protocol):
         ...
 
     @property
+    def device(self) -> torch.device:
+        """Where they are before anyone moves them."""
+        ...
+
+    @property
     def tokens(self) -> int | None:
         """How many there are; None where only reading them all would tell."""
         ...

@@ -45,11 +45,21 @@ class Stream:
     @property
     def width(self) -> int:
         """d, from the first piece, which is read for it and kept."""
+        return self._shown.shape[-1]
+
+    @property
+    def device(self) -> torch.device:
+        """That of the first piece, likewise."""
+        return self._shown.device
+
+    @property
+    def _shown(self) -> Tensor:
+        """No row of the first piece, which says what all are like."""
         if self._first is None:
             self._look(1)
         if self._first is None:
             raise InputError(f"{self.name} gave nothing: activations of one token or more are needed")
-        return self._first.x.shape[-1]
+        return self._first.x
 
     def chunks(self, size: int, start: int = 0, stop: int | None = None) -> Iterator[Chunk]:
         """Tokens start to stop, in order, exactly `size` at a time (the last chunk may be shorter)."""

@@ -87,6 +87,11 @@ class Live:
         shortest = Context(0, np.concatenate([contexts.before, [0], contexts.after]), np.array([len(contexts.before)]))
         self.width = probe(tap, contexts.padded([shortest, shortest]), missing)
 
+    @property
+    def device(self) -> torch.device:
+        """Where the model runs, and where the activations come out."""
+        return self._tap.device
+
     def count(self) -> int:
         """How many tokens there are: all text is tokenised, once, and nothing is computed."""
         if self.tokens is None:

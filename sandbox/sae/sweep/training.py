@@ -157,7 +157,8 @@ class _Run:
                     self.write(Path(beside))
                     self.points.append(self._point(Path(beside), self.data.held_out, "held-out", False))
             trainer.maybe_reset_sparsity()
-            trainer.step(torch.from_numpy(rows[trainer.n_training_steps]).to(trainer.cfg.device).float())
+            x = torch.from_numpy(rows[trainer.n_training_steps])
+            trainer.step(x.to(trainer.cfg.device, non_blocking=True).float())
             trainer.n_training_steps += 1
             if progress:
                 progress(1)
