@@ -21,6 +21,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -39,12 +40,7 @@ CUDA = torch.device("cuda:0")
 INSIDE = torch.device("meta")  # what torch's core takes it for
 HERE = Path(__file__).parent
 
-SOLVERS = {
-    aten.linalg_inv_ex.default,
-    aten.linalg_solve_ex.default,
-    aten.linalg_lstsq.default,
-    aten._linalg_eigh.default,
-}
+SOLVERS = {aten.linalg_inv_ex.default, aten.linalg_solve_ex.default, aten.linalg_lstsq.default}
 """They ask the device how it went."""
 
 INDEXING = {aten.index.Tensor, aten.index_put.default, aten.index_put_.default, aten._index_put_impl_.default}
@@ -266,17 +262,20 @@ def _place() -> str:
     """The innermost function that is neither torch's nor of this folder."""
     frame = sys._getframe(1)
     while frame is not None:
-        path = Path(frame.f_code.co_filename)
-        if "torch" not in path.parts and HERE not in path.parents and path.suffix == ".py":
-            return f"{'/'.join(_short(path.parts))}:{frame.f_code.co_name}"
+        if (named := _named(frame.f_code.co_filename)) is not None:
+            return f"{named}:{frame.f_code.co_name}"
         frame = frame.f_back
     return "nowhere"
 
 
-def _short(parts: tuple[str, ...]) -> tuple[str, ...]:
-    """From the package's name on."""
-    known = [at for at, part in enumerate(parts) if part in ("sandbox", "sae_lens", "tests", "benchmarks")]
-    return parts[known[-1] :] if known else parts[-2:]
+@cache
+def _named(file: str) -> str | None:
+    """The file from its package's name on; None for torch's own, and for those of this folder that pretend."""
+    path = Path(file)
+    if "torch" in path.parts or path.suffix != ".py" or path in (HERE / "device.py", HERE / "cuda.py"):
+        return None
+    known = [at for at, part in enumerate(path.parts) if part in ("sandbox", "sae_lens", "tests", "benchmarks")]
+    return "/".join(path.parts[known[-1] if known else -2 :])
 
 
 @contextmanager
