@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test bench lab app data figure-6 figure-6-more clean
+.PHONY: demo test bench gpu lab app data figure-6 figure-6-more clean
 
 demo: $(VENV)/.installed
 	$(BIN)/sandbox demo
@@ -17,6 +17,10 @@ test: $(VENV)/.installed-test $(VENV)/.chromium
 
 bench: $(VENV)/.installed-test $(VENV)/.chromium
 	$(BIN)/python -m benchmarks
+
+# What only a GPU can tell, in nine minutes; by the environment if there is one, else by a python that has torch.
+gpu:
+	$(if $(wildcard $(BIN)/python),$(BIN)/python,$(PYTHON)) -m benchmarks.gpu --out build/gpu
 
 lab: $(VENV)/.installed-lab
 	$(BIN)/jupyter lab notebooks $(if $(filter 0,$(shell id -u)),--allow-root)

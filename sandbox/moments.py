@@ -14,7 +14,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numba
 import numpy as np
@@ -117,15 +117,13 @@ class Moments(Sums):
             raise InputError(f"x has shape {tuple(x.shape)}: there are no tokens to measure")
         batch, tokens, d = x.shape[:batch_dims], x.shape[batch_dims:-1], x.shape[-1]
         n, settings = tokens.numel(), batch.numel()
-        if cluster is None:
-            cluster = (np.arange(first_token, first_token + n) // BLOCK).reshape(tokens)
-        group = groups_of(cluster, tokens, groups)
-        group = (np.arange(settings)[:, None] * groups + group).ravel()  # a setting's groups are its own
+        runs = _blocks(first_token, n, groups) if cluster is None else runs_of(cluster, tokens, groups)
+        if settings > 1:  # a setting's groups are its own
+            runs = runs.repeated(settings, groups)
         parts = (1 if apart_above is None else 2, *batch)
         limit = math.inf if apart_above is None else float(apart_above) ** 2
         x, x_hat = x.detach().reshape(-1, d), x_hat.detach().reshape(-1, d)
-        total = _total_on_host if x.device.type in ("cpu", "mps") else _total_on_device  # MPS has no float64
-        totals, count, sums, dots = total(x, x_hat, group, settings * groups, parts[0], limit)
+        totals, count, sums, dots = _total(x, x_hat, runs, settings * groups, parts[0], limit)
         nonfinite = dots.new_full(parts, 0)
         nonfinite[0] = n - count.reshape(*parts, groups).sum((0, -1))
         moments = cls(
@@ -258,19 +256,59 @@ def _checked(values: Any, name: str) -> Tensor:
     return values
 
 
-def groups_of(cluster: Any, tokens: torch.Size, groups: int) -> Int[np.ndarray, "n"]:
-    """The group that each token's cluster is dealt into. Raises InputError for what is not one integer a token."""
+class Runs(NamedTuple):
+    """Neighbouring tokens of one group: run i is the tokens start[i] to start[i + 1], all of group[i]."""
+
+    start: Int[np.ndarray, "runs+1"]
+    group: Int[np.ndarray, "runs"]
+
+    def of_each_token(self) -> Int[np.ndarray, "n"]:
+        """The group of each token."""
+        return np.repeat(self.group, np.diff(self.start))
+
+    def repeated(self, times: int, groups: int) -> Runs:
+        """The same runs again and again, each time in groups of their own."""
+        n, again = self.start[-1], np.arange(times)[:, None]
+        start = np.append((self.start[:-1] + again * n).ravel(), times * n)
+        return Runs(start, (self.group + again * groups).ravel())
+
+
+def runs_of(cluster: Any, tokens: torch.Size, groups: int) -> Runs:
+    """The groups that the tokens' clusters are dealt into. Raises InputError for what is not one integer a token."""
     ids = cluster.detach().cpu().numpy() if isinstance(cluster, Tensor) else np.asarray(cluster)
     if ids.dtype.kind not in "iu":
         raise InputError(f"cluster has dtype {ids.dtype}: an integer per token is needed")
     if ids.shape != tuple(tokens):
         raise InputError(f"cluster has shape {ids.shape}, the tokens {tuple(tokens)}: one integer per token is needed")
+    ids = ids.ravel()
+    first = np.concatenate(([0], np.flatnonzero(ids[1:] != ids[:-1]) + 1))
+    return Runs(np.append(first, len(ids)), _dealt(ids[first], groups))
+
+
+def _blocks(first_token: int, n: int, groups: int) -> Runs:
+    """Blocks of BLOCK tokens, of a file of which these are the tokens from `first_token` on."""
+    blocks = np.arange(first_token // BLOCK, -(-(first_token + n) // BLOCK))
+    start = (np.append(blocks, blocks[-1] + 1) * BLOCK - first_token).clip(0, n)
+    return Runs(start, _dealt(blocks, groups))
+
+
+def _dealt(ids: Int[np.ndarray, "n"], groups: int) -> Int[np.ndarray, "n"]:
+    """The group of each cluster."""
     # Consecutive ids go to different groups in turn; each further round is turned by a multiple of the golden ratio,
     # which spreads evenly, so that ids in steps of any size fill the groups, too.
-    turn, place = np.divmod(ids.ravel().astype(np.int64), groups)
+    turn, place = np.divmod(ids.astype(np.int64), groups)
     spread = turn.view(np.uint64) * np.uint64(0x9E3779B97F4A7C15)
     turned = (spread >> np.uint64(32)) * np.uint64(groups) >> np.uint64(32)
     return (place + turned.astype(np.int64)) % groups
+
+
+def _total(
+    x: Tensor, x_hat: Tensor, runs: Runs, groups: int, parts: int, limit: float
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Totals, counts and sums per group, and every token's dots, by the best way that there is on that device."""
+    if x.device.type in ("cpu", "mps"):  # MPS has no float64
+        return _total_on_host(x, x_hat, runs.of_each_token(), groups, parts, limit)
+    return _total_on_device(x, x_hat, runs.of_each_token(), groups, parts, limit)
 
 
 def _total_on_host(

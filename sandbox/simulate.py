@@ -20,7 +20,7 @@ from torch.distributions import Distribution
 
 from sandbox.devices import device_named
 from sandbox.errors import InputError
-from sandbox.moments import Moments
+from sandbox.moments import BLOCK, Moments
 
 NORMS = ("fixed", "chi", "log-normal")
 
@@ -173,14 +173,17 @@ def in_chunks(draw: Callable[[int], Pairs], drawing: Drawing, n, chunk, groups, 
         raise InputError(f"n is {n}: at least one pair is needed")
     if chunk is not None and chunk < 1:
         raise InputError(f"chunk is {chunk}: at least one pair at a time is needed")
-    numbers = ON_HOST if drawing.device.type == "cpu" else ON_DEVICE
+    on_host = drawing.device.type == "cpu"
+    numbers = ON_HOST if on_host else ON_DEVICE
     chunk = chunk or max(groups, numbers // max(drawing.grid.numel() * drawing.d, 1))  # at least a pair a group
     total: Moments | None = None
     for start in range(0, n, chunk):
         count = min(chunk, n - start)
-        pair = np.arange(start, start + count)  # each is a cluster of its own
-        batch_dims = len(drawing.grid)
-        part = Moments.from_pairs(*draw(count), pair, batch_dims=batch_dims, groups=groups, drop_nonfinite=True)
+        # Each pair is a cluster of its own. Blocks of them fill the groups as well where chunks are large, and cost the
+        # CPU no pass over the pairs, which would take longer than all that an accelerator does.
+        pair = np.arange(start, start + count) if on_host or chunk < 16 * groups * BLOCK else None
+        options: dict[str, Any] = {"first_token": start, "batch_dims": len(drawing.grid), "groups": groups}
+        part = Moments.from_pairs(*draw(count), pair, **options, drop_nonfinite=True)
         total = part if total is None else total + part
         if progress:
             progress(count)

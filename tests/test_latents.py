@@ -12,7 +12,7 @@ from scipy.optimize import minimize_scalar
 
 from sandbox import plots
 from sandbox.errors import InputError
-from sandbox.moments import groups_of
+from sandbox.moments import runs_of
 from sandbox.plots.latents import latents as histogram
 from sandbox.sae.latents import GROUPS, Latents, _on_device
 
@@ -41,7 +41,7 @@ def by_walk(*tensors):
 
 def densely(acts, residual, W_dec, documents, scale=None):
     """As on an accelerator."""
-    group = groups_of(documents, torch.Size(documents.shape), GROUPS)
+    group = runs_of(documents, torch.Size(documents.shape), GROUPS).of_each_token()
     return Latents(*_on_device(acts, residual, W_dec, group, scale))
 
 
@@ -69,7 +69,7 @@ def test_the_factor_is_the_best_one_for_that_latent_alone(way, scaled):
 def test_the_standard_error_is_that_of_a_ratio_of_totals(way):
     acts, residual, W_dec, documents, scale = made()
     tally = way(acts, residual, W_dec, documents, scale)
-    group = groups_of(documents, torch.Size((N,)), GROUPS)
+    group = runs_of(documents, torch.Size((N,)), GROUPS).of_each_token()
     f = acts * scale
     for j in range(D_SAE - 1):
         pull, energy = f[:, j] * (residual @ W_dec[j]), f[:, j] ** 2 * W_dec[j].square().sum()

@@ -18,7 +18,7 @@ from sandbox.compile import evaluate
 from sandbox.errors import InputError
 from sandbox.files import written_whole
 from sandbox.measures import REGISTRY
-from sandbox.moments import Moments, compiled, groups_of, wide_array
+from sandbox.moments import Moments, compiled, runs_of, wide_array
 from sandbox.report import interval, standard_error
 from sandbox.sums import Sums
 
@@ -106,7 +106,7 @@ class Latents(Sums):
                 f"feature_acts {(n, d_sae)}, residual {tuple(residual.shape)}, W_dec {tuple(W_dec.shape)} do not fit: "
                 "(n, d_sae), (n, d_in), (d_sae, d_in) and a scale for each token are needed"
             )
-        group = groups_of(cluster, torch.Size((n,)), GROUPS)
+        group = runs_of(cluster, torch.Size((n,)), GROUPS).of_each_token()
         tensors = feature_acts.detach(), residual.detach(), W_dec.detach()
         host = feature_acts.device.type in ("cpu", "mps")  # MPS has no float64
         return cls(*(_on_host if host else _on_device)(*tensors, group, scale))

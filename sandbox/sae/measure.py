@@ -26,6 +26,7 @@ from sandbox.sae.tallies import Counting
 __all__ = ["BATCH", "DTYPES", "Stopped", "look", "measure", "measure_pairs"]
 
 SAMPLE = 4096  # tokens that are looked at before a run
+COUNTED = 2**24  # numbers of x that are counted at a time on an accelerator: 64 MB in float32
 OF_EACH = "{rank}"  # in a path: the number of the process, where each reads files of its own
 
 OneSAE = str | Path | Checkpoint | Callable[[Tensor], Tensor]
@@ -148,10 +149,20 @@ def _options(options: dict[str, Any]) -> Options:
     return chosen
 
 
-def _chunk(chosen: Options) -> int:
-    """Tokens that are read at a time: as many as are computed at a time, or more, so that no published batch is cut."""
+def _batch(chosen: Options) -> int:
+    """Tokens that are computed at a time, or more, so that no published batch is cut."""
     published = chosen.published or 1
     return -(-chosen.batch_size // published) * published
+
+
+def _chunk(chosen: Options, source: Source, device: torch.device) -> int:
+    """Tokens that are read and counted at a time.
+
+    On a CPU those of a batch, while they are in its cache. On an accelerator several batches: counting one launches a
+    hundred small kernels, which take as long as the forward pass of a narrow SAE.
+    """
+    batch = _batch(chosen)
+    return batch if device.type == "cpu" else batch * max(1, COUNTED // (batch * source.width))
 
 
 def _opened(source: Given, chosen: Options, ranks: Ranks) -> Source:
@@ -207,7 +218,8 @@ def _measured(
         settings["first_document"] = first_token if own and chosen.documents is None else 0
         progress = chosen.progress if ranks.first else None
         try:
-            state = stream(saes, source, _chunk(chosen), counting, **settings, saving=saving, progress=progress)
+            chunk = _chunk(chosen, source, saes[0].device)
+            state = stream(saes, source, chunk, counting, **settings, saving=saving, progress=progress)
         except Stopped as stopped:
             stopped.reports = reports(stopped.state, complete=False)
             raise
@@ -264,7 +276,7 @@ def _tokens(source: Source, chosen: Options, ranks: Ranks, own: bool) -> tuple[t
         raise InputError(f"{source.name}: several processes need activations whose number is known, files or shards")
     if own:
         return (0, None), sum(ranks.each(count)[: ranks.rank])
-    return ranks.share(count, _chunk(chosen)), 0
+    return ranks.share(count, _batch(chosen)), 0
 
 
 def _saving(
@@ -276,7 +288,7 @@ def _saving(
         "the SAE": [[sae.name, sae.description, str(sae.dtype), sae.identity] for sae in saes],
         "the activations": [source.name, source.width, source.tokens, fingerprint([source.sample(FEW)])],
         "document ids": _ids(source, chosen.documents),
-        "the batch size": [chosen.batch_size, _chunk(chosen)],
+        "the batch size": [chosen.batch_size, _batch(chosen)],
         "the batch of the published figures": counting.published,
         "the count of each latent": counting.latents,
         "the outlier limit": [counting.outlier_limit, counting.exclude_outliers],

@@ -55,6 +55,7 @@ class Event:
 
 STAND_INS: list[tuple[Any, str, Any]] = [
     (torch, "Generator", Generator),
+    (torch, "inference_mode", torch.no_grad),  # its tensors take no shell
     (torch.cuda, "is_available", lambda: True),
     (torch.cuda, "device_count", lambda: 1),
     (torch.cuda, "current_device", lambda: 0),
@@ -62,6 +63,10 @@ STAND_INS: list[tuple[Any, str, Any]] = [
     (torch.cuda, "get_device_name", lambda device=None: "a pretended GPU"),
     (torch.cuda, "get_device_capability", lambda device=None: (0, 0)),  # no kernel of Triton's can run on it
     (torch.cuda, "empty_cache", lambda: None),
+    (torch.cuda, "mem_get_info", lambda device=None: (2**30, 2**30)),
+    (torch.cuda, "memory_allocated", lambda device=None: 0),
+    (torch.cuda, "max_memory_allocated", lambda device=None: 0),
+    (torch.cuda, "reset_peak_memory_stats", lambda device=None: None),
     (torch.cuda, "synchronize", lambda device=None: None),
     (torch.cuda, "Stream", Stream),
     (torch.cuda, "Event", Event),

@@ -1,0 +1,155 @@
+"""Every part in a process of its own, within its time; then gpu.json, gpu.md and a short table."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from threading import Timer
+from typing import Any
+
+import torch
+
+from benchmarks.gpu.place import Place
+from benchmarks.gpu.row import Row
+from benchmarks.gpu.written import ROOT, claims_in_words, keep, write
+
+PARTS = {
+    "floor": 40,
+    "agreement": 60,
+    "moments": 60,
+    "tests": 150,
+    "forward": 170,
+    "reading": 60,
+    "memory": 40,
+    "simulator": 40,
+    "training": 60,
+    "ranks": 30,
+}
+"""In the order in which they run, the surest first; and the seconds that each has at most."""
+
+MINUTES = 9.0
+LIBRARIES = ("torch", "triton", "numpy", "numba", "scipy", "sympy")
+
+
+def main() -> int:
+    """Run the parts; exit status 1 if a claim fails or a part does not end."""
+    given = _arguments()
+    if given.keep:
+        print(f"kept as {keep(given.out).relative_to(ROOT)}; the README says so")
+        return 0
+    if given.device == "cuda" and not torch.cuda.is_available():
+        print("benchmarks.gpu: no CUDA device here; --device cpu runs the same on small sizes", file=sys.stderr)
+        return 2
+    if given.part:  # the process of one part
+        for row in import_module(f"benchmarks.gpu.{given.part}").rows(Place(given.device, small=given.device == "cpu")):
+            print(row.line(), flush=True)
+        return 0
+    begun, rows = time.monotonic(), []
+    for part in given.only or PARTS:
+        left = 60 * given.minutes - (time.monotonic() - begun)
+        for row in _of_part(part, given.device, min(PARTS[part], left)):
+            rows.append(row)
+            print(f"{row.verdict:6}{row.figure:>14}  {row.limit:>8}  {row.part}: {row.case}  {row.words}", flush=True)
+    found = {
+        "command": f"python -m benchmarks.gpu --out DIR --device {given.device}",
+        "on": _machine(given.device),
+        "seconds": time.monotonic() - begun,
+        "rows": [row.to_dict() for row in rows],
+    }
+    write(given.out, found)
+    _print_table(rows)
+    print(f"{given.out}/gpu.json, {given.out}/gpu.md. To keep them: python -m benchmarks.gpu --keep --out {given.out}")
+    return 0 if all(row.holds is not False for row in rows) else 1
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.gpu", description=__doc__)
+    parser.add_argument("--out", type=Path, default=Path("build/gpu"), help="folder for gpu.json and gpu.md")
+    parser.add_argument("--device", choices=("cuda", "cpu"), default="cuda", help="cpu: the same on small sizes")
+    parser.add_argument("--only", nargs="+", choices=PARTS, metavar="PART", help=f"of {', '.join(PARTS)}")
+    parser.add_argument("--minutes", type=float, default=MINUTES, help="for all parts together")
+    parser.add_argument("--keep", action="store_true", help="put what is in --out into results/gpu, and run nothing")
+    parser.add_argument("--part", choices=PARTS, help=argparse.SUPPRESS)
+    return parser.parse_args()
+
+
+def _of_part(part: str, device: str, limit: float) -> Iterator[Row]:
+    """Its rows as they come; one more that says so where it fails, or does not end in time."""
+    if limit < 10:
+        yield Row(part, "the whole part", None, words="left out: no time was left")
+        return
+    command = [sys.executable, "-m", "benchmarks.gpu", "--part", part, "--device", device]
+    environment = os.environ | {"CUBLAS_WORKSPACE_CONFIG": ":4096:8", "PYTHONUNBUFFERED": "1"}
+    begun = time.monotonic()
+    child = subprocess.Popen(
+        command,
+        cwd=ROOT,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    timer = Timer(limit, lambda: os.killpg(child.pid, signal.SIGKILL))
+    timer.start()
+    said: list[str] = []
+    assert child.stdout is not None
+    for line in child.stdout:
+        if (row := Row.of_line(line)) is not None:
+            yield row
+        else:
+            said.append(line)
+    _, errors = child.communicate()
+    timer.cancel()
+    spent = time.monotonic() - begun
+    if child.returncode:
+        last = (errors.strip().splitlines() or [line.strip() for line in said] or ["nothing was said"])[-1]
+        why = f"stopped after {spent:.0f} seconds" if spent >= limit else last[-300:]
+        yield Row(part, "the whole part", None, goal=0, words=why)
+    yield Row(part, "time", spent, "s")
+
+
+def _machine(device: str) -> dict[str, str]:
+    """The card, its driver, and the libraries."""
+    libraries = {}
+    for name in LIBRARIES:
+        try:
+            libraries[name] = version(name)
+        except PackageNotFoundError:
+            libraries[name] = "missing"
+    if device == "cpu":
+        return {"card": f"CPU, {platform.machine()}", "Python": platform.python_version(), **libraries}
+    found = subprocess.run(
+        ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    facts: dict[str, Any] = {
+        "driver": (found.stdout.strip().splitlines() or ["unknown"])[0],
+        "CUDA": torch.version.cuda,
+    }
+    return {"card": torch.cuda.get_device_name(), **facts, "Python": platform.python_version(), **libraries}
+
+
+def _print_table(rows: list[Row]) -> None:
+    """Each part's claims, the worst of each first to meet the eye."""
+    print()
+    for part in dict.fromkeys(row.part for row in rows):
+        here = [row for row in rows if row.part == part]
+        failed = [row for row in here if row.holds is False]
+        print(f"{part:10} {claims_in_words(here):24} {'; '.join(f'{row.case}: {row.figure}' for row in failed)[:150]}")
+    print(claims_in_words(rows))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

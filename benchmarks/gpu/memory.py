@@ -1,0 +1,66 @@
+"""Where memory is short: the report is the same, and the batch is halved as often as it has to be."""
+
+from __future__ import annotations
+
+import resource
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr
+from io import StringIO
+from pathlib import Path
+
+import torch
+
+from benchmarks.gpu.forward import random_sae
+from benchmarks.gpu.place import Place
+from benchmarks.gpu.row import Row
+from sandbox.report import Report
+from sandbox.sae.autoencoder import SAE
+from sandbox.sae.measure import measure
+
+FILLED = (0.0, 0.5, 0.8, 0.9, 0.95)
+"""Shares of what one run takes that are taken from it beforehand."""
+
+BIAS = "relative_reconstruction_bias"
+
+
+def rows(place: Place) -> Iterator[Row]:
+    """At several fill levels, γ is what it is with memory to spare."""
+    d_in, d_sae, tokens = place.sized((768, 65536, 16384), (64, 16384, 8192))
+    sae = random_sae(d_in, d_sae, "ReLU", place.device)
+    x = torch.randn(tokens, d_in, device=place.device)
+    needed = 3 * 4 * tokens * d_sae
+    expected, _ = _measured(sae, x)
+    for share in FILLED:
+        with _left(place, int(needed * (1 - share))):
+            found, said = _measured(sae, x)
+        difference = abs((found or 0) - (expected or 0))
+        case = f"{1 - share:.0%} of three batches of latents left"
+        words = f"difference of γ; halved {said.count('out of memory')} times"
+        yield Row("memory", case, difference, goal=1e-6, words=words)
+
+
+def _measured(sae: SAE, x: torch.Tensor) -> tuple[float | None, str]:
+    said = StringIO()
+    with redirect_stderr(said):
+        report: Report = measure(sae, x, batch_size=len(x), look=False)
+    return report.raw[BIAS].value, said.getvalue()
+
+
+@contextmanager
+def _left(place: Place, room: int) -> Iterator[None]:
+    """While it lasts, so many bytes can be allocated: the rest of the card is taken, or the process may not grow."""
+    if place.gpu:
+        place.free()
+        free, _ = torch.cuda.mem_get_info()
+        held = torch.empty(max(free - room, 0), dtype=torch.uint8, device="cuda")
+        yield
+        del held
+        place.free()
+        return
+    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + room + 2**28, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, before)

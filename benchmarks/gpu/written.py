@@ -1,0 +1,105 @@
+"""What was found, as files: gpu.json, gpu.md, results/gpu, and the README's sentence about GPUs."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks.gpu.row import Row
+
+ROOT = Path(__file__).parents[2]
+KEPT = ROOT / "results" / "gpu"
+NEVER = "No GPU has run it yet: `make gpu` measures in nine minutes what only a card can tell."
+BEGIN, END = "<!-- from results/gpu -->", "<!-- end -->"
+
+
+def write(out: Path, found: dict[str, Any]) -> None:
+    """gpu.json and gpu.md, into a folder."""
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "gpu.json").write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    (out / "gpu.md").write_text(markdown(found), encoding="utf-8")
+
+
+def rows_of(found: dict[str, Any]) -> list[Row]:
+    """The rows that are in a gpu.json."""
+    return [Row(**{key: value for key, value in row.items() if key != "holds"}) for row in found["rows"]]
+
+
+def markdown(found: dict[str, Any]) -> str:
+    """The page of one card."""
+    rows, on = rows_of(found), found["on"]
+    lines = [f"# {on['card']}", "", ", ".join(f"{key} {value}" for key, value in on.items() if key != "card") + ".", ""]
+    lines += [f"{claims_in_words(rows)} Made by `{found['command']}` in {found['seconds']:.0f} seconds.", ""]
+    for part in dict.fromkeys(row.part for row in rows):
+        lines += [f"## {part}", "", "| case | figure | goal | | of what |", "| --- | ---: | ---: | --- | --- |"]
+        lines += [
+            f"| {row.case} | {row.figure} | {row.limit} | {row.verdict} | {_more(row)} |".replace("|  |", "| |")
+            for row in rows
+            if row.part == part
+        ]
+        lines.append("")
+    return "\n".join(lines)
+
+
+def claims_in_words(rows: Sequence[Row]) -> str:
+    """How many claims hold.
+
+    >>> claims_in_words([Row("moments", "one", 1.5, goal=2), Row("floor", "copy", 3.0, "TB/s")])
+    '1 of 1 claims holds.'
+    """
+    claims = [row for row in rows if row.holds is not None]
+    held = sum(bool(row.holds) for row in claims)
+    return f"{held} of {len(claims)} claims {'holds' if held == 1 else 'hold'}."
+
+
+def keep(out: Path, kept: Path = KEPT) -> Path:
+    """What is in a folder becomes what is committed of that card, and the README says so; gives the page."""
+    found = json.loads((out / "gpu.json").read_text(encoding="utf-8"))
+    name = re.sub(r"[^a-z0-9]+", "-", found["on"]["card"].lower()).strip("-")
+    (kept / f"{name}.json").write_text((out / "gpu.json").read_text(encoding="utf-8"), encoding="utf-8")
+    page = kept / f"{name}.md"
+    page.write_text(markdown(found), encoding="utf-8")
+    readme = ROOT / "README.md"
+    readme.write_text(with_sentence(readme.read_text(encoding="utf-8"), sentence(kept)), encoding="utf-8")
+    return page
+
+
+def with_sentence(readme: str, said: str) -> str:
+    """The README with what it says of GPUs between its two marks."""
+    before, _, rest = readme.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    return f"{before}{BEGIN}\n{said}\n{END}{after}"
+
+
+def sentence(kept: Path = KEPT) -> str:
+    """What the README says of GPUs, from what is kept."""
+    pages = sorted(path for path in kept.glob("*.json"))
+    if not pages:
+        return NEVER
+    return " ".join(_of_a_card(path) for path in pages)
+
+
+def _of_a_card(path: Path) -> str:
+    found = json.loads(path.read_text(encoding="utf-8"))
+    rows = rows_of(found)
+    parts = [f"On one {found['on']['card']} ([every figure](results/gpu/{path.stem}.md))"]
+    times = [row.value for row in rows if row.part == "forward" and row.value is not None]
+    if times:
+        parts.append(f"measuring takes {min(times):.2f} to {max(times):.2f} times the SAE's forward pass")
+    apart = [row.value for row in rows if row.part == "agreement" and row.goal == 1e-5 and row.value is not None]
+    if apart:
+        parts.append(f"the demo's figures are the CPU's to {max(apart):.0e}")
+    moments = [row.value for row in rows if row.part == "moments" and row.goal == 2 and row.value is not None]
+    if moments:
+        parts.append(f"moments take {max(moments):.1f} times as long as reading x and x̂")
+    first, *rest = parts
+    said = f"{first}, {', '.join(rest[:-1])}{' and ' if len(rest) > 1 else ''}{rest[-1]}." if rest else f"{first}."
+    return f"{said} {claims_in_words(rows)}"
+
+
+def _more(row: Row) -> str:
+    numbers = "; ".join(f"{key.replace('_', ' ')} {value:.3g}" for key, value in row.more.items())
+    return "; ".join(part for part in (row.words, numbers) if part)

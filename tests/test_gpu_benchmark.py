@@ -1,0 +1,117 @@
+"""`benchmarks.gpu` runs where there is no GPU: on the CPU as a program, and each part on a pretended one."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+from benchmarks.gpu.__main__ import PARTS
+from benchmarks.gpu.place import Place
+from benchmarks.gpu.row import Row
+from benchmarks.gpu.written import BEGIN, END, KEPT, NEVER, keep, markdown, sentence, with_sentence, write
+from tests.pretend import pretend_cuda
+
+ROOT = Path(__file__).parent.parent
+BARE = """
+import runpy, sys
+class Missing:
+    names = {"ipywidgets", "anywidget", "sae_lens", "dictionary_learning", "IPython", "playwright", "datasets"}
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in self.names:
+            raise ModuleNotFoundError(f"No module named {name!r}")
+sys.meta_path.insert(0, Missing())
+sys.argv = ["benchmarks.gpu", *sys.argv[1:]]
+runpy.run_module("benchmarks.gpu", run_name="__main__", alter_sys=True)
+"""
+"""Runs it as on a machine that has nothing but what `make gpu` names."""
+
+
+@pytest.mark.parametrize("part", [part for part in PARTS if part not in ("tests", "training")])
+def test_each_part_runs_on_a_pretended_gpu(part):
+    with pretend_cuda():
+        rows = list(import_module(f"benchmarks.gpu.{part}").rows(Place("cuda", small=True)))
+    assert rows
+    assert all(row.part == part and row.value is not None for row in rows)
+    assert all(row.holds in (None, True) for row in rows if part in ("agreement", "memory")), rows
+
+
+def test_the_training_part_runs_on_a_pretended_gpu(monkeypatch):
+    training = import_module("benchmarks.gpu.training")
+    monkeypatch.setattr(training, "D_SAE", 64)
+    with pretend_cuda():
+        rows = list(training.rows(Place("cuda", small=True)))
+    assert len(rows) == 2 * (len(training.ARCHITECTURES) + 1)
+
+
+@pytest.fixture(scope="module")
+def program(tmp_path_factory):
+    """The whole program on the CPU, on a machine without what is for the browser and for training."""
+    out = tmp_path_factory.mktemp("gpu")
+    command = [sys.executable, "-c", BARE, "--device", "cpu", "--out", str(out)]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False), out
+
+
+def test_the_program_runs_without_what_is_for_browsers(program):
+    done, out = program
+    found = json.loads((out / "gpu.json").read_text("utf-8"))
+    assert {row["part"] for row in found["rows"]} == set(PARTS)
+    assert not [row for row in found["rows"] if row["case"] == "the whole part"], done.stdout
+    assert done.returncode == 0, done.stdout
+    assert (out / "gpu.md").read_text("utf-8") == markdown(found)
+    assert done.stdout.splitlines()[-2].endswith("claims hold.")
+
+
+def test_a_part_that_fails_or_hangs_leaves_the_others_standing(tmp_path, monkeypatch):
+    from benchmarks.gpu import __main__ as program
+
+    rows = list(program._of_part("moments", "nowhere", 30))
+    assert rows[0].holds is False
+    assert "invalid choice" in rows[0].words
+    slow = list(program._of_part("forward", "cpu", 10.5))  # it takes longer to begin with, or is not done by then
+    assert slow[-1].case == "time"
+    late = list(program._of_part("floor", "cpu", 5))
+    assert late[0].words == "left out: no time was left"
+
+
+def test_without_a_gpu_it_says_so_in_one_line(tmp_path):
+    command = [sys.executable, "-m", "benchmarks.gpu", "--out", str(tmp_path / "out")]
+    done = subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, check=False, env={"CUDA_VISIBLE_DEVICES": ""}
+    )
+    assert done.returncode == 2
+    assert done.stderr == "benchmarks.gpu: no CUDA device here; --device cpu runs the same on small sizes\n"
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_readme_says_of_gpus_what_was_measured():
+    readme = (ROOT / "README.md").read_text("utf-8")
+    assert with_sentence(readme, sentence()) == readme
+    assert readme.count(BEGIN) == readme.count(END) == 1
+    for path in KEPT.glob("*.json"):
+        assert path.with_suffix(".md").read_text("utf-8") == markdown(json.loads(path.read_text("utf-8")))
+
+
+def test_what_is_kept_makes_the_sentence(tmp_path, monkeypatch):
+    assert sentence(tmp_path) == NEVER
+    rows = [
+        Row("forward", "a", 1.04, goal=1.05),
+        Row("forward", "b", 1.2, goal=1.05),
+        Row("agreement", "c", 2e-7, goal=1e-5),
+        Row("moments", "d", 1.4, goal=2),
+    ]
+    found = {"command": "x", "on": {"card": "NVIDIA H100 80GB HBM3"}, "seconds": 1, "rows": [r.to_dict() for r in rows]}
+    write(tmp_path / "out", found)
+    (tmp_path / "README.md").write_text(f"before {BEGIN}\nold\n{END} after", "utf-8")
+    (tmp_path / "kept").mkdir()
+    monkeypatch.setattr("benchmarks.gpu.written.ROOT", tmp_path)
+    assert keep(tmp_path / "out", tmp_path / "kept").name == "nvidia-h100-80gb-hbm3.md"
+    assert (tmp_path / "README.md").read_text("utf-8") == (
+        f"before {BEGIN}\nOn one NVIDIA H100 80GB HBM3 ([every figure](results/gpu/nvidia-h100-80gb-hbm3.md)), "
+        "measuring takes 1.04 to 1.20 times the SAE's forward pass, the demo's figures are the CPU's to 2e-07 and "
+        f"moments take 1.4 times as long as reading x and x̂. 3 of 4 claims hold.\n{END} after"
+    )
