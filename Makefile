@@ -18,9 +18,10 @@ test: $(VENV)/.installed-test $(VENV)/.chromium
 bench: $(VENV)/.installed-test $(VENV)/.chromium
 	$(BIN)/python -m benchmarks
 
-# What only a GPU can tell, in nine minutes; by the environment if there is one, else by a python that has torch.
+# What only a GPU can tell, in nine minutes, by the environment if there is one, else by a python that has torch.
+OUT ?= build/gpu
 gpu:
-	$(if $(wildcard $(BIN)/python),$(BIN)/python,$(PYTHON)) -m benchmarks.gpu --out build/gpu
+	$(if $(wildcard $(BIN)/python),$(BIN)/python,$(PYTHON)) -m benchmarks.gpu --out $(OUT)
 
 lab: $(VENV)/.installed-lab
 	$(BIN)/jupyter lab notebooks $(if $(filter 0,$(shell id -u)),--allow-root)

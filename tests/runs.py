@@ -58,9 +58,9 @@ def run(command: list[str]) -> subprocess.CompletedProcess:
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=300, env=environment)
 
 
-def by_torchrun(processes: int, command: list[str]) -> subprocess.CompletedProcess:
+def by_torchrun(processes: int, command: list[str], program: str = "sandbox") -> subprocess.CompletedProcess:
     launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", str(processes), "--rdzv-backend"]
-    return run([*launcher, "c10d", "--rdzv-endpoint", "localhost:0", "-m", "sandbox", *command])
+    return run([*launcher, "c10d", "--rdzv-endpoint", "localhost:0", "-m", program, *command])
 
 
 def assert_same(one: dict, other: dict, tolerance: float = EXACT) -> None:

@@ -57,3 +57,13 @@ def test_a_rank_that_fails_ends_the_run_with_its_error(folder):
     assert done.returncode != 0
     assert "part-10.npy: there is no such file" in done.stderr
     assert time.monotonic() - begun < 60
+
+
+def test_two_ranks_on_pretended_gpus_make_the_report_of_one_on_the_cpu(folder, whole):
+    """The code that NCCL needs: each rank's device, its totals there, and one sum over all."""
+    command = [part for part in arguments(folder, "--documents", folder / "ids.npy") if part not in ("--device", "cpu")]
+    done = by_torchrun(2, [*command, "--device", "cuda"], program="tests.pretend")
+    there = found(done)
+    assert there["device"] == "a pretended GPU"
+    for origin in ("raw", "centred", "decoder_bias", "statistics"):
+        assert_same(whole[origin], there[origin], 1e-5)  # products of float32 in another order

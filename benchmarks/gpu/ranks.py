@@ -21,14 +21,15 @@ from benchmarks.gpu.place import Place
 from benchmarks.gpu.row import Row
 from sandbox.sae.activations import activations
 from sandbox.sae.forward import Forward
-from sandbox.sae.stream import stream
+from sandbox.sae.stream import counted_at_once, stream
 from sandbox.sae.tallies import Counting
 
 LINKS = {8: (450e9, 5e-6), 64: (50e9, 15e-6), 512: (50e9, 15e-6)}
 """Ranks ► bytes a second over a link one way, and seconds of latency a step: NVLink within a machine of 8 cards, one
 400 Gb/s adapter a card between machines. Nominal figures, not measured."""
 
-CASES = {"768 × 24576": (768, 24576, False), "768 × 24576, each latent counted": (768, 24576, True)}
+D_IN, D_SAE = 768, 24576
+SMALL = 32, 256
 
 
 def seconds_of_all_reduce(size: float, ranks: int, bandwidth: float, latency: float) -> float:
@@ -42,16 +43,17 @@ def seconds_of_all_reduce(size: float, ranks: int, bandwidth: float, latency: fl
 
 def rows(place: Place) -> Iterator[Row]:
     """For each number of ranks, with and without the tally of each latent."""
-    for case, (d_in, d_sae, latents) in CASES.items():
-        d_in, d_sae = place.sized((d_in, d_sae), (32, 256))
-        batch = place.sized(BATCH, 64)
-        sae = Forward(random_sae(d_in, d_sae, "ReLU", place.device), place.device, "float32")
+    (d_in, d_sae), batch = place.sized((D_IN, D_SAE), SMALL), place.sized(BATCH, 64)
+    for latents in (False, True):
+        case = f"{d_in} × {d_sae}{', each latent counted' if latents else ''}"
+        sae = Forward(random_sae(d_in, d_sae, "ReLU", place.device), place.device, "float32", tokens=batch)
         source = activations(torch.randn(4 * batch, d_in, device=place.device))
         sae.try_on(source.sample(64).to(place.device))
         counting = Counting(latents=latents)
-        state = stream([sae], source, batch, counting)
+        size = counted_at_once(batch, d_in, sae.device)
+        state = stream([sae], source, size, counting)
         sent = sum(tensor.nbytes for tensor in state.tallies[0].tensors().values())
-        run = partial(stream, [sae], source, batch, counting)
+        run = partial(stream, [sae], source, size, counting)
         rate = 4 * batch / place.time(run, repeats=5)
         for ranks, (bandwidth, latency) in LINKS.items():
             spent = seconds_of_all_reduce(sent, ranks, bandwidth, latency)

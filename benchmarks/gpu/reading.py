@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -13,7 +14,9 @@ from benchmarks.gpu.forward import BATCH, random_sae
 from benchmarks.gpu.place import PRECISIONS, Place, ratio
 from benchmarks.gpu.row import Row
 from sandbox.sae.activations import activations
-from sandbox.sae.measure import measure
+from sandbox.sae.forward import FEW, Forward
+from sandbox.sae.stream import counted_at_once, stream
+from sandbox.sae.tallies import Counting
 
 
 def rows(place: Place) -> Iterator[Row]:
@@ -27,8 +30,10 @@ def rows(place: Place) -> Iterator[Row]:
             source = activations(path)
             held = [chunk.x.to(place.device) for chunk in source.chunks(batch)]
 
-            def ours(sae: torch.nn.Module = sae, path: Path = path) -> None:
-                measure(sae, path, batch_size=batch, look=False)
+            measured = Forward(sae, place.device, "float32", tokens=batch)
+            measured.try_on(source.sample(FEW).to(place.device))
+            size = counted_at_once(batch, d_in, measured.device)
+            ours = partial(stream, [measured], source, size, Counting())
 
             def forward(sae: torch.nn.Module = sae, held: list[torch.Tensor] = held) -> None:
                 with torch.inference_mode():

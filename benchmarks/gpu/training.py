@@ -14,7 +14,8 @@ from sandbox.sae.architectures import ARCHITECTURES
 FIGURE_6 = {"relu": 14, "gated": 12, "gated_saelens": 12}
 """How many SAEs of each there are in results/figure-6."""
 
-STEPS, D, D_SAE, BATCH = 4000, 384, 1536, 256
+STEPS, BATCH = 4000, 256
+SIZE, SMALL = (384, 1536), (16, 64)
 
 
 def rows(place: Place) -> Iterator[Row]:
@@ -35,7 +36,7 @@ def rows(place: Place) -> Iterator[Row]:
 
 def _seconds(place: Place, steps: Callable[..., Callable[[], None]], key: str, device: str) -> float:
     """Of one step."""
-    step, often = steps(key, D, D_SAE, BATCH, device), place.sized(20, 2)
+    step, often = steps(key, *place.sized(SIZE, SMALL), BATCH, device), place.sized(20, 2)
 
     def run() -> None:
         for _ in range(often):

@@ -19,14 +19,13 @@ from sandbox.sae.forward import BATCH, DTYPES, FEW, Forward, Pairs, fingerprint
 from sandbox.sae.preflight import Finding, outlier_limit, preflight
 from sandbox.sae.ranks import Ranks
 from sandbox.sae.resume import State
-from sandbox.sae.stream import Progress, Saving, Stopped, stream
+from sandbox.sae.stream import Progress, Saving, Stopped, counted_at_once, stream
 from sandbox.sae.summary import summary
 from sandbox.sae.tallies import Counting
 
 __all__ = ["BATCH", "DTYPES", "Stopped", "look", "measure", "measure_pairs"]
 
 SAMPLE = 4096  # tokens that are looked at before a run
-COUNTED = 2**24  # numbers of x that are counted at a time on an accelerator: 64 MB in float32
 OF_EACH = "{rank}"  # in a path: the number of the process, where each reads files of its own
 
 OneSAE = str | Path | Checkpoint | Callable[[Tensor], Tensor]
@@ -155,16 +154,6 @@ def _batch(chosen: Options) -> int:
     return -(-chosen.batch_size // published) * published
 
 
-def _chunk(chosen: Options, source: Source, device: torch.device) -> int:
-    """Tokens that are read and counted at a time.
-
-    On a CPU those of a batch, while they are in its cache. On an accelerator several batches: counting one launches a
-    hundred small kernels, which take as long as the forward pass of a narrow SAE.
-    """
-    batch = _batch(chosen)
-    return batch if device.type == "cpu" else batch * max(1, COUNTED // (batch * source.width))
-
-
 def _opened(source: Given, chosen: Options, ranks: Ranks) -> Source:
     """The source; `{rank}` in its path, and in that of the ids, becomes the number of this process."""
     return activations(_own(source, ranks), _own(chosen.documents, ranks))
@@ -218,7 +207,7 @@ def _measured(
         settings["first_document"] = first_token if own and chosen.documents is None else 0
         progress = chosen.progress if ranks.first else None
         try:
-            chunk = _chunk(chosen, source, saes[0].device)
+            chunk = counted_at_once(_batch(chosen), source.width, saes[0].device)
             state = stream(saes, source, chunk, counting, **settings, saving=saving, progress=progress)
         except Stopped as stopped:
             stopped.reports = reports(stopped.state, complete=False)

@@ -21,6 +21,9 @@ from sandbox.sae.forward import Forward, Pairs
 from sandbox.sae.resume import State
 from sandbox.sae.tallies import Counting, Tallies
 
+COUNTED = 2**24
+"""Numbers of x that are counted at a time on an accelerator: 64 MB in float32."""
+
 Progress = Callable[[int], None]
 
 
@@ -48,6 +51,15 @@ class Saving:
     path: Path
     run: Mapping[str, Any]
     every: float = 30.0
+
+
+def counted_at_once(batch: int, d: int, device: torch.device) -> int:
+    """Tokens that are read and counted at a time, a multiple of the `batch` that is computed at a time.
+
+    On a CPU those of a batch, while they are in its cache. On an accelerator several batches: counting launches some
+    hundred small kernels however few the tokens, and they would take as long as the forward pass of a narrow SAE.
+    """
+    return batch if device.type == "cpu" else batch * max(1, COUNTED // (batch * d))
 
 
 def stream(

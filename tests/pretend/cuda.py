@@ -6,6 +6,7 @@ from contextlib import nullcontext
 from typing import Any
 
 import torch
+import torch.distributed as dist
 
 
 class Generator(torch.Generator):
@@ -53,9 +54,18 @@ class Event:
         """Nothing to keep."""
 
 
+_init_process_group = dist.init_process_group
+
+
+def init_process_group(backend: str, **options: Any) -> None:
+    """With gloo in the place of NCCL."""
+    _init_process_group(backend.replace("nccl", "gloo"), **options)
+
+
 STAND_INS: list[tuple[Any, str, Any]] = [
     (torch, "Generator", Generator),
     (torch, "inference_mode", torch.no_grad),  # its tensors take no shell
+    (dist, "init_process_group", init_process_group),
     (torch.cuda, "is_available", lambda: True),
     (torch.cuda, "device_count", lambda: 1),
     (torch.cuda, "current_device", lambda: 0),
