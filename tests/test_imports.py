@@ -19,6 +19,7 @@ RANK = {
     "data": 1,
     "data.docstrings": 2,
     "derivations": 2,
+    "fused": 3,
     "measures": 3,
     "moments": 4,
     "compile": 4,
@@ -59,6 +60,7 @@ RANK = {
 }
 SYMPY = {"derivations", "measures", "compile", "report", "checking"}
 TORCH = {
+    "fused",
     "moments",
     "strengths",
     "theory",
@@ -104,7 +106,7 @@ def test_imports_run_one_way(path):
             theirs = home(module)
             allowed = RANK.get(theirs, -1) < RANK[mine]
             assert allowed, f"{name} imports {module}: that is not downwards"
-        for library, allowed in (("sympy", SYMPY), ("torch", TORCH), ("numba", {"moments"})):
+        for library, allowed in (("sympy", SYMPY), ("torch", TORCH), ("numba", {"moments"}), ("triton", {"fused"})):
             if module.split(".")[0] == library:
                 assert {mine, mine.split(".")[0]} & allowed, f"{name} must not import {library}"
 
