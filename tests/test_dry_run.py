@@ -138,6 +138,16 @@ def test_a_planted_fault_is_caught(fault, monkeypatch):
     assert many - few
 
 
+def test_array_operations_move_many_times_what_a_pass_over_both_tensors_does():
+    """Why there is a fused pass: what this one writes and reads again, in times the size of x and x̂ together."""
+    with pretend_cuda() as log:
+        x = torch.randn(4096, 768, device="cuda")
+        x_hat = 0.9 * x
+        before = log.moved
+        moments.Moments.from_pairs(x, x_hat, drop_nonfinite=True)
+    assert (log.moved - before) / (2 * x.numel() * 4) > 8
+
+
 def test_a_product_of_whole_numbers_is_refused_as_cuda_refuses_it():
     with pretend_cuda(), pytest.raises(RuntimeError, match="not implemented"):
         torch.ones(2, 2, dtype=torch.int64, device="cuda") @ torch.ones(2, 2, dtype=torch.int64, device="cuda")

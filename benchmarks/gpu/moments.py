@@ -44,7 +44,7 @@ def rows(place: Place) -> Iterator[Row]:
         if not place.gpu:
             continue
         fused = ours()
-        with mock.patch.object(moments, "_fusable", return_value=False):
+        with mock.patch.object(moments, "supported", return_value=False):
             times = place.times(ours, reading, repeats=3)
             plain = ours()
         yield Row("moments", f"{name}, unfused", ratio(times), words="times a sum over both tensors")

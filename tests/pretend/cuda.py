@@ -8,6 +8,8 @@ from typing import Any
 import torch
 import torch.distributed as dist
 
+from sandbox import fused
+
 
 class Generator(torch.Generator):
     """Of the CPU, but it says that it is of the device."""
@@ -71,7 +73,7 @@ STAND_INS: list[tuple[Any, str, Any]] = [
     (torch.cuda, "current_device", lambda: 0),
     (torch.cuda, "set_device", lambda device: None),
     (torch.cuda, "get_device_name", lambda device=None: "a pretended GPU"),
-    (torch.cuda, "get_device_capability", lambda device=None: (0, 0)),  # no kernel of Triton's can run on it
+    (fused, "_works_on", lambda device: False),  # no kernel of Triton's can run there
     (torch.cuda, "empty_cache", lambda: None),
     (torch.cuda, "mem_get_info", lambda device=None: (2**30, 2**30)),
     (torch.cuda, "memory_allocated", lambda device=None: 0),
