@@ -12,6 +12,7 @@ from sandbox.sae.activations import Chunk, activations
 from sandbox.sae.ahead import ahead
 from sandbox.sae.forward import Forward
 from sandbox.sae.measure import measure
+from sandbox.sae.published import Published
 from sandbox.sae.stream import stream
 from sandbox.sae.sweep import ARCHITECTURES, Job, Training, gather, train
 from sandbox.sae.tallies import Counting
@@ -72,6 +73,21 @@ def test_pairs_are_hit_on_the_device():
     angle = 2 * torch.atan2((u - v).norm(dim=-1), (u + v).norm(dim=-1))
     torch.testing.assert_close(angle, torch.full_like(angle, 1e-3), rtol=1e-12, atol=1e-15)
     assert simulate.stream(1.0, n=5000, device="cuda").n == 5000
+
+
+def test_published_figures_are_those_of_the_cpu_and_wait_for_nothing():
+    x = torch.randn(96, 6, generator=torch.Generator().manual_seed(0)) + 0.5
+    x_hat, l0 = 0.8 * x + 0.1 * x.abs(), torch.arange(len(x))
+    there, l0_there = [one.cuda() for one in (x, x_hat)], l0.cuda()
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        published = Published.from_tokens(*there, 32, l0_there)
+        published += published
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+    expected = Published.from_tokens(x, x_hat, 32, l0).values()
+    for library, printed in published.values().items():
+        assert printed == pytest.approx(expected[library], rel=1e-5)  # float32, summed in another order
 
 
 SETTINGS = {"documents": embedded("documents"), "batch_size": 1000, "published": 500, "latents": True}

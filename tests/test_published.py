@@ -260,19 +260,3 @@ def test_a_variance_of_nothing_is_called_0_or_1_by_saelens():
 def test_what_does_not_fit_is_refused(call, message):
     with pytest.raises(InputError, match=message):
         call(activations(torch.float32)[:8])
-
-
-@pytest.mark.gpu
-def test_on_a_gpu_nothing_waits_and_the_figures_are_those_of_the_cpu():
-    x = activations(torch.float32)
-    x_hat, l0 = 0.8 * x + 0.1 * x.abs(), torch.arange(len(x))
-    on_device = [one.cuda() for one in (x, x_hat)], l0.cuda()
-    torch.cuda.set_sync_debug_mode("error")
-    try:
-        published = Published.from_tokens(*on_device[0], B, on_device[1])
-        published += published
-    finally:
-        torch.cuda.set_sync_debug_mode("default")
-    expected = Published.from_tokens(x, x_hat, B, l0).values()
-    for library, printed in published.values().items():
-        assert printed == pytest.approx(expected[library], rel=1e-5)  # float32, summed in another order

@@ -31,7 +31,9 @@ def rows(place: Place) -> Iterator[Row]:
             words = "times as fast as on this machine's CPU"
             more = {"seconds": there, "cpu_seconds": here}
             yield Row("training", f"{key}, {way}", here / there, words=words, more=more)
-        yield Row("training", f"figure 6, {way}", hours, "hours", words="its 38 SAEs of 4,000 steps, one after another")
+        if not place.small:
+            words = "its 38 SAEs of 4,000 steps, one after another"
+            yield Row("training", f"figure 6, {way}", hours, "hours", words=words)
 
 
 def _seconds(place: Place, steps: Callable[..., Callable[[], None]], key: str, device: str) -> float:
