@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from importlib.util import find_spec
+from contextlib import suppress
 
 from benchmarks.gpu.place import Place
 from benchmarks.gpu.row import Row
@@ -21,7 +21,9 @@ SIZE, SMALL = (384, 1536), (16, 64)
 def rows(place: Place) -> Iterator[Row]:
     """Plain steps, and SAELens' own where it is installed."""
     ways = {"plain torch": plain_steps}
-    if find_spec("sae_lens") is not None:
+    with suppress(ImportError):  # it is not there, or does not go with what is
+        import sae_lens  # noqa: F401
+
         ways["SAELens"] = saelens_steps
     for way, steps in ways.items():
         hours = 0.0
