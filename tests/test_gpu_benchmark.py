@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import warnings
 from importlib import import_module
 from pathlib import Path
 
@@ -16,6 +17,10 @@ from benchmarks.gpu.place import Place
 from benchmarks.gpu.row import Row
 from benchmarks.gpu.written import BEGIN, END, KEPT, NEVER, keep, markdown, sentence, with_sentence, write
 from tests.pretend import pretend_cuda
+
+with warnings.catch_warnings():  # SAELens' own imports may warn, and nobody here can mend that
+    warnings.simplefilter("ignore")
+    import sae_lens  # noqa: F401
 
 ROOT = Path(__file__).parent.parent
 BARE = """
