@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
+from torch import Tensor
 
 from sandbox.errors import InputError
 
@@ -28,3 +30,13 @@ def device_type(name: str | torch.device) -> str:
         return torch.device(name).type
     except RuntimeError:
         return device_named(name).type
+
+
+def sent(held: np.ndarray | Tensor, device: torch.device) -> Tensor:
+    """What is on the CPU, on the device. The program does not wait: on CUDA it goes through pinned memory, since a copy
+    of what is not pinned may first wait for all that the device has to do.
+    """
+    tensor = torch.from_numpy(held) if isinstance(held, np.ndarray) else held
+    if device.type != "cuda" or tensor.device.type != "cpu":
+        return tensor.to(device)
+    return tensor.pin_memory().to(device, non_blocking=True)

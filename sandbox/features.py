@@ -15,7 +15,7 @@ import torch
 from jaxtyping import Float64
 from torch import Tensor
 
-from sandbox.devices import device_named
+from sandbox.devices import device_named, sent
 from sandbox.errors import InputError
 from sandbox.moments import Moments
 from sandbox.simulate import Pairs, generator_of, in_chunks
@@ -130,7 +130,7 @@ class _Thresholded:
         if not ((level >= 0) & level.isfinite()).all():
             raise InputError("a threshold is negative or not finite: thresholds are strengths, 0 or more")
         self.grid, self.gate, self.d, self.device = level.shape, gate, d, device
-        self._level = level.to(device, non_blocking=True)[..., None, None]
+        self._level = sent(level, device)[..., None, None]
         self._strengths = inverse_cdf(distribution, (*self.grid, d), device)
 
     def draw(self, n: int, dtype: torch.dtype, generator: torch.Generator) -> Pairs:

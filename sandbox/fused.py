@@ -10,12 +10,15 @@ from __future__ import annotations
 
 import functools
 import math
+import sys
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from jaxtyping import Float, Int, Int64
 from torch import Tensor
+
+from sandbox.devices import sent
 
 if TYPE_CHECKING:
     import triton.language as tl
@@ -33,7 +36,7 @@ DTYPES = {torch.float16, torch.bfloat16, torch.float32, torch.float64}
 
 
 def supported(x: Tensor, x_hat: Tensor) -> bool:
-    """Whether `fused_totals` can take these rows, on this machine; never raises."""
+    """Whether `fused_totals` can take these rows, on this machine."""
     return (
         x.is_cuda
         and x.device == x_hat.device
@@ -54,7 +57,13 @@ def _works_on(device: torch.device) -> bool:
     x = torch.zeros(1, 1, device=device)
     try:
         fused_totals(x, x, np.array([0, 1]), np.array([0]), None, 1, 1, math.inf)
-    except Exception:  # whatever is missing, the totals can be had without it
+    except ModuleNotFoundError:  # there is no Triton for this system
+        return False
+    except torch.OutOfMemoryError:  # another time there may be memory: what is raised is not kept
+        raise
+    except Exception as error:  # whatever is missing, the totals can be had without it
+        why = str(error).strip().split("\n")[0]
+        print(f"sandbox: moments take the slower way on {device}, for Triton fails there: {why}", file=sys.stderr)
         return False
     return True
 
@@ -96,11 +105,11 @@ def fused_totals(
     tiles = len(low)
     plan = [np.array([limit], np.float64).view(np.int64), low, start[-1:], slot, offset]
     packed = torch.from_numpy(np.concatenate(plan + rest, dtype=np.int64))
-    packed = (packed.pin_memory() if x.is_cuda else packed).to(device, non_blocking=True)
-    sent = packed.split([sum(map(len, plan)), *map(len, rest)])
-    tokens = packed if order is None else sent[1]
+    packed = sent(packed, device)
+    pieces = packed.split([sum(map(len, plan)), *map(len, rest)])
+    tokens = packed if order is None else pieces[1]
     if moved:
-        old = torch.arange(n, device=device) + torch.repeat_interleave(*sent[-2:], output_size=n)
+        old = torch.arange(n, device=device) + torch.repeat_interleave(*pieces[-2:], output_size=n)
         tokens = old if order is None else tokens[old]
 
     constants, warps = _held(d, x.dtype, x_hat.dtype)

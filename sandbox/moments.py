@@ -22,6 +22,7 @@ import torch
 from jaxtyping import Float, Float64, Int
 from torch import Tensor
 
+from sandbox.devices import sent
 from sandbox.errors import InputError
 from sandbox.files import written_whole
 from sandbox.fused import fused_totals, supported
@@ -282,7 +283,7 @@ def runs_of(cluster: Any, tokens: torch.Size, groups: int) -> Runs:
     if ids.shape != tuple(tokens):
         raise InputError(f"cluster has shape {ids.shape}, the tokens {tuple(tokens)}: one integer per token is needed")
     ids = ids.ravel()
-    first = np.concatenate(([0], np.flatnonzero(ids[1:] != ids[:-1]) + 1))
+    first = np.concatenate((np.zeros(min(len(ids), 1), int), np.flatnonzero(ids[1:] != ids[:-1]) + 1))
     return Runs(np.append(first, len(ids)), _dealt(ids[first], groups))
 
 
@@ -392,7 +393,7 @@ def _total_on_device(
     ok = dots.isfinite().all(1)
     finite = torch.where(ok[:, None], dots, 0)
     both = torch.where(ok[:, None, None], both, 0)
-    index = torch.from_numpy(group).to(x.device, non_blocking=True) + groups * (finite[:, 0] > limit)
+    index = sent(group, x.device) + groups * (finite[:, 0] > limit)
     totals = dots.new_zeros(parts * groups, 3).index_add_(0, index, finite)
     count = dots.new_zeros(parts * groups).index_add_(0, index, ok.double())
     sums = dots.new_zeros(parts * groups, 2, x.shape[1]).index_add_(0, index, both)

@@ -18,7 +18,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.distributions import Distribution
 
-from sandbox.devices import device_named
+from sandbox.devices import device_named, sent
 from sandbox.errors import InputError
 from sandbox.moments import BLOCK, Moments
 
@@ -181,9 +181,11 @@ def in_chunks(draw: Callable[[int], Pairs], drawing: Drawing, n, chunk, groups, 
         count = min(chunk, n - start)
         # Each pair is a cluster of its own. Blocks of them fill the groups as well where chunks are large, and cost the
         # CPU no pass over the pairs, which would take longer than all that an accelerator does.
-        pair = np.arange(start, start + count) if on_host or chunk < 16 * groups * BLOCK else None
+        pair = np.arange(start, start + count) if on_host or min(n, chunk) < 16 * groups * BLOCK else None
         options: dict[str, Any] = {"first_token": start, "batch_dims": len(drawing.grid), "groups": groups}
         part = Moments.from_pairs(*draw(count), pair, **options, drop_nonfinite=True)
+        if on_host:  # where looking costs nothing
+            drawing.refuse_invalid()
         total = part if total is None else total + part
         if progress:
             progress(count)
@@ -261,7 +263,7 @@ class _Setting:
             if not valid.all():
                 raise InputError(reason)
             self.shape = values.shape
-            self._values = values[..., None].to(device, non_blocking=True)
+            self._values = sent(values[..., None], device)
 
     def at(self, score: Float[Tensor, "n"]) -> Float[Tensor, "*grid n"]:
         """The setting itself, or its distribution's quantiles at the normal scores, one for each."""
@@ -275,7 +277,7 @@ class _Setting:
                 f"{self.name}: {type(self._quantile.__self__).__name__} has no icdf; "
                 "pass a function from probabilities to values instead"
             ) from None
-        values, valid, _ = self._checked(torch.as_tensor(values).to(score, non_blocking=True))
+        values, valid, _ = self._checked(torch.as_tensor(values).to(score))
         invalid = (~valid).sum()
         self._invalid = invalid if self._invalid is None else self._invalid + invalid
         return torch.where(valid, values, 0)

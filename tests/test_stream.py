@@ -146,7 +146,7 @@ class Counted:
 
     def __init__(self, x):
         self.inner, self.read = activations(x), 0
-        self.name, self.width, self.tokens = "counted", x.shape[1], len(x)
+        self.name, self.width, self.tokens, self.device = "counted", x.shape[1], len(x), x.device
 
     def chunks(self, size, start=0, stop=None):
         for chunk in self.inner.chunks(size, start, stop):

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from sandbox.devices import sent
 from sandbox.sae.activations import Chunk
 
 DEPTH = 2  # batches that wait: one is enough to hide the reading, another evens out a slow disk
@@ -66,7 +67,7 @@ def _sent(
     if chunk.x.device == device or copying is None:
         return chunk._replace(x=chunk.x.to(device)), None
     with torch.cuda.stream(copying):
-        x = (chunk.x.pin_memory() if chunk.x.device.type == "cpu" else chunk.x).to(device, non_blocking=True)
+        x = sent(chunk.x, device)
         copied = torch.cuda.Event()
         copied.record(copying)
     return chunk._replace(x=x), copied

@@ -15,6 +15,7 @@ from jaxtyping import Float, Float64, Int
 from torch import Tensor
 
 from sandbox.compile import evaluate
+from sandbox.devices import sent
 from sandbox.errors import InputError
 from sandbox.files import written_whole
 from sandbox.measures import REGISTRY
@@ -260,7 +261,7 @@ def _on_device(feature_acts, residual, W_dec, group: np.ndarray, scale) -> tuple
     left, rows = residual.to(wide), W_dec.to(wide)
     errors = left.square().sum(1, dtype=torch.float64)
     ok = errors.isfinite()
-    index = torch.from_numpy(group).to(feature_acts.device, non_blocking=True)
+    index = sent(group, feature_acts.device)
     member = (index == torch.arange(GROUPS, device=index.device)[:, None]) & ok
     on = (feature_acts != 0) & ok[:, None]
     count = on.sum(0, dtype=torch.float64)

@@ -90,7 +90,7 @@ def measure(sae: Any, source: Given, *, device: str = "auto", dtype: str = "floa
     opened = _opened(source, chosen, ranks)
     several = isinstance(sae, Sequence) and not isinstance(sae, str)
     place = ranks.device(device)
-    given = getattr(opened, "device", None)
+    given = opened.device
     saes = [Forward(one, place, dtype, given, chosen.batch_size) for one in (sae if several else [sae])]
     if not saes:
         raise InputError("the list of SAEs is empty: at least one is needed")
@@ -111,7 +111,7 @@ def look(
     Returns: findings, the likeliest cause first; empty if all seems well
     """
     opened = activations(source, documents)
-    one = Forward(sae, device, dtype, getattr(opened, "device", None))
+    one = Forward(sae, device, dtype, opened.device)
     _check_width(one, opened)
     _try_on([one], opened)
     return _look([one], opened, Options())[0][0]

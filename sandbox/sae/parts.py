@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
 
+from sandbox.devices import sent
 from sandbox.errors import InputError
 from sandbox.moments import BLOCK, Moments
 from sandbox.sae.activations import Source
@@ -90,9 +91,9 @@ class Parts:
                 fitted = self.split.fitted(cluster)
                 here = np.flatnonzero(fitted == fitting)
                 if len(here):
-                    part = tally(x[_sent(here, x)], cluster[here])
+                    part = tally(x[sent(here, x.device)], cluster[here])
                     total = part if total is None else total + part
-                seen += _order(x, start, _sent(fitted, x))
+                seen += _order(x, start, sent(fitted, x.device))
                 start += len(x)
                 if self.progress:
                     self.progress(len(x))
@@ -117,11 +118,6 @@ class Parts:
         if not moments.n:
             raise InputError("every token of a part has a NaN or an infinity in x or x̂; nothing is left to measure")
         return moments
-
-
-def _sent(held: np.ndarray, x: Tensor) -> Tensor:
-    """An array as a tensor where x is; the device is not waited for."""
-    return torch.from_numpy(held).to(x.device, non_blocking=True)
 
 
 def _order(x: Tensor, start: int, fitted: Tensor) -> Tensor:

@@ -18,6 +18,7 @@ from jaxtyping import Float, Float64
 from torch import Tensor
 from torch.linalg import vector_norm
 
+from sandbox.devices import sent
 from sandbox.errors import InputError
 from sandbox.sums import Sums
 
@@ -237,7 +238,7 @@ class Published(Sums):
         entries = torch.tensor([[one.numel() * (one.dtype == dtype) for dtype in DTYPES] for one in kept])
         sum_x = x.to(torch.promote_types(x.dtype, torch.float32)).sum(-2).double().sum(0)
         sums = torch.stack([one.sum(dtype=torch.float64) for one in kept])
-        return cls(sums, entries.double().to(x.device, non_blocking=True), sum_x)
+        return cls(sums, sent(entries.double(), x.device), sum_x)
 
     @classmethod
     def from_tokens(

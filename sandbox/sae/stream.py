@@ -22,7 +22,10 @@ from sandbox.sae.resume import State
 from sandbox.sae.tallies import Counting, Tallies
 
 COUNTED = 2**24
-"""Numbers of x that are counted at a time on an accelerator: 64 MB in float32."""
+"""Numbers of x that are counted at a time on a GPU, at most: 64 MB in float32."""
+
+ROOM = 256
+"""Bytes that should be free for each of them: array operations hold some 50, and the SAE needs most of the rest."""
 
 Progress = Callable[[int], None]
 
@@ -56,10 +59,13 @@ class Saving:
 def counted_at_once(batch: int, d: int, device: torch.device) -> int:
     """Tokens that are read and counted at a time, a multiple of the `batch` that is computed at a time.
 
-    On a CPU those of a batch, while they are in its cache. On an accelerator several batches: counting launches some
-    hundred small kernels however few the tokens, and they would take as long as the forward pass of a narrow SAE.
+    On a CPU those of a batch, while they are in its cache. On a GPU several batches, where there is memory: counting
+    launches some hundred small kernels however few the tokens, as long as the forward pass of a narrow SAE takes.
     """
-    return batch if device.type == "cpu" else batch * max(1, COUNTED // (batch * d))
+    if device.type != "cuda":
+        return batch
+    free, _ = torch.cuda.mem_get_info(device)
+    return batch * max(1, min(COUNTED, free // ROOM) // (batch * d))
 
 
 def stream(
@@ -82,7 +88,7 @@ def stream(
     Args:
         first_token:    the place of the source's first token among those of all ranks: it sets the blocks
         first_document: what is added to its document ids
-        progress:       called after each batch with the tokens that it held
+        progress:       called with the tokens of each batch, or several batches, that were counted
     Raises: Stopped at Ctrl-C or SIGTERM; InputError for tokens that are not finite, and from the source.
     """
     state = State.load(saving.path, saving.run, saes[0].device) if saving else State()

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from sandbox.devices import sent
 from sandbox.moments import GROUPS, Moments, runs_of
 from sandbox.sae.forward import Forward, Pairs
 from sandbox.sae.latents import Latents
@@ -75,9 +76,7 @@ class Tallies:
 
         passed = sae(x, look if counting.latents else None)
         moments, dots = Moments.with_dots(passed.x, passed.x_hat, cluster, apart_above=counting.outlier_limit)
-        group = torch.from_numpy(runs_of(cluster, x.shape[:1], GROUPS).of_each_token()).to(
-            dots.device, non_blocking=True
-        )
+        group = sent(runs_of(cluster, x.shape[:1], GROUPS).of_each_token(), dots.device)
         l0 = passed.l0
         tokens = TokenStatistics.from_dots(dots, l0, group, GROUPS, counting.outlier_limit)
         published = Published.from_tokens(passed.x, passed.x_hat, size, l0) if (size := counting.published) else None

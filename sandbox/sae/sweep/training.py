@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from sandbox.devices import sent
 from sandbox.errors import InputError
 from sandbox.files import folder_written_whole, write_text
 from sandbox.report import Point, Report
@@ -157,8 +158,7 @@ class _Run:
                     self.write(Path(beside))
                     self.points.append(self._point(Path(beside), self.data.held_out, "held-out", False))
             trainer.maybe_reset_sparsity()
-            x = torch.from_numpy(rows[trainer.n_training_steps])
-            trainer.step(x.to(trainer.cfg.device, non_blocking=True).float())
+            trainer.step(sent(rows[trainer.n_training_steps], torch.device(trainer.cfg.device)).float())
             trainer.n_training_steps += 1
             if progress:
                 progress(1)
