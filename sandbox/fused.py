@@ -104,8 +104,7 @@ def fused_totals(
     low, slot, offset = _tiles(start, group, groups, tile)
     tiles = len(low)
     plan = [np.array([limit], np.float64).view(np.int64), low, start[-1:], slot, offset]
-    packed = torch.from_numpy(np.concatenate(plan + rest, dtype=np.int64))
-    packed = sent(packed, device)
+    packed = sent(np.concatenate(plan + rest, dtype=np.int64), device)
     pieces = packed.split([sum(map(len, plan)), *map(len, rest)])
     tokens = packed if order is None else pieces[1]
     if moved:

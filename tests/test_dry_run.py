@@ -12,7 +12,9 @@ from collections import Counter
 import pytest
 import torch
 
-from sandbox import moments
+from sandbox import moments, simulate
+from sandbox.sae import stream as stream_module
+from sandbox.sae.tallies import Tallies
 from tests.pretend import Pretended, pretend_cuda
 from tests.pretend.scenarios import SCENARIOS, TRAINING, Scenario, numbers
 
@@ -63,6 +65,12 @@ EACH_STEP = {
 """The two that do, in SAELens' own loss of a training step."""
 
 
+@pytest.fixture(autouse=True)
+def every_batch_is_counted_by_itself(monkeypatch):
+    """These few tokens would all be counted at once, and a wait for each count would look like one at the end."""
+    monkeypatch.setattr(stream_module, "COUNTED", 1)
+
+
 def places(log: Pretended) -> Counter[str]:
     """How often each function waited."""
     return Counter(wait.place for wait in log.waits if not wait.place.startswith("tests/"))
@@ -111,13 +119,17 @@ def test_every_wait_that_is_named_happens():
 
 
 FAULTS = {
-    "an index that stays on the CPU": (".to(x.device, non_blocking=True)", ""),
+    "an index that stays on the CPU": ("sent(group, x.device)", "torch.from_numpy(group)"),
     "a number that is read": ("ok = dots.isfinite().all(1)", "ok = dots.isfinite().all(1) | (dots.sum().item() > 0)"),
     "a mask as an index": (
         "finite = torch.where(ok[:, None], dots, 0)",
         "finite = dots.clone(); finite[~ok] = dots[:1]",
     ),
-    "a copy that is waited for": ("non_blocking=True", "non_blocking=False"),
+    "a copy that is waited for": ("sent(group, x.device)", "torch.from_numpy(group).to(x.device)"),
+    "a copy of what is not pinned": (
+        "sent(group, x.device)",
+        "torch.from_numpy(group).to(x.device, non_blocking=True)",
+    ),
 }
 """Planted in a copy of `_total_on_device`: what is replaced, and by what."""
 
@@ -138,6 +150,88 @@ def test_a_planted_fault_is_caught(fault, monkeypatch):
     assert many - few
 
 
+@pytest.mark.parametrize("name", ["measure relu", "measure what is there already", "measure two from a file"])
+def test_a_wait_for_each_count_of_a_run_is_caught(name, monkeypatch):
+    count = Tallies.of
+
+    def waiting(*args):
+        tallies = count(*args)
+        tallies.moments.refuse_nonfinite()
+        return tallies
+
+    monkeypatch.setattr(Tallies, "of", waiting)
+    few, many = (places(pretended(SCENARIOS[name], torch.float32, batches)[1]) for batches in (FEW, MANY))
+    assert many - few
+
+
+@pytest.mark.parametrize("n", [100, 500])
+def test_a_small_simulation_has_as_many_clusters_on_the_device(n):
+    here = simulate.stream(1.0, n=n)
+    with pretend_cuda():
+        there = simulate.stream(1.0, n=n, device="cuda").to("cpu")
+    assert there.clusters == here.clusters == 32
+
+
+def on_device(*shape: int, **options):
+    """Ones there."""
+    return torch.ones(*shape, device="cuda", **options)
+
+
+REFUSED = {
+    "a product of whole numbers": lambda: on_device(2, 2, dtype=torch.int64) @ on_device(2, 2, dtype=torch.int64),
+    "a generator of the CPU": lambda: torch.randn(3, device="cuda", generator=torch.Generator()),
+    "a generator of the CPU, in place": lambda: on_device(3).normal_(generator=torch.Generator()),
+    "a sum into a number of the CPU": lambda: torch.zeros(()).add_(on_device(1)[0]),
+    "a stack with a number of the CPU": lambda: torch.stack([on_device(1)[0], torch.ones(())]),
+    "two devices": lambda: on_device(3) + torch.ones(3),
+}
+"""By CUDA, and so by what pretends to be it."""
+
+
+@pytest.mark.parametrize("what", REFUSED)
+def test_what_cuda_refuses_is_refused(what):
+    with pretend_cuda(), pytest.raises(RuntimeError, match=r"same device|for generator|not implemented"):
+        REFUSED[what]()
+
+
+WAITING = {
+    "number": lambda x: x.sum().item(),
+    "truth": lambda x: bool((x > 0).any()),
+    "mask": lambda x: x[x > 0],
+    "mask that is set to a number of the device": lambda x: x.__setitem__(x > 0, x[0]),
+    "index of the CPU": lambda x: x[torch.tensor([1, 2])],
+    "copy": lambda x: x.cpu(),
+    "list": lambda x: x.tolist(),
+    "print": lambda x: str(x),
+    "inverse": lambda x: torch.linalg.inv(torch.eye(3, device=x.device)),
+    "solution": lambda x: torch.linalg.solve(torch.eye(3, device=x.device), x),
+    "eigenvalues": lambda x: torch.linalg.eigh(torch.eye(3, device=x.device)),
+    "distinct": lambda x: x.unique(),
+    "pageable copy": lambda x: torch.ones(3).to(x.device, non_blocking=True),
+    "question": lambda x: torch.cuda.synchronize(),
+}
+"""What makes a program wait for its device."""
+
+
+@pytest.mark.parametrize("what", WAITING)
+def test_what_waits_is_logged(what):
+    with pretend_cuda() as log:
+        x = torch.arange(3.0, device="cuda")
+        assert not log.waits
+        WAITING[what](x)
+    assert log.waits
+
+
+def test_what_does_not_wait_is_not_logged():
+    with pretend_cuda() as log:
+        x = torch.arange(3.0, device="cuda")
+        x[x > 1] = 0.0  # a masked fill
+        x += torch.tensor(2.0)  # a number goes along as an argument
+        torch.ones(3).pin_memory().to("cuda", non_blocking=True)
+        torch.randn(3, device="cuda", generator=torch.Generator("cuda"))
+    assert not log.waits
+
+
 def test_array_operations_move_many_times_what_a_pass_over_both_tensors_does():
     """Why there is a fused pass: what this one writes and reads again, in times the size of x and x̂ together."""
     with pretend_cuda() as log:
@@ -146,16 +240,6 @@ def test_array_operations_move_many_times_what_a_pass_over_both_tensors_does():
         before = log.moved
         moments.Moments.from_pairs(x, x_hat, drop_nonfinite=True)
     assert (log.moved - before) / (2 * x.numel() * 4) > 8
-
-
-def test_a_product_of_whole_numbers_is_refused_as_cuda_refuses_it():
-    with pretend_cuda(), pytest.raises(RuntimeError, match="not implemented"):
-        torch.ones(2, 2, dtype=torch.int64, device="cuda") @ torch.ones(2, 2, dtype=torch.int64, device="cuda")
-
-
-def test_a_generator_of_the_cpu_is_refused_as_cuda_refuses_it():
-    with pretend_cuda(), pytest.raises(RuntimeError, match="device type for generator"):
-        torch.randn(3, device="cuda", generator=torch.Generator())
 
 
 def test_afterwards_there_is_no_device():

@@ -79,7 +79,6 @@ STAND_INS: list[tuple[Any, str, Any]] = [
     (torch.cuda, "memory_allocated", lambda device=None: 0),
     (torch.cuda, "max_memory_allocated", lambda device=None: 0),
     (torch.cuda, "reset_peak_memory_stats", lambda device=None: None),
-    (torch.cuda, "synchronize", lambda device=None: None),
     (torch.cuda, "Stream", Stream),
     (torch.cuda, "Event", Event),
     (torch.cuda, "current_stream", Stream),

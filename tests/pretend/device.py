@@ -40,12 +40,12 @@ CUDA = torch.device("cuda:0")
 INSIDE = torch.device("meta")  # what torch's core takes it for
 HERE = Path(__file__).parent
 
-SOLVERS = {aten.linalg_inv_ex.default, aten.linalg_solve_ex.default, aten.linalg_lstsq.default}
+SOLVERS = ("_linalg_solve_ex", "linalg_inv_ex", "linalg_lstsq", "_linalg_eigh", "_linalg_svd", "linalg_cholesky_ex")
 """They ask the device how it went."""
 
 INDEXING = {aten.index.Tensor, aten.index_put.default, aten.index_put_.default, aten._index_put_impl_.default}
 COPIES = {aten._to_copy.default, aten.copy_.default}
-PRODUCTS = {aten.mm.default, aten.bmm.default, aten.addmm.default, aten.mv.default, aten.dot.default}
+PRODUCTS = ("mm", "bmm", "addmm", "baddbmm", "mv", "addmv", "dot", "vdot")
 FREE = {aten.view.default, aten._unsafe_view.default, aten.detach.default, aten.alias.default, aten.select.int}
 
 
@@ -66,6 +66,7 @@ class OnDevice(Tensor):
 
     held: Tensor
     log: Pretended
+    typed = False  # whether it is a number of the program, of which torch made a tensor
 
     @staticmethod
     def __new__(cls, held: Tensor, log: Pretended) -> OnDevice:
@@ -113,6 +114,7 @@ class OnDevice(Tensor):
         return format(self.item() if not self.ndim else repr(self), specification)
 
     def __repr__(self, *, tensor_contents: Any = None) -> str:
+        self.log.wait("it is printed", "repr")
         return f"OnDevice({self.held!r})"
 
     @classmethod
@@ -146,7 +148,7 @@ class Pretended:
         wanted = None if asked is None else torch.device(asked).type in ("meta", "cuda")
         if func in COPIES:
             self._copy(func, args, kwargs, wanted)
-        elif there and any(one.ndim for one in here):
+        elif there and here:
             self._refuse_mixed(func, args, here)
         on_device = bool(there) if wanted is None else wanted
         if there:
@@ -160,6 +162,8 @@ class Pretended:
         if not on_device:
             return found
         shells = tree_map(lambda one: OnDevice(one, self) if isinstance(one, Tensor) else one, found)
+        if not leaves and isinstance(shells, OnDevice):
+            shells.typed = not shells.ndim
         return return_and_correct_aliasing(func, args, kwargs, shells) if there and func is not aten.set_ else shells
 
     def wait(self, why: str, operation: str) -> None:
@@ -176,11 +180,18 @@ class Pretended:
             self.wait("a number is sent and waited for", str(func))
         elif not asynchronous:
             self.wait("a copy is waited for", str(func))
+        elif to and not isinstance(source, PinnedMemory):
+            self.wait("a copy of memory that is not pinned may be waited for", str(func))
         elif not to:
             self.wait("a copy to memory that is not pinned is waited for", str(func))
 
     def _refuse_mixed(self, func: Any, args: Any, here: list[Tensor]) -> None:
-        if func in INDEXING and not (isinstance(args[0], Tensor) and any(one is args[0] for one in here)):
+        written = func._schema.is_mutable and not isinstance(args[0], OnDevice)
+        if not any(one.ndim for one in here) and not written:
+            # One number from the CPU goes along with whatever is done entry by entry, and into an index or a mask.
+            if torch.Tag.pointwise in func.tags or func in INDEXING or "fill" in str(func):
+                return
+        elif func in INDEXING and not (isinstance(args[0], Tensor) and any(one is args[0] for one in here)):
             values = args[2] if len(args) > 2 else None
             if not any(one is values for one in here if one.ndim):
                 self.wait("an index is sent from the CPU", str(func))
@@ -195,13 +206,15 @@ class Pretended:
             self.wait("a shape depends on the data", str(func))
         elif torch.Tag.data_dependent_output in func.tags or func is aten.allclose.default:
             self.wait("a number is read", str(func))
-        elif func in SOLVERS:
+        elif _name(func) in SOLVERS:
             self.wait("a solver's state is read", str(func))
         elif func in INDEXING and any(one.dtype in (torch.bool, torch.uint8) for one in args[1] if one is not None):
-            filled = func is not aten.index.Tensor and args[2].numel() == 1 and len(args[1]) == 1
+            value = args[2] if len(args) > 2 else None
+            filled = value is not None and not (isinstance(value, OnDevice) and not value.typed) and value.numel() == 1
+            filled = filled and len(args[1]) == 1
             if not filled:  # that one is a masked fill, which takes no shape from the data
                 self.wait("a mask is an index: a shape depends on the data", str(func))
-        elif func in PRODUCTS and not args[-1].dtype.is_floating_point:
+        elif _name(func) in PRODUCTS and not args[-1].dtype.is_floating_point:
             raise RuntimeError(f"\"{func}\" not implemented for '{args[-1].dtype}' on CUDA (in {_place()})")
 
     def _count(self, func: Any, inputs: list[Tensor], found: Any) -> None:
@@ -241,8 +254,13 @@ class _Devices(TorchFunctionMode):
             return made.to(INSIDE) if not isinstance(made, OnDevice) else made
         kwargs = {name: _inside(one) for name, one in kwargs.items()}
         if (generator := kwargs.get("generator")) is not None:
-            _refuse_other_generator(generator, kwargs.get("device") is INSIDE)
+            there = kwargs.get("device") is INSIDE or any(isinstance(one, OnDevice) for one in args)
+            _refuse_other_generator(generator, there)
         return func(*(_inside(one) for one in args), **kwargs)
+
+
+def _name(func: Any) -> str:
+    return func._schema.name.split("::")[-1]
 
 
 def _inside(value: Any) -> Any:
@@ -300,5 +318,10 @@ def pretend_cuda() -> Iterator[Pretended]:
         stack.enter_context(mock.patch.object(threading.Thread, "run", run_pretending))
         for owner, name, stand_in in STAND_INS:
             stack.enter_context(mock.patch.object(owner, name, stand_in))
+
+        def synchronize(device: Any = None) -> None:
+            log.wait("the program asks to", "torch.cuda.synchronize")
+
+        stack.enter_context(mock.patch.object(torch.cuda, "synchronize", synchronize))
         stack.enter_context(modes())
         yield log

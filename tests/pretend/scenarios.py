@@ -137,7 +137,12 @@ def _moments(device: str, dtype: torch.dtype, batches: int) -> dict[str, Any]:
         part = Moments.from_pairs(x, 0.9 * x, np.arange(BATCH) // 7, drop_nonfinite=True)
         total = part if total is None else total + part
     assert total is not None
-    return {"a, b, c": total.means.cpu(), "nonfinite": total.nonfinite.cpu(), "sums": total.sums.cpu()}
+    return _totals(total) | {"nonfinite": total.nonfinite.cpu()}
+
+
+def _totals(moments: Moments) -> dict[str, Tensor]:
+    """All that a report is made of."""
+    return {"a, b, c": moments.means.cpu(), "sums": moments.sums.cpu(), "clusters": moments.clusters.cpu()}
 
 
 def _rescaled(kind: str, device: str, dtype: torch.dtype, batches: int) -> dict[str, Any]:
@@ -153,7 +158,8 @@ def _streamed(device: str, dtype: torch.dtype, batches: int) -> dict[str, Any]:
         simulate.stream(angle, ratio, D, batches * 50, chunk=50, dtype=dtype, device=device)
         for angle, ratio in zip(angles, (0.9, torch.tensor([0.5, 0.9]), lambda p: p), strict=True)
     ]
-    return {"n": torch.stack([one.n.sum() for one in found]).cpu()}
+    pairs = simulate.pairs(1.0, 0.9, D, 20, norm="log-normal", dtype=dtype, device=device)
+    return {"pairs": torch.stack(pairs).cpu(), **{str(i): _totals(one) for i, one in enumerate(found)}}
 
 
 def _features(device: str, dtype: torch.dtype, batches: int) -> dict[str, Any]:
@@ -164,7 +170,9 @@ def _features(device: str, dtype: torch.dtype, batches: int) -> dict[str, Any]:
         for gate in features.GATES
         for one in strengths
     ]
-    return {"n": torch.stack([moments.n.sum() for moments, _ in found]).cpu()}
+    drawn = features.features(1.0, "soft", D, 20, dtype=dtype, device=device)
+    streamed = {str(i): _totals(moments) | {"active": active.cpu()} for i, (moments, active) in enumerate(found)}
+    return {"tokens": torch.stack(drawn).cpu(), **streamed}
 
 
 def _trained(key: str, device: str, dtype: torch.dtype, batches: int) -> dict[str, Any]:
