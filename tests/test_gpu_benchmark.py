@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import subprocess
 import sys
@@ -12,7 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.gpu import __main__ as program
 from benchmarks.gpu.__main__ import PARTS
+from benchmarks.gpu.agreement import apart
 from benchmarks.gpu.place import Place
 from benchmarks.gpu.row import Row
 from benchmarks.gpu.written import BEGIN, END, KEPT, NEVER, keep, markdown, sentence, with_sentence, write
@@ -45,7 +48,7 @@ def test_each_part_runs_on_a_pretended_gpu(part):
 
 
 @pytest.fixture(scope="module")
-def program(tmp_path_factory):
+def run_without(tmp_path_factory):
     """The whole program on the CPU, on a machine without what is for the browser and for training."""
     out, bare = tmp_path_factory.mktemp("gpu"), tmp_path_factory.mktemp("bare")
     (bare / "sitecustomize.py").write_text(BARE, "utf-8")
@@ -55,8 +58,8 @@ def program(tmp_path_factory):
     return done, out
 
 
-def test_the_program_runs_without_what_is_for_browsers(program):
-    done, out = program
+def test_the_program_runs_without_what_is_for_browsers(run_without):
+    done, out = run_without
     found = json.loads((out / "gpu.json").read_text("utf-8"))
     assert {row["part"] for row in found["rows"]} == set(PARTS)
     assert not [row for row in found["rows"] if row["case"] == "the whole part"], done.stdout
@@ -65,16 +68,41 @@ def test_the_program_runs_without_what_is_for_browsers(program):
     assert done.stdout.splitlines()[-2].endswith("claims hold.")
 
 
-def test_a_part_that_fails_or_hangs_leaves_the_others_standing(tmp_path, monkeypatch):
-    from benchmarks.gpu import __main__ as program
-
+def test_a_part_that_fails_says_why():
     rows = list(program._of_part("moments", "nowhere", 30))
-    assert rows[0].holds is False
+    assert [row.holds for row in rows] == [False, None]
     assert "invalid choice" in rows[0].words
-    slow = list(program._of_part("forward", "cpu", 10.5))  # it takes longer to begin with, or is not done by then
-    assert slow[-1].case == "time"
-    late = list(program._of_part("floor", "cpu", 5))
-    assert late[0].words == "left out: no time was left"
+
+
+def test_a_part_that_hangs_is_stopped(monkeypatch):
+    monkeypatch.setattr(program, "LEAST", 0)
+    rows = list(program._of_part("forward", "cpu", 0.5))  # it takes longer to begin with
+    assert rows[0].holds is False
+    assert rows[0].words.startswith("stopped after")
+    assert rows[1].value < 5
+
+
+def test_a_part_for_which_no_time_is_left_fails():
+    (row,) = program._of_part("floor", "cpu", 5)
+    assert row.holds is False
+
+
+def test_what_a_part_says_beside_its_rows_does_not_stop_it(monkeypatch):
+    script = (
+        "import sys; sys.stderr.write('x' * 10**6); print('row {'); print(" + repr(Row("floor", "a", 1.0).line()) + ")"
+    )
+    popen = subprocess.Popen
+    monkeypatch.setattr(
+        subprocess, "Popen", lambda command, **options: popen([sys.executable, "-c", script], **options)
+    )
+    assert [row.case for row in program._of_part("floor", "cpu", 30)] == ["a", "time"]
+
+
+def test_a_number_on_one_side_alone_is_no_agreement():
+    assert apart({"a": 1.0, "b": 2.0}, {"a": 1.0, "b": math.nan}) == (math.inf, "b")
+    assert apart({"a": math.nan}, {"a": 1.0}) == (math.inf, "a")
+    assert apart({"a": math.nan}, {"a": math.nan}) == (0, "a")
+    assert Row("agreement", "a", math.inf, goal=1).to_dict()["value"] is None
 
 
 def test_without_a_gpu_it_says_so_in_one_line(tmp_path):
@@ -103,14 +131,17 @@ def test_what_is_kept_makes_the_sentence(tmp_path, monkeypatch):
         Row("agreement", "c", 2e-7, goal=1e-5),
         Row("moments", "d", 1.4, goal=2),
     ]
-    found = {"command": "x", "on": {"card": "NVIDIA H100 80GB HBM3"}, "seconds": 1, "rows": [r.to_dict() for r in rows]}
-    write(tmp_path / "out", found)
+    found = {"command": "x", "device": "cuda", "on": {"card": "NVIDIA H100 80GB HBM3"}, "left_out": [], "seconds": 1}
+    write(tmp_path / "out", found | {"rows": [row.to_dict() for row in rows]})
     (tmp_path / "README.md").write_text(f"before {BEGIN}\nold\n{END} after", "utf-8")
     (tmp_path / "kept").mkdir()
     monkeypatch.setattr("benchmarks.gpu.written.ROOT", tmp_path)
+    write(tmp_path / "part", found | {"left_out": ["floor"], "rows": []})
+    with pytest.raises(ValueError, match="left out floor"):
+        keep(tmp_path / "part", tmp_path / "kept")
     assert keep(tmp_path / "out", tmp_path / "kept").name == "nvidia-h100-80gb-hbm3.md"
     assert (tmp_path / "README.md").read_text("utf-8") == (
         f"before {BEGIN}\nOn one NVIDIA H100 80GB HBM3 ([every figure](results/gpu/nvidia-h100-80gb-hbm3.md)), "
-        "measuring takes 1.04 to 1.20 times the SAE's forward pass, the demo's figures are the CPU's to 2e-07 and "
-        f"moments take 1.4 times as long as reading x and x̂. 3 of 4 claims hold.\n{END} after"
+        "measuring takes 1.04 to 1.20 times the SAE's forward pass, the demo's figures agree with the CPU's to within "
+        f"2e-07 and moments take 1.4 times as long as reading x and x̂. 3 of 4 claims hold.\n{END} after"
     )

@@ -10,9 +10,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from tempfile import TemporaryFile
 from threading import Timer
 from typing import Any
 
@@ -37,6 +39,7 @@ PARTS = {
 """In the order in which they run, the surest first; and the seconds that each has at most."""
 
 MINUTES = 9.0
+LEAST = 10  # seconds that a part needs to begin with
 LIBRARIES = ("torch", "triton", "numpy", "numba", "scipy", "sympy")
 
 
@@ -44,7 +47,11 @@ def main() -> int:
     """Run the parts; exit status 1 if a claim fails or a part does not end."""
     given = _arguments()
     if given.keep:
-        print(f"kept as {keep(given.out).relative_to(ROOT)}; the README says so")
+        try:
+            print(f"kept as {keep(given.out).relative_to(ROOT)}; the README says so")
+        except (OSError, ValueError) as error:
+            print(f"benchmarks.gpu: {error}", file=sys.stderr)
+            return 2
         return 0
     if given.device == "cuda" and not torch.cuda.is_available():
         print("benchmarks.gpu: no CUDA device here; --device cpu runs the same on small sizes", file=sys.stderr)
@@ -54,18 +61,21 @@ def main() -> int:
             print(row.line(), flush=True)
         return 0
     begun, rows = time.monotonic(), []
-    for part in given.only or PARTS:
+    parts = given.only or list(PARTS)
+    found: dict[str, Any] = {
+        "command": f"python -m benchmarks.gpu --out DIR --device {given.device}",
+        "device": given.device,
+        "on": _machine(given.device),
+    }
+    for part in parts:
         left = 60 * given.minutes - (time.monotonic() - begun)
         for row in _of_part(part, given.device, min(PARTS[part], left)):
             rows.append(row)
             print(f"{row.verdict:6}{row.figure:>14}  {row.limit:>8}  {row.part}: {row.case}  {row.words}", flush=True)
-    found = {
-        "command": f"python -m benchmarks.gpu --out DIR --device {given.device}",
-        "on": _machine(given.device),
-        "seconds": time.monotonic() - begun,
-        "rows": [row.to_dict() for row in rows],
-    }
-    write(given.out, found)
+        found["seconds"] = time.monotonic() - begun
+        found["left_out"] = [one for one in PARTS if one not in {row.part for row in rows if row.case == "time"}]
+        found["rows"] = [row.to_dict() for row in rows]
+        write(given.out, found)  # after each part: what has been measured stays, whatever comes
     _print_table(rows)
     print(f"{given.out}/gpu.json, {given.out}/gpu.md. To keep them: python -m benchmarks.gpu --keep --out {given.out}")
     return 0 if all(row.holds is not False for row in rows) else 1
@@ -84,38 +94,46 @@ def _arguments() -> argparse.Namespace:
 
 def _of_part(part: str, device: str, limit: float) -> Iterator[Row]:
     """Its rows as they come; one more that says so where it fails, or does not end in time."""
-    if limit < 10:
-        yield Row(part, "the whole part", None, words="left out: no time was left")
+    if limit < LEAST:
+        yield Row(part, "the whole part", None, goal=0, words="left out: no time was left")
         return
     command = [sys.executable, "-m", "benchmarks.gpu", "--part", part, "--device", device]
     environment = os.environ | {"CUBLAS_WORKSPACE_CONFIG": ":4096:8", "PYTHONUNBUFFERED": "1"}
     begun = time.monotonic()
-    child = subprocess.Popen(
-        command,
-        cwd=ROOT,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-    timer = Timer(limit, lambda: os.killpg(child.pid, signal.SIGKILL))
-    timer.start()
-    said: list[str] = []
-    assert child.stdout is not None
-    for line in child.stdout:
-        if (row := Row.of_line(line)) is not None:
-            yield row
-        else:
-            said.append(line)
-    _, errors = child.communicate()
-    timer.cancel()
-    spent = time.monotonic() - begun
-    if child.returncode:
-        last = (errors.strip().splitlines() or [line.strip() for line in said] or ["nothing was said"])[-1]
-        why = f"stopped after {spent:.0f} seconds" if spent >= limit else last[-300:]
+    with TemporaryFile("w+", encoding="utf-8") as errors:  # a pipe that nobody empties would stop the part
+        options: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": errors, "text": True, "start_new_session": True}
+        child = subprocess.Popen(command, cwd=ROOT, env=environment, **options)
+        timer = Timer(limit, _kill, (child,))
+        timer.daemon = True
+        timer.start()
+        try:
+            assert child.stdout is not None
+            for line in child.stdout:
+                if (row := Row.of_line(line)) is not None:
+                    yield row
+            status = child.wait()
+        finally:
+            timer.cancel()
+            _kill(child)
+            child.communicate()
+        errors.seek(0)
+        spent, said = time.monotonic() - begun, errors.read()
+    if status:
+        why = f"stopped after {spent:.0f} seconds" if spent >= limit else _reason(said)
         yield Row(part, "the whole part", None, goal=0, words=why)
     yield Row(part, "time", spent, "s")
+
+
+def _kill(child: subprocess.Popen[str]) -> None:
+    """The part, and all that it started."""
+    with suppress(ProcessLookupError):
+        os.killpg(child.pid, signal.SIGKILL)
+
+
+def _reason(said: str) -> str:
+    """What a program that failed says of it: CUDA adds advice to its errors, so that the last line is not enough."""
+    lines = [line.strip() for line in said.splitlines() if line.strip()] or ["nothing was said"]
+    return next((line for line in reversed(lines) if "Error:" in line or "error:" in line), lines[-1])[:300]
 
 
 def _machine(device: str) -> dict[str, str]:
@@ -142,7 +160,7 @@ def _machine(device: str) -> dict[str, str]:
 
 
 def _print_table(rows: list[Row]) -> None:
-    """Each part's claims, the worst of each first to meet the eye."""
+    """How many of each part's claims hold, and which do not."""
     print()
     for part in dict.fromkeys(row.part for row in rows):
         here = [row for row in rows if row.part == part]

@@ -12,9 +12,11 @@ import torch
 from benchmarks.gpu.place import Place
 from benchmarks.gpu.row import Row
 from sandbox.data import embedded
+from sandbox.sae.latents import OFTEN
 from sandbox.sae.measure import measure
 
 SAES = ("minilm-relu", "minilm-gated")
+LEAST = 1e-3  # a figure of a report that is smaller is a difference of larger ones, which are rounded
 LEFT_OUT = {"device", "dtype", "findings"}  # words, and what a look at another device's x̂ may say otherwise
 
 
@@ -39,39 +41,52 @@ def figures(report: Any, path: str = "") -> Iterator[tuple[str, float]]:
 
 
 def apart(one: dict[str, float], other: dict[str, float]) -> tuple[float, str]:
-    """The greatest difference of two reports, relative or absolute, whichever is less; and where it is."""
+    """The greatest difference of two reports, and where it is."""
     if one.keys() != other.keys():
         return math.inf, ", ".join(sorted(one.keys() ^ other.keys()))
-    differences = {
-        key: 0.0 if value == other[key] or value != value else abs(value - other[key]) / max(abs(value), 1)
-        for key, value in one.items()
-    }
+    differences = {key: difference(value, other[key]) for key, value in one.items()}
     place = max(differences, key=lambda key: differences[key])
     return differences[place], place
+
+
+def difference(one: float, other: float) -> float:
+    """Relative, but for figures below LEAST; infinite where one of them alone is no number.
+
+    >>> difference(2.0, 2.002), difference(1.0, math.nan), difference(math.nan, math.nan)
+    (0.001, inf, 0.0)
+    """
+    if math.isnan(one) or math.isnan(other):
+        return 0.0 if math.isnan(one) and math.isnan(other) else math.inf
+    return 0.0 if one == other else round(abs(one - other) / max(abs(one), LEAST), 15)
 
 
 def rows(place: Place) -> Iterator[Row]:
     """For both SAEs."""
     for name in SAES:
-        here = _measured(name, "cpu")
-        default, again = (_measured(name, place.device) for _ in range(2))
+        here, factors = _measured(name, "cpu")
+        (default, factors_there), (again, _) = (_measured(name, place.device) for _ in range(2))
         with deterministic():
-            fixed, fixed_again = (_measured(name, place.device) for _ in range(2))
+            (fixed, _), (fixed_again, _) = (_measured(name, place.device) for _ in range(2))
         for mode, found in (("default", default), ("deterministic", fixed)):
-            difference, where = apart(here, found)
+            greatest, where = apart(here, found)
             words = f"greatest difference from the CPU, of {len(here)} figures (in {where})"
-            yield Row("agreement", f"{name}, {mode} mode", difference, goal=1e-5, words=words)
-        difference, where = apart(fixed, fixed_again)
+            yield Row("agreement", f"{name}, {mode} mode", greatest, goal=1e-5, words=words)
+        greatest, where = apart(factors, factors_there)
+        words = f"greatest difference from the CPU, of {len(factors)} (in {where})"
+        yield Row("agreement", f"{name}, factors of latents", greatest, goal=1e-3, words=words)
         words = "greatest difference between two runs"
-        yield Row("agreement", f"{name}, deterministic mode, twice", difference, goal=0, words=words)
-        difference, where = apart(default, again)
-        yield Row("agreement", f"{name}, default mode, twice", difference, words=words)
-        half, where = apart(here, _measured(name, place.device, dtype="bfloat16"))
+        yield Row("agreement", f"{name}, deterministic mode, twice", apart(fixed, fixed_again)[0], goal=0, words=words)
+        yield Row("agreement", f"{name}, default mode, twice", apart(default, again)[0], words=words)
+        half, where = apart(here, _measured(name, place.device, dtype="bfloat16")[0])
         words = f"greatest difference from float32 on the CPU (in {where})"
         yield Row("agreement", f"{name}, bfloat16", half, words=words)
 
 
-def _measured(name: str, device: str, dtype: str = "float32") -> dict[str, float]:
+def _measured(name: str, device: str, dtype: str = "float32") -> tuple[dict[str, float], dict[str, float]]:
+    """The figures of the report, and the factor of each latent that is on often enough."""
     settings: dict[str, Any] = {"documents": embedded("documents"), "batch_size": 1024, "look": False}
-    report = measure(embedded(name), embedded("activations"), device=device, dtype=dtype, **settings)
-    return dict(figures(report.to_dict()))
+    report = measure(embedded(name), embedded("activations"), device=device, dtype=dtype, latents=True, **settings)
+    assert report.latents is not None
+    factors, often = report.latents.scale_factors(), report.latents.count >= OFTEN
+    named = {f"latent {j}": factor for j, factor in enumerate(factors.tolist()) if often[j]}
+    return dict(figures(report.to_dict())), named

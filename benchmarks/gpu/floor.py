@@ -18,7 +18,7 @@ def rows(place: Place) -> Iterator[Row]:
         rate = place.products(precision)
         yield Row("floor", f"product in {precision}", rate / 1e12, "TFLOP/s", words=f"{place.sized(8192, 512)} cubed")
     if place.gpu:
-        host = torch.randn(2**27).pin_memory()
-        there = torch.empty(2**27, device="cuda")
+        host = torch.randn(place.sized(2**27, 2**20)).pin_memory()
+        there = torch.empty(len(host), device="cuda")
         rate = host.numel() * 4 / place.time(lambda: there.copy_(host, non_blocking=True))
         yield Row("floor", "copy from pinned memory", rate / 1e9, "GB/s")

@@ -69,7 +69,7 @@ def _row(place: Place, d_in: int, d_sae: int, activation: str, precision: str) -
     sae = random_sae(d_in, d_sae, activation, place.device).to(dtype=dtype)
     one = torch.randn(batch, d_in, device=place.device).to(dtype)
     with torch.inference_mode():
-        batches = min(max(place.often(lambda: sae(one), ENOUGH), 8), place.sized(512, 8))
+        batches = min(max(place.often(lambda: sae(one), ENOUGH), 4), place.sized(512, 4))
     x = torch.randn(batches * batch, d_in, device=place.device).to(dtype)
 
     def forward() -> None:
@@ -80,7 +80,7 @@ def _row(place: Place, d_in: int, d_sae: int, activation: str, precision: str) -
     measured, source = Forward(sae, place.device, "float32", tokens=batch), activations(x)
     measured.try_on(source.sample(FEW))
     ours = partial(stream, [measured], source, counted_at_once(batch, d_in, measured.device), Counting())
-    times = place.times(ours, forward, repeats=3)
+    times = place.times(ours, forward, repeats=2)
     peak = place.peak(ours)
     whole = place.time(lambda: measure(sae, x, batch_size=batch, look=False).raw, repeats=1)
     # two products, and nothing smaller: the latents need not leave the chip, in principle

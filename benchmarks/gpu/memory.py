@@ -41,7 +41,8 @@ def rows(place: Place) -> Iterator[Row]:
             continue
         halved = said.count("out of memory")
         words = f"difference of γ; halved {halved} times"
-        yield Row("memory", case, abs((found or 0) - (expected or 0)), goal=1e-6, words=words)
+        value = None if found is None or expected is None else abs(found - expected)
+        yield Row("memory", case, value, goal=1e-6, words=words)
     yield Row(
         "memory", "halvings at the last of these", float(halved), goal=1, at_least=True, words="or it tests nothing"
     )

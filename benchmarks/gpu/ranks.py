@@ -6,7 +6,7 @@ Each rank counts its own tokens and then sends its totals once (`sandbox.sae.ran
     seconds = 2 (k − 1) · (latency + bytes / (k · bandwidth)).
 
 The figure is how many tokens a rank must count for that to be a hundredth of its time, at the rate of one card here.
-Ids of documents are told to every rank besides, 9 bytes or less each when pickled.
+Ids of documents are told to every rank besides, some 10 bytes each when pickled.
 """
 
 from __future__ import annotations

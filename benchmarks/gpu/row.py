@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -61,9 +63,12 @@ class Row:
 
     @classmethod
     def of_line(cls, line: str) -> Row | None:
-        """The row that a line holds, if it holds one."""
-        return cls(**json.loads(line.removeprefix(MARK))) if line.startswith(MARK) else None
+        """The row that a line holds, if it holds a whole one."""
+        with suppress(ValueError):  # a part was stopped in the middle of it
+            return cls(**json.loads(line.removeprefix(MARK))) if line.startswith(MARK) else None
+        return None
 
     def to_dict(self) -> dict[str, Any]:
-        """As in JSON."""
-        return asdict(self) | {"holds": self.holds}
+        """As in JSON, which has no infinity and no NaN."""
+        value = self.value if self.value is None or math.isfinite(self.value) else None
+        return asdict(self) | {"value": value, "holds": self.holds}

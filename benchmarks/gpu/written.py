@@ -12,14 +12,16 @@ from benchmarks.gpu.row import Row
 
 ROOT = Path(__file__).parents[2]
 KEPT = ROOT / "results" / "gpu"
-NEVER = "No GPU has run it yet: `make gpu` measures in nine minutes what only a card can tell."
+NEVER = "It has not been run on a GPU yet: `make gpu` measures in nine minutes what only a card can tell."
 BEGIN, END = "<!-- from results/gpu -->", "<!-- end -->"
 
 
 def write(out: Path, found: dict[str, Any]) -> None:
     """gpu.json and gpu.md, into a folder."""
     out.mkdir(parents=True, exist_ok=True)
-    (out / "gpu.json").write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    (out / "gpu.json").write_text(
+        json.dumps(found, indent=1, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8"
+    )
     (out / "gpu.md").write_text(markdown(found), encoding="utf-8")
 
 
@@ -56,8 +58,14 @@ def claims_in_words(rows: Sequence[Row]) -> str:
 
 
 def keep(out: Path, kept: Path = KEPT) -> Path:
-    """What is in a folder becomes what is committed of that card, and the README says so; gives the page."""
+    """What is in a folder becomes what is committed of that card, and the README says so; gives the page.
+
+    Raises: ValueError for a run on a CPU, or of some parts only
+    """
     found = json.loads((out / "gpu.json").read_text(encoding="utf-8"))
+    if found["device"] != "cuda" or found["left_out"]:
+        lacks = ", ".join(found["left_out"]) or "nothing"
+        raise ValueError(f"{out} is of a run on {found['device']} that left out {lacks}: a whole one on a GPU is kept")
     name = re.sub(r"[^a-z0-9]+", "-", found["on"]["card"].lower()).strip("-")
     (kept / f"{name}.json").write_text((out / "gpu.json").read_text(encoding="utf-8"), encoding="utf-8")
     page = kept / f"{name}.md"
@@ -91,7 +99,7 @@ def _of_a_card(path: Path) -> str:
         parts.append(f"measuring takes {min(times):.2f} to {max(times):.2f} times the SAE's forward pass")
     apart = [row.value for row in rows if row.part == "agreement" and row.goal == 1e-5 and row.value is not None]
     if apart:
-        parts.append(f"the demo's figures are the CPU's to {max(apart):.0e}")
+        parts.append(f"the demo's figures agree with the CPU's to within {max(apart):.0e}")
     moments = [row.value for row in rows if row.part == "moments" and row.goal == 2 and row.value is not None]
     if moments:
         parts.append(f"moments take {max(moments):.1f} times as long as reading x and x̂")

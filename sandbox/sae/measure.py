@@ -48,7 +48,7 @@ class Options:
         warn:             called with a line for each finding, before the run
         checkpoint:       a file for the run's state: the same call goes on from there
         every:            seconds between two savings of it
-        progress:         called after each batch with the tokens that it held
+        progress:         called with the tokens of each batch, or several batches, that were counted
     """
 
     documents: Held | None = None
