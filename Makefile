@@ -20,7 +20,7 @@ bench: $(VENV)/.installed-test $(VENV)/.chromium
 
 # What only a GPU can tell, in nine minutes, by the environment if there is one, else by a python that has torch.
 OUT ?= build/gpu
-gpu:
+gpu: $(if $(wildcard $(BIN)/python),$(VENV)/.installed-test)
 	$(if $(wildcard $(BIN)/python),$(BIN)/python,$(PYTHON)) -m benchmarks.gpu --out $(OUT)
 
 lab: $(VENV)/.installed-lab

@@ -18,9 +18,9 @@ def device_named(name: str | torch.device) -> torch.device:
         probe = torch.empty(1, device=device)
         probe.cpu()  # a device that holds no numbers, such as meta, fails here
     except (RuntimeError, AssertionError, NotImplementedError) as error:
-        raise InputError(
-            f"device {str(name)!r} cannot be used on this machine: choose auto, cpu, cuda or mps"
-        ) from error
+        there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+        named = " or ".join(["auto", *(one for one, is_there in there.items() if is_there)])
+        raise InputError(f"device {str(name)!r} cannot be used on this machine: choose {named}") from error
     return probe.device  # with its number, so that it equals that of its tensors
 
 

@@ -51,7 +51,7 @@ SIMULATE = {
     "correlation beyond 1": ({"angle": 1.0, "correlation": 2.0}, "between -1 and 1"),
     "scale": ({"angle": 1.0, "scale": 0.0}, "positive scale"),
     "no icdf": ({"angle": torch.distributions.Beta(2.0, 2.0)}, "Beta has no icdf"),
-    "device": ({"angle": 1.0, "device": "tpu"}, "choose auto, cpu, cuda or mps"),
+    "device": ({"angle": 1.0, "device": "tpu"}, "choose auto or cpu"),
 }
 MEASURE = {
     "no callable": (lambda: measure(3, x), "sae is a int"),

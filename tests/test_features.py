@@ -351,7 +351,7 @@ BAD = {
     "unknown gate": ({"gate": "sigmoid"}, "gate is 'sigmoid': choose soft, hard"),
     "no features": ({"d": 0}, "d is 0: at least one feature"),
     "no tokens": ({"n": 0}, "n is 0: at least one token"),
-    "device": ({"device": "tpu"}, "choose auto, cpu, cuda or mps"),
+    "device": ({"device": "tpu"}, "choose auto or cpu"),
 }
 
 

@@ -66,6 +66,7 @@ def test_the_program_runs_without_what_is_for_browsers(run_without):
     assert done.returncode == 0, done.stdout
     assert (out / "gpu.md").read_text("utf-8") == markdown(found)
     assert done.stdout.splitlines()[-2].endswith("claims hold.")
+    assert done.stdout.splitlines()[-1] == f"written: {out}/gpu.json, {out}/gpu.md"
 
 
 def test_a_part_that_fails_says_why():
@@ -111,8 +112,35 @@ def test_without_a_gpu_it_says_so_in_one_line(tmp_path):
         command, cwd=ROOT, capture_output=True, text=True, check=False, env={"CUDA_VISIBLE_DEVICES": ""}
     )
     assert done.returncode == 2
-    assert done.stderr == "benchmarks.gpu: no CUDA device here; --device cpu runs the same on small sizes\n"
+    assert done.stderr.startswith("benchmarks.gpu: no CUDA device here")
+    assert done.stderr.count("\n") == 1
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (["--out", "/proc/x", "--device", "cpu"], "name another --out"),
+        (["--out", "{}", "--keep"], "run make gpu first"),
+        (["--minutes", "0"], "more than 0 is needed"),
+        (["--only", "flor"], "invalid choice: 'flor'"),
+    ],
+)
+def test_bad_input_is_refused_before_anything_runs(more, said, tmp_path):
+    command = [sys.executable, "-m", "benchmarks.gpu", *(one.format(tmp_path / "none") for one in more)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert said in done.stderr.splitlines()[-1]
+    assert "Traceback" not in done.stderr
+
+
+def test_a_python_without_torch_is_told_so(tmp_path):
+    (tmp_path / "sitecustomize.py").write_text(BARE.replace('"ipywidgets"', '"torch"'), "utf-8")
+    environment = os.environ | {"PYTHONPATH": str(tmp_path)}
+    command = [sys.executable, "-m", "benchmarks.gpu"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, env=environment)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert "has no torch" in done.stderr
 
 
 def test_the_readme_says_of_gpus_what_was_measured():
@@ -137,7 +165,7 @@ def test_what_is_kept_makes_the_sentence(tmp_path, monkeypatch):
     (tmp_path / "kept").mkdir()
     monkeypatch.setattr("benchmarks.gpu.written.ROOT", tmp_path)
     write(tmp_path / "part", found | {"left_out": ["floor"], "rows": []})
-    with pytest.raises(ValueError, match="left out floor"):
+    with pytest.raises(ValueError, match="lacks floor"):
         keep(tmp_path / "part", tmp_path / "kept")
     assert keep(tmp_path / "out", tmp_path / "kept").name == "nvidia-h100-80gb-hbm3.md"
     assert (tmp_path / "README.md").read_text("utf-8") == (

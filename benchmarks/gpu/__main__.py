@@ -18,7 +18,15 @@ from tempfile import TemporaryFile
 from threading import Timer
 from typing import Any
 
-import torch
+try:
+    import torch
+except ModuleNotFoundError:
+    print(
+        f"benchmarks.gpu: {sys.executable} has no torch: make demo installs it, or name a Python that has it "
+        "(make gpu PYTHON=…)",
+        file=sys.stderr,
+    )
+    sys.exit(2)
 
 from benchmarks.gpu.place import Place
 from benchmarks.gpu.row import Row
@@ -39,6 +47,7 @@ PARTS = {
 """In the order in which they run, the surest first; and the seconds that each has at most."""
 
 MINUTES = 9.0
+TRY = "on a machine with an NVIDIA GPU run make gpu; --device cpu tries the program here, on small sizes"
 LEAST = 10  # seconds that a part needs to begin with
 LIBRARIES = ("torch", "triton", "numpy", "numba", "scipy", "sympy")
 
@@ -54,7 +63,7 @@ def main() -> int:
             return 2
         return 0
     if given.device == "cuda" and not torch.cuda.is_available():
-        print("benchmarks.gpu: no CUDA device here; --device cpu runs the same on small sizes", file=sys.stderr)
+        print(f"benchmarks.gpu: no CUDA device here (torch {torch.__version__}); {TRY}", file=sys.stderr)
         return 2
     if given.part:  # the process of one part
         for row in import_module(f"benchmarks.gpu.{given.part}").rows(Place(given.device, small=given.device == "cpu")):
@@ -62,11 +71,21 @@ def main() -> int:
         return 0
     begun, rows = time.monotonic(), []
     parts = given.only or list(PARTS)
+    chosen = f" --only {' '.join(given.only)}" if given.only else ""
     found: dict[str, Any] = {
-        "command": f"python -m benchmarks.gpu --out DIR --device {given.device}",
+        "command": f"python -m benchmarks.gpu --device {given.device}{chosen}",
         "device": given.device,
         "on": _machine(given.device),
     }
+    try:
+        given.out.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=given.out):  # better refused now than after the first minutes
+            pass
+    except OSError as error:
+        print(
+            f"benchmarks.gpu: {given.out} cannot be written to ({error.strerror}): name another --out", file=sys.stderr
+        )
+        return 2
     for part in parts:
         left = 60 * given.minutes - (time.monotonic() - begun)
         for row in _of_part(part, given.device, min(PARTS[part], left)):
@@ -77,25 +96,43 @@ def main() -> int:
         found["rows"] = [row.to_dict() for row in rows]
         write(given.out, found)  # after each part: what has been measured stays, whatever comes
     _print_table(rows)
-    print(f"{given.out}/gpu.json, {given.out}/gpu.md. To keep them: python -m benchmarks.gpu --keep --out {given.out}")
+    print(f"written: {given.out}/gpu.json, {given.out}/gpu.md")
+    if given.device == "cuda" and not found["left_out"]:
+        print(f"to keep them: {sys.executable} -m benchmarks.gpu --keep --out {given.out}")
     return 0 if all(row.holds is not False for row in rows) else 1
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.gpu", description=__doc__)
-    parser.add_argument("--out", type=Path, default=Path("build/gpu"), help="folder for gpu.json and gpu.md")
-    parser.add_argument("--device", choices=("cuda", "cpu"), default="cuda", help="cpu: the same on small sizes")
-    parser.add_argument("--only", nargs="+", choices=PARTS, metavar="PART", help=f"of {', '.join(PARTS)}")
-    parser.add_argument("--minutes", type=float, default=MINUTES, help="for all parts together")
-    parser.add_argument("--keep", action="store_true", help="put what is in --out into results/gpu, and run nothing")
+    about = "Check this project's claims about speed, memory and agreement with the CPU on one NVIDIA GPU."
+    parts = "\n".join(f"  {part:10} {limit:4} s at most" for part, limit in PARTS.items())
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.gpu",
+        description=about,
+        epilog=f"Parts, in the order in which they run:\n{parts}\n\nCUDA_VISIBLE_DEVICES chooses the card.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "--out", type=Path, default=Path("build/gpu"), help="folder for gpu.json and gpu.md (build/gpu)"
+    )
+    parser.add_argument(
+        "--device", choices=("cuda", "cpu"), default="cuda", help="cpu: try the program without a GPU, on small sizes"
+    )
+    parser.add_argument("--only", nargs="+", choices=PARTS, metavar="PART", help="these parts, separated by spaces")
+    parser.add_argument("--minutes", type=float, default=MINUTES, help=f"for all parts together, at most ({MINUTES:g})")
+    parser.add_argument(
+        "--keep", action="store_true", help="put a whole run from --out into results/gpu and the README; run nothing"
+    )
     parser.add_argument("--part", choices=PARTS, help=argparse.SUPPRESS)
-    return parser.parse_args()
+    given = parser.parse_args()
+    if not given.minutes > 0:
+        parser.error(f"--minutes is {given.minutes:g}: more than 0 is needed")
+    return given
 
 
 def _of_part(part: str, device: str, limit: float) -> Iterator[Row]:
     """Its rows as they come; one more that says so where it fails, or does not end in time."""
     if limit < LEAST:
-        yield Row(part, "the whole part", None, goal=0, words="left out: no time was left")
+        yield Row(part, "the whole part", None, goal=0, words="left out: the time was over; give more --minutes")
         return
     command = [sys.executable, "-m", "benchmarks.gpu", "--part", part, "--device", device]
     environment = os.environ | {"CUBLAS_WORKSPACE_CONFIG": ":4096:8", "PYTHONUNBUFFERED": "1"}

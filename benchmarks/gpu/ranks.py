@@ -45,7 +45,7 @@ def rows(place: Place) -> Iterator[Row]:
     """For each number of ranks, with and without the tally of each latent."""
     (d_in, d_sae), batch = place.sized((D_IN, D_SAE), SMALL), place.sized(BATCH, 64)
     for latents in (False, True):
-        case = f"{d_in} × {d_sae}{', each latent counted' if latents else ''}"
+        case = f"an SAE of {d_in} × {d_sae}{', each latent counted' if latents else ''}"
         sae = Forward(random_sae(d_in, d_sae, "ReLU", place.device), place.device, "float32", tokens=batch)
         source = activations(torch.randn(4 * batch, d_in, device=place.device))
         sae.try_on(source.sample(64).to(place.device))
@@ -58,5 +58,8 @@ def rows(place: Place) -> Iterator[Row]:
         for ranks, (bandwidth, latency) in LINKS.items():
             spent = seconds_of_all_reduce(sent, ranks, bandwidth, latency)
             more = {"bytes": float(sent), "seconds": spent, "tokens_per_second": rate}
-            words = "a rank, for the all-reduce to be a hundredth of its time"
-            yield Row("ranks", f"{case}, {ranks} ranks", 100 * spent * rate, "tokens", words=words, more=more)
+            link = f"{bandwidth / 1e9:.0f} GB/s and {latency * 1e6:.0f} µs a step"
+            words = f"for each GPU, from which on the final all-reduce takes less than 1 % of the time, over {link}"
+            yield Row(
+                "ranks", f"{case} on {ranks} GPUs, calculated", 100 * spent * rate, "tokens", words=words, more=more
+            )

@@ -71,4 +71,5 @@ class Row:
     def to_dict(self) -> dict[str, Any]:
         """As in JSON, which has no infinity and no NaN."""
         value = self.value if self.value is None or math.isfinite(self.value) else None
-        return asdict(self) | {"value": value, "holds": self.holds}
+        more = {key: number for key, number in self.more.items() if math.isfinite(number)}
+        return asdict(self) | {"value": value, "more": more, "holds": self.holds}

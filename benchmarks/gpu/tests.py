@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 from benchmarks.gpu.place import Place
@@ -19,6 +20,10 @@ FAILURE = re.compile(r"(?:FAILED|ERROR) (tests/.+?) - (.*)")
 
 def rows(place: Place) -> Iterator[Row]:
     """One row for each that fails, as it fails; one for all at the end. Without a GPU all are skipped."""
+    if missing := [name for name in ("pytest", "hypothesis") if find_spec(name) is None]:
+        words = f"{' and '.join(missing)} not installed: pip install -c constraints.txt '.[test]', or those alone"
+        yield Row("tests", "gpu-marked tests", None, goal=0, words=words)
+        return
     files = [str(path) for path in sorted(TESTS.glob("test_*.py")) if "mark.gpu" in path.read_text(encoding="utf-8")]
     # Another version of a library may warn of what the tests' own versions do not: here that is no failure.
     command = [sys.executable, "-m", "pytest", "-m", "gpu", "-vv", "-rfE", "-W", "default", "--color=no"]
@@ -40,7 +45,7 @@ def rows(place: Place) -> Iterator[Row]:
             yield Row("tests", f"{found[1]}, why", None, words=found[2].strip()[:300])
     status = child.wait()
     words = f"failed; {outcomes['PASSED']} passed, {outcomes['SKIPPED']} skipped, pytest ended with {status}"
-    failed = float(outcomes["FAILED"] + outcomes["ERROR"]) if status in (0, 1) else None
+    failed = float(outcomes["FAILED"] + outcomes["ERROR"]) if status in (0, 1) and outcomes else None
     yield Row("tests", "gpu-marked tests", failed, goal=0, words=words)
     if not place.small:
-        yield Row("tests", "passed", float(outcomes["PASSED"]), goal=1, at_least=True, words="or it tests nothing")
+        yield Row("tests", "passed", float(outcomes["PASSED"]), goal=1, at_least=True, words="or nothing was tested")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,10 @@ from benchmarks.gpu.row import Row
 
 ROOT = Path(__file__).parents[2]
 KEPT = ROOT / "results" / "gpu"
-NEVER = "It has not been run on a GPU yet: `make gpu` measures in nine minutes what only a card can tell."
+NEVER = (
+    "Nothing here has been run on a real GPU yet. On an NVIDIA GPU `make gpu` measures, in at most nine minutes,\n"
+    "what a CPU cannot show: speed, memory, and agreement with the CPU."
+)
 BEGIN, END = "<!-- from results/gpu -->", "<!-- end -->"
 
 
@@ -35,8 +39,13 @@ def markdown(found: dict[str, Any]) -> str:
     rows, on = rows_of(found), found["on"]
     lines = [f"# {on['card']}", "", ", ".join(f"{key} {value}" for key, value in on.items() if key != "card") + ".", ""]
     lines += [f"{claims_in_words(rows)} Made by `{found['command']}` in {found['seconds']:.0f} seconds.", ""]
+    if found["device"] == "cpu":
+        lines += ["Small sizes, to try the program: the speeds mean nothing.", ""]
+    if found["left_out"]:
+        lines += [f"Left out: {', '.join(found['left_out'])}.", ""]
     for part in dict.fromkeys(row.part for row in rows):
-        lines += [f"## {part}", "", "| case | figure | goal | | of what |", "| --- | ---: | ---: | --- | --- |"]
+        lines += [f"## {part}", "", _about(part), ""]
+        lines += ["| case | figure | goal | verdict | of what |", "| --- | ---: | ---: | --- | --- |"]
         lines += [
             f"| {row.case} | {row.figure} | {row.limit} | {row.verdict} | {_more(row)} |".replace("|  |", "| |")
             for row in rows
@@ -46,15 +55,22 @@ def markdown(found: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def _about(part: str) -> str:
+    """The first sentence of a part's own words."""
+    return (import_module(f"benchmarks.gpu.{part}").__doc__ or "").split("\n")[0]
+
+
 def claims_in_words(rows: Sequence[Row]) -> str:
     """How many claims hold.
 
-    >>> claims_in_words([Row("moments", "one", 1.5, goal=2), Row("floor", "copy", 3.0, "TB/s")])
-    '1 of 1 claims holds.'
+    >>> claims_in_words([Row("moments", "one", 1.5, goal=2), Row("moments", "two", 2.5, goal=2)])
+    '1 of 2 claims hold.'
     """
     claims = [row for row in rows if row.holds is not None]
+    if not claims:
+        return "No claims."
     held = sum(bool(row.holds) for row in claims)
-    return f"{held} of {len(claims)} claims {'holds' if held == 1 else 'hold'}."
+    return f"{held} of {len(claims)} claims hold."
 
 
 def keep(out: Path, kept: Path = KEPT) -> Path:
@@ -62,10 +78,14 @@ def keep(out: Path, kept: Path = KEPT) -> Path:
 
     Raises: ValueError for a run on a CPU, or of some parts only
     """
+    if not (out / "gpu.json").exists():
+        raise ValueError(f"nothing to keep in {out}: run make gpu first")
     found = json.loads((out / "gpu.json").read_text(encoding="utf-8"))
-    if found["device"] != "cuda" or found["left_out"]:
-        lacks = ", ".join(found["left_out"]) or "nothing"
-        raise ValueError(f"{out} is of a run on {found['device']} that left out {lacks}: a whole one on a GPU is kept")
+    if found["device"] != "cuda":
+        raise ValueError(f"nothing kept: {out} holds a run on a CPU; run make gpu where there is an NVIDIA GPU")
+    if found["left_out"]:
+        lacks = ", ".join(found["left_out"])
+        raise ValueError(f"nothing kept: the run in {out} lacks {lacks}; run it without --only, with more --minutes")
     name = re.sub(r"[^a-z0-9]+", "-", found["on"]["card"].lower()).strip("-")
     (kept / f"{name}.json").write_text((out / "gpu.json").read_text(encoding="utf-8"), encoding="utf-8")
     page = kept / f"{name}.md"

@@ -48,7 +48,7 @@ Json = Annotated[
     str | None,
     typer.Option("--json", metavar="FILE", help="Write JSON; - for standard output, with nothing else on it."),
 ]
-Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
+Device = Annotated[str, typer.Option(help="auto (a GPU if there is one), cpu, cuda, cuda:N or mps.")]
 
 
 def main() -> None:
