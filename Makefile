@@ -71,11 +71,15 @@ $(VENV)/.installed: pyproject.toml constraints.txt | $(VENV)/bin/python
 	$(PIP) --editable .
 	@touch $@
 
+# Triton lies beside the environment, for the tests of the fused pass alone: sparsify would take it for a GPU.
+LINUX = platform_system == 'Linux' and platform_machine == 'x86_64'
+
 # sae-lens and dictionary-learning pull in a torchvision that need not fit the installed torch, and transformers will
 # not import beside it.
 $(VENV)/.installed-test: pyproject.toml constraints.txt | $(VENV)/bin/python
 	@echo "Installing into $(VENV), with what the tests need: once, some minutes"
 	$(PIP) --editable ".[test]"
+	$(PIP) --no-deps --upgrade --target $(VENV)/triton "triton; $(LINUX)"
 	$(BIN)/python -m pip uninstall --quiet --yes torchvision
 	@touch $@ $(VENV)/.installed
 
