@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from benchmarks.real_path import BATCH, random_sae
+from benchmarks.gpu.forward import BATCH, random_sae
 from benchmarks.timing import claim
 from sandbox.data import embedded
 from sandbox.sae.activations import activations

@@ -5,15 +5,13 @@ from typing import Any
 
 import torch
 
+from benchmarks.gpu.forward import BATCH, random_sae
 from benchmarks.timing import claim, ratio
 from sandbox.data import embedded
 from sandbox.sae import checkpoints
 from sandbox.sae.activations import activations
 from sandbox.sae.autoencoder import SAE
 from sandbox.sae.measure import measure
-
-BATCH = 4096
-THRESHOLD = 2.5  # standard deviations: of 12 288 latents about 76 are on, as in SAEs of that size that are in use
 
 MORE: dict[str, dict[str, Any]] = {
     "": {},
@@ -24,14 +22,6 @@ MORE: dict[str, dict[str, Any]] = {
 
 LIMITS = {"minilm-relu": (0.9, 1.3, 1.2), "minilm-gated": (0.9, 1.3, 1.2), "768 × 12288": (0.8, 0.9, 0.9)}
 """Of each of MORE."""
-
-
-def random_sae(d_in: int, d_sae: int) -> SAE:
-    """A ReLU SAE of any size, as sparse as a trained one."""
-    generator = torch.Generator().manual_seed(0)
-    W_enc = torch.randn(d_in, d_sae, generator=generator) / d_in**0.5
-    bias = torch.full((d_sae,), -THRESHOLD)
-    return SAE(W_enc, W_enc.T.contiguous(), torch.zeros(d_in), bias, subtract_b_dec=False)
 
 
 def cases() -> Iterator[tuple[str, SAE, torch.Tensor, torch.Tensor | None]]:

@@ -19,8 +19,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from benchmarks.gpu.forward import BATCH, random_sae
 from benchmarks.peer import CONTEXT, as_saelens, saelens_evaluation
-from benchmarks.real_path import BATCH, random_sae
 from benchmarks.timing import claim, in_turn
 from sandbox.data import embedded
 from sandbox.moments import BLOCK

@@ -43,7 +43,7 @@ ACTIVATIONS: dict[str, Callable[[int], torch.nn.Module]] = {
 }
 
 
-def random_sae(d_in: int, d_sae: int, activation: str, device: str) -> SAE:
+def random_sae(d_in: int, d_sae: int, activation: str = "ReLU", device: str = "cpu") -> SAE:
     """An SAE of that size and kind, as sparse as a trained one; drawn on the device."""
     generator = torch.Generator(device).manual_seed(0)
     W_enc = torch.randn(d_in, d_sae, device=device, generator=generator) / d_in**0.5

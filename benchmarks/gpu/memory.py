@@ -62,9 +62,11 @@ def _left(place: Place, room: int) -> Iterator[None]:
         place.free()
         free, _ = torch.cuda.mem_get_info()
         held = torch.empty(max(free - room, 0), dtype=torch.uint8, device="cuda")
-        yield
-        del held
-        place.free()
+        try:
+            yield
+        finally:
+            del held
+            place.free()
         return
     pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
     before = resource.getrlimit(resource.RLIMIT_AS)

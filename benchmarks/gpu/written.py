@@ -47,7 +47,7 @@ def markdown(found: dict[str, Any]) -> str:
         lines += [f"## {part}", "", _about(part), ""]
         lines += ["| case | figure | goal | verdict | of what |", "| --- | ---: | ---: | --- | --- |"]
         lines += [
-            f"| {row.case} | {row.figure} | {row.limit} | {row.verdict} | {_more(row)} |".replace("|  |", "| |")
+            f"| {row.case} | {row.figure} | {row.limit} | {row.verdict} | {_more(row)} |"
             for row in rows
             if row.part == part
         ]
