@@ -14,7 +14,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numba
 import numpy as np
@@ -138,7 +138,7 @@ class Moments(Sums):
 
     def __getitem__(self, index: int) -> Moments:
         """One setting of the first axis."""
-        return Moments(*(t[index] for t in self))
+        return type(self)(*(t[index] for t in self))
 
     def merged(self) -> Moments:
         """The settings of the first axis together, as one set of tokens."""
@@ -188,22 +188,31 @@ class Moments(Sums):
         """M = Σ_g T_g T_gᵀ of C16, over the groups."""
         return self.totals.mT @ self.totals
 
-    def centred(self) -> Moments:
+    def centred(self) -> Centred:
         """The same pairs with the mean of x taken from x, and the mean of x̂ from x̂ (C14), clusters included."""
-        return self.about(self.sums.sum(-3) / self.n[..., None, None])
+        return Centred(*self.about(self._means_of(Centred.mean_of)))
+
+    def centred_on_x(self) -> CentredOnX:
+        """The same pairs with the mean of x taken from both, which leaves x̂ − x as it is."""
+        return CentredOnX(*self.about(self._means_of(CentredOnX.mean_of)))
+
+    def _means_of(self, whose: tuple[int, int]) -> Float64[Tensor, "*batch 2 d"]:
+        return self.sums.sum(-3)[..., list(whose), :] / self.n[..., None, None]
+
+    def leave_one_out(self) -> Float64[Tensor, "*batch groups 3"]:
+        """The totals without each group in turn: what a jackknife needs, without a second pass over the data."""
+        return self.totals.sum(-2, keepdim=True) - self.totals
 
     def about(self, origin: Float64[Tensor, "*batch 2 d"]) -> Moments:
         """The same pairs seen from `origin`: its first row is taken from every x, its second from every x̂."""
         m, n = origin[..., None, :, :], self.count[..., None, None]
-        # ⟨u − m, v − m'⟩ = ⟨u, v⟩ − ⟨m, v⟩ − ⟨u, m'⟩ + ⟨m, m'⟩, summed over the group, for u and v in {x, x̂}
-        cross = m @ self.sums.mT
-        shift = n * (m @ m.mT) - cross - cross.mT
-        totals = self.totals + torch.stack((shift[..., 0, 0], shift[..., 1, 1], shift[..., 0, 1]), -1)
+        totals = self.totals + _shift(self.sums, n, m)
         # A vector that equals its origin everywhere leaves only rounding behind: a zero, not a tiny moment.
         energy, left = self.totals.sum(-2)[..., :2], totals.sum(-2)[..., :2]
         gone = left <= 1e-12 * energy
         kept = torch.stack((~gone[..., 0], ~gone[..., 1], ~gone.any(-1)), -1)[..., None, :]
-        return Moments(totals * kept, self.count, self.sums - n * m, self.nonfinite)
+        sums = (self.sums - n * m) * kept[..., :2, None]
+        return Moments(totals * kept, self.count, sums, self.nonfinite)
 
     def save(self, path: str | Path) -> None:
         """Write to a .safetensors file, whole or not at all."""
@@ -235,6 +244,44 @@ class Moments(Sums):
         if self.n.ndim:
             return f"Moments({tuple(self.n.shape)} settings, {self.n.sum():.0f} tokens)"
         return f"Moments(a={self.a:.6g}, b={self.b:.6g}, c={self.c:.6g}, n={self.n:.0f}, clusters={self.clusters})"
+
+
+class Centred(Moments):
+    """Moments seen from the means of these very tokens: without some of them, the origin lies elsewhere.
+
+    Attributes: mean_of: whose mean is taken from x, and whose from x̂: 0 of x, 1 of x̂
+    """
+
+    mean_of: ClassVar[tuple[int, int]] = (0, 1)
+
+    def leave_one_out(self) -> Float64[Tensor, "*batch groups 3"]:
+        """The totals without each group in turn, seen from the means of the tokens that are left.
+
+        Those follow from the groups' sums: no more memory is needed than these have.
+        """
+        left = self.totals.sum(-2, keepdim=True) - self.totals
+        sums = self.sums.sum(-3, keepdim=True) - self.sums
+        n = (self.n[..., None] - self.count)[..., None, None]
+        left = left + _shift(sums, n, sums[..., list(self.mean_of), :] / n)
+        # What does not vary without the group leaves only rounding behind: a zero, as in `about`.
+        gone = left[..., :2] <= 1e-12 * self.totals.sum(-2, keepdim=True)[..., :2]
+        return left.masked_fill(torch.cat((gone, gone.any(-1, keepdim=True)), -1), 0)
+
+
+class CentredOnX(Centred):
+    """The same with the mean of x taken from both."""
+
+    mean_of = (0, 0)
+
+
+def _shift(
+    sums: Float64[Tensor, "*batch 2 d"], n: Float64[Tensor, "*batch 1 1"], origin: Float64[Tensor, "*batch 2 d"]
+) -> Float64[Tensor, "*batch 3"]:
+    """What n tokens' totals of ‖x‖², ‖x̂‖², x·x̂ gain when they are seen from `origin`; `sums` are of x and of x̂."""
+    # ⟨u − m, v − m'⟩ = ⟨u, v⟩ − ⟨m, v⟩ − ⟨u, m'⟩ + ⟨m, m'⟩, summed over the tokens, for u and v in {x, x̂}
+    cross = origin @ sums.mT
+    shift = n * (origin @ origin.mT) - cross - cross.mT
+    return torch.stack((shift[..., 0, 0], shift[..., 1, 1], shift[..., 0, 1]), -1)
 
 
 def _checked(values: Any, name: str) -> Tensor:

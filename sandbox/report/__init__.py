@@ -1,7 +1,8 @@
 """Moments ► every measure with its interval, as a table, JSON, CSV, and in words."""
 
-from sandbox.report.estimates import LEVEL, Estimate, estimate, interval, standard_error
+from sandbox.report.estimates import Estimate, estimate, standard_error
 from sandbox.report.files import to_csv, to_json
+from sandbox.report.jackknife import LEVEL, interval, left_out
 from sandbox.report.points import Point, points_to_csv, read_points
 from sandbox.report.report import ORIGINS, Report
 
@@ -13,6 +14,7 @@ __all__ = [
     "Report",
     "estimate",
     "interval",
+    "left_out",
     "points_to_csv",
     "read_points",
     "standard_error",

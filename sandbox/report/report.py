@@ -90,8 +90,7 @@ class Report:
         """1 − Σ‖x̂ − x‖²/Σ‖x − x̄‖²: the relative loss as seen from the mean of x, from where x̂ − x looks the same."""
         if not self.moments.n:
             return Estimate(None, None, None, "no token was measured")
-        mean = self.moments.sums.sum(0)[0] / self.moments.n
-        loss = estimate(self.moments.about(torch.stack((mean, mean))), REGISTRY["relative_loss"])
+        loss = estimate(self.moments.centred_on_x(), REGISTRY["relative_loss"])
         value, low, high = (None if end is None else 1 - end for end in (loss.value, loss.high, loss.low))
         return Estimate(value, low, high, loss.reason)
 
