@@ -5,6 +5,7 @@ from sandbox.report.files import to_csv, to_json
 from sandbox.report.jackknife import LEVEL, interval, left_out
 from sandbox.report.points import Point, points_to_csv, read_points
 from sandbox.report.report import ORIGINS, Report
+from sandbox.report.verdict import Verdict, verdict
 
 __all__ = [
     "LEVEL",
@@ -12,6 +13,7 @@ __all__ = [
     "Estimate",
     "Point",
     "Report",
+    "Verdict",
     "estimate",
     "interval",
     "left_out",
@@ -20,4 +22,5 @@ __all__ = [
     "standard_error",
     "to_csv",
     "to_json",
+    "verdict",
 ]
