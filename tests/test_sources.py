@@ -446,7 +446,7 @@ REFUSED = {
     "rows that are missing": (lambda f: saved(f, x=[[1.0], None]), r"missing \(null\)"),
     "a dataset of no rows": (lambda f: saved(f, x=[[]]), "set"),
     "a missing data file": (without_a_file, r"\(1 of 1 data files\)"),
-    "a data file that is none": (not_arrow, "set cannot be read"),
+    "a data file that is none": (not_arrow, "does not end as an Arrow stream"),
     "a state that is none": (broken_state, "not as datasets writes them"),
     "bytes": (lambda f: b"x", "is a bytes: a file's path"),
     "a number": (lambda f: 3, "is a int: a file's path"),

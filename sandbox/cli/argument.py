@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from sandbox.cli.program import Device, Json, app, console, progress
+from sandbox.cli.program import Device, Json, app, console, progress, say
 from sandbox.errors import InputError
 
 Out = Annotated[Path, typer.Option(help="Folder for the figures and report.json; made if missing.")]
@@ -85,7 +84,8 @@ def check(
     from json import dumps
 
     from sandbox.checking.verdict import check
-    from sandbox.files import check_outputs, write_text
+    from sandbox.files import write_all, write_text
+    from sandbox.outputs import check_outputs
 
     check_outputs([path for path in (json, plot) if path not in (None, "-")])
     if plot:
@@ -94,21 +94,25 @@ def check(
         check_format(plot)
     verdict = check(claim)
     text = dumps(verdict.to_dict(), indent=2, ensure_ascii=False)
-    if json == "-":
-        print(text)
-    else:
-        console().print(str(verdict), highlight=False, markup=False)
-    if json not in (None, "-"):
-        write_text(json, text + "\n")
-    if plot:
+
+    def show() -> None:
+        if json == "-":
+            print(text)
+        else:
+            console().print(str(verdict), highlight=False, markup=False)
+
+    def draw() -> None:
         if verdict.counterexample is None:
-            print(f"sandbox: the claim is {verdict.verdict}, so there is no counterexample to draw", file=sys.stderr)
+            say(f"the claim is {verdict.verdict}, so there is no counterexample to draw")
             return
         from sandbox.plots import figure, save
 
         with figure(6, 5.2) as (made, (ax,)):
             verdict.figure(ax)
-            save(made, plot)
+            save(made, plot or "")
+
+    written = [lambda: write_text(json or "", text + "\n")] if json not in (None, "-") else []
+    write_all(show, *written, *([draw] if plot else []))
 
 
 @app.command(
@@ -145,7 +149,8 @@ def simulate(
     from math import radians
 
     from sandbox.features import stream_features
-    from sandbox.files import check_outputs, write_text
+    from sandbox.files import write_all, write_text
+    from sandbox.outputs import check_outputs
     from sandbox.simulate import stream
     from sandbox.strengths import DISTRIBUTIONS
     from sandbox.theory import against_theory, against_theory_table, at_an_angle, behind_a_threshold
@@ -186,6 +191,6 @@ def simulate(
         print(dumps(setting | {"d": d, "n": n, "measures": compared}, indent=2))
         return
     screen = console()
-    screen.print(against_theory_table(compared, title, narrow=screen.width < 115))
-    if json:
-        write_text(json, dumps(setting | {"d": d, "n": n, "measures": compared}, indent=2) + "\n")
+    table = against_theory_table(compared, title, narrow=screen.width < 115)
+    text = dumps(setting | {"d": d, "n": n, "measures": compared}, indent=2) + "\n"
+    write_all(lambda: screen.print(table), *([lambda: write_text(json, text)] if json else []))

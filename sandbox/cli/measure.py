@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -81,7 +82,7 @@ def measure(
     each has files of its own). The small real pair that comes with the sandbox is named embedded:minilm-relu and
     embedded:minilm-gated, its data embedded:activations and embedded:documents.
     """
-    from sandbox.files import check_outputs
+    from sandbox.outputs import check_outputs
     from sandbox.sae import measure as engine
     from sandbox.sae.latents import check_table_format
     from sandbox.sae.ranks import Ranks
@@ -89,10 +90,10 @@ def measure(
     live = {"model": model, "layer": layer, "hook": hook, "text": text, "context": context}
     live["whole_files"] = whole_files or None
     inputs.check_sources(sae, activations, live, x, x_hat)
-    outputs = [path for path in (json, csv, plot, latents) if path not in (None, "-")]
+    outputs = [path for path in (json, csv, plot, latents, checkpoint) if path not in (None, "-")]
     first = Ranks.here().first
     if first:
-        check_outputs(outputs, inputs.files(sae, activations, x, x_hat, documents, checkpoint, model, text))
+        check_outputs(outputs, inputs.files(activations, x, x_hat, documents, model, text, saes=sae or ()))
     if plot:
         from sandbox import plots
 
@@ -135,32 +136,42 @@ def measure(
             if Ranks.here().world > 1:
                 say("these are the tokens of the first process alone")
             say(
-                f"the same command goes on from {checkpoint}"
+                str(stopped.unsaved)
+                if stopped.unsaved
+                else f"the same command goes on from {checkpoint}"
                 if checkpoint
                 else "to be able to go on from there, give --checkpoint FILE"
             )
         raise typer.Exit(128 + stopped.by) from stopped
+    except engine.NotSaved as unsaved:
+        if first:
+            _write(unsaved.reports, json, csv, plot, latents)
+        raise
     if first:
         _write(reports, json, csv, plot, latents)
 
 
 def _write(reports: list[Report], json: str | None, csv: Path | None, plot: Path | None, latents: Path | None) -> None:
-    """All that was asked for."""
+    """All that was asked for, the screen first; what cannot be written is no reason to lose the rest."""
     from sandbox import report
-    from sandbox.files import write_text
+    from sandbox.files import write_all, write_text
 
-    _print(reports, json)
-    if json not in (None, "-"):
-        write_text(json, report.to_json(reports) + "\n")
-    if csv:
-        write_text(csv, report.to_csv(reports))
-    if latents:
-        reports[0].latents.save(latents)
-    if plot:
+    def draw(plot: Path) -> None:
         from sandbox import plots
 
         with plots.measured(reports) as figure:
             plots.save(figure, plot)
+
+    writers: list[Callable[[], object]] = [lambda: _print(reports, json)]
+    if json not in (None, "-"):
+        writers.append(lambda: write_text(json, report.to_json(reports) + "\n"))
+    if csv:
+        writers.append(lambda: write_text(csv, report.to_csv(reports)))
+    if latents:
+        writers.append(lambda: reports[0].latents.save(latents))
+    if plot:
+        writers.append(lambda: draw(plot))
+    write_all(*writers)
 
 
 def _print(reports: list[Report], json: str | None) -> None:

@@ -19,11 +19,11 @@ from sandbox.sae.forward import BATCH, DTYPES, FEW, Forward, Pairs, fingerprint
 from sandbox.sae.preflight import Finding, outlier_limit, preflight
 from sandbox.sae.ranks import Ranks
 from sandbox.sae.resume import State
-from sandbox.sae.stream import Progress, Saving, Stopped, counted_at_once, stream
+from sandbox.sae.stream import NotSaved, Progress, Saving, Stopped, counted_at_once, stream
 from sandbox.sae.summary import summary
 from sandbox.sae.tallies import Counting
 
-__all__ = ["BATCH", "DTYPES", "Stopped", "look", "measure", "measure_pairs"]
+__all__ = ["BATCH", "DTYPES", "NotSaved", "Stopped", "look", "measure", "measure_pairs"]
 
 SAMPLE = 4096  # tokens that are looked at before a run
 OF_EACH = "{rank}"  # in a path: the number of the process, where each reads files of its own
@@ -83,7 +83,7 @@ def measure(sae: Any, source: Given, *, device: str = "auto", dtype: str = "floa
         options:       see `Options`
     Returns: a Report; a list of them for a list
     Raises:  InputError for input that cannot be measured; Stopped (a KeyboardInterrupt that holds the reports so far)
-             at Ctrl-C and SIGTERM.
+             at Ctrl-C and SIGTERM; NotSaved, an InputError that holds them all, where just the state was not saved.
     """
     chosen = _options(options)
     ranks = Ranks.here()
@@ -222,6 +222,8 @@ def _measured(
             raise InputError(
                 f"{source.name}: every token has a NaN or an infinity in x or x̂; nothing is left to measure"
             )
+    if saving and saving.failed:
+        raise NotSaved(saving.failed[0], reports(state, complete=True))
     return reports(state, complete=True)
 
 

@@ -6,7 +6,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from threading import current_thread, main_thread
 from typing import Any
@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from sandbox.errors import InputError
 from sandbox.moments import BLOCK
 from sandbox.sae.activations import Source
 from sandbox.sae.ahead import ahead
@@ -33,12 +34,24 @@ Progress = Callable[[int], None]
 class Stopped(KeyboardInterrupt):
     """Ctrl-C or SIGTERM in the middle of a run: the state is saved, and here is what it came to.
 
-    Attributes: state: what was counted; by: the signal; reports: of each SAE so far, set by `measure`
+    Attributes: state: what was counted; by: the signal; unsaved: why the state could not be saved;
+                reports: of each SAE so far, set by `measure`
     """
 
-    def __init__(self, state: State, by: int):
+    def __init__(self, state: State, by: int, unsaved: InputError | None = None):
         super().__init__("stopped")
-        self.state, self.by, self.reports = state, by, []
+        self.state, self.by, self.unsaved, self.reports = state, by, unsaved, []
+
+
+class NotSaved(InputError):
+    """The run is done, but its state could not be saved on the way, or at the end.
+
+    Attributes: reports: of each SAE, of all tokens
+    """
+
+    def __init__(self, error: InputError, reports: list[Any]):
+        super().__init__(str(error))
+        self.reports = reports
 
 
 @dataclass(frozen=True)
@@ -49,11 +62,21 @@ class Saving:
         path:  the file
         run:   what identifies the run: a state file of another one is refused
         every: seconds between two savings
+        failed: why the last saving failed, if it did: that is no reason to lose the run
     """
 
     path: Path
     run: Mapping[str, Any]
     every: float = 30.0
+    failed: list[InputError] = field(default_factory=list)
+
+    def save(self, state: State) -> None:
+        """Save it; what prevents that is kept, to be said when there is a report."""
+        self.failed.clear()
+        try:
+            state.save(self.path, self.run)
+        except InputError as error:
+            self.failed.append(error)
 
 
 def counted_at_once(batch: int, d: int, device: torch.device) -> int:
@@ -117,15 +140,15 @@ def stream(
                 if progress:
                     progress(len(x))
                 if saving and time.monotonic() - saved > saving.every:
-                    state.save(saving.path, saving.run)
+                    saving.save(state)
                     saved = time.monotonic()
             if saving:
-                state.save(saving.path, saving.run)
+                saving.save(state)
         except KeyboardInterrupt as interrupt:
             stopping.stopped = True  # a second signal does not disturb what is done at the first
             if saving:
-                state.save(saving.path, saving.run)
-            raise Stopped(state, stopping.by) from interrupt
+                saving.save(state)
+            raise Stopped(state, stopping.by, next(iter(saving.failed), None) if saving else None) from interrupt
     return state
 
 

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from sandbox.errors import InputError
+from sandbox.files import Version, changed, readable, version_of
 from sandbox.sae.activations.source import Chunk, check_range
 
 GOLDEN = 0.5 * (5**0.5 - 1)
@@ -38,6 +39,7 @@ class FileRows:
         dtype:        of the stored numbers, with their byte order; bfloat16 is held as its 16 bits
         is_bfloat16:  whether it is
         rows, width:  the shape of the block
+        version:      of the file, when it was opened: it is read again and again, and has to stay the same
     """
 
     path: Path
@@ -46,6 +48,7 @@ class FileRows:
     is_bfloat16: bool
     rows: int
     width: int
+    version: Version
 
     def __len__(self) -> int:
         return self.rows
@@ -54,13 +57,13 @@ class FileRows:
         start, stop, _ = window.indices(self.rows)
         count = max(stop - start, 0) * self.width
         at = self.offset + start * self.width * self.dtype.itemsize
-        try:
+        with readable(self.path), self.path.open("rb") as file:
             # Read, not mapped: every page of a map that was touched would count against our memory.
-            numbers = np.fromfile(self.path, self.dtype, count, offset=at)
-        except OSError as error:
-            raise InputError(f"{self.path} cannot be read: {error.strerror or error}") from error
-        if len(numbers) != count:
-            raise InputError(f"{self.path} ends before row {stop}: it was cut short while it was read; copy it again")
+            numbers = np.fromfile(file, self.dtype, count, offset=at)
+            if len(numbers) != count:
+                raise InputError(f"{self.path} ends before row {stop}: it was cut short while it was read")
+            if version_of(file.fileno()) != self.version:
+                raise changed(self.path)
         block = numbers.astype(self.dtype.newbyteorder("="), copy=False).reshape(-1, self.width)
         rows = torch.from_numpy(block)
         return rows.view(torch.bfloat16) if self.is_bfloat16 else rows
