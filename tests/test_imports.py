@@ -44,6 +44,7 @@ RANK = {
     "sae.summary": 9,
     "sae.resume": 9,
     "sae.ranks": 10,
+    "sae.stopping": 1,
     "sae.stream": 10,
     "sae.measure": 11,
     "sae.parts": 8,

@@ -4,6 +4,7 @@ import json
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import numpy as np
@@ -11,6 +12,8 @@ import pytest
 from safetensors import safe_open
 
 from sandbox.errors import InputError
+from sandbox.sae import measure as measure_module
+from sandbox.sae import stopping
 from sandbox.sae.measure import Stopped, measure, measure_pairs
 from sandbox.sae.resume import State
 from tests.runs import N, arguments, assert_same, found, run, tokens, write_files
@@ -68,8 +71,10 @@ def test_a_run_that_is_killed_twenty_times_ends_with_the_same_totals(folder, tmp
     assert_same(whole, broken, 0)
 
 
+@pytest.mark.parametrize("again", [None, 0.0, 0.02, 0.2])
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_saves_the_state_and_prints_the_report_so_far(number, status, folder, tmp_path, x):
+def test_a_signal_saves_the_state_and_prints_the_report_so_far(number, status, again, folder, tmp_path, x):
+    """Also if the same signal comes again, so many seconds later, while the report is made."""
     long = tmp_path / "long.npy"
     np.save(long, x.repeat(60, 1).numpy())
     state = tmp_path / "state"
@@ -82,11 +87,82 @@ def test_a_signal_saves_the_state_and_prints_the_report_so_far(number, status, f
         assert running.poll() is None, running.stderr.read()
         time.sleep(0.01)
     running.send_signal(number)
+    if again is not None:
+        time.sleep(again)
+        running.send_signal(number)
     printed, said = running.communicate(timeout=60)
     assert running.returncode == status, said
     assert "stopped: so far" in printed
     assert f"the same command goes on from {state}" in " ".join(said.split())
     assert "Traceback" not in said
+
+
+def signalled(at: int, number: signal.Signals = signal.SIGINT):
+    """An SAE that is sent a signal in the middle of its batch of that number, the trial of a few tokens not counted."""
+    calls = []
+
+    def sae(t):
+        calls.append(len(t))
+        if calls.count(1000) == at and len(t) == 1000:
+            signal.raise_signal(number)
+        return 0.9 * t
+
+    return sae
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_batch_in_which_a_signal_comes_is_counted_to_its_end(number, x):
+    before = signal.getsignal(number)
+    with pytest.raises(Stopped) as stopped:
+        measure(signalled(3, number), x, batch_size=1000, published=0, look=False)
+    assert stopped.value.by == number
+    assert stopped.value.reports[0].tokens == 3000
+    assert signal.getsignal(number) == before
+
+
+def test_a_second_signal_while_the_report_is_made_does_not_lose_it(x, tmp_path, monkeypatch):
+    made, saved = measure_module.summary, State.save
+
+    def interrupted(function):
+        return lambda *given, **named: (signal.raise_signal(signal.SIGINT), function(*given, **named))[1]
+
+    monkeypatch.setattr(measure_module, "summary", interrupted(made))
+    monkeypatch.setattr(State, "save", interrupted(saved))
+    with pytest.raises(Stopped) as stopped:
+        measure(signalled(2), x, batch_size=1000, published=0, look=False, checkpoint=tmp_path / "s")
+    assert stopped.value.reports[0].tokens == 2000
+    assert [path.name for path in tmp_path.iterdir()] == ["s"]
+
+
+def test_a_stop_does_not_wait_for_a_batch_that_does_not_come(x):
+    def slow():
+        yield x[:5000]  # more than the look before the run reads
+        threading.Timer(1, signal.pthread_kill, [threading.main_thread().ident, signal.SIGINT]).start()
+        time.sleep(20)
+        yield x[5000:]
+
+    begun = time.monotonic()
+    with pytest.raises(Stopped) as stopped:
+        measure(lambda t: 0.9 * t, slow, batch_size=1000, published=0, look=False)
+    assert stopped.value.reports[0].tokens == 5000
+    assert time.monotonic() - begun < 15
+
+
+def test_a_batch_that_does_not_end_is_broken_off_by_a_later_signal(x, monkeypatch):
+    monkeypatch.setattr(stopping, "PATIENCE", 0.05)
+    calls = []
+
+    def sae(t):
+        calls.append(len(t))
+        if calls.count(1000) == 2:
+            signal.raise_signal(signal.SIGINT)
+            time.sleep(0.1)
+            signal.raise_signal(signal.SIGINT)
+        return 0.9 * t
+
+    with pytest.raises(Stopped) as stopped:
+        measure(sae, x, batch_size=1000, published=0, look=False)
+    assert stopped.value.reports[0].tokens == 1000
 
 
 def test_in_python_the_exception_holds_the_report_so_far(x):

@@ -19,6 +19,7 @@ from sandbox.sae.forward import BATCH, DTYPES, FEW, Forward, Pairs, fingerprint
 from sandbox.sae.preflight import Finding, outlier_limit, preflight
 from sandbox.sae.ranks import Ranks
 from sandbox.sae.resume import State
+from sandbox.sae.stopping import stoppable
 from sandbox.sae.stream import Progress, Saving, Stopped, counted_at_once, stream
 from sandbox.sae.summary import summary
 from sandbox.sae.tallies import Counting
@@ -182,7 +183,7 @@ def _measured(
     for sae in saes:
         if chosen.latents and (sae.W_dec is None or not sae.sees_latents):
             raise InputError(f"{sae.name}: its latents cannot be seen, or x̂ is not linear in them; leave latents out")
-    with ranks.joined(str(saes[0].device)):
+    with ranks.joined(str(saes[0].device)), stoppable():
         findings, limit = ranks.told(_look(saes, source, chosen) if ranks.first else None)
         if chosen.strict and (found := [one for held in findings for one in held]):
             raise InputError(f"strict, and the look before the run found: {'; '.join(one.message for one in found)}")
