@@ -43,6 +43,7 @@ RANK = {
     "sae.tallies": 8,
     "sae.summary": 9,
     "sae.resume": 9,
+    "sae.identity": 10,
     "sae.ranks": 10,
     "sae.stopping": 1,
     "sae.stream": 10,

@@ -117,6 +117,7 @@ def measure(
         "warn": lambda line: say(f"warning: {line}"),
         "checkpoint": checkpoint,
         "every": every,
+        "tell": say if first else None,
     }
     with stoppable():  # until the report so far is printed, whatever comes after the first Ctrl-C
         try:

@@ -15,7 +15,8 @@ from sandbox.files import written_whole
 from sandbox.report import Report
 from sandbox.sae.activations import Given, Held, SideBySide, Source, activations
 from sandbox.sae.checkpoints import Checkpoint
-from sandbox.sae.forward import BATCH, DTYPES, FEW, Forward, Pairs, fingerprint
+from sandbox.sae.forward import BATCH, DTYPES, FEW, Forward, Pairs
+from sandbox.sae.identity import of_run
 from sandbox.sae.preflight import Finding, outlier_limit, preflight
 from sandbox.sae.ranks import Ranks
 from sandbox.sae.resume import State
@@ -49,6 +50,7 @@ class Options:
         warn:             called with a line for each finding, before the run
         checkpoint:       a file for the run's state: the same call goes on from there
         every:            seconds between two savings of it
+        tell:             called with a line where a run goes on from there
         progress:         called with the tokens of each batch, or several batches, that were counted
     """
 
@@ -64,6 +66,7 @@ class Options:
     warn: Callable[[str], None] | None = None
     checkpoint: str | Path | None = None
     every: float = 30.0
+    tell: Callable[[str], None] | None = None
     progress: Progress | None = None
 
 
@@ -274,30 +277,19 @@ def _saving(
 ) -> Saving | None:
     if chosen.checkpoint is None:
         return None
-    run = {
-        "the SAE": [[sae.name, sae.description, str(sae.dtype), sae.identity] for sae in saes],
-        "the activations": [source.name, source.width, source.tokens, fingerprint([source.sample(FEW)])],
-        "document ids": _ids(source, chosen.documents),
-        "the batch size": [chosen.batch_size, _batch(chosen)],
-        "the batch of the published figures": counting.published,
-        "the count of each latent": counting.latents,
-        "the outlier limit": [counting.outlier_limit, counting.exclude_outliers],
+    batch = _batch(chosen)
+    more = {
+        "--batch-size": chosen.batch_size,
+        "tokens counted at a time": batch,
         "the number of processes": ranks.world,
     }
+    run = of_run(saes, source, counting, **more)
     path = Path(chosen.checkpoint)
     if ranks.world > 1:
         path = path.with_name(f"{path.name}.{ranks.rank}-of-{ranks.world}")
     with written_whole(path, keep=False):  # better refused now than after the first minutes
         pass
-    return Saving(path, run, chosen.every)
-
-
-def _ids(source: Source, given: Any) -> list[Any] | None:
-    """What other document ids do not share, as far as the first and the last few show."""
-    ids = getattr(source, "documents", None) if given is None else given
-    if ids is None or not hasattr(ids, "__getitem__") or isinstance(ids, str):
-        return None if ids is None else [str(ids)]
-    return [len(ids), fingerprint([torch.as_tensor(ids[end]) for end in (slice(0, SAMPLE), slice(-SAMPLE, None))])]
+    return Saving(path, run, chosen.every, chosen.tell)
 
 
 def _names(saes: Sequence[Forward | Pairs], chosen: Options) -> list[str]:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -17,7 +16,7 @@ from sandbox.moments import BLOCK
 from sandbox.sae.activations import Source
 from sandbox.sae.ahead import ahead
 from sandbox.sae.forward import Forward, Pairs
-from sandbox.sae.resume import State
+from sandbox.sae.resume import Facts, State
 from sandbox.sae.stopping import stoppable
 from sandbox.sae.tallies import Counting, Tallies
 
@@ -49,11 +48,13 @@ class Saving:
         path:  the file
         run:   what identifies the run: a state file of another one is refused
         every: seconds between two savings
+        tell:  called with a line where the run goes on from a saved state
     """
 
     path: Path
-    run: Mapping[str, Any]
+    run: Facts
     every: float = 30.0
+    tell: Callable[[str], None] | None = None
 
 
 def counted_at_once(batch: int, d: int, device: torch.device) -> int:
@@ -96,6 +97,8 @@ def stream(
     start, stop = tokens
     if state.position and progress:
         progress(state.position)
+    if state.position and saving and saving.tell:
+        saving.tell(f"resumed at token {state.position:,}, from {saving.path}")
     saved = time.monotonic()
     with ExitStack() as stack, stoppable() as stopping:
         stack.enter_context(torch.no_grad())
