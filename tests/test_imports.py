@@ -13,6 +13,7 @@ ROOT = Path(__file__).parent.parent / "sandbox"
 RANK = {
     "errors": 0,
     "files": 1,
+    "clusters": 1,
     "devices": 1,
     "strengths": 2,
     "sums": 1,
@@ -62,6 +63,7 @@ RANK = {
 }
 SYMPY = {"derivations", "measures", "compile", "report", "checking"}
 TORCH = {
+    "clusters",
     "fused",
     "moments",
     "strengths",

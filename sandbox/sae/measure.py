@@ -12,6 +12,7 @@ from torch import Tensor
 
 from sandbox.errors import InputError
 from sandbox.files import written_whole
+from sandbox.moments import refuse_out_of_range
 from sandbox.report import Report
 from sandbox.sae.activations import Given, Held, SideBySide, Source, activations
 from sandbox.sae.checkpoints import Checkpoint
@@ -224,8 +225,10 @@ def _measured(
             tallies.moments.refuse_nonfinite()
         if not tallies.moments.count.sum():
             raise InputError(
-                f"{source.name}: every token has a NaN or an infinity in x or x̂; nothing is left to measure"
+                f"{source.name}: every token has a NaN or an infinity in x or x̂ (or a number whose square is one); "
+                "nothing is left to measure"
             )
+        tallies.moments.refuse_out_of_range()
     return reports(state, complete=True)
 
 
@@ -244,6 +247,7 @@ def _try_on(saes: Sequence[Forward | Pairs], source: Source) -> None:
 def _look(saes: Sequence[Forward | Pairs], source: Source, chosen: Options) -> tuple[list[list[Finding]], float]:
     """What a sample shows of each SAE, and the norm above which a token is an outlier."""
     sample = source.sample(SAMPLE)
+    refuse_out_of_range(sample, source.name)  # now rather than when all is counted
     x = sample[:, : saes[0].d_in] if isinstance(saes[0], Pairs) else sample
     if not chosen.look:
         return [[] for _ in saes], outlier_limit(x)
