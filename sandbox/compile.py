@@ -18,7 +18,7 @@ from torch import Tensor
 from sandbox.derivations import prove
 from sandbox.derivations.symbols import a, b, c, s
 from sandbox.derivations.typeset import mathml
-from sandbox.measures import REGISTRY, Measure, t, v
+from sandbox.measures import NOT_RESOLVABLE, REGISTRY, Measure, t, v
 
 MOMENTS = (a, b, c)
 
@@ -82,6 +82,8 @@ def evaluate(measure: Measure, *moments: Tensor | float) -> Float64[Tensor, "*ba
 
 def why_undefined(measure: Measure, *moments: float) -> str | None:
     """The first reason why the measure is undefined at these moments, or None where it is defined."""
+    if any(moment != moment for moment in moments):
+        return NOT_RESOLVABLE
     for positive, reason in measure.needs:
         if not to_torch(positive)(*moments) > 0:
             return reason

@@ -22,6 +22,12 @@ from sandbox.errors import InputError
 X_IS_ZERO = (a, "x is zero everywhere, or does not vary once centred (a = 0)")
 X_HAT_IS_ZERO = (b, "x̂ is zero everywhere, or does not vary once centred (b = 0)")
 X_HAT_TURNS_AWAY = (c, "x̂ does not point along x (c ≤ 0), so no positive scale is best")
+NOT_RESOLVABLE = (
+    "not resolvable: beside its mean (or b_dec) x or x̂ varies by less than a millionth, which rounding hides; "
+    "take the mean from both before they are measured"
+)
+"""Why a measure is undefined where a moment is nan (`sandbox.moments.Moments.about`)."""
+
 ROOT_OF_A_NEGATIVE = (2 * c - b, "γ ≥ 2 (b ≥ 2c): the first version takes the root of a negative number")
 
 

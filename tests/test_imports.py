@@ -17,6 +17,7 @@ RANK = {
     "files": 1,
     "outputs": 2,
     "screen": 1,
+    "clusters": 1,
     "devices": 1,
     "strengths": 2,
     "sums": 1,
@@ -47,7 +48,9 @@ RANK = {
     "sae.tallies": 8,
     "sae.summary": 9,
     "sae.resume": 9,
+    "sae.identity": 10,
     "sae.ranks": 10,
+    "sae.stopping": 1,
     "sae.stream": 10,
     "sae.measure": 11,
     "sae.parts": 8,
@@ -64,6 +67,7 @@ RANK = {
 }
 SYMPY = {"derivations", "measures", "compile", "report", "checking"}
 TORCH = {
+    "clusters",
     "fused",
     "moments",
     "strengths",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -86,6 +87,7 @@ def measure(
     from sandbox.sae import measure as engine
     from sandbox.sae.latents import check_table_format
     from sandbox.sae.ranks import Ranks
+    from sandbox.sae.stopping import stoppable
 
     live = {"model": model, "layer": layer, "hook": hook, "text": text, "context": context}
     live["whole_files"] = whole_files or None
@@ -116,37 +118,38 @@ def measure(
         "warn": lambda line: say(f"warning: {line}"),
         "checkpoint": checkpoint,
         "every": every,
+        "tell": say if first else None,
     }
-    try:
-        with progress() as bars:
-            if sae:
-                source = inputs.source(activations, documents, live, device)
-                total = getattr(source, "tokens", None) or 0
-                options["progress"] = bars(
-                    "tokens", total // Ranks.here().world
-                )  # of which this process does its share
-                options["documents"] = documents if isinstance(source, str) else None  # else they are opened with it
-                reports = engine.measure(sae, source, device=device, dtype=dtype, **options)
-            else:
-                options["progress"] = bars("tokens", 0)
-                reports = [engine.measure_pairs(x or "", x_hat or "", documents=documents, **options)]
-    except engine.Stopped as stopped:
-        if first and stopped.reports:
-            _print(stopped.reports, json)
-            if Ranks.here().world > 1:
-                say("these are the tokens of the first process alone")
-            say(
-                str(stopped.unsaved)
-                if stopped.unsaved
-                else f"the same command goes on from {checkpoint}"
-                if checkpoint
-                else "to be able to go on from there, give --checkpoint FILE"
-            )
-        raise typer.Exit(128 + stopped.by) from stopped
-    except engine.NotSaved as unsaved:
-        if first:
-            _write(unsaved.reports, json, csv, plot, latents)
-        raise
+    with stoppable():  # until the report so far is printed, whatever comes after the first Ctrl-C
+        try:
+            with progress() as bars:
+                if sae:
+                    source = inputs.source(activations, documents, live, device)
+                    total = getattr(source, "tokens", None) or 0
+                    # of which this process does its share
+                    options["progress"] = bars("tokens", total // Ranks.here().world)
+                    options["documents"] = documents if isinstance(source, str) else None  # else opened with it
+                    reports = engine.measure(sae, source, device=device, dtype=dtype, **options)
+                else:
+                    options["progress"] = bars("tokens", 0)
+                    reports = [engine.measure_pairs(x or "", x_hat or "", documents=documents, **options)]
+        except engine.Stopped as stopped:
+            if first and stopped.reports:
+                _print(stopped.reports, json)
+                if Ranks.here().world > 1:
+                    say("these are the tokens of the first process alone")
+                say(
+                    f"stopped: {stopped.unsaved}"
+                    if stopped.unsaved
+                    else f"stopped: the same command goes on from {checkpoint}"
+                    if checkpoint
+                    else "stopped: to be able to go on from there, give --checkpoint FILE"
+                )
+            raise typer.Exit(128 + stopped.by) from stopped
+        except engine.NotSaved as unsaved:
+            if first:
+                _write(unsaved.reports, json, csv, plot, latents)
+            raise
     if first:
         _write(reports, json, csv, plot, latents)
 
@@ -179,7 +182,7 @@ def _print(reports: list[Report], json: str | None) -> None:
     from sandbox.report import tables, to_json
 
     if json == "-":
-        print(to_json(reports))
+        print(to_json(reports), flush=True)
         return
     screen = console()
     for one in reports:
@@ -188,3 +191,4 @@ def _print(reports: list[Report], json: str | None) -> None:
             screen.print(one.latents.table())
     if len(reports) > 1:
         screen.print(tables.comparison(reports))
+    sys.stdout.flush()

@@ -91,6 +91,7 @@ def main() -> None:
     if stopped:
         say("stopped")
         code = 130
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # all is done: there is nothing left to stop
     _let_go_of(sys.stdout)
     sys.exit(code or 0)
 

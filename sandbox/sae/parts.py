@@ -117,6 +117,7 @@ class Parts:
             moments.refuse_nonfinite()
         if not moments.n:
             raise InputError("every token of a part has a NaN or an infinity in x or x̂; nothing is left to measure")
+        moments.refuse_out_of_range()
         return moments
 
 

@@ -102,6 +102,13 @@ class Rows:
         """Where the rows are: that of the tensor that was given, else the CPU."""
         return self._parts[0][0:0].device if self._parts else torch.device("cpu")
 
+    @property
+    def files(self) -> list[Path]:
+        """The files that the rows lie in, each once."""
+        parts = (getattr(part, "array", part) for part in self._parts)  # a numpy memory map knows its file, too
+        paths = (getattr(part, "path", None) or getattr(part, "filename", None) for part in parts)
+        return [Path(path) for path in dict.fromkeys(paths) if path is not None]
+
     def __len__(self) -> int:
         return self._starts[-1]
 
@@ -148,6 +155,11 @@ class Stored:
     def tokens(self) -> int:
         """How many there are."""
         return len(self.rows)
+
+    @property
+    def files(self) -> list[Path]:
+        """The files that they lie in; none of a tensor or an array."""
+        return self.rows.files
 
     def __len__(self) -> int:
         return self.tokens

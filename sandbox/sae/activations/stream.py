@@ -31,7 +31,7 @@ class Stream:
     def __init__(self, source: Iterable[Any] | Callable[[], Iterable[Any]], documents: Rows | None, name: str) -> None:
         self.name = name
         self._source = source
-        self._documents = documents
+        self.documents = documents
         self._begun = False
         self._ahead: list[Chunk] = []  # pieces that were looked at and not yet given
         self._rest: Iterator[Chunk] | None = None  # the reading that they are from
@@ -114,7 +114,7 @@ class Stream:
             piece = _piece(item, f"{self.name}, piece {at}")
             self._first = self._first or Chunk(piece.x[:0], None if piece.documents is None else piece.documents[:0])
             _agree(piece, self._first, f"{self.name}, piece {at}")
-            if (ids := self._documents) is not None:
+            if (ids := self.documents) is not None:
                 if piece.documents is not None:
                     raise InputError(f"{self.name} has documents of its own, and {ids.name} too: give one of them")
                 if tokens + len(piece.x) > len(ids):
@@ -127,8 +127,8 @@ class Stream:
             yield piece
         if not tokens:
             raise InputError(f"{self.name} gave nothing: activations of one token or more are needed")
-        if self._documents is not None:
-            check_counts(self._documents.name, len(self._documents), tokens)
+        if self.documents is not None:
+            check_counts(self.documents.name, len(self.documents), tokens)
 
     def _check_skips(self, start: int) -> None:
         source = self._source
