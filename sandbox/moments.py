@@ -22,6 +22,7 @@ import torch
 from jaxtyping import Float, Float64, Int
 from torch import Tensor
 
+from sandbox.dense import check_dense
 from sandbox.devices import sent
 from sandbox.errors import InputError
 from sandbox.files import written_whole
@@ -239,6 +240,7 @@ class Moments(Sums):
 
 def _checked(values: Any, name: str) -> Tensor:
     """`values` as a float tensor with a last axis, or an InputError that names it."""
+    check_dense(values, name)
     if not isinstance(values, Tensor):
         try:
             array = np.asarray(values)
@@ -249,8 +251,6 @@ def _checked(values: Any, name: str) -> Tensor:
         # A copy where torch cannot share the memory: another byte order, a negative stride, a file mapped read-only.
         shared = array.dtype.isnative and array.flags.c_contiguous and array.flags.writeable
         values = torch.from_numpy(array if shared else np.array(array, array.dtype.newbyteorder("="), order="C"))
-    if values.layout != torch.strided:
-        raise InputError(f"{name} has layout {values.layout}: make it dense first, with {name}.to_dense()")
     if not values.is_floating_point():
         raise InputError(f"{name} has dtype {values.dtype}: activations are float16, bfloat16, float32 or float64")
     if not values.ndim:
@@ -277,6 +277,7 @@ class Runs(NamedTuple):
 
 def runs_of(cluster: Any, tokens: torch.Size, groups: int) -> Runs:
     """The groups that the tokens' clusters are dealt into. Raises InputError for what is not one integer a token."""
+    check_dense(cluster, "cluster")
     ids = cluster.detach().cpu().numpy() if isinstance(cluster, Tensor) else np.asarray(cluster)
     if ids.dtype.kind not in "iu":
         raise InputError(f"cluster has dtype {ids.dtype}: an integer per token is needed")
