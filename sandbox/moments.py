@@ -23,7 +23,7 @@ from jaxtyping import Float, Float64, Int
 from torch import Tensor
 
 from sandbox.dense import check_dense
-from sandbox.devices import sent
+from sandbox.devices import sent, without_autocast
 from sandbox.errors import InputError
 from sandbox.files import written_whole
 from sandbox.fused import fused_totals, supported
@@ -89,6 +89,7 @@ class Moments(Sums):
         return moments
 
     @classmethod
+    @without_autocast()
     def with_dots(
         cls,
         x: Float[Tensor, "*batch *tokens d"] | np.ndarray,

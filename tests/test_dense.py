@@ -1,4 +1,4 @@
-"""Arrays whose numbers are not all there are refused in one line, wherever they are given; never read as if they were."""
+"""Arrays whose numbers are not all there are refused in one line wherever they are given, never read as they lie."""
 
 import numpy as np
 import pytest
