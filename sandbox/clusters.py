@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
+from sandbox.dense import check_dense
 from sandbox.errors import InputError
 
 BLOCK = 128
@@ -35,6 +36,7 @@ class Runs(NamedTuple):
 
 def runs_of(cluster: Any, tokens: torch.Size, groups: int) -> Runs:
     """The groups that tokens' clusters are dealt into. Raises InputError for what is not one integer or text each."""
+    check_dense(cluster, "cluster")
     ids = numbered(cluster.detach().cpu().numpy() if isinstance(cluster, Tensor) else np.asarray(cluster))
     if ids.dtype.kind not in "iu":
         raise InputError(f"cluster has dtype {ids.dtype}: an integer or a text per token is needed")

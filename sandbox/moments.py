@@ -23,7 +23,8 @@ from jaxtyping import Float, Float64, Int
 from torch import Tensor
 
 from sandbox.clusters import BLOCK, Runs, blocks_of, runs_of
-from sandbox.devices import sent
+from sandbox.dense import check_dense
+from sandbox.devices import sent, without_autocast
 from sandbox.errors import InputError
 from sandbox.files import written_whole
 from sandbox.fused import fused_totals, supported
@@ -99,6 +100,7 @@ class Moments(Sums):
         return moments
 
     @classmethod
+    @without_autocast()
     def with_dots(
         cls,
         x: Float[Tensor, "*batch *tokens d"] | np.ndarray,
@@ -294,7 +296,7 @@ class Centred(Moments):
         n = (self.n[..., None] - self.count)[..., None, None]
         left = left + _shift(sums, n, sums[..., list(self.mean_of), :] / n)
         # What does not vary without the group leaves only rounding behind: a zero, as in `about`.
-        gone = left[..., :2] <= 1e-12 * self.totals.sum(-2, keepdim=True)[..., :2]
+        gone = left[..., :2] <= GONE * self.totals.sum(-2, keepdim=True)[..., :2]
         return left.masked_fill(torch.cat((gone, gone.any(-1, keepdim=True)), -1), 0)
 
 
@@ -316,6 +318,7 @@ def _shift(
 
 def _checked(values: Any, name: str) -> Tensor:
     """`values` as a float tensor with a last axis, or an InputError that names it."""
+    check_dense(values, name)
     if not isinstance(values, Tensor):
         try:
             array = np.asarray(values)
@@ -326,8 +329,6 @@ def _checked(values: Any, name: str) -> Tensor:
         # A copy where torch cannot share the memory: another byte order, a negative stride, a file mapped read-only.
         shared = array.dtype.isnative and array.flags.c_contiguous and array.flags.writeable
         values = torch.from_numpy(array if shared else np.array(array, array.dtype.newbyteorder("="), order="C"))
-    if values.layout != torch.strided:
-        raise InputError(f"{name} has layout {values.layout}: make it dense first, with {name}.to_dense()")
     if not values.is_floating_point():
         raise InputError(f"{name} has dtype {values.dtype}: activations are float16, bfloat16, float32 or float64")
     if not values.ndim:

@@ -10,6 +10,7 @@ from typing import Any, overload
 import torch
 from torch import Tensor
 
+from sandbox.devices import without_autocast
 from sandbox.errors import InputError
 from sandbox.files import written_whole
 from sandbox.moments import refuse_out_of_range
@@ -77,6 +78,7 @@ def measure(sae: OneSAE, source: Given, *, device: str = "auto", dtype: str = "f
 def measure(
     sae: Sequence[OneSAE], source: Given, *, device: str = "auto", dtype: str = "float32", **options: Any
 ) -> list[Report]: ...
+@without_autocast()
 def measure(sae: Any, source: Given, *, device: str = "auto", dtype: str = "float32", **options: Any) -> Any:
     """Every measure of shrinkage of an SAE on activations, with its uncertainty.
 
@@ -107,6 +109,7 @@ def measure(sae: Any, source: Given, *, device: str = "auto", dtype: str = "floa
     return reports if several else reports[0]
 
 
+@without_autocast()
 def look(
     sae: OneSAE, source: Given, *, device: str = "auto", dtype: str = "float32", documents: Held | None = None
 ) -> list[Finding]:
@@ -122,6 +125,7 @@ def look(
     return _look([one], opened, Options())[0][0]
 
 
+@without_autocast()
 def measure_pairs(x: Given, x_hat: Given, **options: Any) -> Report:
     """Every measure of shrinkage of reconstructions that are already there: two files, arrays or tensors.
 

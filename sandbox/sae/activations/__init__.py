@@ -21,6 +21,7 @@ import torch
 from torch import Tensor
 
 from sandbox.data import resolve
+from sandbox.dense import check_dense
 from sandbox.errors import InputError
 from sandbox.files import readable
 from sandbox.sae.activations import hf_datasets
@@ -90,6 +91,7 @@ def _opened(source: Held, name: str, kind: Kind) -> tuple[Rows, Rows | None]:
     if isinstance(source, str | Path):
         with readable(source):
             return _opened_path(resolve(source), name, kind)
+    check_dense(source, name)
     if isinstance(source, Tensor):
         # Document ids are counted on the CPU: they go there all at once, for each batch of them would wait.
         fits, source = TORCH_NAMES.get(source.dtype) in kind.dtypes, source.detach().to("cpu" if kind.ids else None)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from itertools import accumulate
 from math import isqrt
 from pathlib import Path
+from random import Random
 from typing import Protocol
 
 import numpy as np
@@ -18,8 +19,8 @@ from sandbox.errors import InputError
 from sandbox.files import Version, changed, readable, version_of
 from sandbox.sae.activations.source import Chunk, check_range
 
-GOLDEN = 0.5 * (5**0.5 - 1)
-"""Its multiples, taken modulo 1, are spread evenly and fall in step with nothing (Weyl; the least regular number)."""
+ASTRAY = 4
+"""Shares of the tokens by which a run of a sample may begin late: within one, it would never cross into the next."""
 
 
 class Part(Protocol):
@@ -175,19 +176,20 @@ class Stored:
     def sample(self, size: int) -> Tensor:
         """At most `size` tokens, (n, d), in order: runs spread over all of them.
 
-        About √size runs of √size tokens: few enough to be cheap on a slow disk. Where each begins within its share
-        follows the golden ratio, since equal steps could be a multiple of the length of a context and then see nothing
-        but, say, first positions.
+        About √size runs of √size tokens: few enough to be cheap on a slow disk. Where each begins is drawn (the same
+        way each time), over several shares of the tokens. In equal steps, or each within a share of its own, they could
+        be in step with contexts, and then see nothing but, say, first positions, or none.
         """
         check_range(size, 0, None)
         if size >= self.tokens:
             return self.rows[0 : self.tokens]
         runs = isqrt(size)
         spare = self.tokens - size  # the tokens left out: they are dealt out between the runs
+        draw = Random(1)
+        gaps = sorted(int(spare * ((run + ASTRAY * draw.random()) % runs) / runs) for run in range(runs))
         pieces = []
-        for run in range(runs):
+        for run, gap in enumerate(gaps):
             first, last = run * size // runs, (run + 1) * size // runs
-            gap = int(spare * (run + run * GOLDEN % 1) / runs)
             pieces.append(self.rows[first + gap : last + gap])
         return torch.cat(pieces)
 

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, RandomSampler, SubsetRandomSampler, WeightedRandomSampler
 
+from sandbox.dense import check_dense
 from sandbox.errors import InputError
 from sandbox.sae.activations.rows import Rows, as_ids
 from sandbox.sae.activations.source import FLOATS, Chunk, check_counts, check_range
@@ -195,6 +196,7 @@ def _piece(item: Any, name: str) -> Chunk:
         if len(item) not in (1, 2):
             raise InputError(f"{name} is a {type(item).__name__} of {len(item)}: x, or (x, documents), is needed")
         x, documents = item[0], item[1] if len(item) == 2 else None
+    check_dense(x, name)
     if isinstance(x, np.ndarray) and x.dtype.kind == "f" and x.dtype.itemsize <= 8:
         x = torch.from_numpy(np.array(x, x.dtype.newbyteorder("="), order="C"))
     if not isinstance(x, Tensor) or x.dtype not in FLOATS:
@@ -207,6 +209,7 @@ def _piece(item: Any, name: str) -> Chunk:
 
 
 def _ids(documents: Any, tokens: int, name: str) -> np.ndarray:
+    check_dense(documents, name)
     try:
         array = np.asarray(documents.cpu() if isinstance(documents, Tensor) else documents)
     except (ValueError, TypeError, RuntimeError) as error:

@@ -225,7 +225,7 @@ def _shifted_input(run: Reconstruct, x: Tensor, b_dec: Tensor) -> tuple[str, Fit
 
 def spread(n: int, most: int) -> Tensor:
     """At most `most` places among n, evenly spread."""
-    return torch.arange(n) if n <= most else torch.linspace(0, n - 1, most).long()
+    return torch.arange(n) if n <= most else torch.arange(most) * (n - 1) // (most - 1)
 
 
 def _unit(x: Tensor) -> Tensor:
