@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import os
+import re
 import resource
 import select
 import shutil
@@ -35,6 +36,8 @@ BEYOND = ("docs", "notebooks", "results", ".venv", ".git", "build", "dist")
 
 PATIENCE = 20, 20.0
 """A test hangs when it takes so many times what it took unchanged, and so many seconds more."""
+
+KEPT = re.compile(r"^\s*@(functools\.)?(lru_)?cache\b", re.MULTILINE)
 
 COLLECTING = 5.0
 """Seconds that pass before the first test."""
@@ -107,7 +110,11 @@ class Trials:
                 self.failing[one] = f"pytest ended with {ended}; its tests were left out"
 
     def tried(self, file: str, function: str, source: str, tests: Sequence[str]) -> Outcome:
-        """The outcome of a mutant: tests that pass through the function go first, quick ones before slow ones."""
+        """The outcome of a mutant: against the tests that pass through the function, quick ones before slow ones.
+
+        The others follow where none does, or where a file keeps results (`@cache`), so that the first test alone passes
+        through what all of them use.
+        """
         path, start = self.tree / file, time.perf_counter()
         old = path.read_bytes()
         mine = {name: known for name, known in self.known.items() if name.split("::")[0] in {file, *tests}}
@@ -115,7 +122,8 @@ class Trials:
         rounds: dict[str, list[str]] = {}  # a session for each test file that holds some of them
         for name in sorted(through, key=lambda name: mine[name].seconds):
             rounds.setdefault(name.split("::")[0], []).append(name)
-        rounds[""] = sorted(mine.keys() - set(through), key=lambda name: mine[name].seconds)
+        if not through or KEPT.search(source):
+            rounds[""] = sorted(mine.keys() - set(through), key=lambda name: mine[name].seconds)
         try:
             path.write_text(source, encoding="utf-8")
             self._touch(path)
