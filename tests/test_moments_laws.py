@@ -343,4 +343,4 @@ def test_array_operations_give_what_the_loop_gives(parts, make_pairs):
     assert torch.equal(finite, arrays[3].isfinite().all(1))
     torch.testing.assert_close(loop[3][finite], arrays[3][finite])
     if parts == 2:
-        assert 0 < loop[1][5:].sum() < 90 // 7 + 1
+        assert 0 < loop[1][5:].sum() < 60

@@ -6,7 +6,7 @@ MOMENTS = ("tests/test_moments_laws.py", "tests/test_moments_are_exact.py", "tes
 REPORT = ("tests/test_measure_files.py", "tests/test_stream.py")
 PROOFS = ("tests/test_derivations.py", "tests/test_check.py")
 PREFLIGHT = ("tests/test_preflight_rules.py", "tests/test_preflight.py")
-SAELENS = ("tests/checkpoints/test_saelens_before_6.py", "tests/checkpoints/test_saelens_refusals.py")
+SAELENS = ("tests/checkpoints/test_settings.py",)
 
 CORE: dict[str, tuple[str, ...]] = {
     "sandbox/moments.py": MOMENTS,
