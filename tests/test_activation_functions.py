@@ -80,7 +80,11 @@ def test_an_sae_on_paper():
     about = an_sae(b_enc=tensor([0.25, 2.0]), subtract_b_dec=True)
     assert about.encode(x).tolist() == [[5.25, 1.0]]  # of (1, 2): 1 + 4 + 0.25, −1 + 2
     assert about(x).tolist() == [[5.75, 2.0]]
-    assert (plain.d_in, plain.d_sae) == (2, 2)
+    wide = SAE(torch.ones(2, 3), torch.ones(3, 2), torch.ones(2), subtract_b_dec=True)
+    assert (wide.d_in, wide.d_sae, wide.architecture) == (2, 3, "standard")
+    z, scale, shift = wide.normalise(x)  # nothing is
+    assert torch.equal(z * scale + shift, x)
+    assert (z is x, scale.item(), shift) == (True, 1, 0)
 
 
 def test_a_normalised_sae_needs_x_to_decode_and_gives_x_its_own_scale_back():

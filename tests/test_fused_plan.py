@@ -143,7 +143,7 @@ def kernels_of_numpy(monkeypatch):
 @pytest.mark.parametrize("parts", [1, 2])
 @pytest.mark.parametrize("ordered", [False, True])
 @pytest.mark.parametrize("longest", [3, 300])
-@pytest.mark.parametrize(("n", "d", "room"), [(700, 7, 0), (700, 24, 8), (5, 3, 1), (40_000, 2, 0)])
+@pytest.mark.parametrize(("n", "d", "room"), [(700, 7, 0), (700, 24, 8), (5, 3, 1), (5, 8192, 0), (40_000, 2, 0)])
 def test_the_plan_gives_what_array_operations_give(kernels_of_numpy, n, d, room, longest, ordered, parts):
     generator, random = torch.Generator().manual_seed(d), np.random.default_rng(longest)
     x = torch.randn(n, d + room, generator=generator)[:, :d]

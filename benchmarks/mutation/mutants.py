@@ -73,9 +73,9 @@ def mutants_of(root: Path, file: str, skipped: frozenset[str] = frozenset()) -> 
 
 def chosen(mutants: list[Mutant]) -> list[Mutant]:
     """Those that are tried: of every function some, as chance has it, the same each time and on different lines."""
-    functions: dict[str, list[Mutant]] = {}
+    functions: dict[tuple[str, str], list[Mutant]] = {}
     for one in mutants:
-        functions.setdefault(one.function, []).append(one)
+        functions.setdefault((one.file, one.function), []).append(one)
     tried: set[str] = set()
     for those in functions.values():
         ranked = sorted(those, key=lambda one: one.draw)
