@@ -52,26 +52,16 @@ def in_javascript(expression: str):
 
 
 def test_javascript_holds_what_an_interval_is_made_of():
-    """The centre, squared or not, is the value; its slope is the centre's own; the range is the registry's."""
-    state, step = (2.0, 1.5, 1.4), 1e-6
-    moved = [[one + step * sign * (i == j) for j, one in enumerate(state)] for i in range(3) for sign in (1, -1)]
+    """The centre, squared or not, is the value; the range is the registry's."""
     every = in_javascript(
-        "Object.fromEntries(Object.entries(measures).map(([key, m]) => [key, {squared: m.squared, slope: "
-        f"m.slope(...{state_in_js(state)}), value: m.value(...{state_in_js(state)}), "
-        f"centre: m.centre(...{state_in_js(state)}), moved: {json.dumps(moved)}.map((s) => m.centre(...s)), "
-        "range: m.range.map(String)}]))"
+        "Object.fromEntries(Object.entries(measures).map(([key, m]) => [key, {squared: m.squared, "
+        "value: m.value(2, 1.5, 1.4), centre: m.centre(2, 1.5, 1.4), range: m.range.map(String)}]))"
     )
     assert {key for key, one in every.items() if one["squared"]} == {"length_loss"}
     for key, one in every.items():
         assert one["value"] == pytest.approx(one["centre"] ** (2 if one["squared"] else 1), rel=1e-14), key
-        slopes = [(one["moved"][2 * i] - one["moved"][2 * i + 1]) / (2 * step) for i in range(3)]
-        assert one["slope"] == pytest.approx(slopes, abs=1e-8), key
         ends = REGISTRY[key].range.inf, REGISTRY[key].range.sup
         assert [float(end.replace("Infinity", "inf")) for end in one["range"]] == [float(end) for end in ends]
-
-
-def state_in_js(state) -> str:
-    return json.dumps(list(state))
 
 
 EDGES = [(0.0, 1.0, 0.0), (1.0, 0.0, 0.0), (1.0, 1.0, 0.0), (1.0, 1.0, 0.5), (1.0, 1.0, 0.5 + 1e-12)]
