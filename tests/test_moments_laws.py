@@ -8,6 +8,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sandbox import moments as moments_module
+from sandbox.errors import InputError
 from sandbox.moments import BLOCK, GROUPS, Moments
 from sandbox.sae.measure import measure_pairs
 from tests.conftest import random_pairs
@@ -190,3 +192,155 @@ def test_save_and_load_give_it_back(tmp_path, make_pairs):
     moments.save(tmp_path / "moments.safetensors")
     for mine, theirs in zip(Moments.load(tmp_path / "moments.safetensors"), moments, strict=True):
         assert torch.equal(mine, theirs)
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3])
+def test_threads_share_the_tokens(threads, make_pairs):
+    """Enough numbers that each thread gets a share, clusters across the cuts, one token that is not finite."""
+    x, x_hat = make_pairs(70_000, 4)
+    x[69_999, 3] = torch.nan
+    documents = np.arange(70_000) // 11
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        moments, dots = Moments.with_dots(x, x_hat, documents, groups=8)
+    finally:
+        torch.set_num_threads(before)
+    torch.testing.assert_close(dots[:-1], torch.stack((x * x, x_hat * x_hat, x * x_hat), -1)[:-1].sum(1))
+    assert moments.n == 69_999
+    assert moments.nonfinite == 1
+    torch.testing.assert_close(moments.totals.sum(0), dots[:-1].sum(0), rtol=1e-12, atol=0)
+    torch.testing.assert_close(moments.sums.sum(0), torch.stack((x, x_hat), 1)[:-1].sum(0), rtol=1e-9, atol=1e-9)
+    in_parts = [
+        Moments.from_pairs(x[i : i + 999], x_hat[i : i + 999], documents[i : i + 999], groups=8, drop_nonfinite=True)
+        for i in range(0, 70_000, 999)
+    ]  # too small for threads
+    same(moments, sum(in_parts[1:], start=in_parts[0]))
+
+
+def test_clusters_are_dealt_in_turn_and_a_second_round_is_turned():
+    """Ids 0 to 3 go to groups 0 to 3; in every later round all four groups get one each, too."""
+    for round in range(6):
+        ids = torch.arange(4) + 4 * round
+        counts = Moments.from_pairs(torch.ones(4, 1), torch.ones(4, 1), ids, groups=4).count
+        assert counts.tolist() == [1, 1, 1, 1]
+    first = Moments.from_pairs(torch.tensor([[1.0], [2.0], [3.0], [4.0]]), torch.ones(4, 1), torch.arange(4), groups=4)
+    assert first.totals[:, 0].tolist() == [1, 4, 9, 16]
+
+
+def test_blocks_begin_at_multiples_of_128_in_the_file():
+    x = torch.ones(300, 1)
+    assert Moments.from_pairs(x, x, groups=8).count.tolist() == [128, 128, 44, 0, 0, 0, 0, 0]
+    assert Moments.from_pairs(x, x, first_token=100, groups=8).count.tolist() == [28, 128, 128, 16, 0, 0, 0, 0]
+    assert Moments.from_pairs(x, x, first_token=256, groups=8).count.tolist() == [0, 0, 128, 128, 44, 0, 0, 0]
+
+
+def test_tokens_longer_than_a_limit_are_kept_apart():
+    """Norms of x 1, 3, 4 and 5, of x̂ ten times that, the limit 3: the token at the limit is not above it."""
+    x = torch.tensor([[1.0, 0.0], [0.0, 3.0], [4.0, 0.0], [3.0, 4.0]])
+    both, dots = Moments.with_dots(x, 10 * x, torch.arange(4), groups=4, apart_above=3.0)
+    assert both.count.tolist() == [[1, 1, 0, 0], [0, 0, 1, 1]]
+    assert both.totals[..., 0].tolist() == [[1, 9, 0, 0], [0, 0, 16, 25]]
+    assert both[1].sums[:, 1].tolist() == [[0, 0], [0, 0], [40, 0], [30, 40]]
+    assert dots[:, 2].tolist() == [10, 90, 160, 250]
+    same(both.merged(), Moments.from_pairs(x, 10 * x, torch.arange(4), groups=4))
+    x[0, 0] = torch.nan
+    assert Moments.with_dots(x, x, apart_above=3.0)[0].nonfinite.tolist() == [1, 0]
+
+
+@given(sizes)
+def test_moments_seen_from_anywhere_are_those_of_what_is_seen_from_there(size):
+    n, d, seed = size
+    x, x_hat = random_pairs(n, d, seed)
+    origin = torch.randn(2, d, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    documents = torch.arange(n) // 5
+    same(
+        Moments.from_pairs(x, x_hat, documents).about(origin),
+        Moments.from_pairs(x - origin[0], x_hat - origin[1], documents),
+        1e-11,  # differences of what may be several times as large
+    )
+
+
+def test_what_hardly_varies_is_still_seen_from_its_mean():
+    """A spread of 1e-4 of the mean: 1e-8 of the energy is left, with half of float64's digits."""
+    wave = torch.tensor([1.0, -1.0], dtype=torch.float64).repeat(500)[:, None]
+    centred = Moments.from_pairs(1 + 1e-4 * wave, 2 + 0.5e-4 * wave).centred()
+    assert centred.means.tolist() == pytest.approx([1e-8, 0.25e-8, 0.5e-8], rel=1e-6)
+
+
+def test_what_is_not_finite_is_counted_in_words():
+    x = torch.ones(5, 2)
+    x[1, 1], x[3, 0] = torch.nan, torch.inf
+    with pytest.raises(InputError, match="2 of 5 tokens have a NaN or an infinity"):
+        Moments.from_pairs(x, x)
+    kept = Moments.from_pairs(x, x, drop_nonfinite=True)
+    assert (kept.n, kept.nonfinite, kept.a) == (3, 2, 2)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda x: Moments.from_pairs(x, x[:3]), r"x has shape \(4, 2\) and x_hat \(3, 2\)"),
+        (lambda x: Moments.from_pairs(x, x, batch_dims=2), r"batch_dims is 2, but x of shape \(4, 2\) has 1 such axes"),
+        (lambda x: Moments.from_pairs(x, x, batch_dims=-1), "batch_dims is -1"),
+        (lambda x: Moments.from_pairs(x, x, groups=0), "groups is 0"),
+        (lambda x: Moments.from_pairs(x[:0], x[:0]), "there are no tokens"),
+        (lambda x: Moments.from_pairs(x[0, 0], x[0, 0]), "x is a single number"),
+        (lambda x: Moments.from_pairs(x.int(), x), "x has dtype torch.int32"),
+        (lambda x: Moments.from_pairs(x.int().numpy(), x), "x has dtype int32"),
+        (lambda x: Moments.from_pairs(x, x, torch.ones(4)), "cluster has dtype float32"),
+        (lambda x: Moments.from_pairs(x, x, torch.arange(3)), r"cluster has shape \(3,\), the tokens \(4,\)"),
+    ],
+)
+def test_what_cannot_be_measured_is_refused(call, message):
+    with pytest.raises(InputError, match=message):
+        call(torch.ones(4, 2))
+    one = torch.ones(4, 2)
+    assert Moments.from_pairs(one, one, batch_dims=1, groups=1).n.tolist() == [1, 1, 1, 1]  # at the edges
+
+
+def test_a_file_of_other_tensors_is_no_saved_moments(tmp_path, make_pairs):
+    from safetensors.torch import load_file, save_file
+
+    path = tmp_path / "moments.safetensors"
+    Moments.from_pairs(*make_pairs(50, 4)).save(path)
+    stored = load_file(path)
+    for name, change, message in (
+        ("totals", stored["totals"][:, :2], "do not belong together"),
+        ("sums", stored["sums"][:, :1], "do not belong together"),
+        ("sums", stored["sums"][:9], "do not belong together"),
+        ("more", torch.ones(3), "holds .*more"),
+    ):
+        save_file(stored | {name: change.contiguous()}, path)
+        with pytest.raises(InputError, match=message):
+            Moments.load(path)
+    path.write_bytes(b"x" * 99)
+    with pytest.raises(InputError, match="cannot be read as saved Moments"):
+        Moments.load(path)
+
+
+def test_only_sums_of_one_kind_and_shape_are_added(make_pairs):
+    mine = Moments.from_pairs(*make_pairs(20, 3))
+    with pytest.raises(InputError, match="these Moments do not merge"):
+        _ = mine + Moments.from_pairs(*make_pairs(20, 4))
+    with pytest.raises(TypeError):
+        _ = mine + 1  # pyright: ignore[reportOperatorIssue]
+
+
+@pytest.mark.parametrize("parts", [1, 2])
+def test_array_operations_give_what_the_loop_gives(parts, make_pairs):
+    """Both ways of the same totals: more dimensions than 2, some tokens far out, some not finite, an empty group."""
+    x, x_hat = make_pairs(90, 5)
+    x[::7] *= 20
+    x[4, 1], x_hat[5, 0], x_hat[11, 4] = torch.nan, torch.inf, -torch.inf
+    group, limit = np.arange(90) // 9 % 4, 60.0 if parts == 2 else np.inf
+    loop = moments_module._total_on_host(x, x_hat, group, 5, parts, limit)
+    arrays = moments_module._total_on_device(x, x_hat, group, 5, parts, limit)
+    for one, other in zip(loop[:3], arrays[:3], strict=True):
+        assert one.shape == other.shape
+        torch.testing.assert_close(one, other, rtol=1e-12, atol=1e-10)
+    finite = loop[3].isfinite().all(1)
+    assert torch.equal(finite, arrays[3].isfinite().all(1))
+    torch.testing.assert_close(loop[3][finite], arrays[3][finite])
+    if parts == 2:
+        assert 0 < loop[1][5:].sum() < 60

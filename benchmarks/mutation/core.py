@@ -1,0 +1,58 @@
+"""The core, and for each of its files the quick tests that should see a change of it, beside its own doctests."""
+
+from __future__ import annotations
+
+MOMENTS = ("tests/test_moments_laws.py", "tests/test_moments_are_exact.py", "tests/test_low_precision.py")
+REPORT = ("tests/test_measure_files.py", "tests/test_stream.py")
+PROOFS = ("tests/test_derivations.py", "tests/test_check.py")
+PREFLIGHT = ("tests/test_preflight_rules.py", "tests/test_preflight.py")
+SAELENS = ("tests/checkpoints/test_settings.py",)
+
+CORE: dict[str, tuple[str, ...]] = {
+    "sandbox/moments.py": MOMENTS,
+    "sandbox/sums.py": MOMENTS[:1],
+    "sandbox/fused.py": ("tests/test_fused_plan.py",),
+    "sandbox/measures.py": ("tests/test_one_formula_one_place.py",),
+    "sandbox/compile.py": ("tests/test_one_formula_one_place.py",),
+    "sandbox/report/estimates.py": ("tests/test_estimates.py", *REPORT),
+    "sandbox/report/report.py": ("tests/test_report.py", *REPORT),
+    "sandbox/simulate.py": ("tests/test_simulate.py",),
+    "sandbox/features.py": ("tests/test_features.py",),
+    "sandbox/strengths.py": ("tests/test_features.py",),
+    "sandbox/theory.py": ("tests/test_closed_form.py", "tests/test_features.py"),
+    "sandbox/sae/activation_functions.py": ("tests/test_activation_functions.py",),
+    "sandbox/sae/autoencoder.py": ("tests/test_activation_functions.py",),
+    "sandbox/sae/normalisation.py": ("tests/test_activation_functions.py",),
+    "sandbox/sae/sparse.py": ("tests/test_sparse.py",),
+    "sandbox/sae/forward.py": ("tests/test_forward.py", *REPORT),
+    "sandbox/sae/latents.py": ("tests/test_latents.py",),
+    "sandbox/sae/statistics.py": ("tests/test_statistics.py",),
+    "sandbox/sae/published.py": ("tests/test_published.py",),
+    "sandbox/sae/tallies.py": ("tests/test_report.py", *REPORT),
+    "sandbox/sae/summary.py": ("tests/test_report.py", *REPORT),
+    "sandbox/sae/resume.py": ("tests/test_stopping.py",),
+    "sandbox/sae/ranks.py": ("tests/test_ranks.py",),
+    "sandbox/sae/parts.py": ("tests/test_rescale.py",),
+    "sandbox/sae/rescale.py": ("tests/test_rescale.py",),
+    "sandbox/sae/correction.py": ("tests/test_rescale.py",),
+    "sandbox/sae/preflight/check.py": PREFLIGHT,
+    "sandbox/sae/preflight/fit.py": PREFLIGHT,
+    "sandbox/sae/preflight/sample.py": PREFLIGHT,
+    "sandbox/sae/preflight/spaces.py": PREFLIGHT,
+    "sandbox/sae/checkpoints/layout.py": SAELENS,
+    "sandbox/sae/checkpoints/saelens_settings.py": SAELENS,
+    "sandbox/sae/checkpoints/strict.py": SAELENS,
+    "sandbox/checking/decide.py": ("tests/test_check.py",),
+    "sandbox/derivations/step.py": PROOFS,
+}
+
+SKIPPED: dict[str, frozenset[str]] = {
+    "sandbox/fused.py": frozenset({"_add_rows", "_add_tiles", "_kernels", "_works_on"}),
+}
+"""Functions that are left alone: kernels and what starts them, which only a GPU runs as they are."""
+
+SLOW = (
+    "tests/test_closed_form.py::test_the_table_of_other_strengths_has_no_column_of_theory",
+    "tests/test_closed_form.py::test_the_command_line_says_where_there_is_no_theory",
+)
+"""Tests that are left out, by the beginning of their names."""
