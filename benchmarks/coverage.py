@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import median
 
 import numpy as np
@@ -163,7 +163,7 @@ class Tally:
 
     @property
     def none(self) -> float:
-        """The share of samples that give no interval: one document holds nearly everything, or c may not be positive."""
+        """The share of samples that give no interval: one document holds nearly everything, or c may be negative."""
         return 1 - torch.cat(self.given).mean().item()
 
     @property
@@ -193,7 +193,7 @@ def per_token(case: Case, repeats: int = 800) -> dict[str, Tally]:
         group = torch.from_numpy(runs_of(document, torch.Size((len(document),)), groups).of_each_token())
         return TokenStatistics.from_dots(dots, None, group, groups)
 
-    many = Case(**vars(case) | {"documents": 20_000})
+    many = replace(case, documents=20_000)
     worlds = (many.draw(1, seed) for seed in range(10_000, 10_010))
     whole = sum((statistics(x[0], x_hat[0], ids, 1).sums for x, x_hat, ids in worlds), torch.zeros(()))
     truth = TokenStatistics(whole).estimates()
@@ -248,10 +248,8 @@ def claims() -> Iterator[bool]:
             worst = min(each, key=lambda key: each[key].cover[1])
             width = widths[name, origin] = median(tally.width for tally in each.values())
             row = "".join(f"{shown(each[key]):>16}" for key in SHOWN)
-            print(
-                f"{name:36}{origin:8}{row}{shown(each[worst]):>17} {worst[:16]:16}{width:>8.2f}{each[worst].none:>8.1%}",
-                flush=True,
-            )
+            last = f"{shown(each[worst]):>17} {worst[:16]:16}{width:>8.2f}{each[worst].none:>8.1%}"
+            print(f"{name:36}{origin:8}{row}{last}", flush=True)
             if case.claimed:
                 least.append((each[worst].cover[1], f"{name}, {origin}, {worst}"))
     for name in ("10 documents", "30 documents", "40 documents, σ = 0.6"):

@@ -11,7 +11,7 @@ from sandbox.measures import REGISTRY, t, v
 from sandbox.moments import Moments
 from sandbox.report import estimate, interval, left_out, standard_error
 from sandbox.report.jackknife import jackknife_error
-from sandbox.sae.measure import measure
+from sandbox.sae.measure import measure as report_of
 
 REPEATS, DOCUMENTS, TOKENS, D = 600, 100, 12, 6
 
@@ -180,7 +180,7 @@ def test_a_report_without_documents_has_stretches_for_clusters_everywhere():
     x = torch.randn(16 * 128, 4, generator=torch.Generator().manual_seed(0))
     documents = torch.arange(len(x)) // 256  # two blocks: so many are a stretch of sixteen
     with_documents, without = (
-        measure(lambda t: 0.9 * t + 0.1 * t.abs(), x, documents=ids, look=False) for ids in (documents, None)
+        report_of(lambda t: 0.9 * t + 0.1 * t.abs(), x, documents=ids, look=False) for ids in (documents, None)
     )
     for origin in ("raw", "centred"):
         for key in REGISTRY:
