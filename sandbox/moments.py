@@ -141,8 +141,8 @@ class Moments(Sums):
         )
         return (moments[0] if apart_above is None else moments), dots
 
-    def __getitem__(self, index: int) -> Moments:
-        """One setting of the first axis."""
+    def __getitem__(self, index: int | slice) -> Moments:
+        """One setting of the first axis, or a slice of them."""
         return type(self)(*(t[index] for t in self))
 
     def merged(self) -> Moments:
