@@ -12,7 +12,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from sandbox.measures import REGISTRY
-from sandbox.moments import BLOCK
+from sandbox.moments import BLOCK, STRETCH
 from sandbox.report.estimates import Estimate
 from sandbox.report.report import ORIGINS, Report
 
@@ -128,7 +128,10 @@ def show(report: Report, console: Console) -> None:
     if report.statistics:
         console.print(statistics(report, console.width))
     if report.documents is None:
-        console.print(f"Without document ids, blocks of {BLOCK} tokens are the clusters: intervals may be too narrow.")
+        console.print(
+            f"Without document ids, stretches of up to {BLOCK * STRETCH} tokens are the clusters: "
+            "where documents are longer, intervals are too narrow."
+        )
     console.print(report.in_words(), highlight=False, markup=False)
 
 

@@ -35,7 +35,7 @@ OFTEN = 100
 
 FACTOR = "scale_x_hat"
 STRIDE = 16  # latents looked at together: nearly always all off
-SHARE = 1024  # latents that a thread takes at once
+SHARE = 1024  # latents that a thread takes at once, or that intervals are computed for
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,10 +48,11 @@ class Latents(Sums):
 
     $s_j = c/b = 1 + E[f_j d_j·(x − x̂)] / (E[f_j²]‖d_j‖²)$: 1 means not shrunk, above 1 shrunk, below 1 too strong.
 
-    s_j is a ratio of totals, homogeneous of degree 0, so its standard error needs only the totals of each cluster
-    (C16). The clusters are dealt into GROUPS groups, which are clusters themselves, larger and fewer; the price is
-    Student's quantile with G − 1 degrees of freedom. G counts the groups in which the latent is on: the others say
-    nothing of it, and one that is on in a single group has no standard error.
+    s_j is a ratio of totals, so its interval needs only the totals of each cluster: the jackknife of the report. The
+    clusters are dealt into GROUPS groups, which are clusters themselves, larger and fewer; the price is a larger
+    quantile of Student's. Groups count in which the latent is on, and by how much of E‖x̂_j‖² they hold: a latent that
+    is on in a single group has no interval. Where no documents are known, blocks of tokens are the clusters, and
+    intervals are too narrow where documents are longer.
 
     Attributes:
         pull:   Float64[Tensor, "groups d_sae"], sums of f_j d_j·(x − x̂), squared activation units
@@ -127,12 +128,17 @@ class Latents(Sums):
         return evaluate(REGISTRY[FACTOR], *self.moments.means.unbind(-1))
 
     def standard_errors(self) -> Float64[Tensor, "d_sae"]:
-        """The cluster-robust standard error of each s_j; nan where the latent was on in fewer than two groups."""
+        """The cluster-robust standard error of each s_j, by the delta method (C16), which the interval is not.
+
+        It is nan where the latent was on in fewer than two groups.
+        """
         return standard_error(self.moments, REGISTRY[FACTOR].expression)
 
     def intervals(self) -> tuple[Float64[Tensor, "d_sae"], Float64[Tensor, "d_sae"]]:
-        """(low, high) of each 95 % interval; nan where there is no standard error."""
-        return interval(self.moments, REGISTRY[FACTOR])
+        """(low, high) of each 95 % interval, by the jackknife; nan where fewer than two groups count."""
+        shares = (self.moments[at : at + SHARE] for at in range(0, len(self.count), SHARE))  # for the memory's sake
+        low, high = zip(*(interval(share, REGISTRY[FACTOR]) for share in shares), strict=True)
+        return torch.cat(low), torch.cat(high)
 
     def columns(self) -> dict[str, np.ndarray]:
         """Everything that is known of each latent, as columns of a table; nan where it is undefined."""

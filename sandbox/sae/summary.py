@@ -36,6 +36,7 @@ def summary(
     shared = {
         "name": name or sae.name,
         "documents": documents,
+        "blocks": documents is None,
         "dtype": str(sae.dtype).removeprefix("torch.") if sae.dtype else "",
         "device": _device_name(sae.device) if sae.dtype else "",
         "description": sae.description,
@@ -48,7 +49,7 @@ def summary(
     }
 
     def report(moments: Moments, without: bool, **more: Any) -> Report:
-        statistics = tallies.tokens.estimates(typical=without)
+        statistics = tallies.tokens.estimates(typical=without, documents=documents is not None)
         active = statistics.pop("l0")
         if sae.sees_latents:
             statistics["l0"] = active
