@@ -31,8 +31,14 @@ BATCH = 512
 FINE = 0.01
 """Share of the variance lost below which x̂ is x, for any question about spaces and biases."""
 
-OFF = 0.3
-"""Share of the loss in the mean of x − x̂ above which x̂ lacks a constant vector, whatever that is."""
+OFF = 0.06
+"""Share of the loss in the mean of x − x̂ above which x̂ lacks a constant vector, whatever that is …"""
+
+OFF_FEW = 0.15
+"""… and in a sample of fewer than half of COMPARED tokens: one text alone, of 80 tokens, leaves up to 0.1."""
+
+USUAL = (0.75, 1.1)
+"""γ that SAEs in use have; beyond, weights in the units of other activations are likelier than shrinkage."""
 
 OFF_ALONG = 0.05
 """The same where the vector is recognised: b_dec, or the mean of x."""
@@ -129,6 +135,12 @@ def _look_at_numbers(x_hat: Tensor) -> list[Finding]:
 
 def _look_at_pair(run: Run | None, x: Tensor, x_hat: Tensor, b_dec: Tensor | None) -> list[Finding]:
     """Spaces, biases and the loss."""
+    if _is_same(x, x_hat):
+        message = (
+            "x̂ is x in every token of the sample, as no SAE makes it: the same file or tensor was given twice, or what "
+            "was lost is added to x̂ again (use_error_term)"
+        )
+        return [Finding("identical", message)]
     usual = ordinary(x).to(x.device)
     chosen = usual.nonzero()[:, 0]
     chosen = chosen[spread(len(chosen), COMPARED).to(chosen.device)]
@@ -137,7 +149,30 @@ def _look_at_pair(run: Run | None, x: Tensor, x_hat: Tensor, b_dec: Tensor | Non
     raw = fit(x[kept], x_hat[kept])
     biased = any(one.key in ("missing_bias", "extra_bias") for one in causes)
     explained = bool(causes) and (not biased or raw.loss * (1 - raw.offset) < 1)
-    return causes + _look_at_loss(x[kept], x_hat[kept], explained)
+    found = causes + _look_at_loss(x[kept], x_hat[kept], explained)
+    if found:
+        return found
+    means = Moments.from_pairs(x[kept], x_hat[kept], groups=1).means.unbind(-1)
+    return folding(evaluate(REGISTRY["relative_reconstruction_bias"], *means).item(), "of the sample")
+
+
+def folding(gamma: float, of: str) -> list[Finding]:
+    """What a γ says that few SAEs have; `of` says of which tokens."""
+    if not (gamma < USUAL[0] or gamma > USUAL[1]):
+        return []
+    message = (
+        f"γ {of} is {gamma:.3g}, and SAEs in use have {USUAL[0]} to {USUAL[1]}: check the folding, that is, whether "
+        "W_enc, b_enc, W_dec and b_dec are all in the units of these activations"
+    )
+    return [Finding("folding", message)]
+
+
+def _is_same(x: Tensor, x_hat: Tensor) -> bool:
+    """Equal up to rounding in every number; next to the median |x|, which few large numbers do not raise."""
+    near = 4 * max(torch.finfo(one.dtype).eps for one in (x, x_hat))
+    x, x_hat = _wide(x), _wide(x_hat)
+    size = x.abs()
+    return bool(((x - x_hat).abs() <= near * (size + size.median())).all()) and bool(x.any())
 
 
 def _look_at_space(run: Run | None, x: Tensor, x_hat: Tensor, b_dec: Tensor | None) -> list[Finding]:
@@ -185,6 +220,12 @@ def _offset_finding(x: Tensor, x_hat: Tensor, b_dec: Tensor | None, share: float
                 "and do not take it from x before"
             )
             return Finding("extra_bias", message), certain
+        if alike > 0.9 and multiple > -1 and abs(multiple) > 0.1 and 2 * len(x) >= COMPARED:
+            message = (
+                f"{seen}: it is {multiple:.2f} × b_dec (cosine {alike:.3f}), so b_dec times {1 + multiple:.3g} would "
+                "fit: b_dec may be folded wrongly, not scaled with W_dec when a factor was folded into the weights"
+            )
+            return Finding("folding", message), alike > 0.95
     if share > OFF_ALONG:
         multiple, alike = _along(lacking, x.double().mean(0))
         if alike > 0.9 and 0.8 < multiple < 1.25:
@@ -193,10 +234,10 @@ def _offset_finding(x: Tensor, x_hat: Tensor, b_dec: Tensor | None, share: float
                 "mean that was taken from x before; add it to x̂"
             )
             return Finding("missing_bias", message), alike > 0.95 and abs(multiple - 1) < 0.1
-    if share > OFF:
+    if share > (OFF if 2 * len(x) >= COMPARED else OFF_FEW):
         message = (
-            f"{seen}: x̂ lacks or has too much of a bias, or the SAE was trained on other activations; check b_dec, and "
-            "the layer and hook that the activations come from"
+            f"{seen}: x̂ lacks or has too much of a bias (b_dec may be folded wrongly), or the SAE was trained on other "
+            "activations; check b_dec, and the layer and hook that the activations come from"
         )
         return Finding("missing_bias", message), False
     return None, False
