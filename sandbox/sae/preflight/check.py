@@ -12,6 +12,7 @@ from sandbox.compile import evaluate
 from sandbox.errors import InputError
 from sandbox.measures import REGISTRY
 from sandbox.moments import Moments
+from sandbox.sae.preflight.biases import COMPARED, offset_finding
 from sandbox.sae.preflight.finding import Finding
 from sandbox.sae.preflight.fit import fit
 from sandbox.sae.preflight.sample import FEW, FLOAT16_MAX, look_at_sample, norms, ordinary, outlier_limit
@@ -22,26 +23,14 @@ Run = Callable[[Tensor], tuple[Tensor, Tensor | None]]
 SAMPLE = 4096
 """Tokens that a sample should have: the mean of x is then known to 1/64 of its spread."""
 
-COMPARED = 512
-"""Tokens of it on which spaces are compared: one forward pass for each of some ten spaces."""
-
 BATCH = 512
 """Tokens at a time: never tokens × latents of a whole sample."""
 
 FINE = 0.01
 """Share of the variance lost below which x̂ is x, for any question about spaces and biases."""
 
-OFF = 0.06
-"""Share of the loss in the mean of x − x̂ above which x̂ lacks a constant vector, whatever that is …"""
-
-OFF_FEW = 0.15
-"""… and in a sample of fewer than half of COMPARED tokens: one text alone, of 80 tokens, leaves up to 0.1."""
-
 USUAL = (0.75, 1.1)
 """γ that SAEs in use have; beyond, weights in the units of other activations are likelier than shrinkage."""
-
-OFF_ALONG = 0.05
-"""The same where the vector is recognised: b_dec, or the mean of x."""
 
 
 def preflight(
@@ -189,7 +178,7 @@ def _look_at_space(run: Run | None, x: Tensor, x_hat: Tensor, b_dec: Tensor | No
         # what needs no change of the input is the simpler cause.
         if inner is not None and (outcome is None or inner[1].badness * 1.25 < outcome[1].badness):
             outcome = inner
-    offset, certain = _offset_finding(x, x_hat, b_dec, raw.offset)
+    offset, certain = offset_finding(x, x_hat, b_dec, raw.offset)
     without = raw.loss * (1 - raw.offset)  # what the constant vector alone would leave
     # Activations of another scale leave a mean that is off, too; then the vector is no whole multiple of b_dec, or
     # (x̂ is b_dec alone) taking it away leaves nothing.
@@ -199,55 +188,6 @@ def _look_at_space(run: Run | None, x: Tensor, x_hat: Tensor, b_dec: Tensor | No
     if offset is not None and outcome is not None:  # an error of scale moves a top-k SAE's x̂ by little more than b_dec
         return [Finding(offset.key, f"{offset.message}; or else ({outcome[0].key}) {outcome[0].message}")]
     return [offset] if offset is not None else []
-
-
-def _offset_finding(x: Tensor, x_hat: Tensor, b_dec: Tensor | None, share: float) -> tuple[Finding | None, bool]:
-    """Whether x̂ lacks, or has too much of, a constant vector, and whether it is a whole multiple of a known one."""
-    lacking = (x.double() - x_hat.double()).mean(0)
-    seen = f"{share:.0%} of the loss is one constant vector, the mean of x − x̂ (norm {lacking.norm():.3g})"
-    if share > OFF_ALONG and b_dec is not None and b_dec.any():
-        multiple, alike = _along(lacking, b_dec.double())
-        if alike > 0.9 and 0.5 < abs(multiple) < 2.5:
-            certain = alike > 0.95 and min(abs(abs(multiple) - whole) for whole in (1, 2)) < 0.1
-            if multiple > 0:
-                message = (
-                    f"{seen}: x̂ lacks {multiple:.2f} × b_dec (cosine {alike:.3f}); add the decoder bias to x̂ "
-                    "(a multiple of 2: it was subtracted where it should be added)"
-                )
-                return Finding("missing_bias", message), certain
-            message = (
-                f"{seen}: x̂ has {-multiple:.2f} × b_dec too much (cosine {alike:.3f}); add the decoder bias to x̂ once, "
-                "and do not take it from x before"
-            )
-            return Finding("extra_bias", message), certain
-        if alike > 0.9 and multiple > -1 and abs(multiple) > 0.1 and 2 * len(x) >= COMPARED:
-            message = (
-                f"{seen}: it is {multiple:.2f} × b_dec (cosine {alike:.3f}), so b_dec times {1 + multiple:.3g} would "
-                "fit: b_dec may be folded wrongly, not scaled with W_dec when a factor was folded into the weights"
-            )
-            return Finding("folding", message), alike > 0.95
-    if share > OFF_ALONG:
-        multiple, alike = _along(lacking, x.double().mean(0))
-        if alike > 0.9 and 0.8 < multiple < 1.25:
-            message = (
-                f"{seen}: it is {multiple:.2f} × the mean of x (cosine {alike:.3f}), so x̂ lacks a decoder bias, or the "
-                "mean that was taken from x before; add it to x̂"
-            )
-            return Finding("missing_bias", message), alike > 0.95 and abs(multiple - 1) < 0.1
-    if share > (OFF if 2 * len(x) >= COMPARED else OFF_FEW):
-        message = (
-            f"{seen}: x̂ lacks or has too much of a bias (b_dec may be folded wrongly), or the SAE was trained on other "
-            "activations; check b_dec, and the layer and hook that the activations come from"
-        )
-        return Finding("missing_bias", message), False
-    return None, False
-
-
-def _along(vector: Tensor, direction: Tensor) -> tuple[float, float]:
-    """Which multiple of the direction is nearest to the vector, and their unsigned cosine."""
-    means = Moments.from_pairs(direction[None], vector[None], groups=1).means.unbind(-1)
-    multiple, cosine = (evaluate(REGISTRY[key], *means).item() for key in ("scale_x", "cosine"))
-    return multiple, abs(cosine)
 
 
 def _look_at_loss(x: Tensor, x_hat: Tensor, explained: bool) -> list[Finding]:

@@ -7,7 +7,8 @@ from sandbox.measures import REGISTRY
 from sandbox.moments import Moments
 from sandbox.report import Estimate
 from sandbox.sae.norms import Longest, Norms
-from sandbox.sae.preflight.check import OFF, folding
+from sandbox.sae.preflight.biases import OFF
+from sandbox.sae.preflight.check import folding
 from sandbox.sae.preflight.finding import Finding
 from sandbox.sae.preflight.fit import fit_of
 from sandbox.sae.preflight.sample import HEAVY, outlier_finding, zero_finding
