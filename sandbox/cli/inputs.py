@@ -25,7 +25,13 @@ Activations = Annotated[
 ]
 Documents = Annotated[str | None, typer.Option(help="A document id for each token, in a file likewise.")]
 Model = Annotated[str | None, typer.Option(help="In place of --activations: a transformers model …", metavar="PATH")]
-Layer = Annotated[int | None, typer.Option(help="… the block after which the residual stream is read, from 0 …")]
+Layer = Annotated[
+    int | None,
+    typer.Option(
+        help="… the block after which the residual stream is read, from 0 (for an SAE of blocks.N.hook_resid_pre, "
+        "N − 1; of hook_resid_post, N) …"
+    ),
+]
 Hook = Annotated[str | None, typer.Option(help="… or the module, by its name in the model …")]
 Text = Annotated[
     str | None,

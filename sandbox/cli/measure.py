@@ -62,8 +62,8 @@ def measure(
             min=0, max=2**20, help="Show what SAELens, SAEBench and dictionary_learning print for such batches."
         ),
     ] = 4096,
-    preflight: Annotated[bool, typer.Option(help="Look at a sample first, and warn.")] = True,
-    strict: Annotated[bool, typer.Option("--strict", help="Refuse to run where that warns.")] = False,
+    preflight: Annotated[bool, typer.Option(help="Look at a sample first, at all norms afterwards, and warn.")] = True,
+    strict: Annotated[bool, typer.Option("--strict", help="Refuse where that warns.")] = False,
     checkpoint: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Save the run's state there; the same command goes on from it.")
     ] = None,
