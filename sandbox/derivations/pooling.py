@@ -29,7 +29,8 @@ from sandbox.derivations.symbols import Expect, a, b, c, x, x_hat
 @claim(
     "C15",
     "pooled",
-    "Pooled γ is Σ‖x̂ᵢ‖²/Σ(xᵢ·x̂ᵢ). A mean of ratios, of tokens or batches, is another number; it depends on the batch.",
+    "Pooled γ is a ratio of sums, B/C = b/c (c > 0, N > 0). A mean of ratios is another "
+    "number; it depends on the batch.",
 )
 def pooled(proof: Proof) -> None:
     b1, b2, c1, c2 = symbols("b1 b2 c1 c2", real=True)
@@ -38,6 +39,7 @@ def pooled(proof: Proof) -> None:
     proof.let("… and Σ(xᵢ·x̂ᵢ).", total_c, count * Expect(x, x_hat))
     bias = prove("C6").results["relative_reconstruction_bias"]
     proof.step("Their ratio is γ: the count cancels.", total_b / total_c, "=", bias, where=(c > 0, count > 0))
+    proof.says(total_b / total_c, "=", bias)
     both = (c1 > 0, c2 > 0)
     gammas = Symbol("gamma1", real=True), Symbol("gamma2", real=True)
     proof.let("Two parts of the data, tokens or batches, each with its own γ: of the first …", gammas[0], b1 / c1)
@@ -79,7 +81,8 @@ def _mean(ratios: Sequence[Expr]) -> Expr:
 @claim(
     "C16",
     "standard-error",
-    "Every measure f is homogeneous of degree 0 in the totals, so by Euler Var ≈ G/(G−1)·∇fᵀM∇f needs only M = Σ T·Tᵀ.",
+    "f(a·t, b·t, c·t) = f(a, b, c) for every measure f, t > 0: its variance, G/(G − 1)·∇fᵀM∇f, "
+    "needs only M, the sum of T·Tᵀ.",
 )
 def standard_error(proof: Proof) -> None:
     t, h, f = Symbol("t", real=True), Function("h"), Function("f")
@@ -93,6 +96,7 @@ def standard_error(proof: Proof) -> None:
         f(*totals),
         where=(t > 0,),
     )
+    proof.says(f(*(t * total for total in totals)), "=", f(*totals))
     for number, key in MEASURES:
         formula = prove(number).results[key]
         met = tuple(total for total in totals if formula.has(total))

@@ -40,7 +40,8 @@ SOFT, HARD = _feature(f - lam), _feature(f)
 @claim(
     "C17",
     "soft-threshold",
-    "L1 penalty = soft threshold max(f − λ, 0) on f ~ Exp(1): γ = 2/(2+λ), r² = e^(−λ), a share e^(−λ) is active.",
+    "An L1 penalty is a soft threshold max(f − λ, 0). For f ~ Exp(1) γ is b/c = 2/(λ + 2), r² "
+    "= e^(−λ), the active share e^(−λ).",
     where=SOFT,
 )
 def soft_threshold(proof: Proof) -> None:
@@ -52,6 +53,8 @@ def soft_threshold(proof: Proof) -> None:
     proof.step("So γ is below 1: an L1 penalty shrinks.", b / c, "=", 2 / (2 + lam), hint="e^(−λ) cancels.")
     proof.step("By how much.", 1 - b / c, "=", lam / (2 + lam), ">", 0)
     proof.step("The squared norm ratio.", r**2, "=", exp(-lam))
+    proof.says(b / c, "=", 2 / (2 + lam))
+    proof.says(r**2, "=", exp(-lam))
     over_share = 2 / (2 - log(share))
     proof.step(
         "Over the share of active features p (the sparsity, L0), λ is −ln p.",
@@ -76,7 +79,7 @@ def soft_threshold(proof: Proof) -> None:
 @claim(
     "C18",
     "hard-threshold",
-    "Gate (or jump) = hard threshold f·[f > λ] on f ~ Exp(1): γ = 1 for every λ, while r² = (1 + λ + λ²/2)·e^(−λ) < 1.",
+    "A gate (or jump) keeps f whole above λ. For f ~ Exp(1) γ is b/c = 1, while r² = (λ²/2 + λ + 1)·e^(−λ), below 1.",
     where=HARD,
 )
 def hard_threshold(proof: Proof) -> None:
@@ -93,6 +96,8 @@ def hard_threshold(proof: Proof) -> None:
         (1 + lam + lam**2 / 2) * exp(-lam),
         hint="b/a, with a = 2.",
     )
+    proof.says(b / c, "=", 1)
+    proof.says(r**2, "=", (1 + lam + lam**2 / 2) * exp(-lam))
     proof.step("… it begins at 1 without a threshold …", Limit(r**2, lam, 0, "+"), "=", 1)
     proof.step(
         "… and falls with every threshold above: below 1, though nothing shrinks.",

@@ -1,0 +1,63 @@
+"""What a claim's sentence says in symbols is what a step has shown: word for word, and under the same conditions."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any
+
+from sympy import Expr, Rel, sympify
+
+from sandbox.derivations.step import Step
+from sandbox.derivations.typeset import in_a_line
+
+RELATIONS = re.compile("[=<>≤≥≠≈→∝]")
+
+
+def untold(sentence: str, said: Sequence[tuple], steps: Sequence[Step], where: Sequence[Rel]) -> str | None:
+    """What stands between a sentence and its steps, in words, or None.
+
+    Args: said:  the statements that the sentence makes, each a chain of terms and relations
+          where: conditions that hold throughout, which the sentence need not repeat
+    """
+    rest = sentence
+    for chain in said:
+        text = written(chain)
+        if text not in sentence:
+            return f"it does not say {text}"
+        step = next((step for step in steps if _concludes(step, chain)), None)
+        if step is None:
+            return f"{text} is the statement of none of its steps"
+        conditions = [in_a_line(condition) for condition in step.where if condition not in where]
+        if missing := [condition for condition in conditions if condition not in sentence]:
+            return f"it says {text}, but not where: {', '.join(missing)}"
+        for part in (text, *conditions):
+            rest = rest.replace(part, "…")
+    return f"it says {rest.strip()!r}, which no step has shown" if RELATIONS.search(rest) else None
+
+
+def written(chain: tuple) -> str:
+    """A chain of terms and relations as it stands in a sentence."""
+    return " ".join(part if i % 2 else in_a_line(sympify(part)) for i, part in enumerate(chain))
+
+
+def _concludes(step: Step, chain: tuple) -> bool:
+    """Whether every link of the chain is stated by the step, directly or by what lies between."""
+    if step.definition:
+        return False
+    terms, signs = [sympify(part) for part in chain[::2]], chain[1::2]
+    return all(_states(step, left, sign, right) for (left, right), sign in zip(pairwise(terms), signs, strict=True))
+
+
+def _states(step: Step, left: Expr, sign: str, right: Expr) -> bool:
+    for i, first in enumerate(step.terms):
+        between: set[Any] = set()
+        for j in range(i + 1, len(step.terms)):
+            between.add(step.signs[j - 1])
+            strongest = ">" if ">" in between else "≥" if "≥" in between else "="
+            if (first, sign, step.terms[j]) == (left, strongest, right):
+                return True
+            if sign == strongest == "=" and (first, step.terms[j]) == (right, left):
+                return True
+    return False
