@@ -14,6 +14,9 @@ from sandbox.derivations.typeset import in_a_line
 
 RELATIONS = re.compile("[=<>≤≥≠≈→∝]")
 
+LONGER = re.compile(r"…\s*[-+−·*/^²³]|[-+−·*/^]\s*…|…\w|\w…|…\s*\((?!…)")
+"""A statement, where … stands for it, that goes on: "c/a = r·ρ + 1" is not "c/a = r·ρ"."""
+
 
 def untold(sentence: str, said: Sequence[tuple], steps: Sequence[Step], where: Sequence[Rel]) -> str | None:
     """What stands between a sentence and its steps, in words, or None.
@@ -34,7 +37,8 @@ def untold(sentence: str, said: Sequence[tuple], steps: Sequence[Step], where: S
             return f"it says {text}, but not where: {', '.join(missing)}"
         for part in (text, *conditions):
             rest = rest.replace(part, "…")
-    return f"it says {rest.strip()!r}, which no step has shown" if RELATIONS.search(rest) else None
+    more = RELATIONS.search(rest) or LONGER.search(rest)
+    return f"it says {rest.strip()!r}, which no step has shown" if more else None
 
 
 def written(chain: tuple) -> str:

@@ -176,6 +176,9 @@ class _Line(_PlusFirst, StrPrinter):
     def _print_Equality(self, expr):
         return f"{self._print(expr.lhs)} = {self._print(expr.rhs)}"
 
+    def _print_Abs(self, expr):
+        return f"|{self._print(expr.args[0])}|"
+
     def _print_exp(self, expr):
         return f"e^({self._print(expr.args[0])})"
 
