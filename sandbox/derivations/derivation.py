@@ -76,7 +76,7 @@ class Derivation:
 class Proof:
     """A proof while it is written: every step is checked when it is added, and names carry over to later steps.
 
-    >>> from sympy.abc import u, w
+    >>> u, w = (Symbol(name, real=True) for name in "uw")
     >>> proof = Proof(where=(u > 0,))
     >>> proof.let("A name.", w, u + 1)
     >>> proof.step("It is above 1.", w - 1, "=", u, ">", 0)

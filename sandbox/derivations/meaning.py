@@ -236,16 +236,16 @@ class Reader:
         return symbol
 
     def _derivative(self, term: Derivative, at: At, strict: bool) -> Expr:
-        body, *counts = term.args
-        variables = [self._variable(count[0], term, body) for count in counts]
-        if not all(count[1].is_Integer for count in counts):
+        body, counts = term.expr, [pair.args for pair in term.variable_count]
+        variables = [self._variable(one, term, body) for one, _ in counts]
+        if not all(count.is_Integer for _, count in counts):
             raise NotUnderstood(f"{term} is not understood: how often?")
         places = {symbol: self._symbol(symbol, at, strict) for symbol in variables}
         inner = {symbol: self._moving(symbol, place, at) for symbol, place in places.items()}
         outer, self.needs = self.needs, []
         value = self.read(body, {**at, **inner}, strict=True)
-        for symbol, count in zip(variables, counts, strict=True):
-            value = diff(value, inner[symbol], count[1])
+        for symbol, count in counts:
+            value = diff(value, inner[symbol], count)
         back = {inner[symbol]: places[symbol] for symbol in variables if inner[symbol] != places[symbol]}
         self.needs = outer + [Need(need.value.subs(back), need.sign, need.words) for need in self.needs]
         return value.subs(back)

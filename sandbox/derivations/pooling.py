@@ -117,7 +117,7 @@ def standard_error(proof: Proof) -> None:
     cluster = symbols("A_g B_g C_g", real=True)  # the totals of one cluster
     pull = _dot(p, cluster)
     proof.step(
-        "To first order (delta method) f moves by a cluster's pull ∇f·T, less the mean cluster's, which is 0 (Euler).",
+        "To first order (delta method, quoted) f moves by a cluster's pull ∇f·T; the mean cluster's is 0 (Euler).",
         _dot(p, [mine - mean for mine, mean in zip(cluster, totals, strict=True)]),
         "=",
         pull,
@@ -132,7 +132,7 @@ def standard_error(proof: Proof) -> None:
     )
     G, variance, about = Symbol("G", real=True), Symbol("sigma", real=True) ** 2, Symbol("q", real=True)
     proof.let(
-        "The G pulls are independent, of variance σ². About their mean, one has its own part's and the others'.",
+        "Variances of independent pulls add (quoted); each is σ². About their mean, one has its own and the others'.",
         about,
         (1 - 1 / G) ** 2 * variance + (G - 1) / G**2 * variance,
     )

@@ -29,13 +29,14 @@ def untold(sentence: str, said: Sequence[tuple], steps: Sequence[Step], where: S
         text = written(chain)
         if text not in sentence:
             return f"it does not say {text}"
-        step = next((step for step in steps if _concludes(step, chain)), None)
-        if step is None:
+        stating = [step for step in steps if _concludes(step, chain)]
+        if not stating:
             return f"{text} is the statement of none of its steps"
-        conditions = [in_a_line(condition) for condition in step.where if condition not in where]
-        if missing := [condition for condition in conditions if condition not in sentence]:
-            return f"it says {text}, but not where: {', '.join(missing)}"
-        for part in (text, *conditions):
+        conditions = [[in_a_line(one) for one in step.where if one not in where] for step in stating]
+        told = next((those for those in conditions if all(one in sentence for one in those)), None)
+        if told is None:
+            return f"it says {text}, but not where: {', '.join(conditions[0])}"
+        for part in (text, *told):
             rest = rest.replace(part, "…")
     more = RELATIONS.search(rest) or LONGER.search(rest)
     return f"it says {rest.strip()!r}, which no step has shown" if more else None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sympy import Derivative, Eq, Expr, Integral, Limit, Rel, Subs, Symbol, exp, log, oo, simplify
+from sympy import Derivative, Eq, Expr, Function, Integral, Limit, Rel, Subs, Symbol, exp, log, oo, simplify
 
 from sandbox.derivations.derivation import Proof
 from sandbox.derivations.register import claim, prove
@@ -46,6 +46,27 @@ SOFT, HARD = _feature(f - lam), _feature(f)
 )
 def soft_threshold(proof: Proof) -> None:
     energy, kept, inner, active = _found(SOFT)
+    u, penalised = Symbol("u", real=True), Function("q")
+    proof.let(
+        "What a value u ≥ 0 of the latent costs under an L1 penalty of 2λ.", penalised(u), (f - u) ** 2 + 2 * lam * u
+    )
+    proof.step(
+        "Above the threshold f − λ costs least …",
+        penalised(u) - penalised(f - lam),
+        "=",
+        (u - f + lam) ** 2,
+        "≥",
+        0,
+    )
+    proof.step(
+        "… and up to it 0 does: the best latent is the soft threshold.",
+        penalised(u) - penalised(0),
+        "=",
+        u**2 + 2 * u * (lam - f),
+        "≥",
+        0,
+        where=(u >= 0, f <= lam),
+    )
     proof.step("The share of features above the threshold.", Integral(density, (f, lam, oo)), "=", active)
     proof.step("The energy of x.", a, "=", energy)
     proof.step("The energy of x̂.", b, "=", kept, hint="Put f = λ + g: the density becomes e^(−λ)·e^(−g).")
@@ -84,6 +105,15 @@ def soft_threshold(proof: Proof) -> None:
 )
 def hard_threshold(proof: Proof) -> None:
     energy, kept, inner, active = _found(HARD)
+    strength = Symbol("k", real=True)
+    for words, kept_whole in (("Above the threshold f is kept", f), ("Below it nothing is", 0)):
+        proof.step(
+            f"{words}: b and c have the same integrand, whatever the distribution of f, and γ is 1.",
+            strength**2,
+            "=",
+            f * strength,
+            where=(Eq(strength, kept_whole),),
+        )
     proof.step("The share of features above the threshold.", Integral(density, (f, lam, oo)), "=", active)
     proof.step("The energy of x.", a, "=", energy)
     proof.step("The energy of x̂.", b, "=", kept, hint="Integrate by parts twice, or put f = λ + g.")

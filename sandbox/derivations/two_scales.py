@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sympy import Eq, Function, Limit, Mul, Rational, Subs, Symbol, atan, cos, oo, pi, sqrt, tan
+from sympy import Derivative, Eq, Function, Limit, Mul, Rational, Subs, Symbol, atan, cos, oo, pi, sin, sqrt, tan
 
 from sandbox.derivations.derivation import Proof
 from sandbox.derivations.register import claim, prove
@@ -139,9 +139,21 @@ def not_reciprocal(proof: Proof) -> None:
 )
 def near_perpendicular(proof: Proof) -> None:
     of_x, of_x_hat = prove("C1").results["scale_x"], prove("C2").results["scale_x_hat"]
+    t = Symbol("t", real=True)
     proof.step("At the angle θ, the scale of x.", of_x, "=", r * cos(theta))
     proof.step("And the scale of x̂.", of_x_hat, "=", cos(theta) / r)
     proof.says(of_x, "=", r * cos(theta))
+    for name, scale, rate in (("x", of_x, r), ("x̂", of_x_hat, 1 / r)):
+        proof.step(f"The scale of {name} falls with the sine …", -Derivative(scale, theta), "=", rate * sin(theta))
+    proof.step(
+        "… which is positive at every angle between 0° and 180°, twice one whose tangent is some t > 0.",
+        sin(theta),
+        "=",
+        2 * t / (1 + t**2),
+        ">",
+        0,
+        where=(t > 0, Eq(theta, 2 * atan(t))),
+    )
     for name, scale, rate in (("x", of_x, r), ("x̂", of_x_hat, 1 / r)):
         proof.step(
             f"Towards 90° the scale of {name} falls to 0 from above, in proportion to what the angle lacks of 90°.",

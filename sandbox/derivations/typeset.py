@@ -14,6 +14,7 @@ from sympy.printing.pretty.pretty_symbology import pretty_symbol
 from sympy.printing.pretty.stringpict import prettyForm, stringPict
 from sympy.printing.str import StrPrinter
 
+from sandbox.derivations.meaning import Reader
 from sandbox.derivations.step import SIGNS, Step
 from sandbox.derivations.symbols import DEFINITIONS, GIVEN, c
 
@@ -129,7 +130,8 @@ def _header(derivation: Derivation) -> Iterable[tuple[str, list[Expr]]]:
     named = {name for step in derivation.steps for name in step.names}
     free = {symbol for step in derivation.steps for term in step.terms for symbol in term.free_symbols}
     free -= {step.definition[0] for step in derivation.steps if step.definition}
-    given = [condition for condition in GIVEN if condition.lhs in free] + list(derivation.where)
+    met = Reader().reach(*(term for step in derivation.steps for term in step.terms))
+    given = [condition for condition in GIVEN if condition.lhs in met] + list(derivation.where)
     if given:
         yield "Given ", given
     if c in free and not any(c in condition.free_symbols for condition in derivation.where):
@@ -168,7 +170,7 @@ class _Line(_PlusFirst, StrPrinter):
     """A formula within a sentence, as people type it: c/a = r·ρ."""
 
     def _print_Symbol(self, expr):
-        return pretty_symbol(expr.name).replace("*", "∗")  # which is no product
+        return str(pretty_symbol(expr.name)).replace("*", "∗")  # which is no product
 
     def _print_Function(self, expr):
         return f"{pretty_symbol(expr.func.__name__)}({', '.join(map(self._print, expr.args))})"
