@@ -13,6 +13,7 @@ from torch import Tensor
 
 from sandbox.compile import evaluate
 from sandbox.measures import REGISTRY
+from sandbox.moments import BLOCK
 from sandbox.report import ORIGINS, Estimate, Report
 from sandbox.report.tables import cells_of
 from sandbox.sae.checkpoints import Checkpoint
@@ -21,6 +22,11 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 GAMMA, LOSS = "relative_reconstruction_bias", "relative_loss"
+
+BLOCKS = (
+    f"Without document ids, blocks of {BLOCK} tokens were fitted on or held out: blocks of one document lie on both "
+    "sides, and what is held out looks better than other text would."
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,7 +140,7 @@ class Correction:
         return table
 
     def in_words(self) -> str:
-        """One sentence: what was changed, and what that brought."""
+        """What was changed and what that brought, each figure with its origin; and what the split does not show."""
         low, high = self.factor.min().item(), self.factor.max().item()
         times = f"{low:.4f}" if low == high else f"{low:.3f} to {high:.3f}, a factor a latent"
         change = f"W_dec times {times}" + (", and another b_dec" if self.kind == "scale-shift" else "")
@@ -145,8 +151,11 @@ class Correction:
         assert after is not None
         gammas = (side.gamma.value for side in (self.before, self.after))
         gamma = " ► ".join("undefined" if one is None else f"{one:.3f}" for one in gammas)
-        words = f"{change}: γ about the decoder bias {gamma}, relative loss {before:.4f} ► {after:.4f}; {brought}."
-        return words.replace("%", " %")
+        words = (
+            f"{change}: γ {gamma} (about the decoder bias), relative loss {before:.4f} ► {after:.4f} (raw); {brought}."
+        )
+        words = words.replace("%", " %")
+        return words if self.before.report.documents is not None else f"{words} {BLOCKS}"
 
 
 def _share(value: float) -> str:
