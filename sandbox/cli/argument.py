@@ -171,6 +171,6 @@ def simulate(
         print(dumps(setting | {"d": d, "n": n, "measures": compared}, indent=2))
         return
     screen = console()
-    screen.print(against_theory_table(compared, title, narrow=screen.width < 115))
+    screen.print(against_theory_table(compared, title, screen.width))
     if json:
         write_text(json, dumps(setting | {"d": d, "n": n, "measures": compared}, indent=2) + "\n")

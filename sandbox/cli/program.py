@@ -44,6 +44,9 @@ def program(
     """Prove, see and measure feature shrinkage in sparse autoencoders."""
 
 
+PAGE = 120
+"""Columns of what is written to a file or into a pipe."""
+
 Json = Annotated[
     str | None,
     typer.Option("--json", metavar="FILE", help="Write JSON; - for standard output, with nothing else on it."),
@@ -98,11 +101,11 @@ def say(message: str) -> None:
 
 
 def console() -> Console:
-    """Standard output; as wide as a table needs when it is not a terminal."""
+    """Standard output; where it is no terminal, as wide as COLUMNS says, or else as a page is."""
     from rich.console import Console
 
     found = Console()
-    return found if found.is_terminal else Console(width=175)
+    return found if found.is_terminal or "COLUMNS" in os.environ else Console(width=PAGE)
 
 
 @contextmanager

@@ -85,7 +85,7 @@ def rescale(
         return
     screen = console()
     screen.print(made.checkpoint.describe(), highlight=False, markup=False)
-    screen.print(made.table())
+    screen.print(made.table(screen.width))
     screen.print(f"Written: {out}", highlight=False, markup=False)
     if json:
         write_text(json, text_of + "\n")
