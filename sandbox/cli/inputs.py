@@ -23,7 +23,9 @@ Saes = Annotated[
 Activations = Annotated[
     str | None, typer.Option(help="Shape (..., d): .npy, .safetensors, .pt; a folder or 'glob*' of shards; a dataset.")
 ]
-Documents = Annotated[str | None, typer.Option(help="A document id for each token, in a file likewise.")]
+Documents = Annotated[
+    str | None, typer.Option(help="A document id for each token, in a file likewise: a number or, in .npy, a text.")
+]
 Model = Annotated[str | None, typer.Option(help="In place of --activations: a transformers model …", metavar="PATH")]
 Layer = Annotated[
     int | None,

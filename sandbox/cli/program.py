@@ -46,6 +46,9 @@ def program(
     """Prove, see and measure feature shrinkage in sparse autoencoders."""
 
 
+PAGE = 120
+"""Columns of what is written to a file or into a pipe."""
+
 Json = Annotated[
     str | None,
     typer.Option("--json", metavar="FILE", help="Write JSON; - for standard output, with nothing else on it."),
@@ -135,11 +138,11 @@ def say(message: str) -> None:
 
 
 def console() -> Console:
-    """Standard output; as wide as a table needs when it is not a terminal."""
+    """Standard output; where it is no terminal, as wide as COLUMNS says, or else as a page is."""
     from sandbox.screen import Screen
 
     found = Screen()
-    return found if found.is_terminal else Screen(width=175)
+    return found if found.is_terminal or "COLUMNS" in os.environ else Screen(width=PAGE)
 
 
 @contextmanager

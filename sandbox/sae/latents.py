@@ -22,6 +22,7 @@ from sandbox.files import written_whole
 from sandbox.measures import REGISTRY
 from sandbox.moments import Moments, compiled, wide_array
 from sandbox.report import interval, standard_error
+from sandbox.report.layout import PRINTED, fitting, number
 from sandbox.sums import Sums
 
 if TYPE_CHECKING:
@@ -141,7 +142,15 @@ class Latents(Sums):
         return torch.cat(low), torch.cat(high)
 
     def columns(self) -> dict[str, np.ndarray]:
-        """Everything that is known of each latent, as columns of a table; nan where it is undefined."""
+        """A row for each latent, as columns of a table; this is what `save` writes, and `sandbox measure --latents`.
+
+        Columns, each of length d_sae:
+            latent:         its number j, from 0: row j of W_dec
+            scale_factor:   s_j; 1 means not shrunk, above 1 shrunk, below 1 too strong; nan where it was never on
+            standard_error: of s_j, cluster-robust; nan where the latent was on in fewer than two groups of documents
+            low, high:      the ends of the 95 % interval of s_j; nan likewise
+            count:          tokens in which it was on
+        """
         low, high = self.intervals()
         named = {
             "scale_factor": self.scale_factors(),
@@ -163,20 +172,23 @@ class Latents(Sums):
         rows = ({key: column[j].item() for key, column in columns.items()} for j in ranked)
         return [{key: None if value != value else value for key, value in row.items()} for row in rows]
 
-    def table(self, n: int = 10, often: int = OFTEN) -> Table:
-        """The n most shrunk latents, for a terminal."""
+    def table(self, n: int = 10, often: int = OFTEN, width: int = PRINTED) -> Table:
+        """The n most shrunk latents, for a terminal of that width."""
+        return fitting(width, lambda: self._table(n, often))
+
+    def _table(self, n: int, often: int) -> Table:
         from rich.table import Table
 
         table = Table(title="Latents with the greatest factors", title_justify="left", pad_edge=False)
-        for header in ("latent", "s_j", "standard error", "95 % interval", "tokens"):
-            table.add_column(header, justify="left" if "%" in header else "right")
+        for header in ("latent", "s_j", "std. error", "95 % interval", "tokens"):
+            table.add_column(header, justify="left" if "%" in header else "right", no_wrap=True)
         for row in self.most_shrunk(n, often):
             low, high = row["low"], row["high"]
             table.add_row(
                 f"{row['latent']}",
-                f"{row['scale_factor']:.4f}",
-                "—" if row["standard_error"] is None else f"{row['standard_error']:.4f}",
-                "—" if low is None or high is None else f"{low:.4f} … {high:.4f}",
+                number(row["scale_factor"]),
+                "—" if row["standard_error"] is None else number(row["standard_error"]),
+                "—" if low is None or high is None else f"{number(low)} … {number(high)}",
                 f"{row['count']:,}",
             )
         ranked, never = int((self.count >= often).sum()), int((self.count == 0).sum())

@@ -114,7 +114,13 @@ def measure(sae: Any, source: Given, *, device: str = "auto", dtype: str = "floa
 
 @without_autocast()
 def look(
-    sae: OneSAE, source: Given, *, device: str = "auto", dtype: str = "float32", documents: Held | None = None
+    sae: OneSAE,
+    source: Given,
+    *,
+    device: str = "auto",
+    dtype: str = "float32",
+    documents: Held | None = None,
+    drop_nonfinite: bool = False,
 ) -> list[Finding]:
     """What a sample of the activations shows of an SAE, without the run: what would make its shrinkage meaningless.
 
@@ -125,7 +131,7 @@ def look(
     one = Forward(sae, device, dtype, opened.device)
     _check_width(one, opened)
     _try_on([one], opened)
-    return _look([one], opened, Options())[0][0]
+    return _look([one], opened, Options(drop_nonfinite=drop_nonfinite))[0][0]
 
 
 @without_autocast()
