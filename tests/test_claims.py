@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 
 import pytest
-from sympy import Rational
+from sympy import Expr, Integer, Symbol
 
 from sandbox import check
 from sandbox.checking import decide
@@ -45,6 +45,7 @@ def test_a_claim_made_up_at_random_gets_no_verdict_that_floating_point_contradic
     if verdict.verdict in ("true", "undefined"):
         assert refuted_by_floats(text, nowhere_defined=verdict.verdict == "undefined") is None
     elif verdict.verdict == "false":
+        assert verdict.counterexample
         moments = verdict.counterexample.moments
         assert said_at(text, *(float(moments[symbol]) for symbol in (a, b, c))) is not True
 
@@ -92,7 +93,7 @@ def test_z3_is_imported_when_it_is_asked_only():
 
 
 def test_numbers_of_z3s_refute_nothing_before_sympy_has_looked(monkeypatch):
-    point = {a: Rational(1), b: Rational(4), c: Rational(1)}
+    point: dict[Symbol, Expr] = {a: Integer(1), b: Integer(4), c: Integer(1)}
     monkeypatch.setattr(decide, "ask", lambda *_: Answer("false", (point,)))
     assert check("gamma >= r").verdict != "false"
     unsure = check("gamma < 1 => r < 1")
