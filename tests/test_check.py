@@ -5,6 +5,7 @@ import math
 import subprocess
 import sys
 import time
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -106,7 +107,7 @@ def test_false_claims_are_refuted_by_two_vectors_that_do_it(claim):
     for statement in read_claim(claim).formulas:
         assert isinstance(statement, Statement)
         x, x_hat = ([float(part) for part in vector] for vector in (pair.x, pair.x_hat))
-        point = {
+        point: Any = {
             a: math.hypot(*x) ** 2,
             b: math.hypot(*x_hat) ** 2,
             c: math.sumprod(x, x_hat) if sys.version_info >= (3, 12) else x[0] * x_hat[0] + x[1] * x_hat[1],

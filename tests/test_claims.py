@@ -182,3 +182,14 @@ def test_two_saes_and_free_numbers_are_shown():
     assert r"\hat x_2" in verdict._repr_markdown_()
     assert verdict._repr_markdown_().count("| value") == 2
     assert verdict.figure() is not None
+
+
+@pytest.mark.parametrize(
+    "claim", ["scale_x * scale_x_hat == cosine**2", "c/a * c/b == 1", "gamma1 < gamma2", "r < 1 => L < 0"]
+)
+def test_a_notebook_sees_the_registrys_symbols_and_whole_rows(claim):
+    shown = check(claim)._repr_markdown_()
+    assert "_hat$" not in shown
+    assert "}_hat" not in shown
+    assert " \n" not in shown
+    assert all(line.endswith("|") for line in shown.splitlines() if line.startswith("|"))
