@@ -6,6 +6,7 @@ import errno
 import os
 import signal
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from io import TextIOWrapper
@@ -71,6 +72,7 @@ def main() -> None:
 
     signal.signal(signal.SIGINT, stop)
     try:
+        _name_a_temporary_folder()
         _refuse_empty(sys.argv[1:])
         code = app(standalone_mode=False)
         sys.stdout.flush()
@@ -108,6 +110,14 @@ def _refuse_of_system(error: OSError) -> int:
     if error.filename is None:  # of a file, Python names it
         return _refuse(f"standard output cannot be written to: {reason}")
     return _refuse(f"{error.filename}: {reason}")
+
+
+def _name_a_temporary_folder() -> None:
+    """Where no folder for temporary files can be written to, libraries that ask for its name alone still import."""
+    try:
+        tempfile.gettempdir()
+    except OSError:
+        tempfile.tempdir = os.curdir
 
 
 def _refuse_empty(arguments: list[str]) -> None:
