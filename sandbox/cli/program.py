@@ -60,6 +60,8 @@ def main() -> None:
     A file or a screen that the system refuses (no permission, a full disk) is bad input, too. Where whoever reads
     standard output has gone, the program ends as if SIGPIPE had ended it, without a word.
     """
+    if sys.stdout is None:  # closed by whoever started it
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="replace")  # x̂ and γ do not fit every encoding
