@@ -6,6 +6,7 @@ import errno
 import os
 import signal
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from io import TextIOWrapper
@@ -62,6 +63,8 @@ def main() -> None:
     A file or a screen that the system refuses (no permission, a full disk) is bad input, too. Where whoever reads
     standard output has gone, the program ends as if SIGPIPE had ended it, without a word.
     """
+    if sys.stdout is None:  # closed by whoever started it
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="replace")  # x̂ and γ do not fit every encoding
@@ -74,6 +77,7 @@ def main() -> None:
 
     signal.signal(signal.SIGINT, stop)
     try:
+        _name_a_temporary_folder()
         _refuse_empty(sys.argv[1:])
         code = app(standalone_mode=False)
         sys.stdout.flush()
@@ -112,6 +116,14 @@ def _refuse_of_system(error: OSError) -> int:
     if error.filename is None:  # of a file, Python names it
         return _refuse(f"standard output cannot be written to: {reason}")
     return _refuse(f"{error.filename}: {reason}")
+
+
+def _name_a_temporary_folder() -> None:
+    """Where no folder for temporary files can be written to, libraries that ask for its name alone still import."""
+    try:
+        tempfile.gettempdir()
+    except OSError:
+        tempfile.tempdir = os.curdir
 
 
 def _refuse_empty(arguments: list[str]) -> None:
