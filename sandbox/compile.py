@@ -18,7 +18,7 @@ from torch import Tensor
 from sandbox.derivations import prove
 from sandbox.derivations.symbols import a, b, c, s
 from sandbox.derivations.typeset import mathml
-from sandbox.measures import REGISTRY, Measure
+from sandbox.measures import NOT_RESOLVABLE, REGISTRY, Measure, t, v
 
 MOMENTS = (a, b, c)
 
@@ -82,6 +82,8 @@ def evaluate(measure: Measure, *moments: Tensor | float) -> Float64[Tensor, "*ba
 
 def why_undefined(measure: Measure, *moments: float) -> str | None:
     """The first reason why the measure is undefined at these moments, or None where it is defined."""
+    if any(moment != moment for moment in moments):
+        return NOT_RESOLVABLE
     for positive, reason in measure.needs:
         if not to_torch(positive)(*moments) > 0:
             return reason
@@ -101,8 +103,9 @@ def javascript_module() -> str:
     """An ES module of what derivations and registry give, in the browser's language.
 
     It exports `measures`, by key: the registry's words, `mathml` (the formula, typeset), `value(a, b, c)`,
-    `whyUndefined(a, b, c)`, the `range`, and for an interval `centre` and its `slope` (`squared` where the measure is
-    the centre's square); and `losses`, by the key of the scale that makes it least: `(a, b, c, s) =>` the loss.
+    `whyUndefined(a, b, c)`, the `range`, and for an interval `centre(a, b, c)` (`squared` where the measure is its
+    square), its place `unbounded(v)` on a scale without ends, and the way `back(t)`; and `losses`, by the key of the
+    scale that makes it least: `(a, b, c, s) =>` the loss.
     """
     entries = "\n".join(f"  {key}: {_javascript_entry(measure)}," for key, measure in REGISTRY.items())
     losses = "\n".join(f"  {key}: {to_javascript(loss, (*MOMENTS, s))}," for key, loss in scale_losses().items())
@@ -115,8 +118,7 @@ def scale_losses() -> dict[str, Expr]:
 
 
 def _javascript_entry(measure: Measure) -> str:
-    centre = measure.root() if measure.root else measure.expression
-    slope = ", ".join(f"({to_javascript(diff(centre, moment))})(a, b, c)" for moment in MOMENTS)
+    unbounded, back = measure.unbounded
     words = {
         "plain": measure.plain,
         "question": measure.question,
@@ -128,8 +130,9 @@ def _javascript_entry(measure: Measure) -> str:
     code = {
         "range": f"[{', '.join(_number(end) for end in (measure.range.inf, measure.range.sup))}]",
         "value": to_javascript(measure.expression),
-        "centre": to_javascript(centre),
-        "slope": f"(a, b, c) => [{slope}]",
+        "centre": to_javascript(measure.centre),
+        "unbounded": to_javascript(unbounded, (v,)),
+        "back": to_javascript(back, (t,)),
         "whyUndefined": f"(a, b, c) => {_javascript_reasons(measure)}",
     }
     entry = {key: json.dumps(value, ensure_ascii=False) for key, value in words.items()} | code

@@ -1,6 +1,9 @@
-"""Names of devices: "auto" is the best that there is, and one that cannot be used is refused in one line."""
+"""Names of devices, copies that nobody waits for, and arithmetic in the dtypes that numbers are held in."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 
 import numpy as np
 import torch
@@ -40,3 +43,16 @@ def sent(held: np.ndarray | Tensor, device: torch.device) -> Tensor:
     if device.type != "cuda" or tensor.device.type != "cpu":
         return tensor.to(device)
     return tensor.pin_memory().to(device, non_blocking=True)
+
+
+@contextmanager
+def without_autocast() -> Iterator[None]:
+    """Within, numbers are multiplied in the dtype that they are held in, whatever autocast the caller is in.
+
+    A report says in which dtype an SAE was computed: autocast would make bfloat16 of float32, and say nothing.
+    """
+    with ExitStack() as stack:
+        for kind in ("cpu", "cuda", "mps", "xpu"):
+            if torch.is_autocast_enabled(kind):
+                stack.enter_context(torch.autocast(kind, enabled=False))
+        yield

@@ -3,34 +3,91 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
-import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from glob import glob
 from pathlib import Path
 
+from sandbox.beside import MARK, release, temporary
 from sandbox.errors import InputError
 
+Version = tuple[int, int, int, int]
+"""What changes when a file is replaced or written to: its device, number, size and time of change."""
 
-def check_outputs(outputs: Iterable[str | Path], inputs: Iterable[str | Path] = ()) -> None:
-    """Refuse, before any work is done, outputs that could not be written or would overwrite an input or each other.
 
-    Args:   inputs: files, patterns of files, and folders with whatever they hold
-    Raises: InputError that names the file.
+def version_of(file: str | Path | int) -> Version:
+    """That of a file, by its path or its handle. Raises: OSError"""
+    found = os.stat(file)
+    return (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
+
+
+@contextmanager
+def read_unchanged(path: str | Path) -> Iterator[None]:
+    """What the block reads is one file and not parts of two.
+
+    Raises: InputError where the file cannot be read, or is another one at the end of the block than at its beginning.
     """
-    given = [Path(found).resolve() for path in inputs for found in glob(str(path)) or [str(path)]]
-    taken, folders = set(given), [path for path in given if path.is_dir()]
-    for path in map(Path, outputs):
-        if str(path) == "-":
-            raise InputError("- is no file: only --json writes to standard output")
-        if path.resolve() in taken:
-            raise InputError(f"{path} is named twice, and would be overwritten: name another file to write to")
-        if path.exists() and any(path.resolve().is_relative_to(folder) for folder in folders):
-            raise InputError(f"{path} lies in a folder that is read, and would be overwritten: name another file")
-        taken.add(path.resolve())
-        with written_whole(path, keep=False):
-            pass
+    with readable(path):
+        before = version_of(path)
+        yield
+        if version_of(path) != before:
+            raise changed(path)
+
+
+def changed(path: str | Path) -> InputError:
+    """What to say of a file that is not the one any more that was opened."""
+    return InputError(f"{path} was replaced or written to while it was read: start again when nothing writes to it")
+
+
+@contextmanager
+def readable(path: str | Path) -> Iterator[None]:
+    """What the system does not let the block read is said in one line: InputError in place of OSError."""
+    try:
+        yield
+    except OSError as error:
+        where = path if error.filename is None else os.fsdecode(error.filename)
+        raise InputError(f"{where} cannot be read: {error.strerror or error}") from error
+    except ValueError as error:
+        if "embedded null" not in str(error):
+            raise
+        raise InputError(f"{path} cannot be read: its name holds a byte 0") from error
+
+
+@contextmanager
+def written_whole(path: str | Path, keep: bool = True) -> Iterator[Path]:
+    """A temporary path beside `path` that becomes `path` when the block ends, and vanishes if the block fails (or
+    nothing is to be kept).
+
+    Raises: InputError when the folder does not exist, cannot be written to, or is full.
+    """
+    given, path = path, _place(path)
+    if path.exists() and not path.is_file():
+        raise InputError(f"{given} is {'a folder' if path.is_dir() else 'no ordinary file'}: name a file to write to")
+    with _beside(given, path, folder=False) as beside:
+        yield beside
+        if keep:
+            beside.chmod(path.stat().st_mode & 0o777 if path.exists() else 0o666 & ~_umask())  # mkstemp's are private
+            beside.replace(path)
+
+
+@contextmanager
+def folder_written_whole(path: str | Path, keep: bool = True) -> Iterator[Path]:
+    """A temporary folder beside `path` that becomes `path` when the block ends, and vanishes if the block fails (or
+    nothing is to be kept).
+
+    Raises: InputError when `path` is already there (unless it is an empty folder), cannot be made, or is full.
+    """
+    given, path = path, _place(path)
+    if path.exists() and not (path.is_dir() and not any(path.iterdir())):
+        raise InputError(f"{given} is already there: name a new folder to write to")
+    with _beside(given, path, folder=True) as beside:
+        yield beside
+        if keep:
+            beside.chmod(0o777 & ~_umask())
+            if path.exists():
+                path.rmdir()
+            beside.rename(path)
 
 
 def check_new_folder(path: str | Path) -> None:
@@ -39,63 +96,74 @@ def check_new_folder(path: str | Path) -> None:
         pass
 
 
-@contextmanager
-def written_whole(path: str | Path, keep: bool = True) -> Iterator[Path]:
-    """A temporary path beside `path` that becomes `path` when the block ends, and vanishes if the block fails (or
-    nothing is to be kept).
+def write_text(path: str | Path, text: str) -> None:
+    r"""Write `text` to `path`, whole or not at all; what is no text (half a surrogate pair) is written as \udcff."""
+    with written_whole(path) as beside:
+        beside.write_text(text, encoding="utf-8", errors="backslashreplace")
 
-    Raises: InputError when the folder does not exist or cannot be written to.
+
+def write_all(*writers: Callable[[], object]) -> None:
+    """Run each, though one before it failed, and raise the first failure at the end: a full disk costs one output.
+
+    Raises: the first InputError; else the BrokenPipeError of a reader that has gone.
     """
-    given, path = path, Path(path).resolve()  # through a link, to the file that it names
-    if path.exists() and not path.is_file():
-        raise InputError(f"{given} is {'a folder' if path.is_dir() else 'no ordinary file'}: name a file to write to")
+    failed: list[Exception] = []
+    for write in writers:
+        try:
+            write()
+        except (InputError, OSError) as error:
+            failed.append(error)
+    for error in sorted(failed, key=lambda one: isinstance(one, BrokenPipeError)):
+        raise error
+
+
+def _place(path: str | Path) -> Path:
+    """Through a link, to what it names. Raises InputError for a name that there cannot be."""
+    if not str(path):
+        raise InputError("an empty path: name a file to write to (is a variable unset?)")
     try:
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix)
+        place = Path(os.path.realpath(path))
+        place.lstat()
+    except FileNotFoundError:
+        pass
+    except (OSError, ValueError) as error:  # too long, a link to itself, a byte 0
+        raise InputError(f"cannot write {path}: {_reason(error)}; name another file") from error
+    return place
+
+
+@contextmanager
+def _beside(given: str | Path, path: Path, folder: bool) -> Iterator[Path]:
+    try:
+        beside, held = temporary(path, folder)
     except OSError as error:
         raise InputError(f"cannot write {given}: {error.strerror} (make the folder first, or name another)") from error
-    os.close(handle)
-    beside = Path(name)
     try:
         yield beside
-        if keep:
-            beside.chmod(path.stat().st_mode & 0o777 if path.exists() else 0o666 & ~_umask())  # mkstemp's are private
-            beside.replace(path)
+    except Exception as error:
+        if isinstance(error, InputError) or (reason := _reason(error)) is None:
+            raise
+        raise InputError(f"cannot write {given}: {reason}; nothing is left of it: name another place") from error
     finally:
-        beside.unlink(missing_ok=True)
+        shutil.rmtree(beside, ignore_errors=True) if folder else beside.unlink(missing_ok=True)
+        release(held)
 
 
-@contextmanager
-def folder_written_whole(path: str | Path, keep: bool = True) -> Iterator[Path]:
-    """A temporary folder beside `path` that becomes `path` when the block ends, and vanishes if the block fails (or
-    nothing is to be kept).
-
-    Raises: InputError when `path` is already there (unless it is an empty folder), or cannot be made.
-    """
-    given, path = path, Path(path).resolve()
-    if path.exists() and not (path.is_dir() and not any(path.iterdir())):
-        raise InputError(f"{given} is already there: name a new folder to write to")
-    try:
-        beside = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}-"))
-    except OSError as error:
-        raise InputError(f"cannot write {given}: {error.strerror} (make the folder first, or name another)") from error
-    try:
-        yield beside
-        if keep:
-            beside.chmod(0o777 & ~_umask())
-            if path.exists():
-                path.rmdir()
-            beside.rename(path)
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)
+def _reason(error: BaseException) -> str | None:
+    """What the system said, in an OSError or behind what a library made of it; None where it is no matter of files."""
+    one: BaseException | None = error
+    while one is not None:
+        if isinstance(one, OSError) and (one.strerror or str(one)):
+            elsewhere = f"{one.filename}: " if one.filename and MARK not in str(one.filename) else ""
+            return elsewhere + (one.strerror or str(one))
+        one = one.__cause__ or one.__context__
+    if isinstance(error, ValueError) and "embedded null" in str(error):
+        return "its name holds a byte 0"
+    if told := re.search(r"([^:]+) \(os error \d+\)", str(error)):  # Rust's, as safetensors has them
+        return told[1].strip()
+    return "the disk is full, or a limit is reached" if "PytorchStreamWriter failed" in str(error) else None
 
 
 def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)
     return mask
-
-
-def write_text(path: str | Path, text: str) -> None:
-    """Write `text` to `path`, whole or not at all."""
-    with written_whole(path) as beside:
-        beside.write_text(text, encoding="utf-8")

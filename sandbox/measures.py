@@ -11,8 +11,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 
-from sympy import Expr, Interval, Set, latex, oo
+from sympy import Expr, Interval, Set, Symbol, exp, latex, log, oo
 
 from sandbox.derivations import prove
 from sandbox.derivations.symbols import a, b, c
@@ -21,7 +22,35 @@ from sandbox.errors import InputError
 X_IS_ZERO = (a, "x is zero everywhere, or does not vary once centred (a = 0)")
 X_HAT_IS_ZERO = (b, "x̂ is zero everywhere, or does not vary once centred (b = 0)")
 X_HAT_TURNS_AWAY = (c, "x̂ does not point along x (c ≤ 0), so no positive scale is best")
+NOT_RESOLVABLE = (
+    "not resolvable: beside its mean (or b_dec) x or x̂ varies by less than a millionth, which rounding hides; "
+    "take the mean from both before they are measured"
+)
+"""Why a measure is undefined where a moment is nan (`sandbox.moments.Moments.about`)."""
+
 ROOT_OF_A_NEGATIVE = (2 * c - b, "γ ≥ 2 (b ≥ 2c): the first version takes the root of a negative number")
+
+
+Range = Set
+ANY, NOT_NEGATIVE, COSINES = Interval(-oo, oo), Interval(0, oo), Interval(-1, 1)
+
+v, t = Symbol("v", real=True), Symbol("t", real=True)
+"""A value, and its place on a scale without ends."""
+
+
+@cache
+def without_ends(range: Range) -> tuple[Expr, Expr]:
+    """The place on a scale without ends of a value `v` that lies in a range; and the value of a place `t`.
+
+    Errors are more nearly normal there, and no interval leaves the range.
+
+    >>> without_ends(NOT_NEGATIVE)
+    (log(v), exp(t))
+    """
+    low, high = range.inf, range.sup
+    if low.is_finite and high.is_finite:
+        return log((v - low) / (high - v)), low + (high - low) / (1 + exp(-t))
+    return (log(v - low), low + exp(t)) if low.is_finite else (v, t)
 
 
 @dataclass(frozen=True)
@@ -39,6 +68,9 @@ class Measure:
         needs:    what must be positive, with the reason why the measure is undefined where it is not
         root:     where the measure is a square: gives the signed quantity squared. An interval is computed for that
                   and squared, since a square has no slope, and so no first-order error, where it is 0
+
+    An interval is computed on a scale without ends (`unbounded`), which `range` decides: the logarithm of what is
+    positive, the logit of what lies between two ends (for a cosine that is twice atanh), all else as it is.
     """
 
     key: str
@@ -48,7 +80,7 @@ class Measure:
     at_one: str
     source: str
     formula: Callable[[], Expr]
-    range: Set
+    range: Range
     needs: tuple[tuple[Expr, str], ...]
     root: Callable[[], Expr] | None = None
 
@@ -56,6 +88,16 @@ class Measure:
     def expression(self) -> Expr:
         """The formula in a, b, c; derived when first asked for."""
         return self.formula()
+
+    @property
+    def centre(self) -> Expr:
+        """What an interval is computed for, in a, b, c: the measure, or its `root`."""
+        return self.root() if self.root else self.expression
+
+    @property
+    def unbounded(self) -> tuple[Expr, Expr]:
+        """`centre`, as `v`, on a scale without ends; and the way back from there, in `t`."""
+        return without_ends(ANY if self.root else self.range)
 
     @property
     def latex(self) -> str:
@@ -70,8 +112,6 @@ def _result(number: str, key: str) -> Callable[[], Expr]:
     return lambda: prove(number).results[key]
 
 
-NOT_NEGATIVE = Interval(0, oo)
-
 REGISTRY: dict[str, Measure] = {
     measure.key: measure
     for measure in (
@@ -83,7 +123,7 @@ REGISTRY: dict[str, Measure] = {
             at_one="x itself is the multiple of x nearest to x̂",
             source="C1; first version's eq. 9",
             formula=_result("C1", "scale_x"),
-            range=Interval(-oo, oo),
+            range=ANY,
             needs=(X_IS_ZERO,),
         ),
         Measure(
@@ -94,7 +134,7 @@ REGISTRY: dict[str, Measure] = {
             at_one="no rescaling brings x̂ nearer to x",
             source="C2",
             formula=_result("C2", "scale_x_hat"),
-            range=Interval(-oo, oo),
+            range=ANY,
             needs=(X_HAT_IS_ZERO,),
         ),
         Measure(
@@ -138,7 +178,7 @@ REGISTRY: dict[str, Measure] = {
             at_one="x̂ is a multiple of x",
             source="C3; pooled, unlike the mean cosine published as cossim",
             formula=_result("C3", "cosine"),
-            range=Interval(-1, 1),
+            range=COSINES,
             needs=(X_IS_ZERO, X_HAT_IS_ZERO),
         ),
         Measure(

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, ClassVar
 
 import numba
 import numpy as np
@@ -22,17 +22,27 @@ import torch
 from jaxtyping import Float, Float64, Int
 from torch import Tensor
 
-from sandbox.devices import sent
+from sandbox.clusters import BLOCK, Runs, blocks_of, runs_of
+from sandbox.dense import check_dense
+from sandbox.devices import sent, without_autocast
 from sandbox.errors import InputError
 from sandbox.files import written_whole
 from sandbox.fused import fused_totals, supported
 from sandbox.sums import Sums
 
-BLOCK = 128
-"""Tokens in a block, the cluster where none are given: neighbouring tokens are dependent, as far as a block is long."""
+__all__ = ["BLOCK", "GROUPS", "Moments", "refuse_out_of_range"]
 
 GROUPS = 256
 """Groups that clusters are dealt into: enough that a t quantile with 255 degrees of freedom is 1.97."""
+
+LEAST, MOST = 1e-95, 1e95
+"""E‖x‖² and E‖x̂‖² that are measured: products of three of them stay in float64, and all of float32 lies within."""
+
+GONE = 1e-12
+"""Share of its energy up to which what is left from another origin is rounding, or cannot be told from it."""
+
+STILL = 1e-22
+"""The same for what the sums of x alone show, whose rounding is squared: seen from there, what is below it is 0."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,22 +82,25 @@ class Moments(Sums):
 
         Args:
             x, x_hat:       activations and reconstructions, the same shape, any float dtype, any device
-            cluster:        an integer per token, the same for tokens that are not independent (the document);
-                            without it, blocks of BLOCK tokens are the clusters
+            cluster:        an integer (or a text) per token, the same for tokens that are not independent (the
+                            document); without it, blocks of BLOCK tokens are the clusters
             batch_dims:     leading axes that are kept: one `Moments` for a whole sweep of settings
             first_token:    place of the first token in its file, where this is a part of one: it sets the blocks
             groups:         how many groups clusters are dealt into
             drop_nonfinite: leave out (and count) tokens with a NaN or an infinity in place of refusing them
         Returns: totals in float64, on the device of x (on the CPU if that device has no float64).
-        Raises:  InputError for shapes that differ, no tokens, a dtype that is not a float, non-finite tokens.
+        Raises:  InputError for shapes that differ, no tokens, a dtype that is not a float, non-finite tokens, and
+                 numbers so large or small that totals of their squares leave the range of float64.
         Source:  MATHS, notation and C16.
         """
         moments, _ = cls.with_dots(x, x_hat, cluster, batch_dims=batch_dims, first_token=first_token, groups=groups)
         if not drop_nonfinite:
             moments.refuse_nonfinite()
+            moments.refuse_out_of_range()
         return moments
 
     @classmethod
+    @without_autocast()
     def with_dots(
         cls,
         x: Float[Tensor, "*batch *tokens d"] | np.ndarray,
@@ -119,7 +132,7 @@ class Moments(Sums):
             raise InputError(f"x has shape {tuple(x.shape)}: there are no tokens to measure")
         batch, tokens, d = x.shape[:batch_dims], x.shape[batch_dims:-1], x.shape[-1]
         n, settings = tokens.numel(), batch.numel()
-        runs = _blocks(first_token, n, groups) if cluster is None else runs_of(cluster, tokens, groups)
+        runs = blocks_of(first_token, n, groups) if cluster is None else runs_of(cluster, tokens, groups)
         if settings > 1:  # a setting's groups are its own
             runs = runs.repeated(settings, groups)
         parts = (1 if apart_above is None else 2, *batch)
@@ -138,7 +151,7 @@ class Moments(Sums):
 
     def __getitem__(self, index: int) -> Moments:
         """One setting of the first axis."""
-        return Moments(*(t[index] for t in self))
+        return type(self)(*(t[index] for t in self))
 
     def merged(self) -> Moments:
         """The settings of the first axis together, as one set of tokens."""
@@ -149,9 +162,18 @@ class Moments(Sums):
         if bad := int(self.nonfinite.sum()):
             seen = bad + int(self.count.sum())
             raise InputError(
-                f"{bad} of {seen} tokens have a NaN or an infinity in x or x_hat: "
-                "mend them, or drop them with drop_nonfinite=True (--drop-nonfinite)"
+                f"{bad} of {seen} tokens have a NaN or an infinity in x or x_hat (or a number whose square is one, "
+                "beyond 1e150): mend them, or drop them with drop_nonfinite=True (--drop-nonfinite)"
             )
+
+    def refuse_out_of_range(self) -> None:
+        """Raise InputError where E‖x‖² or E‖x̂‖² is so large or small that formulas with it would leave float64."""
+        energy = self.totals.sum(-2)[..., :2] / self.n.clamp(min=1)[..., None]
+        there = (energy != 0) | (self.sums != 0).any(-1).any(-2)  # squares may be 0 where x is not
+        if (bad := there & ~((energy >= LEAST) & (energy <= MOST))).any():
+            at = tuple(bad.nonzero()[0])
+            name = ("x", "x_hat")[int(at[-1])]
+            raise InputError(out_of_range(name, f"E‖{name}‖² is {energy[at]:.3g}"))
 
     @property
     def n(self) -> Float64[Tensor, "*batch"]:
@@ -188,22 +210,41 @@ class Moments(Sums):
         """M = Σ_g T_g T_gᵀ of C16, over the groups."""
         return self.totals.mT @ self.totals
 
-    def centred(self) -> Moments:
+    def centred(self) -> Centred:
         """The same pairs with the mean of x taken from x, and the mean of x̂ from x̂ (C14), clusters included."""
-        return self.about(self.sums.sum(-3) / self.n[..., None, None])
+        return Centred(*self.about(self._means_of(Centred.mean_of)))
+
+    def centred_on_x(self) -> CentredOnX:
+        """The same pairs with the mean of x taken from both, which leaves x̂ − x as it is."""
+        return CentredOnX(*self.about(self._means_of(CentredOnX.mean_of)))
+
+    def _means_of(self, whose: tuple[int, int]) -> Float64[Tensor, "*batch 2 d"]:
+        return self.sums.sum(-3)[..., list(whose), :] / self.n[..., None, None]
+
+    def leave_one_out(self) -> Float64[Tensor, "*batch groups 3"]:
+        """The totals without each group in turn: what a jackknife needs, without a second pass over the data."""
+        return self.totals.sum(-2, keepdim=True) - self.totals
 
     def about(self, origin: Float64[Tensor, "*batch 2 d"]) -> Moments:
-        """The same pairs seen from `origin`: its first row is taken from every x, its second from every x̂."""
+        """The same pairs seen from `origin`: its first row is taken from every x, its second from every x̂.
+
+        What is left of x, or of x̂, is 0 where it equals its origin everywhere; where it is less than a millionth of the
+        whole, float64 cannot say how much it is: such totals are nan (`sandbox.measures.NOT_RESOLVABLE`).
+        """
         m, n = origin[..., None, :, :], self.count[..., None, None]
-        # ⟨u − m, v − m'⟩ = ⟨u, v⟩ − ⟨m, v⟩ − ⟨u, m'⟩ + ⟨m, m'⟩, summed over the group, for u and v in {x, x̂}
-        cross = m @ self.sums.mT
-        shift = n * (m @ m.mT) - cross - cross.mT
-        totals = self.totals + torch.stack((shift[..., 0, 0], shift[..., 1, 1], shift[..., 0, 1]), -1)
-        # A vector that equals its origin everywhere leaves only rounding behind: a zero, not a tiny moment.
+        totals = self.totals + _shift(self.sums, n, m)
+        sums = self.sums - n * m
+        # A vector that equals its origin everywhere leaves only rounding behind: a zero, not a tiny moment. One that
+        # keeps so near to it that rounding hides how near leaves a nan. The sums of x tell the two apart, as far as the
+        # groups differ: ‖Σ(u − m)‖²/n of each is at most its Σ‖u − m‖², and nothing cancels in it but the mean.
         energy, left = self.totals.sum(-2)[..., :2], totals.sum(-2)[..., :2]
-        gone = left <= 1e-12 * energy
-        kept = torch.stack((~gone[..., 0], ~gone[..., 1], ~gone.any(-1)), -1)[..., None, :]
-        return Moments(totals * kept, self.count, self.sums - n * m, self.nonfinite)
+        seen = (sums.square().sum(-1) / self.count.clamp(min=1)[..., None]).sum(-2)
+        gone = left <= GONE * energy
+        hidden = gone & (seen > STILL * energy)
+        sums = sums.masked_fill(gone[..., None, :, None], 0)
+        gone, hidden = (torch.stack((*one.unbind(-1), one.any(-1)), -1)[..., None, :] for one in (gone, hidden))
+        totals = torch.where(hidden, torch.nan, torch.where(gone, 0, totals))
+        return Moments(totals, self.count, sums, self.nonfinite)
 
     def save(self, path: str | Path) -> None:
         """Write to a .safetensors file, whole or not at all."""
@@ -237,8 +278,47 @@ class Moments(Sums):
         return f"Moments(a={self.a:.6g}, b={self.b:.6g}, c={self.c:.6g}, n={self.n:.0f}, clusters={self.clusters})"
 
 
+class Centred(Moments):
+    """Moments seen from the means of these very tokens: without some of them, the origin lies elsewhere.
+
+    Attributes: mean_of: whose mean is taken from x, and whose from x̂: 0 of x, 1 of x̂
+    """
+
+    mean_of: ClassVar[tuple[int, int]] = (0, 1)
+
+    def leave_one_out(self) -> Float64[Tensor, "*batch groups 3"]:
+        """The totals without each group in turn, seen from the means of the tokens that are left.
+
+        Those follow from the groups' sums: no more memory is needed than these have.
+        """
+        left = self.totals.sum(-2, keepdim=True) - self.totals
+        sums = self.sums.sum(-3, keepdim=True) - self.sums
+        n = (self.n[..., None] - self.count)[..., None, None]
+        left = left + _shift(sums, n, sums[..., list(self.mean_of), :] / n)
+        # What does not vary without the group leaves only rounding behind: a zero, as in `about`.
+        gone = left[..., :2] <= GONE * self.totals.sum(-2, keepdim=True)[..., :2]
+        return left.masked_fill(torch.cat((gone, gone.any(-1, keepdim=True)), -1), 0)
+
+
+class CentredOnX(Centred):
+    """The same with the mean of x taken from both."""
+
+    mean_of = (0, 0)
+
+
+def _shift(
+    sums: Float64[Tensor, "*batch 2 d"], n: Float64[Tensor, "*batch 1 1"], origin: Float64[Tensor, "*batch 2 d"]
+) -> Float64[Tensor, "*batch 3"]:
+    """What n tokens' totals of ‖x‖², ‖x̂‖², x·x̂ gain when they are seen from `origin`; `sums` are of x and of x̂."""
+    # ⟨u − m, v − m'⟩ = ⟨u, v⟩ − ⟨m, v⟩ − ⟨u, m'⟩ + ⟨m, m'⟩, summed over the tokens, for u and v in {x, x̂}
+    cross = origin @ sums.mT
+    shift = n * (origin @ origin.mT) - cross - cross.mT
+    return torch.stack((shift[..., 0, 0], shift[..., 1, 1], shift[..., 0, 1]), -1)
+
+
 def _checked(values: Any, name: str) -> Tensor:
     """`values` as a float tensor with a last axis, or an InputError that names it."""
+    check_dense(values, name)
     if not isinstance(values, Tensor):
         try:
             array = np.asarray(values)
@@ -249,8 +329,6 @@ def _checked(values: Any, name: str) -> Tensor:
         # A copy where torch cannot share the memory: another byte order, a negative stride, a file mapped read-only.
         shared = array.dtype.isnative and array.flags.c_contiguous and array.flags.writeable
         values = torch.from_numpy(array if shared else np.array(array, array.dtype.newbyteorder("="), order="C"))
-    if values.layout != torch.strided:
-        raise InputError(f"{name} has layout {values.layout}: make it dense first, with {name}.to_dense()")
     if not values.is_floating_point():
         raise InputError(f"{name} has dtype {values.dtype}: activations are float16, bfloat16, float32 or float64")
     if not values.ndim:
@@ -258,50 +336,21 @@ def _checked(values: Any, name: str) -> Tensor:
     return values
 
 
-class Runs(NamedTuple):
-    """Neighbouring tokens of one group: run i is the tokens start[i] to start[i + 1], all of group[i]."""
-
-    start: Int[np.ndarray, "runs+1"]
-    group: Int[np.ndarray, "runs"]
-
-    def of_each_token(self) -> Int[np.ndarray, "n"]:
-        """The group of each token."""
-        return np.repeat(self.group, np.diff(self.start))
-
-    def repeated(self, times: int, groups: int) -> Runs:
-        """The same runs again and again, each time in groups of their own."""
-        n, again = self.start[-1], np.arange(times)[:, None]
-        start = np.append((self.start[:-1] + again * n).ravel(), times * n)
-        return Runs(start, (self.group + again * groups).ravel())
+def refuse_out_of_range(x: Float[Tensor, "n d"], name: str) -> None:
+    """Raise InputError for a sample whose numbers no totals in float64 can hold; all of float32 passes."""
+    if x.dtype != torch.float64:
+        return
+    peak = x.abs().nan_to_num(0, 0, 0).max().item()
+    if peak and not LEAST <= peak * peak <= MOST:
+        raise InputError(out_of_range(name, f"its largest number is {peak:.3g}, and its square {peak * peak:.3g}"))
 
 
-def runs_of(cluster: Any, tokens: torch.Size, groups: int) -> Runs:
-    """The groups that the tokens' clusters are dealt into. Raises InputError for what is not one integer a token."""
-    ids = cluster.detach().cpu().numpy() if isinstance(cluster, Tensor) else np.asarray(cluster)
-    if ids.dtype.kind not in "iu":
-        raise InputError(f"cluster has dtype {ids.dtype}: an integer per token is needed")
-    if ids.shape != tuple(tokens):
-        raise InputError(f"cluster has shape {ids.shape}, the tokens {tuple(tokens)}: one integer per token is needed")
-    ids = ids.ravel()
-    first = np.concatenate((np.zeros(min(len(ids), 1), int), np.flatnonzero(ids[1:] != ids[:-1]) + 1))
-    return Runs(np.append(first, len(ids)), _dealt(ids[first], groups))
-
-
-def _blocks(first_token: int, n: int, groups: int) -> Runs:
-    """Blocks of BLOCK tokens, of a file of which these are the tokens from `first_token` on."""
-    blocks = np.arange(first_token // BLOCK, -(-(first_token + n) // BLOCK))
-    start = (np.append(blocks, blocks[-1] + 1) * BLOCK - first_token).clip(0, n)
-    return Runs(start, _dealt(blocks, groups))
-
-
-def _dealt(ids: Int[np.ndarray, "n"], groups: int) -> Int[np.ndarray, "n"]:
-    """The group of each cluster."""
-    # Consecutive ids go to different groups in turn; each further round is turned by a multiple of the golden ratio,
-    # which spreads evenly, so that ids in steps of any size fill the groups, too.
-    turn, place = np.divmod(ids.astype(np.int64), groups)
-    spread = turn.view(np.uint64) * np.uint64(0x9E3779B97F4A7C15)
-    turned = (spread >> np.uint64(32)) * np.uint64(groups) >> np.uint64(32)
-    return (place + turned.astype(np.int64)) % groups
+def out_of_range(name: str, found: str) -> str:
+    """The line that says so, and what to do."""
+    return (
+        f"{name} is too large or too small for totals in float64: {found}, where {LEAST:g} to {MOST:g} can be had; "
+        "multiply x and x_hat by the same factor, such as a power of 2: no measure of shrinkage changes"
+    )
 
 
 def _total(
@@ -369,7 +418,7 @@ def _add_rows(x, x_hat, group, groups, limit, dots, totals, count, sums) -> None
             b += v * v
             c += u * v
         dots[i, 0], dots[i, 1], dots[i, 2] = a, b, c
-        if a + b < np.inf:  # neither NaN nor infinite, and so c is finite, too
+        if a < np.inf and b < np.inf and abs(c) < np.inf:  # neither NaN nor infinite
             g = group[i] + groups if a > limit else group[i]
             totals[g, 0] += a
             totals[g, 1] += b

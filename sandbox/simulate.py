@@ -18,7 +18,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.distributions import Distribution
 
-from sandbox.devices import device_named, sent
+from sandbox.devices import device_named, sent, without_autocast
 from sandbox.errors import InputError
 from sandbox.moments import BLOCK, Moments
 
@@ -55,6 +55,7 @@ class Pairs(NamedTuple):
     x_hat: Float[Tensor, "*grid n d"]
 
 
+@without_autocast()
 def pairs(
     angle: Setting,
     norm_ratio: Setting = 1.0,
@@ -123,6 +124,7 @@ def _drawn(settings: _Settings, n: int, dtype: torch.dtype, generator: torch.Gen
     return Pairs(u.mul_(to_x.to(dtype)[..., None]), x_hat)
 
 
+@without_autocast()
 def stream(
     angle: Setting,
     norm_ratio: Setting = 1.0,

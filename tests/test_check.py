@@ -9,12 +9,12 @@ import time
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sympy import Rational, Symbol, sqrt
+from sympy import Rational, sqrt
 
 from sandbox import InputError, check
-from sandbox.checking.cells import between, signs
-from sandbox.checking.language import read_claim, vocabulary
-from sandbox.checking.reading import LONGEST
+from sandbox.checking.language import Statement, read_claim, statements
+from sandbox.checking.tokens import LONGEST
+from sandbox.checking.vocabulary import vocabulary
 from sandbox.derivations.symbols import a, b, c
 from sandbox.measures import REGISTRY
 
@@ -43,6 +43,7 @@ TRUE = [
     "abs(L) >= 0",
     "rho < 2",
     "gamma*0 + 1 > 0",
+    "999999999*999999999*999999999 > 1",
 ]
 FALSE = [
     "c/a * c/b == 1",
@@ -76,14 +77,20 @@ CANCELLED = [  # true where both sides are defined, or open; but a root, a divis
     "cosine - cosine + a > 0",
     "tan(theta)*cos(theta)/sin(theta) == 1",
 ]
-UNDECIDED = ["theta >= 0", "(r - 17/13)**2 + (rho - 1/3)**2 > 0", "a != 7/3", "a + (b - 4)**2 > 0"]
+ONCE_UNDECIDED = {  # thin sets, and what bounds an angle
+    "theta >= 0": "true",
+    "(r - 17/13)**2 + (rho - 1/3)**2 > 0": "false",
+    "a != 7/3": "false",
+    "a + (b - 4)**2 > 0": "false",
+}
 
 
 @pytest.mark.parametrize("claim", TRUE)
 def test_true_claims_are_proven(claim):
     verdict = check(claim)
     assert verdict.verdict == "true"
-    assert verdict.derivation or verdict.notes
+    assert verdict.by == "Z3"
+    assert "Decided by Z3" in str(verdict)
     assert "is TRUE wherever both sides are defined" in str(verdict)
     with pytest.raises(ValueError, match="no counterexample"):
         verdict.figure()
@@ -96,7 +103,8 @@ def test_false_claims_are_refuted_by_two_vectors_that_do_it(claim):
     pair = verdict.counterexample
     assert pair is not None
     failed = []
-    for statement in read_claim(claim):
+    for statement in read_claim(claim).formulas:
+        assert isinstance(statement, Statement)
         x, x_hat = ([float(part) for part in vector] for vector in (pair.x, pair.x_hat))
         point = {
             a: math.hypot(*x) ** 2,
@@ -126,17 +134,14 @@ def point_of(point):
     return values
 
 
-@pytest.mark.parametrize("claim", UNDECIDED)
-def test_what_cannot_be_decided_says_what_was_tried(claim):
-    verdict = check(claim)
-    assert verdict.verdict == "undecided"
-    assert len(verdict.notes) >= 2
-    assert verdict.counterexample is None
+@pytest.mark.parametrize("claim", ONCE_UNDECIDED)
+def test_what_holds_but_on_a_thin_set_is_decided(claim):
+    assert check(claim).verdict == ONCE_UNDECIDED[claim]
 
 
 @pytest.mark.parametrize("claim", CANCELLED)
 def test_what_cancels_still_bounds_where_a_claim_is_defined(claim):
-    assert check(claim).verdict in ("true", "undecided")
+    assert check(claim).verdict == "true"
 
 
 def test_the_flagship_claim_is_proven_by_its_squares():
@@ -164,29 +169,39 @@ def test_a_counterexample_has_exact_values_and_reasons():
 HOSTILE = {
     "9**9**9**9 == 1": "exponent",
     "((((9**9)**9)**9)**9)**9 == 1": "too large",
-    "999999999*999999999*999999999 == 1": "too large",
+    "9" * 29 + "*" + "*".join(["9" * 29] * 8) + " == 1": "too large",
     "((a+b)**6)**8 == 1": "too large",
     "a**b == 1": "exponent",
-    "10**99999999999 == 1": "too large",
+    "a²³⁴ == 1": "exponent is at most 40",
+    "(a + b)²³ == 1": "exponent is at most 12",
+    "10**99999999999 == 1": "exponent",
     "9e999 == 1": "too large",
+    "9e999999999999 == 1": "too large",
+    "1e-300 == a": "too small",
+    "1e-999999999999 == a": "too small",
     "": "empty",
     "  \n ": "empty",
-    "a and b": "one at a time",
-    "a == 2b": r"as in 2\*c",
+    "a and b": "compares two sides",
+    "a => b": "=> is 'implies', and joins claims; for greater or equal write >=",
+    "a + (b == c) > 0": "stands where a number should",
     "cosin == 1": "did you mean cosine",
+    "cosin1 == 1": "did you mean cosine1",
     "a" * 10_000: "characters",
-    "(" * 140 + "a" + ")" * 139 + " == 1": "no formula",
-    "__import__('os').system('touch hacked') == 1": "can be read",
-    "(lambda: a)() == 1": "can be read",
-    "a.__class__ == 1": "can be read",
-    "[a for a in (1,)] == 1": "can be read",
-    "f'{a}' == a": "can be read",
-    "(a := 1) == 1": "no formula",
-    "a\x00 == 1": "no formula",
-    "a == 1; b == 1": "no formula",
-    "sqrt == 1": "there is no",
+    "(" * 140 + "a" + ")" * 139 + " == 1": "nested too deeply",
+    "-" * 250 + "a == 1": "nested too deeply",
+    "a" + "**2" * 90 + " == 1": "nested too deeply",
+    "__import__('os').system('touch hacked') == 1": "'_' cannot be read",
+    "(lambda: a)() == 1": "does not belong here",
+    "a.__class__ == 1": "cannot be read",
+    "[a for a in (1,)] == 1": "does not belong here",
+    "f'{a}' == a": "cannot be read",
+    "(a := 1) == 1": "does not belong here",
+    "a\x00 == 1": "cannot be read",
+    "a == 1; b == 1": "cannot be read",
+    "sqrt == 1": "sqrt needs brackets",
+    "sqrt a == 1": "sqrt needs brackets",
     "sqrt(a, b) == 1": "one number",
-    "sqrt(*a) == 1": "can be read",
+    "sqrt(*a) == 1": "does not belong here",
     "sqrt(-1) == a": "root of a negative",
     "(-1)**0.5 == a": "root of a negative",
     "1/0 == a": "divides by 0",
@@ -195,16 +210,40 @@ HOSTILE = {
     "tan(pi/2) == 1": "theta",
     "cos(cos(theta)) == 1": "theta",
     "cos(1000000*theta) == 1": "theta",
-    "x_hat == 1": "there is no 'x_hat'",
     "a": "compares two sides",
-    "a in b": "compared with",
-    "1 == True": "can be read",
-    "1j == a": "can be read",
-    "1e-300 == a": "too small",
-    "exp(exp(exp(exp(a)))) > 1": "exp takes",
-    "exp(1000000000) > 1": "exp takes",
-    "a == ": "no formula",
-    "(a == b) == c": "inside a formula",
+    "a in b": "an interval",
+    "a in (-oo, oo)": "without ends",
+    "1 == True": "there is no 'True'",
+    "1j == a": "there is no 'j'",
+    "exp(a) > 1": "there is no 'exp'",
+    "a == ": "ends too early",
+    "c/a <= r 2": r"'2' does not belong here \(character 10\)",
+    "(a == b) == c": "stands where a number should",
+    "1/2c > 0": r"1/\(2c\) or \(1/2\)c",
+    "c/ab > 0": "two ways",
+    "√ab > 0": "brackets",
+    "√c² > 0": "brackets",
+    "theta <= 90": "write 90 deg",
+    "theta in (0, 180)": "write 180 deg",
+    "theta + 90 > 100": "write 90 deg",
+    "rho <= cos(60)": "write 60 deg",
+    "acos(rho) < 45": "write 45 deg",
+    "x == 1": "a vector and a number cannot",
+    "x_hat >= x": "vectors are equal or not",
+    "x > 0": "vectors are equal or not",
+    "norm(a) > 0": "norm takes vectors",
+    "E[norm(x)] > 0": "sum of products",
+    "E[x·x̂] <= norm(x)*norm(x_hat)": "one or the other",
+    "norm(x_hat1 - x_hat2) > 0": "two reconstructions",
+    "b1 <= b": "each name takes a number",
+    "for all a: a > 0": "'a' has a meaning already",
+    "for all s a > 0": "comes a colon",
+    "s > 0": "there is no 's'",
+    "x_hat3 == x": "there is no 'x_hat3'",
+    "|rho <= 1": "is missing",
+    "gamma in (0; 2)": "cannot be read",
+    "a < b <": "ends too early",
+    "acos(2) > 0": "no real value",
 }
 
 
@@ -226,15 +265,15 @@ def test_a_claim_is_a_text():
 
 
 @settings(deadline=None, max_examples=300)
-@given(st.text(alphabet="abcr*+-/()<>=! .019,'_rhotscqx[]{}:λγ²√\\\n", max_size=LONGEST + 5))
+@given(st.text(alphabet="abcr*+-/()<>=! .019,'_rhotscqx[]{}:λγ²√|‖·⇒E\\\n\u0302", max_size=LONGEST + 5))
 def test_any_text_is_read_or_refused(text):
     try:
-        statements = read_claim(text)
+        claim = read_claim(text)
     except InputError as refused:
         lines = str(refused).splitlines()
     else:
         lines = ["read"]
-        assert all(statement.sign in "=≠>≥" for statement in statements)
+        assert all(one.sign in "=≠>≥" for formula in claim.formulas for one in statements(formula))
     assert len(lines) == 1
 
 
@@ -243,28 +282,6 @@ def test_long_thinking_ends():
     verdict = check("(a+b+c+r+rho+1)**6 >= -(a-b+c-r+rho+7)**6")
     assert verdict.verdict in ("true", "undecided")
     assert time.monotonic() - begun < 40
-
-
-def test_a_point_is_looked_at_in_every_cell():
-    u, v = Symbol("u", positive=True), Symbol("v", positive=True)
-    disc = u**2 + v**2 - 1
-    found = [sign for _, sign in signs(disc, [u, v], [u, v])]
-    assert {-1, 1} == set(found)
-    # the sign changes in a disc of radius 1/1000 only, which no grid would meet
-    small = (u - Rational(7, 3)) ** 2 + (v - Rational(5, 11)) ** 2 - Rational(1, 10**6)
-    inside = [point for point, sign in signs(small, [u, v], [u, v]) if sign < 0]
-    assert inside
-    assert all(small.subs(point) < 0 for point in inside)
-
-
-def test_between_puts_a_rational_between_any_two_roots():
-    from sympy import Poly
-
-    u = Symbol("u")
-    points = between([Poly((u**2 - 2) * (u - 1), u), Poly(10**6 * u - 1414213, u)])
-    roots = sorted([-(2**0.5), 1.0, 1.414213, 2**0.5])
-    assert len(points) == 5
-    assert all(low < root < high for low, root, high in zip(points, roots, points[1:], strict=False))
 
 
 def run(*arguments: str, cwd) -> subprocess.CompletedProcess:

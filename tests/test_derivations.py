@@ -210,7 +210,7 @@ def test_a_name_holds_from_where_it_is_given():
     with pytest.raises(StepError):
         proof.step("Not this.", f(a), "=", a)
     assert len(proof.steps) == 3
-    with pytest.raises(TypeError, match="defines a name"):
+    with pytest.raises(TypeError, match="defines a new name"):
         proof.let("No name.", u + 1, b)
-    with pytest.raises(TypeError, match="defines a name"):
+    with pytest.raises(TypeError, match="defines a new name"):
         proof.let("In terms of itself.", s, s + 1)

@@ -39,6 +39,7 @@ WAITS = {
     "sandbox/sae/activations/__init__.py:_opened": "document ids that are on the device come to the CPU",
     # at the end
     "sandbox/moments.py:refuse_nonfinite": "tokens that are not finite are refused",
+    "sandbox/moments.py:refuse_out_of_range": "numbers whose squares leave float64 are refused",
     "sandbox/simulate.py:refuse_invalid": "values of a user's distribution are refused",
     "sandbox/strengths.py:refuse_invalid": "strengths of a user's distribution are refused",
     "sandbox/sae/measure.py:_measured": "whether anything was measured",

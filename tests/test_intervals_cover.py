@@ -1,12 +1,16 @@
 """A 95 % interval covers the truth in about 95 % of repeated simulations with correlated tokens, raw and centred."""
 
+import math
+
 import pytest
 import torch
+from scipy import stats
 
-from sandbox.compile import evaluate, gradient
-from sandbox.measures import REGISTRY
+from sandbox.compile import evaluate, gradient, to_torch
+from sandbox.measures import REGISTRY, t, v
 from sandbox.moments import Moments
-from sandbox.report import estimate, interval, standard_error
+from sandbox.report import estimate, interval, left_out, standard_error
+from sandbox.report.jackknife import jackknife_error
 
 REPEATS, DOCUMENTS, TOKENS, D = 600, 100, 12, 6
 
@@ -63,21 +67,150 @@ def test_taking_tokens_for_independent_covers_far_less(truth):
 
 
 def test_three_clusters_by_hand():
-    """γ of T = (3, 1, 2), (1, 1, 1), (2, 2, 1): 4/4, with Student's quantile of 2 degrees of freedom."""
-    square, cross = torch.tensor([[3.0, 1.0], [1.0, 1.0], [2.0, 2.0]]), torch.tensor([2.0, 1.0, 1.0])
-    x = torch.stack((square[:, 0].sqrt(), torch.zeros(3)), -1).double()
-    along = cross / square[:, 0].sqrt()
-    x_hat = torch.stack((along, (square[:, 1] - along**2).abs().sqrt()), -1).double()
-    x_hat[0, 1] = 0  # ‖x̂‖² = 4/3 there
-    moments = Moments.from_pairs(x, x_hat, torch.arange(3))
-    b, c = (4 / 3, 1.0, 2.0), (2.0, 1.0, 1.0)
-    gamma = sum(b) / sum(c)
-    pulls = [(bi - gamma * ci) / sum(c) for bi, ci in zip(b, c, strict=True)]
-    reach = 4.302652729911275 * (3 / 2 * sum(pull**2 for pull in pulls)) ** 0.5
+    """γ = Σb/Σc of three: logarithms without each in turn, and Student's quantile of less than 2 degrees of freedom."""
+    b, c = (4.0, 5.0, 6.0), (5.0, 5.0, 5.0)
+    x_hat = torch.tensor([[ci / 3, (bi - (ci / 3) ** 2) ** 0.5] for bi, ci in zip(b, c, strict=True)]).double()
+    moments = Moments.from_pairs(torch.tensor([[3.0, 0.0]]).double().expand(3, 2), x_hat, torch.arange(3))
+    without = [math.log((5 + 6) / 10), math.log((4 + 6) / 10), math.log((4 + 5) / 10)]
+    mean = sum(without) / 3
+    error = (2 / 3 * sum((one - mean) ** 2 for one in without)) ** 0.5
+    clusters = 15**2 / (4**2 + 5**2 + 6**2)  # of x̂, which count less than those of x: 2.92 for 3
+    reach = stats.t.ppf(0.975, clusters - 1) * error
     one = estimate(moments, REGISTRY["relative_reconstruction_bias"])
-    assert one.value == pytest.approx(gamma, rel=1e-6)
-    assert one.high == pytest.approx(gamma + reach, rel=1e-6)
-    assert one.low == pytest.approx(max(gamma - reach, 0), rel=1e-6, abs=1e-12)
+    assert one.value == pytest.approx(1, rel=1e-6)
+    assert one.high == pytest.approx(math.exp(reach), rel=1e-6)
+    assert one.low == pytest.approx(math.exp(-reach), rel=1e-6)
+
+
+SEEN_FROM = {"raw": lambda moments: moments, "centred": Moments.centred, "centred on x": Moments.centred_on_x}
+
+
+@pytest.mark.parametrize("origin", SEEN_FROM)
+def test_leaving_a_group_out_is_leaving_its_tokens_out(origin, make_pairs):
+    """By an independent way: its tokens are really dropped, and the others' moments taken anew."""
+    x, x_hat = make_pairs(400, 5, dtype=torch.float64)
+    x_hat, ids = x_hat + 0.3, torch.arange(400) ** 2 // 9000  # 18 documents of unequal sizes
+    seen = SEEN_FROM[origin]
+    moments = seen(Moments.from_pairs(x, x_hat, ids))
+    found = {key: left_out(moments, measure) for key, measure in REGISTRY.items()}
+    totals = moments.leave_one_out()
+    assert 15 < moments.clusters < 20
+    for one in range(int(ids.max()) + 1):
+        kept = ids != one
+        anew = seen(Moments.from_pairs(x[kept], x_hat[kept], ids[kept]))
+        torch.testing.assert_close(totals[one], anew.totals.sum(0), rtol=1e-9, atol=1e-9)
+        for key, measure in REGISTRY.items():
+            expected = to_torch(measure.centre)(*anew.means)
+            torch.testing.assert_close(found[key].without[one], expected, rtol=1e-9, atol=1e-9)
+
+
+def test_leaving_out_keeps_every_setting_apart(repeated):
+    for origin, seen in SEEN_FROM.items():
+        both = seen(repeated).leave_one_out()
+        torch.testing.assert_close(both[7], seen(repeated[7]).leave_one_out(), msg=origin)
+
+
+def test_two_saes_on_the_same_tokens_can_be_subtracted_group_by_group():
+    """Their errors are mostly the same: the difference is far better known than either."""
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(4000, 6, generator=generator).double() * (torch.arange(4000) // 40 % 7 + 1)[:, None]
+    noise = x.norm(dim=1, keepdim=True) * torch.randn(4000, 6, generator=generator)
+    ids = torch.arange(4000) // 40
+    saes = [Moments.from_pairs(x, scale * x + 0.2 * noise, ids) for scale in (0.8, 0.82)]
+    one, other = (left_out(moments, REGISTRY["cosine"]) for moments in saes)
+    used = saes[0].count > 0
+    apart = [jackknife_error(one.without, used) for one in (one, other)]
+    assert jackknife_error(one.without - other.without, used) < 0.1 * min(apart)
+
+
+@pytest.mark.parametrize("origin", ["raw", "centred"])
+@pytest.mark.parametrize("key", REGISTRY)
+def test_with_many_groups_alike_the_jackknife_is_the_delta_method(key, origin):
+    """256 documents of independent tokens: both are first order, and Student's quantiles are the same."""
+    generator = torch.Generator().manual_seed(3)
+    x, noise = torch.randn(2, 256 * 64, 16, generator=generator, dtype=torch.float64)
+    ids = torch.arange(len(x)) // 64
+    moments = Moments.from_pairs(x + 0.5, 0.9 * (x + 0.5) + 0.4 * noise, ids)
+    moments = SEEN_FROM[origin](moments)
+    measure = REGISTRY[key]
+    delta = standard_error(moments, measure.centre)
+    left = left_out(moments, measure)
+    torch.testing.assert_close(jackknife_error(left.without, moments.count > 0), delta, rtol=0.02, atol=0)
+    if not measure.root:
+        low, high = interval(moments, measure)
+        torch.testing.assert_close((high - low) / 2, 1.97 * delta, rtol=0.03, atol=0)
+
+
+def documents(*pairs):
+    """Moments of documents of one token each."""
+    x, x_hat = (torch.tensor(side, dtype=torch.float64) for side in zip(*pairs, strict=True))
+    return Moments.from_pairs(x, x_hat, torch.arange(len(x)))
+
+
+def test_what_is_undefined_without_a_group_has_no_interval_and_says_so():
+    turned = documents(((1, 0), (1.0, 0.5)), ((1, 0), (-0.3, 0.5)), ((1, 0), (-0.4, 0.5)))
+    one = estimate(turned, REGISTRY["relative_reconstruction_bias"])
+    assert one.value == pytest.approx(turned.b.item() / turned.c.item())
+    assert one.low is one.high is None
+    assert one.reason == "without one of the clusters it is undefined, and so it has no interval"
+    assert estimate(turned, REGISTRY["norm_ratio"]).low is not None
+
+
+@pytest.mark.parametrize("of", ["x", "x_hat"])
+def test_one_document_that_holds_nearly_everything_gives_no_interval(of):
+    pairs = [((1, 0), (0.9, 0.1)), ((0, 1), (0.2, 0.8)), ((1, 1), (0.9, 0.9))]
+    massive = tuple(30.0 * one if of == "x" else one for one in (1, 0)), (30.0, 3.0)
+    one = estimate(documents(*pairs, massive), REGISTRY["relative_reconstruction_bias"])
+    assert one.value is not None
+    assert one.low is one.high is None
+    assert one.reason == "one cluster of tokens holds nearly everything, which gives no interval"
+    assert estimate(documents(*pairs), REGISTRY["relative_reconstruction_bias"]).low is not None
+
+
+def test_a_value_at_an_end_of_its_range_has_an_interval_within_the_range():
+    x = torch.randn(300, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    ids = torch.arange(300) // 10
+    whole, none, away = (Moments.from_pairs(x, scale * x, ids) for scale in (1.0, 0.0, -1.0))
+    for moments, key, value in (
+        (whole, "relative_loss", 0),
+        (whole, "cosine", 1),
+        (whole, "angle_loss", 0),
+        (whole, "length_loss", 0),
+        (none, "norm_ratio", 0),
+        (none, "scale_x", 0),
+        (none, "relative_loss", 1),
+        (away, "cosine", -1),
+    ):
+        for seen in SEEN_FROM.values():
+            if seen is Moments.centred_on_x and moments is not whole:
+                continue  # −x and 0 lie elsewhere from there
+            one = estimate(seen(moments), REGISTRY[key])
+            assert one.low <= value <= one.high or one.value == pytest.approx(value, abs=1e-12), key
+            assert float(REGISTRY[key].range.inf) <= one.low <= one.value <= one.high <= float(REGISTRY[key].range.sup)
+            assert one.high - one.low < 1e-6, key
+
+
+def test_a_loss_that_is_all_in_one_document_has_an_interval_on_its_own_scale():
+    one = estimate(documents(*[((1, 0), (1, 0))] * 9, ((1, 0), (0.5, 0))), REGISTRY["relative_loss"])
+    assert one.low == 0 < one.value < one.high < 0.1
+
+
+def test_centred_moments_of_what_varies_in_two_documents_alone():
+    """Without either, x does not vary: a zero, not what rounding leaves."""
+    one = documents(((0.1, 0.7), (0.3, 0.2)), ((0.3, 0.9), (0.1, 0.3)))
+    assert (one.centred().leave_one_out()[:2] == 0).all()
+
+
+@pytest.mark.parametrize("key", REGISTRY)
+def test_the_way_to_the_scale_without_ends_and_back(key):
+    measure = REGISTRY[key]
+    away, back = measure.unbounded
+    inside = torch.tensor([0.03, 0.5, 0.97], dtype=torch.float64)
+    there = to_torch(away, (v,))(inside)
+    torch.testing.assert_close(to_torch(back, (t,))(there), inside, rtol=1e-12, atol=0)
+    far = to_torch(back, (t,))(torch.tensor([-1e3, 1e3]))
+    assert (far >= float(measure.range.inf)).all() or measure.root
+    assert (far <= float(measure.range.sup)).all() or measure.root
 
 
 @pytest.mark.parametrize("key", REGISTRY)

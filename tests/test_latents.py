@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from scipy.optimize import minimize_scalar
 
 from sandbox import plots
+from sandbox.clusters import runs_of
 from sandbox.errors import InputError
-from sandbox.moments import runs_of
 from sandbox.plots.latents import latents as histogram
 from sandbox.sae.latents import GROUPS, Latents, _on_device
 

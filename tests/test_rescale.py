@@ -88,7 +88,7 @@ def test_the_gated_sae_has_nothing_to_recover():
     gated = rescale(embedded("minilm-gated"), **REAL)
     assert gated.factor.item() == pytest.approx(1, abs=0.005)
     assert gated.recovered.value is None
-    assert gated.recovered.reason == "γ about the decoder bias is 1 within its interval: nothing to recover"
+    assert gated.recovered.reason == "γ about the decoder bias is 1 within ±1 %: nothing to recover"
     assert "nothing to recover" in gated.in_words()
 
 

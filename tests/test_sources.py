@@ -164,6 +164,17 @@ def test_a_sample_falls_in_step_with_no_context():
     assert 4 <= (places == 0).sum() <= 16  # 1,000 / 128 = 7.8
 
 
+@pytest.mark.parametrize("context", [128, 256, 512])
+@pytest.mark.parametrize("contexts", [62, 63, 64, 65, 66, 100, 128, 192])
+def test_a_sample_sees_first_and_last_positions_as_often_as_others(contexts, context):
+    """With 64 contexts each run of a sample of 4,096 had one of them for itself, and hardly ever began with it."""
+    position = torch.arange(contexts * context) % context
+    places = activations(position.float()[:, None]).sample(4096)[:, 0]
+    fair = 4096 / context  # in runs of 64, so that those seen are spread by about √fair
+    for wanted in (0, context // 2, context - 1):
+        assert 0.4 * fair <= (places == wanted).sum() <= 1.9 * fair
+
+
 def test_any_leading_axes_count_tokens(new_folder):
     x = tokens(24).reshape(2, 3, 4, D)
     np.save(path := new_folder() / "x.npy", x.numpy())
@@ -446,7 +457,7 @@ REFUSED = {
     "rows that are missing": (lambda f: saved(f, x=[[1.0], None]), r"missing \(null\)"),
     "a dataset of no rows": (lambda f: saved(f, x=[[]]), "set"),
     "a missing data file": (without_a_file, r"\(1 of 1 data files\)"),
-    "a data file that is none": (not_arrow, "set cannot be read"),
+    "a data file that is none": (not_arrow, "does not end as an Arrow stream"),
     "a state that is none": (broken_state, "not as datasets writes them"),
     "bytes": (lambda f: b"x", "is a bytes: a file's path"),
     "a number": (lambda f: 3, "is a int: a file's path"),

@@ -1,16 +1,23 @@
 """A run that is stopped or killed goes on where it was, and ends as if it had never been."""
 
 import json
+import os
+import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import numpy as np
 import pytest
+import torch
 from safetensors import safe_open
+from safetensors.torch import save
 
 from sandbox.errors import InputError
+from sandbox.sae import measure as measure_module
+from sandbox.sae import stopping
 from sandbox.sae.measure import Stopped, measure, measure_pairs
 from sandbox.sae.resume import State
 from tests.runs import N, arguments, assert_same, found, run, tokens, write_files
@@ -68,8 +75,10 @@ def test_a_run_that_is_killed_twenty_times_ends_with_the_same_totals(folder, tmp
     assert_same(whole, broken, 0)
 
 
+@pytest.mark.parametrize("again", [None, 0.0, 0.02, 0.2])
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_saves_the_state_and_prints_the_report_so_far(number, status, folder, tmp_path, x):
+def test_a_signal_saves_the_state_and_prints_the_report_so_far(number, status, again, folder, tmp_path, x):
+    """Also if the same signal comes again, so many seconds later, while the report is made."""
     long = tmp_path / "long.npy"
     np.save(long, x.repeat(60, 1).numpy())
     state = tmp_path / "state"
@@ -82,11 +91,82 @@ def test_a_signal_saves_the_state_and_prints_the_report_so_far(number, status, f
         assert running.poll() is None, running.stderr.read()
         time.sleep(0.01)
     running.send_signal(number)
+    if again is not None:
+        time.sleep(again)
+        running.send_signal(number)
     printed, said = running.communicate(timeout=60)
     assert running.returncode == status, said
     assert "stopped: so far" in printed
     assert f"the same command goes on from {state}" in " ".join(said.split())
     assert "Traceback" not in said
+
+
+def signalled(at: int, number: signal.Signals = signal.SIGINT):
+    """An SAE that is sent a signal in the middle of its batch of that number, the trial of a few tokens not counted."""
+    calls = []
+
+    def sae(t):
+        calls.append(len(t))
+        if calls.count(1000) == at and len(t) == 1000:
+            signal.raise_signal(number)
+        return 0.9 * t
+
+    return sae
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_batch_in_which_a_signal_comes_is_counted_to_its_end(number, x):
+    before = signal.getsignal(number)
+    with pytest.raises(Stopped) as stopped:
+        measure(signalled(3, number), x, batch_size=1000, published=0, look=False)
+    assert stopped.value.by == number
+    assert stopped.value.reports[0].tokens == 3000
+    assert signal.getsignal(number) == before
+
+
+def test_a_second_signal_while_the_report_is_made_does_not_lose_it(x, tmp_path, monkeypatch):
+    made, saved = measure_module.summary, State.save
+
+    def interrupted(function):
+        return lambda *given, **named: (signal.raise_signal(signal.SIGINT), function(*given, **named))[1]
+
+    monkeypatch.setattr(measure_module, "summary", interrupted(made))
+    monkeypatch.setattr(State, "save", interrupted(saved))
+    with pytest.raises(Stopped) as stopped:
+        measure(signalled(2), x, batch_size=1000, published=0, look=False, checkpoint=tmp_path / "s")
+    assert stopped.value.reports[0].tokens == 2000
+    assert [path.name for path in tmp_path.iterdir()] == ["s"]
+
+
+def test_a_stop_does_not_wait_for_a_batch_that_does_not_come(x):
+    def slow():
+        yield x[:5000]  # more than the look before the run reads
+        threading.Timer(1, signal.pthread_kill, [threading.main_thread().ident, signal.SIGINT]).start()
+        time.sleep(20)
+        yield x[5000:]
+
+    begun = time.monotonic()
+    with pytest.raises(Stopped) as stopped:
+        measure(lambda t: 0.9 * t, slow, batch_size=1000, published=0, look=False)
+    assert stopped.value.reports[0].tokens == 5000
+    assert time.monotonic() - begun < 15
+
+
+def test_a_batch_that_does_not_end_is_broken_off_by_a_later_signal(x, monkeypatch):
+    monkeypatch.setattr(stopping, "PATIENCE", 0.05)
+    calls = []
+
+    def sae(t):
+        calls.append(len(t))
+        if calls.count(1000) == 2:
+            signal.raise_signal(signal.SIGINT)
+            time.sleep(0.1)
+            signal.raise_signal(signal.SIGINT)
+        return 0.9 * t
+
+    with pytest.raises(Stopped) as stopped:
+        measure(sae, x, batch_size=1000, published=0, look=False)
+    assert stopped.value.reports[0].tokens == 1000
 
 
 def test_in_python_the_exception_holds_the_report_so_far(x):
@@ -120,19 +200,119 @@ def test_a_finished_run_is_not_done_again(x, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("change", "named"),
+    ("change", "said"),
     [
-        ({"batch_size": 500}, "the batch size"),
-        ({"published": 10}, "the batch of the published figures"),
-        ({"documents": np.arange(N)}, "document ids"),
-        ({"exclude_outliers": True}, "the outlier limit"),
+        ({"batch_size": 500}, "--batch-size was 1000, now 500"),
+        ({"published": 10}, "--published was 0, now 10"),
+        ({"documents": np.arange(N)}, f"the number of document ids was unknown, now {N}"),
+        ({"exclude_outliers": True}, "--exclude-outliers was no, now yes"),
     ],
 )
-def test_the_state_of_another_run_is_refused(change, named, x, tmp_path):
+def test_the_state_of_another_run_is_refused_in_words(change, said, x, tmp_path):
     settings = {"checkpoint": tmp_path / "state", "look": False, "batch_size": 1000}
     measure(lambda t: 0.9 * t, x, **settings)
-    with pytest.raises(InputError, match=f"the state of another run: {named} was"):
+    assert measure(lambda t: 0.9 * t, x, **settings, name="other").tokens == N  # a name changes nothing in the sums
+    with pytest.raises(InputError, match=f"the state of another run: {said}") as caught:
         measure(lambda t: 0.9 * t, x, **settings | change)
+    assert "[" not in str(caught.value).partition("another run: ")[2]
+
+
+def test_a_file_that_was_written_anew_is_another_run_whatever_changed_in_it(folder, tmp_path):
+    """One token of 6000, far from both ends; and a copy with its time is the same run."""
+    path, x = tmp_path / "x.npy", tokens().numpy()
+    np.save(path, x)
+    settings = {"checkpoint": tmp_path / "state", "look": False, "batch_size": 1000}
+    measure(lambda t: 0.9 * t, path, **settings)
+    before = path.stat()
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert measure(lambda t: 0.9 * t, path, **settings).tokens == N
+    x[3210] *= 50
+    np.save(path, x)
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns + 4_000_000))  # the least that a file system tells apart
+    size = f"{before.st_size:,} bytes of "
+    with pytest.raises(InputError, match=f"the state of another run: {path} was {size}.* UTC, now {size}.* UTC"):
+        measure(lambda t: 0.9 * t, path, **settings)
+
+
+def test_ids_in_a_file_that_was_written_anew_are_another_run(folder, tmp_path, x):
+    path = tmp_path / "ids.npy"
+    np.save(path, np.arange(N) // 37)
+    settings = {"checkpoint": tmp_path / "state", "look": False, "documents": path}
+    measure(lambda t: 0.9 * t, x, **settings)
+    os.utime(path, (0, 0))
+    with pytest.raises(InputError, match=r"ids.npy was .* UTC, now 48,128 bytes of 1970-01-01 00:00:00.000000 UTC"):
+        measure(lambda t: 0.9 * t, x, **settings)
+
+
+@pytest.mark.parametrize("kind", ["tensor", "array", "x_hat"])
+def test_of_what_lies_in_memory_every_number_counts(kind, x, tmp_path):
+    settings = {"checkpoint": tmp_path / "state", "look": False}
+    other = x.clone()
+    other[3210, 5] += 1e-3
+
+    def run_on(given):
+        if kind == "x_hat":
+            return measure_pairs(x, given, **settings)
+        return measure(lambda t: 0.9 * t, given.numpy() if kind == "array" else given, **settings)
+
+    run_on(x)
+    with pytest.raises(InputError, match="the state of another run: the digest of the activations was"):
+        run_on(other)
+
+
+def test_a_state_that_was_damaged_is_refused_or_was_not_harmed(x, tmp_path):
+    """Cut short anywhere, with any byte changed, with words or numbers exchanged, of another version."""
+    path = tmp_path / "state"
+    settings = {"checkpoint": path, "look": False, "batch_size": 1000, "documents": np.arange(N) // 100}
+    right = measure(lambda t: 0.9 * t, x, **settings).to_dict()
+    good = path.read_bytes()
+    header = int.from_bytes(good[:8], "little")
+    random = np.random.default_rng(0)
+    places = [*range(0, 8 + header, 41), *random.integers(8 + header, len(good), 60)]
+    harmed = [good[:end] for end in (0, 7, 8, header, 8 + header, len(good) // 2, len(good) - 1)]
+    harmed += [good[:at] + bytes([good[at] ^ 1 << int(random.integers(8))]) + good[at + 1 :] for at in places]
+    with safe_open(path, "pt") as file:
+        told, held = dict(file.metadata()), {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    other = {"0.moments.totals": held["0.moments.totals"] * 2, "0.moments.count": held["0.moments.count"][:1]}
+    other["documents"] = held["documents"].float()
+    told_otherwise = [{key: "3"} for key in told] + [{"format": "shrinkage-sandbox run, 1"}, {"run": "[]"}]
+    harmed += [save(held | {key: value}, told) for key, value in other.items()]
+    harmed += [save({name: held[name] for name in held if name != key}, told) for key in held]
+    harmed += [save(held, told | changed) for changed in told_otherwise]
+    harmed += [save(held, {name: told[name] for name in told if name != key}) for key in told]
+    refused = 0
+    for content in harmed:
+        path.write_bytes(content)
+        try:
+            assert_same(right, measure(lambda t: 0.9 * t, x, **settings).to_dict(), 0)
+        except InputError as error:
+            refused += 1
+            assert re.fullmatch(r".+ --checkpoint.*", str(error))  # one line  # noqa: PT017
+        assert path.read_bytes() in (content, good)
+    assert refused >= len(harmed) - 3  # a blank of the header may become another blank
+
+
+def test_the_version_of_a_state_is_said(x, tmp_path):
+    path = tmp_path / "state"
+    path.write_bytes(save({"documents": torch.zeros(1)}, {"format": "shrinkage-sandbox run, 1"}))
+    with pytest.raises(InputError, match="the state of a run of version 1, and this is version 2: go on with the"):
+        measure(lambda t: 0.9 * t, x, checkpoint=path)
+
+
+def test_going_on_is_said_with_the_place(x, tmp_path):
+    said = []
+    settings = {
+        "checkpoint": tmp_path / "state",
+        "look": False,
+        "batch_size": 1000,
+        "published": 0,
+        "tell": said.append,
+    }
+    with pytest.raises(Stopped):
+        measure(signalled(3), x, **settings)
+    assert not said
+    measure(signalled(99), x, **settings)
+    assert said == [f"resumed at token 3,000, from {tmp_path / 'state'}"]
 
 
 def test_other_data_under_the_same_names_are_another_run(x, tmp_path):
@@ -144,7 +324,7 @@ def test_other_data_under_the_same_names_are_another_run(x, tmp_path):
         with pytest.raises(InputError, match="the state of another run"):
             measure(**first | {key: changed}, checkpoint=tmp_path / "one")
     measure_pairs(x, 0.9 * x, checkpoint=tmp_path / "two", **settings)
-    with pytest.raises(InputError, match="the state of another run: the activations"):
+    with pytest.raises(InputError, match="the state of another run: the digest of the activations was"):
         measure_pairs(x, 0.5 * x, checkpoint=tmp_path / "two", **settings)
 
 
@@ -157,7 +337,7 @@ def test_a_state_that_cannot_be_written_is_refused_before_the_run(x, tmp_path):
 
 def test_other_weights_are_another_run(x, folder, tmp_path):
     measure(folder / "sae-0", x, checkpoint=tmp_path / "state", device="cpu", name="sae")
-    with pytest.raises(InputError, match="the state of another run: the SAE was"):
+    with pytest.raises(InputError, match="another run: SAE was sae-0, now sae-1; the digest of SAE was"):
         measure(folder / "sae-1", x, checkpoint=tmp_path / "state", device="cpu", name="sae")
 
 

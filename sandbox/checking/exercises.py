@@ -1,8 +1,9 @@
 """Exercises: a derivation with its next term left out, for the reader to find.
 
 The questions are the steps of the derivation that come with a hint, so there is nothing here to fall out of date. A
-wrong answer gets numbers at which it fails and the hint; a right one gets the next question. What is asked for is
-shown only by `solution`.
+wrong answer gets numbers at which it fails and the hint; one that is right, but not in the form that is the point of
+the step, such as a completed square, is told so; a right one gets the next question. What is asked for is shown only by
+`solution`.
 """
 
 from __future__ import annotations
@@ -12,9 +13,12 @@ from dataclasses import dataclass
 from sympy import Expr, Mul, Rational, Symbol, simplify, true
 from sympy.printing.pretty.pretty_symbology import pretty_symbol
 
-from sandbox.checking.language import read_expression, vocabulary
+from sandbox.checking.forms import missing, names_in
+from sandbox.checking.language import read_expression
 from sandbox.checking.limit import SECONDS, STUMBLES, Undecidable, time_limit
-from sandbox.checking.vectors import sign_of, small_pairs
+from sandbox.checking.search import small_pairs
+from sandbox.checking.vectors import sign_of
+from sandbox.checking.vocabulary import vocabulary
 from sandbox.derivations import Step, StepError, claims, prove
 from sandbox.derivations.step import evaluated, written_out
 from sandbox.derivations.symbols import GIVEN, a, b, c, lam, n
@@ -61,7 +65,7 @@ class Exercise:
         """
         step = self._step
         if step is None:
-            return self._says(True, "")
+            return self._says(False, "There is no question left to answer.")
         shown = step.terms[: asked(step)]
         left = shown[-1]
         term = read_expression(text, _names(step))
@@ -76,6 +80,10 @@ class Exercise:
                 against = f"It fails at {at}."
             verdict = "Not so." if against else "That could not be shown to be the same."
             return self._says(False, " ".join(filter(None, (verdict, against, f"Hint: {step.hint}"))))
+        if lacking := missing(term, step.terms[asked(step)]):
+            return self._says(
+                False, f"That is the same, but not yet in the form that is asked for: {lacking}. Hint: {step.hint}"
+            )
         self.at += 1
         return self._says(True, "Right.")
 
@@ -95,7 +103,7 @@ class Exercise:
         if self._step is None:
             return f"{self.derivation.number} is done: {self.derivation.claim}"
         place = f"{self.derivation.number}, question {self.at + 1} of {len(self.questions)}. {self._step.reason}"
-        return f"{place}\n\n{question_text(self._step)}\n\nAnswer in {', '.join(_names(self._step))}."
+        return f"{place}\n\n{question_text(self._step)}\n\nAnswer in {', '.join(_asked_in(self._step))}."
 
     __repr__ = __str__
 
@@ -103,7 +111,7 @@ class Exercise:
         if self._step is None:
             return f"**{self.derivation.number} is done.** {self.derivation.claim}"
         place = f"**{self.derivation.number}, question {self.at + 1} of {len(self.questions)}.** {self._step.reason}"
-        names = ", ".join(f"`{name}`" for name in _names(self._step))
+        names = ", ".join(f"`{name}`" for name in _asked_in(self._step))
         return f"{place}\n\n{question_markdown(self._step)}\n\nAnswer in {names}."
 
 
@@ -129,6 +137,12 @@ def _names(step: Step) -> dict[str, Expr]:
     free = {symbol for term in (*step.terms, *step.where) for symbol in term.free_symbols} - {n}
     own = {"lam" if symbol == lam else symbol.name: symbol for symbol in free if not symbol.is_Matrix}
     return common | dict(sorted(own.items()))
+
+
+def _asked_in(step: Step) -> list[str]:
+    """The names that the answer is to be written in."""
+    wanted = names_in(step.terms[asked(step)])
+    return [name for name, symbol in _names(step).items() if symbol in wanted]
 
 
 def _against(step: Step, left: Expr, term: Expr) -> str:

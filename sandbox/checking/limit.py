@@ -12,6 +12,9 @@ from sandbox.derivations import step
 SECONDS = 20.0
 """How long SymPy may think about a claim or an answer."""
 
+PROOF_SECONDS = 4.0
+"""How long it may look for steps to show of what is decided."""
+
 STUMBLES = (*step.STUMBLES, LookupError, TypeError)
 """What SymPy raises on expressions that it cannot work with."""
 

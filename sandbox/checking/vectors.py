@@ -1,117 +1,139 @@
-"""Two explicit vectors that refute a claim: found among small numbers, evaluated exactly.
+"""Explicit vectors, exact, and what a formula says of them, for certain or not at all.
 
-Nothing is lost by looking at two vectors only: any a, b, c that random vectors can have (c² ≤ a·b) are those of one
-pair in the plane.
+Nothing is lost by looking at vectors in the plane: any a, b, c that random vectors can have (c² ≤ a·b) are those of one
+pair in it; and with two reconstructions, which are not compared with each other, both may lie in one plane with x.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
-from itertools import product
 
-from sympy import Expr, Matrix, Rational, Symbol, simplify
+from sympy import Expr, Rational, Symbol, expand, nan, oo, simplify, sqrt, zoo
 
-from sandbox.checking.language import Statement
-from sandbox.derivations.symbols import a, b, c
+from sandbox.checking.language import Formula, Statement, statements
+from sandbox.checking.vocabulary import moments
+from sandbox.derivations.symbols import a
 from sandbox.measures import Measure
 
 Vector = tuple[Expr, Expr]
+Point = Mapping[Symbol, Expr]
+"""Values of the moments and the free symbols."""
 
 
 @dataclass(frozen=True)
 class Pair:
-    """x and x̂ in the plane, exact."""
+    """x and x̂ in the plane, exact; beside them the reconstruction of a second SAE and the free numbers, if any."""
 
     x: Vector
     x_hat: Vector
+    second: Vector | None = None
+    free: tuple[tuple[Symbol, Expr], ...] = ()
 
     @property
     def moments(self) -> dict[Symbol, Expr]:
-        """a, b, c of this pair alone."""
-        u, v = Matrix(self.x), Matrix(self.x_hat)
-        return {a: u.dot(u), b: v.dot(v), c: u.dot(v)}
+        """a, b, c of this pair alone; with two SAEs those of either; and the free numbers."""
+        hats = {"": self.x_hat} if self.second is None else {"_1": self.x_hat, "_2": self.second}
+        found = {a: _dot(self.x, self.x)}
+        for of, hat in hats.items():
+            _, b_i, c_i = moments(of)
+            found |= {b_i: _dot(hat, hat), c_i: _dot(self.x, hat)}
+        return found | dict(self.free)
+
+    @property
+    def pairs(self) -> tuple[Pair, ...]:
+        """x with each of the reconstructions."""
+        return tuple(Pair(self.x, hat) for hat in (self.x_hat, self.second) if hat is not None)
 
     def measured(self, measure: Measure) -> Expr | str:
         """The exact value of a measure, or the reason why it is undefined here."""
-        moments = self.moments
+        here = Pair(self.x, self.x_hat).moments
         for positive, reason in measure.needs:
-            if not positive.subs(moments) > 0:
+            if sign_of(positive.subs(here)) != 1:
                 return reason
-        return simplify(measure.expression.subs(moments))
+        return simplify(measure.expression.subs(here))
 
     def __str__(self) -> str:
-        return f"x = ({self.x[0]}, {self.x[1]}), x̂ = ({self.x_hat[0]}, {self.x_hat[1]})"
+        hats = (("x̂", self.x_hat),) if self.second is None else (("x̂₁", self.x_hat), ("x̂₂", self.second))
+        shown = [f"{name} = ({u}, {v})" for name, (u, v) in (("x", self.x), *hats)]
+        return ", ".join(shown + [f"{symbol} = {value}" for symbol, value in self.free])
 
 
-def refuting_pair(statement: Statement, pairs: Iterable[Pair] | None = None) -> tuple[Pair, Expr, Expr] | None:
-    """The first pair at which the statement is defined and fails, with the values of both its sides; or None."""
-    parts = (statement.left, statement.right), statement.divisors, statement.radicands
-    sides, divisors, radicands = ([statement.in_moments(term) for term in part] for part in parts)
+def _dot(u: Vector, v: Vector) -> Expr:
+    return expand(u[0] * v[0] + u[1] * v[1])
+
+
+def pair_of(point: Point, about: tuple[str, ...], free: tuple[Symbol, ...]) -> Pair:
+    """Vectors with those moments: x along the first axis, each x̂ above it."""
+    length = sqrt(point[a])
+    hats = []
+    for of in about:
+        _, b_i, c_i = moments(of)
+        along = point[c_i] / length if point[a] != 0 else Rational(0)
+        hats.append((along, sqrt(point[b_i] - along**2)))
+    second = hats[1] if len(hats) > 1 else None
+    return Pair((length, Rational(0)), hats[0], second, tuple((symbol, point[symbol]) for symbol in free))
+
+
+def truth(formula: Formula, point: Point) -> bool | None:
+    """Whether a formula holds at a point; None where it is undefined, or where that cannot be told for certain."""
+    if not all(_defined(one, point) for one in statements(formula)):
+        return None
+    return joined_truth(formula, lambda statement: _holds(statement, point))
+
+
+def joined_truth(formula: Formula, of) -> bool | None:
+    """The truth of a formula from that of its statements, None being open (Kleene's logic)."""
+    if isinstance(formula, Statement):
+        return of(formula)
+    parts = [joined_truth(part, of) for part in formula.parts]
+    match formula.how:
+        case "not":
+            return None if parts[0] is None else not parts[0]
+        case "and":
+            return False if False in parts else None if None in parts else True
+        case "or":
+            return True if True in parts else None if None in parts else False
+        case "=>":
+            return True if parts[0] is False or parts[1] is True else None if None in parts else False
+        case _:
+            return None if None in parts else parts[0] == parts[1]
+
+
+def values(statement: Statement, point: Point) -> tuple[Expr, Expr]:
+    """The exact values of both sides."""
+    left, right = (statement.in_moments(side).subs(point) for side in (statement.left, statement.right))
+    return left, right
+
+
+def _defined(statement: Statement, point: Point) -> bool:
+    """Whether it is defined at a point, for certain."""
     needs = [need for need, _ in statement.needs]
-    for pair in small_pairs() if pairs is None else pairs:
-        point = pair.moments
-        if not all(need.subs(point) > 0 for need in needs):
-            continue
-        values, below, under = ([term.subs(point) for term in some] for some in (sides, divisors, radicands))
-        if not all(value.is_number and value.is_finite and value.is_real for value in values + below + under):
-            continue
-        if any(sign_of(value) == 0 for value in below) or any(sign_of(value) < 0 for value in under):
-            continue
-        if fails(values[0], statement.sign, values[1]):
-            return pair, values[0], values[1]
-    return None
+    if any(sign_of(need.subs(point)) != 1 for need in needs):
+        return False
+    below, under = (
+        [statement.in_moments(term).subs(point) for term in some] for some in (statement.divisors, statement.radicands)
+    )
+    return all(sign_of(value) in (-1, 1) for value in below) and all(sign_of(value) in (0, 1) for value in under)
 
 
-def fails(left: Expr, sign: str, right: Expr) -> bool:
-    """Whether two numbers are not in that relation, for certain: numbers that look equal are not called different,
-    and called equal only where SymPy says so.
-    """
-    gap = left - right
-    size = sign_of(gap)
-    if size:
-        return sign == "=" or (size < 0 and sign in (">", "≥"))
-    return sign in (">", "≠") and simplify(gap) == 0
+def _holds(statement: Statement, point: Point) -> bool | None:
+    left, right = values(statement, point)
+    size = sign_of(left - right)
+    if size is None:
+        return None
+    return {"=": size == 0, "≠": size != 0, ">": size > 0, "≥": size >= 0}[statement.sign]
 
 
-def sign_of(number: Expr) -> int:
-    """−1, 0 or 1; 0 for a number that cannot be told from 0 in 40 digits."""
-    size = number if number.is_Rational else number.evalf(60)
-    return 0 if abs(size) < Rational(1, 10**40) else 1 if size > 0 else -1
-
-
-@cache
-def small_pairs() -> tuple[Pair, ...]:
-    """A few hundred pairs, the simplest first."""
-    return tuple(_small_pairs())
-
-
-def _small_pairs() -> Iterator[Pair]:
-    half = Rational(1, 2)
-    along, across = (1, 2, half, 3, -1, Rational(1, 3), Rational(3, 2), 0, -2, 4, 5), (0, 1, half, 2, 3, Rational(1, 4))
-    tips = sorted(product(along, across), key=lambda tip: sum(_complexity(part) for part in tip))
-    for length in (1, 2, half, 3):
-        for tip in tips if length == 1 else tips[:25]:
-            yield Pair((Rational(length), Rational(0)), (Rational(tip[0]), Rational(tip[1])))
-    for x, x_hat in (
-        ((1, 1), (1, 0)),
-        ((2, 1), (1, 2)),
-        ((3, 4), (4, 3)),
-        ((3, 4), (3, 0)),
-        ((0, 0), (1, 0)),
-        ((0, 0), (0, 0)),
-    ):
-        yield Pair((Rational(x[0]), Rational(x[1])), (Rational(x_hat[0]), Rational(x_hat[1])))
-
-
-def _complexity(number: Expr) -> Rational:
-    number = Rational(number)
-    size = abs(number.p) or 3  # 0 is a special case, and so not the simplest
-    return size + 2 * (number.q - 1) + (1 if number < 0 else 0)
-
-
-def simple_rationals(limit: int) -> list[Rational]:
-    """Positive fractions with numerator and denominator up to a limit, the simplest first."""
-    found = {Rational(p, q) for p in range(1, limit + 1) for q in range(1, limit + 1)}
-    return sorted(found, key=lambda value: (value.p + value.q, value.q))
+def sign_of(number: Expr) -> int | None:
+    """−1, 0 or 1 for a real number; None where it is none, or cannot be told from 0 for certain."""
+    if number.has(nan, oo, zoo) or number.free_symbols:
+        return None
+    if number.is_Rational:
+        return int(bool(number > 0)) - int(bool(number < 0))
+    size = number.evalf(60, maxn=600)
+    if not size.is_number or size.is_real is False:
+        return None
+    if abs(size) > Rational(1, 10**90):
+        return 1 if size > 0 else -1
+    return 0 if simplify(number) == 0 else None

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 from sympy import Expr, latex
 
-from sandbox.checking.decide import decide
-from sandbox.checking.language import Statement, read_claim
-from sandbox.checking.limit import SECONDS, STUMBLES, Undecidable, time_limit
-from sandbox.checking.vectors import Pair, refuting_pair
-from sandbox.derivations.derivation import Derivation, Proof
+from sandbox.checking.decide import Finding, decide
+from sandbox.checking.language import Claim, Statement, read_claim, statements
+from sandbox.checking.limit import PROOF_SECONDS, SECONDS, STUMBLES, Undecidable, time_limit
+from sandbox.checking.proving import proof_of
+from sandbox.checking.vectors import Pair, truth, values
+from sandbox.derivations.derivation import Derivation
 from sandbox.measures import REGISTRY
+
+Side = tuple[Expr, str, Expr]
+"""The values of both sides of a statement, with the sign between them."""
 
 
 @dataclass(frozen=True)
@@ -24,29 +28,67 @@ class Verdict:
 
     Attributes:
         text:           the claim as it was given
-        verdict:        "true" (wherever both sides are defined), "false" or "undecided"
-        derivation:     the proof, where the claim is true
-        counterexample: two vectors at which it fails, where it is false
-        sides:          the exact values of both sides there
-        notes:          how the proof goes on where a step is no equation; or what was tried
+        verdict:        "true" (wherever it is defined), "false", "undefined" (it is defined nowhere) or "undecided"
+        by:             who decided: "Z3" or "SymPy"
+        counterexample: vectors at which it fails, where it is false
+        sides:          the exact values of both sides there, of the statement that fails
+        others:         likewise of each statement of a claim that joins some, and whether it holds there
+        notes:          how the claim was read, where that may surprise; where it is defined; or what was tried
     """
 
     text: str
     verdict: str
-    derivation: Derivation | None = None
+    by: str = ""
     counterexample: Pair | None = None
-    sides: tuple[Expr, str, Expr] | None = None
+    sides: Side | None = None
+    others: tuple[tuple[Side, bool], ...] = ()
     notes: tuple[str, ...] = ()
+    claim: Claim | None = field(default=None, repr=False)
 
     @cached_property
+    def derivation(self) -> Derivation | None:
+        """The steps of a proof, where the claim is true and SymPy finds them quickly; found when first asked for."""
+        if self.verdict != "true" or self.claim is None:
+            return None
+        try:
+            with time_limit(SECONDS if self.by == "SymPy" else PROOF_SECONDS):
+                return proof_of(self.text, self.claim.formulas)
+        except (Undecidable, *STUMBLES):
+            return None
+
+    @property
     def measures(self) -> dict[str, Expr | str]:
         """Every measure at the counterexample, exact, or the reason why it is undefined there; by key."""
-        pair = self.counterexample
-        return {key: pair.measured(measure) for key, measure in REGISTRY.items()} if pair else {}
+        return self.measured[0] if self.counterexample else {}
+
+    @cached_property
+    def measured(self) -> tuple[dict[str, Expr | str], ...]:
+        """The same for each x̂ of the counterexample, of which there may be two."""
+        pairs = self.counterexample.pairs if self.counterexample else ()
+        return tuple({key: pair.measured(measure) for key, measure in REGISTRY.items()} for pair in pairs)
 
     @property
     def _where(self) -> str:
-        return " wherever both sides are defined" if self.verdict == "true" else ""
+        return {"true": " wherever both sides are defined", "undefined": ": nowhere are all of its terms defined"}.get(
+            self.verdict, ""
+        )
+
+    @property
+    def _decided(self) -> list[str]:
+        """Which way it was decided, in a sentence."""
+        match self.verdict, self.by:
+            case "true", "Z3":
+                steps = "the steps are SymPy's" if self.derivation else "SymPy finds no short proof to show"
+                return [f"Decided by Z3 (nonlinear real arithmetic); {steps}."]
+            case "true", "SymPy":
+                return ["Decided by the steps, which SymPy checked."]
+            case "false", "Z3":
+                return ["Found by Z3; SymPy has evaluated both sides exactly."]
+            case "false", _:
+                return ["Found among vectors of small numbers; SymPy has evaluated both sides exactly."]
+            case "undefined", _:
+                return ["Decided by Z3 (nonlinear real arithmetic)."]
+        return []
 
     def figure(self, ax: Any = None) -> Any:
         """The counterexample in the plane of its two vectors, with the places where each measure is 1; an Axes."""
@@ -57,36 +99,56 @@ class Verdict:
         pair = self.counterexample
         if pair is None:
             raise ValueError(f"{self.text!r} is {self.verdict}: there is no counterexample to draw")
-        moments = Moments.from_pairs(*(np.array([vector], dtype=np.float64) for vector in (pair.x, pair.x_hat)))
-        ax = plane([Report("x̂", moments)], ax)
+        reports = []
+        for one, name in zip(pair.pairs, ("x̂",) if pair.second is None else ("x̂₁", "x̂₂"), strict=True):
+            vectors = (np.array([vector], dtype=np.float64) for vector in (one.x, one.x_hat))
+            reports.append(Report(name, Moments.from_pairs(*vectors)))
+        ax = plane(reports, ax)
         ax.set_title(f"{self.text}  is false" if len(self.text) < 50 else "A counterexample")
         return ax
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON: exact values as text, and decimal ones beside them."""
         held: dict[str, Any] = {"claim": self.text, "verdict": self.verdict}
-        if self.counterexample and self.sides:
-            pair, (left, sign, right) = self.counterexample, self.sides
-            held |= {
-                "x": [str(part) for part in pair.x],
-                "x_hat": [str(part) for part in pair.x_hat],
-                "sides": {"left": _both(left), "sign": sign, "right": _both(right)},
-                "measures": {key: _both(value) for key, value in self.measures.items()},
-            }
+        held |= {"by": self.by} if self.by else {}
+        if (pair := self.counterexample) is not None:
+            hats = {"x_hat": pair.x_hat} if pair.second is None else {"x_hat_1": pair.x_hat, "x_hat_2": pair.second}
+            held |= {name: [str(part) for part in vector] for name, vector in ({"x": pair.x} | hats).items()}
+            held |= {"free": {str(symbol): _both(value) for symbol, value in pair.free}} if pair.free else {}
+            held |= {"sides": _sides(self.sides)} if self.sides else {}
+            held |= (
+                {"statements": [_sides(side) | {"holds": holds} for side, holds in self.others]} if self.others else {}
+            )
+            ends = ("",) if pair.second is None else ("_1", "_2")
+            for end, measured in zip(ends, self.measured, strict=True):
+                held[f"measures{end}"] = {key: _both(value) for key, value in measured.items()}
         if self.derivation:
             held["steps"] = [{"reason": step.reason, "step": str(step)} for step in self.derivation.steps]
-        return held | ({"notes": list(self.notes)} if self.notes else {})
+        notes = [*self._decided, *self.notes]
+        return held | ({"notes": notes} if notes else {})
 
     def __str__(self) -> str:
         lines = [f"{self.text}   is {self.verdict.upper()}{self._where}"]
         if self.derivation:
             lines += ["", self.derivation.text]
-        if self.counterexample and self.sides:
-            left, sign, right = self.sides
-            lines += ["", f"  Take {self.counterexample}: it would say {_side(left)} {sign} {_side(right)}.", ""]
-            lines += [f"    {key:<30} {_number(value)}" for key, value in self.measures.items()]
-        lines += [f"  - {sentence}" for sentence in self.notes]
+        if self.counterexample:
+            lines += ["", f"  Take {self.counterexample}: {self._said(_side)}.", ""]
+            for key in REGISTRY:
+                lines.append(f"    {key:<30} {'     '.join(_number(measured[key]) for measured in self.measured)}")
+        lines += [f"  - {sentence}" for sentence in (*self._decided, *self.notes)]
         return "\n".join(lines)
+
+    def _said(self, shown: Callable[[Expr], str], signs: Mapping[str, str] | None = None) -> str:
+        """What the claim says at the counterexample."""
+        signs = signs or {}
+        if self.sides:
+            left, sign, right = self.sides
+            return f"it would say {shown(left)} {signs.get(sign, sign)} {shown(right)}"
+        parts = [
+            f"{shown(left)} {signs.get(sign, sign)} {shown(right)} {'is true' if holds else 'is false'}"
+            for (left, sign, right), holds in self.others
+        ]
+        return f"there {', '.join(parts)}"
 
     __repr__ = __str__
 
@@ -94,16 +156,23 @@ class Verdict:
         parts = [f"`{self.text}` is **{self.verdict}**{self._where}."]
         if self.derivation:
             parts.append(self.derivation._repr_markdown_())
-        if self.counterexample and self.sides:
-            left, sign, right = self.sides
-            shown = {"≠": r"\ne", "≥": r"\ge", "≤": r"\le"}.get(sign, sign)
-            x, x_hat = (", ".join(map(latex, vector)) for vector in (self.counterexample.x, self.counterexample.x_hat))
-            parts.append(
-                rf"Take $x = ({x})$, $\hat x = ({x_hat})$: it would say ${latex(left)} {shown} {latex(right)}$."
+        if pair := self.counterexample:
+            hats = (
+                ((r"\hat x", pair.x_hat),)
+                if pair.second is None
+                else ((r"\hat x_1", pair.x_hat), (r"\hat x_2", pair.second))
             )
-            rows = [f"| {key} | ${REGISTRY[key].symbol}$ | {_cell(value)} |" for key, value in self.measures.items()]
-            parts.append("| measure | | value |\n|:---|:---|:---|\n" + "\n".join(rows))
-        parts += ["\n".join(f"- {sentence}" for sentence in self.notes)]
+            named = [f"${name} = ({', '.join(map(latex, vector))})$" for name, vector in (("x", pair.x), *hats)]
+            named += [f"${latex(symbol)} = {latex(value)}$" for symbol, value in pair.free]
+            signs = {sign: f"${word}$" for sign, word in {"≠": r"\ne", "≥": r"\ge", "≤": r"\le"}.items()}
+            parts.append(f"Take {', '.join(named)}: {self._said(lambda value: f'${latex(value)}$', signs)}.")
+            rows = [
+                " | ".join([f"| {key}", f"${REGISTRY[key].symbol}$", *(_cell(one[key]) for one in self.measured), ""])
+                for key in REGISTRY
+            ]
+            head = "| measure | |" + " value |" * len(self.measured) + "\n|:---|:---|" + ":---|" * len(self.measured)
+            parts.append(head + "\n" + "\n".join(rows))
+        parts += ["\n".join(f"- {sentence}" for sentence in (*self._decided, *self.notes))]
         return "\n\n".join(part for part in parts if part)
 
     def _ipython_display_(self) -> None:
@@ -124,54 +193,75 @@ class Verdict:
 
 
 def check(claim: str) -> Verdict:
-    """Decide a claim about x and x̂: proven, refuted by two explicit vectors, or undecided.
+    """Decide a claim about x and x̂: true, refuted by explicit vectors, undefined everywhere, or undecided.
 
-    A claim compares two formulas in the measures' names (`sandbox.REGISTRY`), a, b, c, r, rho, theta and L, with
-    ==, !=, <, <=, > or >=; it is *true* if it holds for all vectors at which both sides are defined.
+    A claim compares formulas in the measures' names (`sandbox.REGISTRY`), a, b, c, r, rho, theta, L, gamma and gamma_10
+    with ==, !=, <, <=, > or >=, and joins such statements by and, or, not and =>. It is *true* if it holds for all
+    vectors at which all of its terms are defined. `sandbox check --help` describes the language whole.
 
-    Args:    claim: such as "c/a * c/b == 1"
+    Args:    claim: such as "c/a * c/b == 1" or "gamma < 1 => r < 1"
     Returns: a Verdict; print it, or let a notebook show it
     Raises:  InputError (a ValueError), one line, for a text that is no such claim. The text is never executed.
 
     >>> check("scale_x * scale_x_hat == cosine**2").verdict
     'true'
     >>> check("c/a * c/b == 1").counterexample
-    Pair(x=(1, 0), x_hat=(1, 1))
+    Pair(x=(1, 0), x_hat=(1, 1), second=None, free=())
+    >>> print(check("gamma1 < gamma2 => c1/a < c2/a").counterexample)
+    x = (1, 0), x̂₁ = (1, 0), x̂₂ = (1, 1)
     """
-    statements = read_claim(claim)
+    read = read_claim(claim)
     try:
         with time_limit(SECONDS):
-            return _decided(claim, statements)
+            return _decided(read)
     except Undecidable as trouble:
-        return Verdict(claim, "undecided", notes=(str(trouble),))
+        return Verdict(claim, "undecided", notes=(str(trouble), *read.remarks))
     except STUMBLES as stumble:
-        return Verdict(claim, "undecided", notes=(f"SymPy cannot work with it ({type(stumble).__name__}: {stumble})",))
+        why = f"SymPy cannot work with it ({type(stumble).__name__}: {stumble})"
+        return Verdict(claim, "undecided", notes=(why, *read.remarks))
 
 
-def _decided(claim: str, statements: Sequence[Statement]) -> Verdict:
-    proof, notes, open_ends = Proof(), [], []
-    for statement in statements:
-        if found := refuting_pair(statement):
-            return _false(claim, statement, *found)
-        try:
-            refuted, note = decide(statement, proof)
-        except Undecidable as trouble:
-            open_ends.append(str(trouble))
-            continue
-        if refuted:
-            return _false(claim, statement, *refuted)
-        notes += [note] if note else []
-    if open_ends:
-        return Verdict(claim, "undecided", notes=(SEARCHED, *open_ends))
-    derivation = Derivation("", "own", claim, (), tuple(proof.steps)) if proof.steps else None
-    return Verdict(claim, "true", derivation, notes=tuple(notes))
+ONE_PAIR = "norm and dot speak of one pair x, x̂, and so do a, b and c beside them."
 
 
-SEARCHED = "no pair of vectors among some hundred small ones refutes it"
+def _decided(claim: Claim) -> Verdict:
+    remarks = (*claim.remarks, *((ONE_PAIR,) if claim.pairwise else ()))
+    findings: list[Finding] = []
+    for formula in claim.formulas:
+        finding = decide(formula, claim.about, claim.free)
+        if finding.pair is not None:
+            found = [(one.as_written(*values(one, finding.pair.moments)), one) for one in statements(formula)]
+            single = found[0][0] if isinstance(formula, Statement) else None
+            point = finding.pair.moments
+            others = () if single else tuple((side, bool(truth(one, point))) for side, one in found)
+            return Verdict(claim.text, "false", finding.by, finding.pair, single, others, remarks, claim)
+        findings.append(finding)
+    notes = tuple(dict.fromkeys(note for finding in findings for note in finding.notes)) + remarks
+    verdicts = {finding.verdict for finding in findings}
+    verdict = next(one for one in ("undecided", "undefined", "true") if one in verdicts)
+    by = "" if verdict == "undecided" else "SymPy" if any(finding.by == "SymPy" for finding in findings) else "Z3"
+    if verdict == "true" and (needs := _needs(claim)):
+        notes = (f"Defined where {', '.join(needs)}.", *notes)
+    return Verdict(claim.text, verdict, by, notes=notes, claim=claim)
 
 
-def _false(claim: str, statement: Statement, pair: Pair, left: Expr, right: Expr) -> Verdict:
-    return Verdict(claim, "false", counterexample=pair, sides=statement.as_written(left, right))
+def _needs(claim: Claim) -> list[str]:
+    """Where a claim is defined, as conditions on the moments, each once."""
+    found: dict[str, None] = {}
+    for one in (one for formula in claim.formulas for one in statements(formula)):
+        found |= {f"{need} > 0": None for need, _ in one.needs}
+        found |= {f"{term} ≠ 0": None for term in one.divisors if not _is_positive(term, found)}
+        found |= {f"{term} ≥ 0": None for term in one.radicands}
+    return list(found)
+
+
+def _is_positive(term: Expr, found: dict[str, None]) -> bool:
+    return f"{term} > 0" in found
+
+
+def _sides(side: Side) -> dict[str, Any]:
+    left, sign, right = side
+    return {"left": _both(left), "sign": sign, "right": _both(right)}
 
 
 def _number(value: Expr | str) -> str:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from sandbox.cli.program import Device, Json, app, console, progress
+from sandbox.cli.program import Device, Json, app, console, progress, say
 from sandbox.errors import InputError
 
 Out = Annotated[Path, typer.Option(help="Folder for the figures and report.json; made if missing.")]
@@ -52,25 +51,41 @@ def prove(
         screen.print()
 
 
-@app.command(epilog="Example: [bold]sandbox check 'c/a * c/b == 1' --plot counterexample.png[/]")
+@app.command(
+    epilog="Example: [bold]sandbox check 'c/a * c/b == 1' --plot counterexample.png[/]   or   "
+    "[bold]sandbox check 'gamma < 1 => r < 1'[/]"
+)
 def check(
     claim: Annotated[str, typer.Argument(help="Such as 'c/a * c/b == 1', in quotes.")],
     json: Json = None,
     plot: Annotated[str | None, typer.Option(metavar="FILE", help="The counterexample as .png, .svg or .pdf.")] = None,
 ) -> None:
-    """Decide a claim of your own: a proof, two vectors that refute it, or what was tried.
+    """Decide a claim of your own: true, refuted by explicit vectors, undefined everywhere, or undecided.
 
-    It compares two formulas with ==, !=, <, <=, > or >=, also in a chain. Names: a = E‖x‖², b = E‖x̂‖²,
-    c = E\\[x·x̂]; r and rho, the norm ratio and the cosine; theta, the angle in radians, 0 to pi; L = E‖x̂ − x‖²; gamma;
-    and the measures: scale_x, scale_x_hat, relative_reconstruction_bias, equation_10_v1, norm_ratio, cosine,
-    relative_loss, angle_loss, length_loss. Functions: sqrt, abs, and cos, sin, tan of theta. Write 2*c, not 2c.
+    Z3 decides; vectors that refute are evaluated exactly by SymPy, which shows the steps of a proof where it finds them
+    quickly. A claim is true if it holds wherever all of its terms are defined.
 
-    The exit status is 0 whatever the verdict (--json says which), and 2 for a text that is no claim.
+    [bold]Names[/]: a = E‖x‖², b = E‖x̂‖², c = E\\[x·x̂]; r and rho, the norm ratio and the cosine; theta, the angle,
+    0 to pi; L = E‖x̂ − x‖²; gamma, gamma_10; and the measures: scale_x, scale_x_hat, relative_reconstruction_bias,
+    equation_10_v1, norm_ratio, cosine, relative_loss, angle_loss, length_loss. Also as γ, ρ, θ, γ₁₀. With a number they
+    speak of two SAEs on the same x: gamma1 < gamma2 => c1/a < c2/a.
+
+    [bold]Vectors[/]: norm(x_hat - x)**2, dot(x, x_hat), ‖x̂‖, x·x̂ of one pair; E\\[x·x̂], E‖x̂ − 2x‖² over all; x̂ = x.
+
+    [bold]Formulas[/]: + - * / ** (or ^, ², ³), 2c for 2*c, sqrt √ abs |rho| min max, cos sin tan acos. Angles are in
+    radians, or say so: theta <= 90 deg.
+
+    [bold]Claims[/]: == != < <= > >= (or = ≠ ≤ ≥), also in a chain, 0 < rho <= 1; gamma in (0, 2]; not, and, or,
+    => (if ... then), <=>; for all s > 0: a + b*s**2 >= 2*s*c.
+
+    The exit status is 0 whatever the verdict (--json says which), and 2 for a text that is no claim, with one line that
+    says which word is at fault, or in which two ways it can be read (1/2c).
     """
     from json import dumps
 
     from sandbox.checking.verdict import check
-    from sandbox.files import check_outputs, write_text
+    from sandbox.files import write_all, write_text
+    from sandbox.outputs import check_outputs
 
     check_outputs([path for path in (json, plot) if path not in (None, "-")])
     if plot:
@@ -79,21 +94,25 @@ def check(
         check_format(plot)
     verdict = check(claim)
     text = dumps(verdict.to_dict(), indent=2, ensure_ascii=False)
-    if json == "-":
-        print(text)
-    else:
-        console().print(str(verdict), highlight=False, markup=False)
-    if json not in (None, "-"):
-        write_text(json, text + "\n")
-    if plot:
+
+    def show() -> None:
+        if json == "-":
+            print(text)
+        else:
+            console().print(str(verdict), highlight=False, markup=False)
+
+    def draw() -> None:
         if verdict.counterexample is None:
-            print(f"sandbox: the claim is {verdict.verdict}, so there is no counterexample to draw", file=sys.stderr)
+            say(f"the claim is {verdict.verdict}, so there is no counterexample to draw")
             return
         from sandbox.plots import figure, save
 
         with figure(6, 5.2) as (made, (ax,)):
             verdict.figure(ax)
-            save(made, plot)
+            save(made, plot or "")
+
+    written = [lambda: write_text(json or "", text + "\n")] if json not in (None, "-") else []
+    write_all(show, *written, *([draw] if plot else []))
 
 
 @app.command(
@@ -130,7 +149,8 @@ def simulate(
     from math import radians
 
     from sandbox.features import stream_features
-    from sandbox.files import check_outputs, write_text
+    from sandbox.files import write_all, write_text
+    from sandbox.outputs import check_outputs
     from sandbox.simulate import stream
     from sandbox.strengths import DISTRIBUTIONS
     from sandbox.theory import against_theory, against_theory_table, at_an_angle, behind_a_threshold
@@ -171,6 +191,6 @@ def simulate(
         print(dumps(setting | {"d": d, "n": n, "measures": compared}, indent=2))
         return
     screen = console()
-    screen.print(against_theory_table(compared, title, narrow=screen.width < 115))
-    if json:
-        write_text(json, dumps(setting | {"d": d, "n": n, "measures": compared}, indent=2) + "\n")
+    table = against_theory_table(compared, title, narrow=screen.width < 115)
+    text = dumps(setting | {"d": d, "n": n, "measures": compared}, indent=2) + "\n"
+    write_all(lambda: screen.print(table), *([lambda: write_text(json, text)] if json else []))

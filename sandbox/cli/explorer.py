@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from sandbox.cli.program import app
+from sandbox.cli.program import app, say
+from sandbox.text import visible
 
 Reports = Annotated[
     list[Path] | None,
@@ -31,7 +31,7 @@ def explore(
         address = f"http://{page.HOST}:{server.server_address[1]}/"
         print(f"The explorer is at {address} (Ctrl-C ends it)", flush=True)
         if browser and not webbrowser.open(address):
-            print("sandbox: no browser could be opened: open that address yourself", file=sys.stderr)
+            say("no browser could be opened: open that address yourself")
         server.serve_forever()
 
 
@@ -42,11 +42,12 @@ def page(
 ) -> None:
     """Write the explorer as one HTML file that needs no Python and no network."""
     from sandbox.explorer import page
-    from sandbox.files import check_outputs, write_text
+    from sandbox.files import write_text
+    from sandbox.outputs import check_outputs
 
     check_outputs([out], report or [])
     write_text(out, page.html(_points(report)))
-    print(f"Written: {out}, a page by itself; its address holds its state, so a link to it can be shared")
+    print(visible(f"Written: {out}, a page by itself; its address holds its state, so a link to it can be shared"))
 
 
 def _points(reports: list[Path] | None) -> list[dict] | None:

@@ -74,7 +74,7 @@ def figure6(
     same command goes on from there. Finished SAEs are kept, so that more architectures, coefficients or seeds may be
     asked for later, beside the first ones; what is written is of those that are asked for.
     """
-    from sandbox.files import check_outputs
+    from sandbox.outputs import check_outputs
     from sandbox.plots.figure6 import save_figures
     from sandbox.sae.sweep import figure6 as engine
     from sandbox.sae.sweep.plan import MAIN, coefficients_of, seeds_of
@@ -154,14 +154,13 @@ def _say_of(record: dict[str, Any], before: set[str]) -> None:
 
 def _print(points: list[Point], found: Path, json: str | None) -> None:
     """The table, or the JSON in its place; and the JSON where it is asked for."""
-    from sandbox.files import write_text
+    from sandbox.files import write_all, write_text
 
     if json == "-":
         print(found.read_text("utf-8"), end="")
         return
-    if json:
-        write_text(json, found.read_text("utf-8"))
-    console().print(_table(points))
+    written = [lambda: write_text(json, found.read_text("utf-8"))] if json else []
+    write_all(lambda: console().print(_table(points)), *written)
 
 
 def _table(points: list[Point]) -> Table:

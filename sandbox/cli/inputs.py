@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from glob import escape
+from os.path import isfile, lexists
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -9,6 +12,9 @@ import typer
 
 from sandbox.data import resolve
 from sandbox.errors import InputError
+
+SETTINGS = ("cfg.json", "config.json", "hyperparams.json", "activation_scaler.json")
+"""What layouts of checkpoints call their settings."""
 
 Saes = Annotated[
     list[str] | None,
@@ -80,11 +86,23 @@ def check_activations(activations: str | None, live: dict[str, Any]) -> None:
         raise InputError("with --model, give --layer or --hook: where its activations are read")
 
 
-def files(*given: str | Path | list[str] | None) -> list[str]:
-    """What is read, as paths and patterns, so that no output takes its place."""
-    flat = [one for some in given for one in (some if isinstance(some, list) else [some]) if one]
-    return [str(resolve(one)).replace("{rank}", "*").partition("::")[0] for one in map(str, flat) if _is_path(one)]
+def files(*given: str | Path | None, saes: Sequence[str] = ()) -> list[str]:
+    """What is read, as paths and patterns, so that no output takes its place; of SAEs that are one file, also the
+    settings beside it and in the folder above.
+    """
+    found = [path for one in (*given, *saes) if one and not str(one).startswith("saelens:") for path in _paths(one)]
+    folders = [Path(sae).parent for sae in saes if isfile(sae)]
+    settings = (folder / up / name for folder in folders for up in (".", "..") for name in SETTINGS)
+    return found + [str(one) for one in settings if one.is_file()]
 
 
-def _is_path(given: str) -> bool:
-    return not given.startswith("saelens:")
+def _paths(given: str | Path) -> list[str]:
+    from sandbox.sae.measure import OF_EACH
+
+    path = str(resolve(given))
+    if not lexists(path) and "::" in path:  # a column of a dataset
+        path = path.rpartition("::")[0]
+    if OF_EACH in path:
+        before, _, after = path.partition(OF_EACH)
+        return [f"{before}*{after}", f"{escape(before)}*{escape(after)}"]
+    return [path]

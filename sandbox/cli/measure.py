@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -81,18 +83,19 @@ def measure(
     each has files of its own). The small real pair that comes with the sandbox is named embedded:minilm-relu and
     embedded:minilm-gated, its data embedded:activations and embedded:documents.
     """
-    from sandbox.files import check_outputs
+    from sandbox.outputs import check_outputs
     from sandbox.sae import measure as engine
     from sandbox.sae.latents import check_table_format
     from sandbox.sae.ranks import Ranks
+    from sandbox.sae.stopping import stoppable
 
     live = {"model": model, "layer": layer, "hook": hook, "text": text, "context": context}
     live["whole_files"] = whole_files or None
     inputs.check_sources(sae, activations, live, x, x_hat)
-    outputs = [path for path in (json, csv, plot, latents) if path not in (None, "-")]
+    outputs = [path for path in (json, csv, plot, latents, checkpoint) if path not in (None, "-")]
     first = Ranks.here().first
     if first:
-        check_outputs(outputs, inputs.files(sae, activations, x, x_hat, documents, checkpoint, model, text))
+        check_outputs(outputs, inputs.files(activations, x, x_hat, documents, model, text, saes=sae or ()))
     if plot:
         from sandbox import plots
 
@@ -115,52 +118,63 @@ def measure(
         "warn": lambda line: say(f"warning: {line}"),
         "checkpoint": checkpoint,
         "every": every,
+        "tell": say if first else None,
     }
-    try:
-        with progress() as bars:
-            if sae:
-                source = inputs.source(activations, documents, live, device)
-                total = getattr(source, "tokens", None) or 0
-                options["progress"] = bars(
-                    "tokens", total // Ranks.here().world
-                )  # of which this process does its share
-                options["documents"] = documents if isinstance(source, str) else None  # else they are opened with it
-                reports = engine.measure(sae, source, device=device, dtype=dtype, **options)
-            else:
-                options["progress"] = bars("tokens", 0)
-                reports = [engine.measure_pairs(x or "", x_hat or "", documents=documents, **options)]
-    except engine.Stopped as stopped:
-        if first and stopped.reports:
-            _print(stopped.reports, json)
-            if Ranks.here().world > 1:
-                say("these are the tokens of the first process alone")
-            say(
-                f"the same command goes on from {checkpoint}"
-                if checkpoint
-                else "to be able to go on from there, give --checkpoint FILE"
-            )
-        raise typer.Exit(128 + stopped.by) from stopped
+    with stoppable():  # until the report so far is printed, whatever comes after the first Ctrl-C
+        try:
+            with progress() as bars:
+                if sae:
+                    source = inputs.source(activations, documents, live, device)
+                    total = getattr(source, "tokens", None) or 0
+                    # of which this process does its share
+                    options["progress"] = bars("tokens", total // Ranks.here().world)
+                    options["documents"] = documents if isinstance(source, str) else None  # else opened with it
+                    reports = engine.measure(sae, source, device=device, dtype=dtype, **options)
+                else:
+                    options["progress"] = bars("tokens", 0)
+                    reports = [engine.measure_pairs(x or "", x_hat or "", documents=documents, **options)]
+        except engine.Stopped as stopped:
+            if first and stopped.reports:
+                _print(stopped.reports, json)
+                if Ranks.here().world > 1:
+                    say("these are the tokens of the first process alone")
+                say(
+                    f"stopped: {stopped.unsaved}"
+                    if stopped.unsaved
+                    else f"stopped: the same command goes on from {checkpoint}"
+                    if checkpoint
+                    else "stopped: to be able to go on from there, give --checkpoint FILE"
+                )
+            raise typer.Exit(128 + stopped.by) from stopped
+        except engine.NotSaved as unsaved:
+            if first:
+                _write(unsaved.reports, json, csv, plot, latents)
+            raise
     if first:
         _write(reports, json, csv, plot, latents)
 
 
 def _write(reports: list[Report], json: str | None, csv: Path | None, plot: Path | None, latents: Path | None) -> None:
-    """All that was asked for."""
+    """All that was asked for, the screen first; what cannot be written is no reason to lose the rest."""
     from sandbox import report
-    from sandbox.files import write_text
+    from sandbox.files import write_all, write_text
 
-    _print(reports, json)
-    if json not in (None, "-"):
-        write_text(json, report.to_json(reports) + "\n")
-    if csv:
-        write_text(csv, report.to_csv(reports))
-    if latents:
-        reports[0].latents.save(latents)
-    if plot:
+    def draw(plot: Path) -> None:
         from sandbox import plots
 
         with plots.measured(reports) as figure:
             plots.save(figure, plot)
+
+    writers: list[Callable[[], object]] = [lambda: _print(reports, json)]
+    if json not in (None, "-"):
+        writers.append(lambda: write_text(json, report.to_json(reports) + "\n"))
+    if csv:
+        writers.append(lambda: write_text(csv, report.to_csv(reports)))
+    if latents:
+        writers.append(lambda: reports[0].latents.save(latents))
+    if plot:
+        writers.append(lambda: draw(plot))
+    write_all(*writers)
 
 
 def _print(reports: list[Report], json: str | None) -> None:
@@ -168,7 +182,7 @@ def _print(reports: list[Report], json: str | None) -> None:
     from sandbox.report import tables, to_json
 
     if json == "-":
-        print(to_json(reports))
+        print(to_json(reports), flush=True)
         return
     screen = console()
     for one in reports:
@@ -177,3 +191,4 @@ def _print(reports: list[Report], json: str | None) -> None:
             screen.print(one.latents.table())
     if len(reports) > 1:
         screen.print(tables.comparison(reports))
+    sys.stdout.flush()

@@ -50,7 +50,8 @@ def rescale(
     """
     from json import dumps
 
-    from sandbox.files import check_new_folder, check_outputs, write_text
+    from sandbox.files import check_new_folder, write_all, write_text
+    from sandbox.outputs import check_outputs
     from sandbox.sae import rescale as engine
     from sandbox.sae.checkpoints import read
     from sandbox.sae.measure import look
@@ -59,7 +60,7 @@ def rescale(
     live = {"model": model, "layer": layer, "hook": hook, "text": text, "context": context}
     live["whole_files"] = whole_files or None
     inputs.check_sources([sae], activations, live, None, None)
-    given = inputs.files(sae, activations, documents, model, text)
+    given = inputs.files(activations, documents, model, text, saes=[sae])
     check_outputs([json] if json not in (None, "-") else [], [*given, str(out)])
     check_new_folder(out)
     if Ranks.here().world > 1:
@@ -77,14 +78,18 @@ def rescale(
         total = (opened.tokens or 0) * engine.passes(kind)
         options |= {"batch_size": batch_size, "drop_nonfinite": drop_nonfinite, "progress": bars("tokens", total)}
         made = engine.rescale(checkpoint, opened, **options)
-    made.write(out)
-    text_of = dumps(made.to_dict(), indent=2, allow_nan=False)
-    if json == "-":
-        print(text_of)
-        return
-    screen = console()
-    screen.print(made.checkpoint.describe(), highlight=False, markup=False)
-    screen.print(made.table())
-    screen.print(f"Written: {out}", highlight=False, markup=False)
-    if json:
-        write_text(json, text_of + "\n")
+    text_of, screen = dumps(made.to_dict(), indent=2, allow_nan=False), console()
+
+    def show() -> None:
+        if json == "-":
+            print(text_of)
+            return
+        screen.print(made.checkpoint.describe(), highlight=False, markup=False)
+        screen.print(made.table())
+
+    def write() -> None:
+        made.write(out)
+        if json != "-":
+            screen.print(f"Written: {out}", highlight=False, markup=False)
+
+    write_all(show, write, *([lambda: write_text(json, text_of + "\n")] if json not in (None, "-") else []))

@@ -25,6 +25,8 @@ def embedded(name: str) -> Path:
 
 
 def resolve(path: str | Path) -> Path:
-    """`path`, or the embedded file or folder that `embedded:NAME` means."""
+    """`path`, or the embedded file or folder that `embedded:NAME` means. Raises InputError for an empty one."""
     text = str(path)
+    if not text:
+        raise InputError("an empty path: name a file or a folder (is a variable unset?)")
     return embedded(text.removeprefix(PREFIX)) if text.startswith(PREFIX) else Path(path)

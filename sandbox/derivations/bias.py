@@ -6,7 +6,7 @@ from sympy import Derivative, Eq, Function, Limit, Mul, Ne, Order, Rational, Sub
 
 from sandbox.derivations.derivation import Proof
 from sandbox.derivations.register import claim, prove
-from sandbox.derivations.symbols import Expect, L, a, b, c, r, rho, x, x_hat
+from sandbox.derivations.symbols import Expect, L, a, b, c, r, rho, s, x, x_hat
 from sandbox.derivations.two_scales import loss
 
 gamma = Symbol("gamma", real=True)
@@ -21,7 +21,7 @@ BELOW_2 = (c > 0, b < 2 * c)
     "The intended bias is γ = argmin over s of E‖x̂/s − x‖² = b/c = r/ρ, the reciprocal of the best scale of x̂.",
 )
 def relative_reconstruction_bias(proof: Proof) -> None:
-    s = Symbol("s", real=True, nonzero=True)  # this scale divides
+    divides = (Ne(s, 0),)
     proof.let("The loss where the scale divides.", loss(s), Expect(x_hat / s - x))
     proof.step(
         "Expectation is linear; name the three moments.",
@@ -30,12 +30,13 @@ def relative_reconstruction_bias(proof: Proof) -> None:
         Expect(x_hat) / s**2 - 2 * Expect(x, x_hat) / s + Expect(x),
         "=",
         proof.value(loss(s)),
+        where=divides,
         hint="Expand the square; E‖x̂‖² now comes with 1/s².",
     )
     bias = proof.minimum(
         loss(s),
         s,
-        where=(Ne(c, 0),),
+        where=(Ne(c, 0), *divides),
         hints=("The derivative of 1/s is −1/s², that of 1/s² is −2/s³.", "Bring everything over b·s²."),
     )
     proof.let("That scale is γ.", gamma, bias)
@@ -67,12 +68,14 @@ def relative_reconstruction_bias(proof: Proof) -> None:
         b / s**2,
         ">",
         0,
+        where=divides,
     )
     proof.step(
         "Edge case b = 0: then x̂ = 0 almost surely, so c = 0, every s gives a and none is best.",
         Subs(loss(s), (b, c), (0, 0)),
         "=",
         a,
+        where=divides,
     )
     proof.result(relative_reconstruction_bias=bias)
 

@@ -2,75 +2,124 @@
 
 SymPy knows the sign of a symbol, not that 2c − b > 0. But every c with 2c − b > 0 is (b + q)/2 with some q > 0, and
 every such q gives one. So a condition is *substituted*: it says neither more nor less, and a step proven for every
-q > 0 is proven for every c that the condition allows.
+q > 0 is proven for every c that the condition allows. An equation `symbol = term` *ties* the symbol: it abbreviates
+the term wherever it stands, within a derivative too.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
-from random import Random
+from typing import Any
 
-from sympy import Dummy, Eq, Expr, Ge, Gt, Le, Lt, Ne, Rational, Rel, Symbol, cancel
+from sympy import Dummy, Eq, Expr, Ge, Gt, Lambda, Le, Lt, Ne, Rational, Rel, Symbol, cancel
 
-from sandbox.derivations.symbols import a, b, c
+from sandbox.derivations.deciding import STUMBLES, known, points
+from sandbox.derivations.meaning import Reader, Undefined
+from sandbox.derivations.symbols import a, b, c, offset, spread
+from sandbox.derivations.vocabulary import NotUnderstood, vet
+
+SIGN = {Eq: "=", Ne: "≠", Gt: ">", Ge: "≥"}
 
 
 class Conditions:
     """Conditions `u > v`, `u >= v`, `u != v` or `u == v`, each linear in one of its symbols, in order.
 
-    Raises: TypeError for a condition of another form, or one that no substitution can express.
+    Args:   given: conditions that hold as well, if they can be used: they are dropped where a tie makes them
+                   useless, which only makes a step harder to prove
+            names: what earlier definitions stand for
+    Raises: TypeError for a condition of another form, one that no substitution can express, or conditions that
+            no vectors meet.
 
-    >>> from sympy.abc import u
     >>> v = Symbol("v", real=True)
     >>> Conditions((v - 2 > 0,)).apply(v).is_positive
     True
     """
 
-    def __init__(self, conditions: Sequence[Rel]):
-        self.image: dict[Symbol, Expr] = {}
-        for condition in conditions:
-            condition = condition.reversed if isinstance(condition, Lt | Le) else condition
+    def __init__(
+        self, conditions: Sequence[Rel], given: Sequence[Rel] = (), names: Mapping[Any, Expr | Lambda] | None = None
+    ):
+        self.names, self.ties, self.image = dict(names or {}), {}, {}
+        self._fixed: frozenset[Symbol] = frozenset()
+        turned = [condition.reversed if isinstance(condition, Lt | Le) else condition for condition in conditions]
+        for condition in turned:
             if not isinstance(condition, Rel):  # SymPy has decided it already
                 raise TypeError(f"a step's condition is a relation between symbols, not {condition}")
-            symbol, value = _substitution(condition, self.apply(condition.lhs - condition.rhs))
-            self.image = {known: image.subs(symbol, value) for known, image in self.image.items()}
-            self.image.setdefault(symbol, value)
+        try:
+            vet(turned)
+            free = [condition for condition in turned if not self._tie(condition)]
+            for condition in (*given, *free):
+                self._write(condition, condition in free)
+            self._meet((*given, *turned))
+        except (NotUnderstood, Undefined, *STUMBLES) as trouble:
+            raise TypeError(f"a step cannot use the conditions {', '.join(map(str, turned))}: {trouble}") from None
 
-        if not any(
-            possible({name: image.subs(point) for name, image in self.image.items()}) for point in self._points()
-        ):
-            raise TypeError(f"a step's conditions never hold together: {', '.join(map(str, conditions))}")
-
-    def _points(self) -> Iterator[dict[Symbol, Rational]]:
-        return points(set().union(*(image.free_symbols for image in self.image.values())))
+    def reader(self) -> Reader:
+        """A reader of terms under these conditions."""
+        return Reader(self.names, self.ties, self.image, self._fixed)
 
     def apply(self, expression: Expr) -> Expr:
         """The expression with every condition written into its symbols."""
-        return expression.subs(self.image, simultaneous=True)
+        return self.reader().read(expression)
+
+    def _tie(self, condition: Rel) -> bool:
+        """Take `symbol = term` as what the symbol stands for, if it is of that form."""
+        symbol = condition.lhs
+        if not isinstance(condition, Eq) or not isinstance(symbol, Symbol):
+            return False
+        reader = self.reader()
+        if symbol in reader.abbreviations or symbol in reader.reach(condition.rhs):
+            return False
+        self.ties[symbol] = condition.rhs
+        return True
+
+    def _write(self, condition: Rel, wanted: bool) -> None:
+        """Write the condition into the images, if it does not hold anyway."""
+        gap = self.apply(condition.lhs) - self.apply(condition.rhs)
+        if known(gap, SIGN[type(condition)]):
+            return
+        if isinstance(condition, Eq):
+            self._fixed |= self.reader().reach(condition.lhs, condition.rhs)
+        try:
+            symbol, value = _substitution(condition, gap)
+        except TypeError:
+            if wanted:
+                raise
+            return
+        self.image = {one: image.subs(symbol, value) for one, image in self.image.items()}
+        self.image.setdefault(symbol, value)
+
+    def _meet(self, conditions: Sequence[Rel]) -> None:
+        """Raise TypeError unless some vectors meet all conditions at once, where every condition is defined."""
+        reader = self.reader()
+        gaps = [(reader.read(one.lhs) - reader.read(one.rhs), SIGN[type(one)]) for one in conditions]
+        moments = {symbol: reader.read(symbol) for symbol in (a, b, c, offset, spread)}
+        shown = [condition for condition in conditions if isinstance(condition, Rel)]
+        for symbol in self.ties:
+            reader.read(symbol)
+        needs = [(need.value, need.sign) for need in reader.needs]
+        terms = [value for value, _ in (*gaps, *needs)] + list(moments.values())
+        for point in points(set().union(*(term.free_symbols for term in terms))):
+            at = {symbol: value.subs(point) for symbol, value in moments.items()}
+            if possible(at) and all(_holds(value.subs(point), sign) for value, sign in (*gaps, *needs)):
+                return
+        raise TypeError(f"a step's conditions never hold together: {', '.join(map(str, shown))}")
 
 
-def points(symbols: Iterable[Symbol]) -> Iterator[dict[Symbol, Rational]]:
-    """A few dozen exact points; positive symbols have positive values, the others of either sign."""
-    ordered = sorted(symbols, key=lambda symbol: (symbol.name, symbol.sort_key()))
-    chance = Random(0)
-    for i in range(40):
-        sizes = [
-            Rational(2 + i, 1 + k) if i < 3 else Rational(chance.randint(1, 24), chance.choice((1, 2, 3, 8)))
-            for k in range(len(ordered))
-        ]
-        yield {
-            s: v if i == 0 or s.is_nonnegative or chance.random() < 0.5 else -v
-            for s, v in zip(ordered, sizes, strict=True)
-        }
+def _holds(value: Expr, sign: str) -> bool:
+    """Whether a number is in that relation to 0; rounding decides none, but for an equation."""
+    number = value.evalf()
+    if not number.is_real:
+        return False
+    return {"=": abs(number) < 1e-9, "≠": abs(number) > 1e-9, ">": number > 1e-9, "≥": number > -1e-9}[sign] == True  # noqa: E712
 
 
 def possible(values: Mapping[Symbol, Expr]) -> bool:
     """Whether numbers for a, b and c can be those of vectors: a, b ≥ 0 and c² ≤ a·b (Cauchy–Schwarz)."""
-    of = {symbol: values[symbol] for symbol in (a, b, c) if symbol in values and not values[symbol].free_symbols}
-    if any(of[symbol].is_negative for symbol in (a, b) if symbol in of):
+    of = {symbol: values[symbol].evalf() for symbol in values if not values[symbol].free_symbols}
+    if any(of[symbol].is_negative for symbol in (a, b, offset, spread) if symbol in of):
         return False
-    return len(of) < 3 or bool((of[a] * of[b] - of[c] ** 2).evalf() > -1e-9)
+    return any(symbol not in of for symbol in (a, b, c)) or (of[a] * of[b] - of[c] ** 2 > -1e-9) == True  # noqa: E712
 
 
 def _substitution(condition: Rel, gap: Expr) -> tuple[Symbol, Expr]:

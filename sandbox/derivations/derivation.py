@@ -38,6 +38,12 @@ class Derivation:
         for key, result in self.results.items():
             if result not in derived:
                 raise StepError(f"{self.number}: its result {key}, {result}, is no term of any of its steps")
+        names: dict[Any, Expr | Lambda] = {}
+        for i, step in enumerate(self.steps):
+            if step.names != names:
+                raise StepError(f"{self.number}: {step.reason!r} has other names than the steps before it define")
+            _refuse_used(step, self.where, self.steps[:i])
+            names |= [step.definition] if step.definition else []
 
     @property
     def text(self) -> str:
@@ -71,6 +77,7 @@ class Proof:
     def let(self, reason: str, name: Expr, value: Expr) -> None:
         """Name something: a symbol, or a function of symbols."""
         step = Step(reason, name, ":=", value, names=self.names)
+        _refuse_used(step, self.where, self.steps)
         assert step.definition
         self.steps.append(step)
         self.names |= [step.definition]
@@ -118,3 +125,13 @@ class Proof:
             hint=hint.get(1),
         )
         return best
+
+
+def _refuse_used(step: Step, where: Sequence[Rel], before: Sequence[Step]) -> None:
+    """Raise TypeError if a definition gives a name that has occurred already."""
+    if step.definition is None:
+        return
+    word = step.definition[0]
+    for term in (*where, *(part for one in before for part in (*one.terms, *one.where))):
+        if term.has(word):
+            raise TypeError(f"the step {step.reason!r} defines {word} anew: it has occurred already")

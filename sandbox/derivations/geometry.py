@@ -58,8 +58,8 @@ def pythagoras(proof: Proof) -> None:
     "γ = 1 is Thales' sphere over x, c/a = 1 the plane across its tip, r = 1 the sphere about 0; they meet in x only.",
 )
 def three_loci(proof: Proof) -> None:
-    u, v, length = Symbol("u", real=True), Symbol("v", real=True), Symbol("l", positive=True)
-    plane = Eq(a, length**2), Eq(b, u**2 + v**2), Eq(c, u * length)
+    u, v, length = Symbol("u", real=True), Symbol("v", real=True), Symbol("l", real=True)
+    plane = length > 0, Eq(a, length**2), Eq(b, u**2 + v**2), Eq(c, u * length)
     bias_gap, scale_gap, norm_gap = (Symbol(f"Delta_{of}", real=True) for of in ("gamma", "s", "r"))
     bias, of_x = prove("C6").results["relative_reconstruction_bias"], prove("C1").results["scale_x"]
     proof.let("A gap for each measure: for γ …", bias_gap, b - c)

@@ -16,9 +16,12 @@ from typing import NamedTuple
 from sympy import Basic, Derivative, Expr, Integer, Limit, Order, S, Subs, Symbol, Tuple, diff, log, simplify
 from sympy.matrices.expressions.matexpr import MatrixExpr, MatrixSymbol
 
+from sandbox.derivations.deciding import STUMBLES
 from sandbox.derivations.derivation import Derivation
+from sandbox.derivations.meaning import Undefined
 from sandbox.derivations.step import Step, StepError
 from sandbox.derivations.symbols import Expect
+from sandbox.derivations.vocabulary import NotUnderstood
 
 STRONGER = {"=": ">", ">": "=", "≥": ">"}
 
@@ -123,19 +126,23 @@ def _refuses(build: Callable[[], None]) -> bool:
 
 def _is_equivalent(step: Step, i: int, mutant: Expr) -> bool:
     """Whether putting `mutant` in the place of term i leaves the step's statement what it was."""
-    old, new = step.means(step.terms[i]), step.means(mutant)
+    old = step.terms[i]
     others = {term for k, term in enumerate(step.terms) if k != i}
-    if isinstance(old, Limit) and others <= {S.Zero, S.Infinity}:
-        return _go_alike(old, new)
-    return simplify(old.doit() - new.doit()) == 0
+    try:
+        if isinstance(old, Limit) and others <= {S.Zero, S.Infinity}:
+            return _go_alike(step, old, mutant)
+        return simplify(step.means(old) - step.means(mutant)) == 0
+    except (NotUnderstood, Undefined, *STUMBLES):
+        return False
 
 
-def _go_alike(old: Limit, new: Expr) -> bool:
+def _go_alike(step: Step, old: Limit, new: Expr) -> bool:
     """Whether two limits of 0 or ∞ say the same: one function is a power of the other, times a positive constant."""
-    function, u, *_ = old.args
     if any(limit.args[1:] != old.args[1:] for limit in new.atoms(Limit)):
         return False
+    near = Symbol("near", positive=True)
     other = new.replace(Limit, lambda inner, *_: inner)
-    power = simplify(diff(log(other), u) / diff(log(function), u))
+    function, other = (step.reader().approached(body, old, near) for body in (old.args[0], other))
+    power = simplify(diff(log(other), near) / diff(log(function), near))
     factor = simplify(other / function**power)
-    return bool(power.is_positive and (factor.is_positive or (old.doit() == 0 and factor.is_nonzero)))
+    return bool(power.is_positive and (factor.is_positive or (step.means(old) == 0 and factor.is_nonzero)))

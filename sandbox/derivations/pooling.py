@@ -33,11 +33,11 @@ from sandbox.derivations.symbols import Expect, a, b, c, x, x_hat
 )
 def pooled(proof: Proof) -> None:
     b1, b2, c1, c2 = symbols("b1 b2 c1 c2", real=True)
-    count, total_b, total_c = Symbol("N", positive=True), Symbol("B", real=True), Symbol("C", real=True)
+    count, total_b, total_c = Symbol("N", real=True), Symbol("B", real=True), Symbol("C", real=True)
     proof.let("Over N tokens, Σ‖x̂ᵢ‖² …", total_b, count * Expect(x_hat))
     proof.let("… and Σ(xᵢ·x̂ᵢ).", total_c, count * Expect(x, x_hat))
     bias = prove("C6").results["relative_reconstruction_bias"]
-    proof.step("Their ratio is γ: the count cancels.", total_b / total_c, "=", bias, where=(c > 0,))
+    proof.step("Their ratio is γ: the count cancels.", total_b / total_c, "=", bias, where=(c > 0, count > 0))
     both = (c1 > 0, c2 > 0)
     gammas = Symbol("gamma1", real=True), Symbol("gamma2", real=True)
     proof.let("Two parts of the data, tokens or batches, each with its own γ: of the first …", gammas[0], b1 / c1)
@@ -82,7 +82,7 @@ def _mean(ratios: Sequence[Expr]) -> Expr:
     "Every measure f is homogeneous of degree 0 in the totals, so by Euler Var ≈ G/(G−1)·∇fᵀM∇f needs only M = Σ T·Tᵀ.",
 )
 def standard_error(proof: Proof) -> None:
-    t, h, f = Symbol("t", positive=True), Function("h"), Function("f")
+    t, h, f = Symbol("t", real=True), Function("h"), Function("f")
     totals = (a, b, c)
     proof.let("A function of degree 0 in the totals is a function of two ratios of them.", f(*totals), h(b / a, c / a))
     proof.step("Those two ratios are the totals themselves where E‖x‖² = 1.", f(1, b, c), "=", h(b, c))
@@ -91,6 +91,7 @@ def standard_error(proof: Proof) -> None:
         f(*(t * total for total in totals)),
         "=",
         f(*totals),
+        where=(t > 0,),
     )
     for number, key in MEASURES:
         formula = prove(number).results[key]
@@ -100,7 +101,7 @@ def standard_error(proof: Proof) -> None:
             Subs(formula, met, tuple(t * total for total in met)),
             "=",
             formula,
-            where=NEEDS.get(key, ()),
+            where=(t > 0, *NEEDS.get(key, ())),
         )
     proof.step(
         "Euler's identity: the gradient has no part along the totals.",
@@ -125,7 +126,7 @@ def standard_error(proof: Proof) -> None:
         "=",
         expand((Matrix([p]) * (column * row) * Matrix(p))[0]),
     )
-    G, variance, about = Symbol("G", real=True), Symbol("sigma", positive=True) ** 2, Symbol("q", real=True)
+    G, variance, about = Symbol("G", real=True), Symbol("sigma", real=True) ** 2, Symbol("q", real=True)
     proof.let(
         "The G pulls are independent, of variance σ². About their mean, one has its own part's and the others'.",
         about,

@@ -2,54 +2,32 @@
 
 A step is a chain of terms, each related to the next: `Step("Why.", lhs, "=", middle, ">", 0)`. Every link is decided
 when the step is built. One that is not decided true raises `StepError` with the step's own words, so a step that
-exists has been proven. A step also has to mean something: no term may divide by what could be 0, or take an even
-root of what could be negative, under the step's conditions.
+exists has been proven. A step also has to mean something: no part of a term, as it is displayed, may divide by what
+could be 0, or take an even root of what could be negative, under the step's conditions.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import lru_cache
+from threading import RLock
 from typing import Any
 
-from sympy import (
-    Derivative,
-    Dummy,
-    Expr,
-    Function,
-    Integral,
-    Lambda,
-    Limit,
-    Order,
-    PoleError,
-    Pow,
-    Rational,
-    Rel,
-    Subs,
-    Symbol,
-    cos,
-    denom,
-    expand,
-    factor,
-    log,
-    nan,
-    numer,
-    oo,
-    simplify,
-    sympify,
-    tan,
-    together,
-    zoo,
-)
-from sympy.core.function import AppliedUndef
+from sympy import Derivative, Dummy, Expr, Function, Lambda, Order, Rational, Rel, Subs, Symbol, oo, sympify
+from sympy.core.function import UndefinedFunction
 
-from sandbox.derivations.conditions import Conditions, points, possible
+from sandbox.derivations.calculus import eventually, limit_at_0
+from sandbox.derivations.conditions import Conditions, possible
+from sandbox.derivations.deciding import STUMBLES, decided, points, refuted
+from sandbox.derivations.meaning import Reader, Undefined
 from sandbox.derivations.symbols import DEFINITIONS, GIVEN, Expect
+from sandbox.derivations.vocabulary import MEANINGFUL, NotUnderstood, vet
 
 SIGNS = {":=": r"\coloneqq", "=": "=", ">": ">", "≥": r"\ge"}
 """Each relation, and its LaTeX; `:=` gives a name to something and is true by itself."""
 
-_KNOWN = {"=": "is_zero", ">": "is_positive", "≥": "is_nonnegative"}  # what SymPy must know of the difference
+LOCK = RLock()
+"""SymPy is asked by one thread at a time: two would find two forms of one condition, and equal terms unequal."""
 
 
 class StepError(ValueError):
@@ -63,14 +41,6 @@ class StepError(ValueError):
         self.at = at
 
 
-class Undefined(Exception):
-    """A term that could divide by 0, or take an even root of what is negative; with what it needs."""
-
-
-STUMBLES = (ArithmeticError, AttributeError, NotImplementedError, PoleError, RecursionError, ValueError)
-"""What SymPy raises where it cannot work something out."""
-
-
 class Step:
     """One line of a proof: a reason and a chain of relations, checked when it is built.
 
@@ -80,9 +50,10 @@ class Step:
         where:  conditions under which it holds, beside a > 0 and b > 0 (see `Conditions`)
         names:  what the names that earlier steps gave stand for
         hint:   for whoever tries to find the last term by themselves
-    Raises: StepError, which names the step, when a relation is not decided to be true.
+    Raises: StepError, which names the step, when a relation is not decided to be true, or a term not understood;
+            TypeError where the author's words make no step: no chain, no name, conditions that never hold together.
 
-    >>> from sympy.abc import u
+    >>> u = Symbol("u", real=True)
     >>> Step("A square.", (u + 1) ** 2, "=", u**2 + 2 * u + 1).reason
     'A square.'
     >>> Step("A slip.", (u + 1) ** 2, "=", u**2 + 1)
@@ -101,67 +72,146 @@ class Step:
         if len(chain) < 3 or len(chain) % 2 == 0 or not set(chain[1::2]) <= set(SIGNS):
             raise TypeError(f"the step {reason!r} needs terms and relations in turn; relations are {' '.join(SIGNS)}")
         self.reason, self.where, self.names, self.hint = reason, tuple(where), dict(names or {}), hint
-        self.terms: tuple[Expr, ...] = tuple(sympify(term) for term in chain[::2])
         self.signs: tuple[str, ...] = chain[1::2]
-        if ":=" in self.signs:
-            self._check_definition()
-        else:
-            self._check_chain()
+        with LOCK:
+            self.terms: tuple[Expr, ...] = tuple(self._vetted(chain[::2]))
+            self._check_names()
+            if ":=" in self.signs:
+                self._check_definition()
+            elif any(term.has(Order) for term in self.terms):
+                self._check_series()
+            else:
+                self._check_chain()
+
+    def _vetted(self, terms: tuple) -> list[Expr]:
+        try:
+            found = [sympify(term, strict=True) for term in terms]
+            meanings = [value.expr if isinstance(value, Lambda) else value for value in self.names.values()]
+            functions = [name(Symbol("u", real=True)) for name in self.names if isinstance(name, UndefinedFunction)]
+            symbols = [name for name in self.names if isinstance(name, Symbol)]
+            vet((*found, *self.where, *meanings, *functions, *symbols))
+        except (NotUnderstood, ValueError) as trouble:
+            raise StepError(f"the step {self.reason!r} is refused: {trouble}") from None
+        return found
+
+    def _check_names(self) -> None:
+        """Each name is new, and stands for something in words that are known before it."""
+        later = set(self.names)
+        for name, value in self.names.items():
+            expression = value.expr if isinstance(value, Lambda) else value
+            used = expression.atoms(Symbol) | {part.func for part in expression.atoms(Function)}
+            kind = UndefinedFunction if isinstance(value, Lambda) else Symbol
+            if not isinstance(name, kind) or name in MEANINGFUL or used & later:
+                raise TypeError(f"the step {self.reason!r}: {name} may not be a name for {expression}")
+            later.discard(name)
 
     def _check_definition(self) -> None:
         name, value = self.terms[0], self.terms[-1]
-        is_name = name.is_Symbol or (isinstance(name.func, type(Function("f"))) and all(u.is_Symbol for u in name.args))
-        if self.signs != (":=",) or not is_name or value.has(name.func if name.args else name):
-            raise TypeError(f"the step {self.reason!r} defines a name, or a function of symbols, by one other term")
+        is_name = isinstance(name, Symbol) or (
+            isinstance(name.func, UndefinedFunction)
+            and all(isinstance(u, Symbol) for u in name.args)
+            and len(set(name.args)) == len(name.args) > 0
+            and not set(name.args) & {*DEFINITIONS, *self.names}
+        )
+        word = name.func if name.args else name
+        if self.signs != (":=",) or not is_name or value.has(word) or word in MEANINGFUL or word in self.names:
+            raise TypeError(f"the step {self.reason!r} defines a new name, or a function of symbols, by one other term")
+        reader = Conditions((), GIVEN, self.names).reader()
+        try:
+            reader.read(value)
+        except (NotUnderstood, Undefined, *STUMBLES) as trouble:
+            raise StepError(f"the step {self.reason!r} is refused: {trouble}") from None
+        needs = [(need.value, need.sign) for need in reader.needs]
+        symbols = set().union(*(need.free_symbols for need, _ in needs))
+        if not any(all(_is_so(need.subs(point), sign) for need, sign in needs) for point in points(symbols)):
+            raise StepError(f"the step {self.reason!r} is refused: {value} is defined nowhere")
 
     def _check_chain(self) -> None:
+        reader = self._given.reader()
+        values = [self._value(reader, i) for i in range(len(self.terms))]
         for i, sign in enumerate(self.signs):
             if not self._is_square(i):
-                self._check_link(i, sign)
+                self._check_link(i, values[i], sign, values[i + 1])
 
-    def _check_link(self, i: int, sign: str) -> None:
-        pair = self.terms[i], self.terms[i + 1]
-        wrong, link = f"the step {self.reason!r} does not hold:", f"{pair[0]} {sign} {pair[1]}"
+    def _value(self, reader: Reader, i: int) -> Expr:
+        link = max(i - 1, 0)
         try:
-            left, right = (self._value(term) for term in pair)
+            if self.terms[i] in (oo, -oo) and len(self.terms) > 2:
+                raise NotUnderstood("∞ stands alone beside a limit")
+            return reader.value(self.terms[i])
+        except (NotUnderstood, Undefined, *STUMBLES) as trouble:
+            raise self._wrong(link, str(trouble)) from None
+
+    def _wrong(self, i: int, trouble: str, at: str = "") -> StepError:
+        link = f"{self.terms[i]} {self.signs[i]} {self.terms[i + 1]}"
+        return StepError(f"the step {self.reason!r} does not hold: {link} {trouble}", at)
+
+    def _check_link(self, i: int, left: Expr, sign: str, right: Expr) -> None:
+        try:
             point = refuted(left, sign, right)
             holds = point is None and decided(left, sign, right)
-        except (Undefined, *STUMBLES) as trouble:
-            raise StepError(f"{wrong} {link} {trouble}") from None
+        except STUMBLES as trouble:
+            raise self._wrong(i, str(trouble)) from None
         if point is not None:
             seen = _in_sight(self._given, point)
             at = ", ".join(f"{symbol} = {value}" for symbol, value in seen.items()) if possible(seen) else ""
-            raise StepError(f"{wrong} {link} fails{f' at {at}' if at else ''}", at)
+            raise self._wrong(i, f"fails{f' at {at}' if at else ''}", at)
         if not holds:
-            raise StepError(f"{wrong} {link} cannot be decided")
-
-    def _value(self, term: Expr) -> Expr:
-        """The term's value in this step; raises Undefined where it may have none."""
-        meaning = self.means(term)
-        if not self._is_local and (trouble := _undefined(meaning)) is not None:
-            raise Undefined(f"needs {trouble}")
-        return evaluated(meaning)
+            raise self._wrong(i, "cannot be decided")
 
     def _is_square(self, i: int) -> bool:
         """The one fact that a, b and c do not show: an expected square is not negative."""
-        if self.signs[i] != "≥" or self.terms[i + 1] != 0 or not isinstance(self.terms[i], Expect):
-            return False
-        written = self._given.apply(_named(self.terms[i], self.names))  # are its scales real, under the conditions?
-        return isinstance(written, Expect) and bool(written.is_nonnegative)
+        square = self.terms[i]
+        return self.signs[i] == "≥" and self.terms[i + 1] == 0 and isinstance(square, Expect) and square.is_square
 
-    @property
-    def _is_local(self) -> bool:
-        """Whether it is a series, which holds near its point, whatever holds elsewhere."""
-        return any(term.has(Order) for term in self.terms)
+    def _check_series(self) -> None:
+        """`function = polynomial + O(uⁿ)`: the rest over uⁿ has a limit at 0, from either side."""
+        try:
+            if not self._is_series():
+                raise self._wrong(0, "is no series that can be checked")
+        except (NotUnderstood, Undefined, *STUMBLES) as trouble:
+            raise trouble if isinstance(trouble, StepError) else self._wrong(0, str(trouble)) from None
+
+    def _is_series(self) -> bool:
+        left, right = self.terms[0], self.terms[-1]
+        order, polynomial = right.getO(), right.removeO()
+        if self.signs != ("=",) or left.has(Order) or order is None or polynomial == 0:
+            return False
+        if order.point != (0,) or len(order.variables) != 1:
+            return False
+        (u,) = order.variables
+        base, degree = order.expr.as_base_exp()
+        if base != u or not degree.is_Integer or not polynomial.is_polynomial(u) or polynomial.free_symbols - {u}:
+            return False
+        if any(condition.has(u) for condition in self.where) or u in self.names or u in MEANINGFUL:
+            return False
+        near = Dummy("epsilon", positive=True)
+        for place in (near, -near):
+            reader = self._given.reader()
+            value = reader.read(left, {u: place})
+            if not all(eventually(need.value, need.sign, near) for need in reader.needs):
+                return False
+            if not limit_at_0((value - polynomial.subs(u, place)) / place**degree, near).is_finite:
+                return False
+        return True
 
     @property
     def _given(self) -> Conditions:
-        assumed = tuple(condition for condition in GIVEN if condition.lhs not in self.names)
-        return conditions(*(written_out(one, self.names) for one in (() if self._is_local else assumed + self.where)))
+        return conditions(self.where, tuple(self.names.items()))
+
+    @property
+    def ties(self) -> dict[Symbol, Expr]:
+        """What its conditions tie symbols to: `c` to b under the condition c = b."""
+        return self._given.ties
+
+    def reader(self) -> Reader:
+        """What reads a term as this step does: names written out, conditions written in."""
+        return self._given.reader()
 
     def means(self, term: Expr) -> Expr:
-        """What the term stands for in this step: names and definitions written out, the conditions written in."""
-        return self._given.apply(written_out(term, self.names))
+        """What the term stands for in this step."""
+        with LOCK:
+            return self.reader().read(term)
 
     @property
     def definition(self) -> tuple[Any, Expr | Lambda] | None:
@@ -178,7 +228,10 @@ class Step:
 
 
 def written_out(term: Expr, names: Mapping[Any, Expr | Lambda]) -> Expr:
-    """The term in a, b, c and the step's free symbols: names replaced, expectations and derivatives evaluated."""
+    """The term in a, b, c and the step's free symbols: names replaced, expectations and derivatives evaluated.
+
+    To show, or to put numbers into. It decides nothing: `Reader` says what a term of a step stands for.
+    """
     term = _named(_named(term, names).subs(DEFINITIONS).replace(Expect, lambda *uv: Expect(*uv).doit()), names)
     return term.replace(lambda part: isinstance(part, Derivative | Subs), lambda part: part.doit())
 
@@ -189,10 +242,10 @@ def _named(term: Expr, names: Mapping[Any, Expr | Lambda]) -> Expr:
     return term
 
 
-@lru_cache(4096)  # a proof asks for the same terms again and again; so do its mutants
-def conditions(*them: Rel) -> Conditions:
+@lru_cache(4096)  # a proof asks for the same conditions again and again; so do its mutants
+def conditions(where: tuple[Rel, ...], names: tuple[tuple[Any, Expr | Lambda], ...]) -> Conditions:
     """`Conditions`, the same each time, so that equal terms under equal conditions are equal."""
-    return Conditions(them)
+    return Conditions(where, GIVEN, dict(names))
 
 
 @lru_cache(4096)
@@ -201,81 +254,9 @@ def evaluated(term: Expr) -> Expr:
     return term.doit(meijerg=False)
 
 
-@lru_cache(4096)
-def refuted(left: Expr, sign: str, right: Expr) -> dict[Symbol, Rational] | None:
-    """A point where `left sign right` fails, found by trying a few, or None."""
-    gap = left - right
-    if gap.has(Order, Limit, Integral, AppliedUndef, oo, -oo, zoo, nan):
-        return None
-    for point in points(gap.free_symbols):
-        value = gap.subs(point).evalf()
-        if not value.is_number or value.has(nan, zoo, oo, -oo) or not (distance := abs(value).evalf()).is_Float:
-            continue
-        if distance > 1e-9 and (sign == "=" or not value.is_real or value < 0):
-            return point
-    return None
-
-
-@lru_cache(4096)
-def decided(left: Expr, sign: str, right: Expr) -> bool:
-    """Whether SymPy finds `left sign right` true for all values of its symbols that their assumptions allow."""
-    if (left - right).has(Order):
-        return sign == "=" and _is_series(left, right)
-    if left.is_infinite or right.is_infinite:
-        return sign == "=" and left == right
-    return any(getattr(form, _KNOWN[sign]) for form in _forms(left - right))
-
-
-def _forms(gap: Expr) -> Iterator[Expr]:
-    """The difference in the forms in which SymPy may see its sign."""
-    yield (short := simplify(gap))
-    yield factor(short)
-    whole = together(short)
-    yield expand(numer(whole)) / factor(denom(whole))
-    yield factor(expand(numer(whole))) / factor(denom(whole))
-
-
-def _is_series(left: Expr, right: Expr) -> bool:
-    """Whether `right`, a polynomial and O(uⁿ), is the series of `left`; a series that says nothing is none."""
-    order = right.getO()
-    polynomial = right.removeO()
-    if left.has(Order) or order is None or polynomial == 0 or order.point != (0,) or len(order.variables) != 1:
-        return False
-    (u,) = order.variables
-    base, degree = order.expr.as_base_exp()
-    if base != u or not degree.is_Integer or not polynomial.is_polynomial(u):
-        return False
-    sides = ((left - polynomial).series(u, 0, degree, side).removeO() for side in "+-")
-    return all(simplify(rest) == 0 for rest in sides)
-
-
-@lru_cache(4096)
-def _undefined(term: Expr, bound: frozenset[Symbol] = frozenset()) -> str | None:
-    """What a term would need in order to be defined and real, or None if it is.
-
-    `bound`: variables of a limit or an integral around it. What depends on them is left to SymPy: a divisor may well
-    be 0 at the point that is approached.
-    """
-    if isinstance(term, Limit | Integral):
-        inside = frozenset({term.args[1]} if isinstance(term, Limit) else term.bound_symbols)
-        return _undefined(term.args[0], bound | inside)
-    if term in (zoo, nan):
-        return "a value"
-    if isinstance(term, log) and not term.free_symbols & bound and not _is(term.args[0], "is_positive"):
-        return f"{term.args[0]} > 0"
-    if isinstance(term, tan) and not term.free_symbols & bound and not _is(cos(term.args[0]), "is_nonzero"):
-        return f"cos({term.args[0]}) ≠ 0"
-    if isinstance(term, Pow) and not term.args[0].free_symbols & bound:
-        base, exponent = term.args
-        if exponent.is_negative and not _is(base, "is_nonzero"):
-            return f"{base} ≠ 0"
-        if exponent.is_Rational and exponent.q % 2 == 0 and not _is(base, "is_nonnegative"):
-            return f"{base} ≥ 0"
-    return next((trouble for part in term.args if (trouble := _undefined(part, bound)) is not None), None)
-
-
-def _is(base: Expr, known: str) -> bool:
-    return bool(getattr(base, known)) or any(getattr(form, known) for form in _forms(evaluated(base)))
+def _is_so(value: Expr, sign: str) -> bool:
+    number = value.evalf()
+    return bool(number.is_real and {"≠": number != 0, ">": number > 0, "≥": number >= 0}[sign])
 
 
 def _in_sight(given: Conditions, point: Mapping[Symbol, Rational]) -> dict[Symbol, Expr]:

@@ -41,11 +41,10 @@ class Expect(Expr):
     def _eval_is_real(self):
         return True
 
-    def _eval_is_nonnegative(self):
-        u, v = self.args
-        terms = u.args if u.is_MatAdd else [u]
-        real = all(term.is_Matrix and term.as_coeff_mmul()[0].is_real for term in terms)
-        return True if u == v and real else None  # an expected square
+    @property
+    def is_square(self) -> bool:
+        """Whether it is E‖u‖²: not negative where u is real."""
+        return self.args[0] == self.args[1]
 
     def doit(self, **hints):
         u, v = self.args
@@ -113,6 +112,16 @@ NAMES_OF_MOMENTS = {
     ExpectationMatrix(z.T * m): Integer(0),
     m.T * m: offset,
 }
+
+MOMENTS = {
+    frozenset({x}): a,
+    frozenset({x_hat}): b,
+    frozenset({x, x_hat}): c,
+    frozenset({z}): spread,
+    frozenset({m}): offset,
+    frozenset({m, z}): Integer(0),
+}
+"""E[u·v] of two of the vectors; of other pairs nothing is known."""
 
 DEFINITIONS = {
     r: sqrt(Expect(x_hat) / Expect(x)),

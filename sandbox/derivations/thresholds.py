@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sympy import Derivative, Expr, Integral, Limit, Subs, Symbol, exp, log, oo, simplify
+from sympy import Derivative, Eq, Expr, Integral, Limit, Rel, Subs, Symbol, exp, log, oo, simplify
 
 from sandbox.derivations.derivation import Proof
 from sandbox.derivations.register import claim, prove
@@ -15,31 +15,36 @@ density = exp(-f)
 SPARSE = (share > 0, share < 1)
 
 
-def _moments(proof: Proof, kept: Expr) -> tuple[Expr, ...]:
-    """Name a, b and c of one feature that is 0 up to the threshold and `kept` above, and the share that is above.
+def _feature(kept: Expr) -> tuple[Rel, ...]:
+    """The moments of one feature that is 0 up to the threshold, and `kept` above it.
 
     The dictionary is orthonormal, so the totals of a token are sums over its features, and every measure, a ratio,
     is that of one feature.
     """
-    proof.let(
-        "In an orthonormal dictionary, the energy of x is a sum over its features: of each …",
-        a,
+    energy, rest, inner = (
         Integral(f**2 * density, (f, 0, oo)),
+        Integral(kept**2 * density, (f, lam, oo)),
+        Integral(f * kept * density, (f, lam, oo)),
     )
-    proof.let("… that of x̂ …", b, Integral(kept**2 * density, (f, lam, oo)))
-    proof.let("… and their inner product.", c, Integral(f * kept * density, (f, lam, oo)))
-    found = [simplify(evaluated(proof.value(moment))) for moment in (a, b, c)]
-    return *found, exp(-lam)
+    return lam > 0, Eq(a, energy), Eq(b, rest), Eq(c, inner)
+
+
+def _found(where: tuple[Rel, ...]) -> tuple[Expr, ...]:
+    """The moments worked out, and the share of features above the threshold."""
+    return *(simplify(evaluated(condition.rhs)) for condition in where[1:]), exp(-lam)
+
+
+SOFT, HARD = _feature(f - lam), _feature(f)
 
 
 @claim(
     "C17",
     "soft-threshold",
     "L1 penalty = soft threshold max(f − λ, 0) on f ~ Exp(1): γ = 2/(2+λ), r² = e^(−λ), a share e^(−λ) is active.",
-    where=(lam > 0,),
+    where=SOFT,
 )
 def soft_threshold(proof: Proof) -> None:
-    energy, kept, inner, active = _moments(proof, f - lam)
+    energy, kept, inner, active = _found(SOFT)
     proof.step("The share of features above the threshold.", Integral(density, (f, lam, oo)), "=", active)
     proof.step("The energy of x.", a, "=", energy)
     proof.step("The energy of x̂.", b, "=", kept, hint="Put f = λ + g: the density becomes e^(−λ)·e^(−g).")
@@ -72,10 +77,10 @@ def soft_threshold(proof: Proof) -> None:
     "C18",
     "hard-threshold",
     "Gate (or jump) = hard threshold f·[f > λ] on f ~ Exp(1): γ = 1 for every λ, while r² = (1 + λ + λ²/2)·e^(−λ) < 1.",
-    where=(lam > 0,),
+    where=HARD,
 )
 def hard_threshold(proof: Proof) -> None:
-    energy, kept, inner, active = _moments(proof, f)
+    energy, kept, inner, active = _found(HARD)
     proof.step("The share of features above the threshold.", Integral(density, (f, lam, oo)), "=", active)
     proof.step("The energy of x.", a, "=", energy)
     proof.step("The energy of x̂.", b, "=", kept, hint="Integrate by parts twice, or put f = λ + g.")

@@ -145,7 +145,7 @@ def near_perpendicular(proof: Proof) -> None:
             0,
         )
         proof.step("But its reciprocal grows without bound.", Limit(1 / scale, theta, pi / 2, "-"), "=", oo)
-    lengths_2_and_3_at_60_degrees = (a, b, c), (4, 9, 2 * 3 * cos(pi / 3))
+    lengths_2_and_3_at_60_degrees = (a, b, theta), (4, 9, pi / 3)
     proof.step(
         "A counterexample to “reciprocal”: lengths 2 and 3 at 60°. The best multiple of x is ¾ of it …",
         Subs(of_x, *lengths_2_and_3_at_60_degrees),
@@ -169,14 +169,18 @@ def near_perpendicular(proof: Proof) -> None:
 def same_length(proof: Proof) -> None:
     of_x, of_x_hat = prove("C1").results["scale_x"], prove("C2").results["scale_x_hat"]
     t = Symbol("t", real=True)
-    acute = (t > 0, t < 1)
+    half = Eq(theta, 2 * atan(t))  # every angle between 0° and 90° is twice the one whose tangent is some t below 1
+    acute = (t > 0, t < 1, half)
     proof.step("Both scales are the cosine.", of_x, "=", of_x_hat, "=", cos(theta))
     proof.step("At 0° nothing changes …", Subs(cos(theta), theta, 0), "=", 1)
     proof.step("… and at 90° both scales are 0.", Subs(cos(theta), theta, pi / 2), "=", 0)
-    proof.let(
-        "Every angle between 0° and 90° is twice the one whose tangent is some t between 0 and 1.", theta, 2 * atan(t)
+    proof.step(
+        "Every angle between 0° and 90° is twice the one whose tangent is some t between 0 and 1.",
+        tan(theta / 2),
+        "=",
+        t,
+        where=acute,
     )
-    proof.step("So t is the tangent of half the angle.", tan(theta / 2), "=", t)
     proof.step("Its cosine is positive …", cos(theta), "=", (1 - t**2) / (1 + t**2), ">", 0, where=acute)
     proof.step(
         "… and below 1: the best multiple is shorter.", 1 - cos(theta), "=", 2 * t**2 / (1 + t**2), ">", 0, where=acute

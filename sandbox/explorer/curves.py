@@ -65,7 +65,7 @@ def _half_plane() -> tuple[np.ndarray, np.ndarray]:
 
 
 def _moments(b: np.ndarray, c: np.ndarray) -> tuple[torch.Tensor, ...]:
-    return torch.ones(b.shape), torch.from_numpy(b), torch.from_numpy(c)
+    return torch.ones(b.shape, dtype=torch.float64), torch.from_numpy(b), torch.from_numpy(c)
 
 
 def _values(measure: Measure, b: np.ndarray, c: np.ndarray) -> np.ma.MaskedArray:

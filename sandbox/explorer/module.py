@@ -14,7 +14,7 @@ from pathlib import Path
 from sandbox.compile import javascript_module
 from sandbox.explorer.curves import level_curves, loci, undefined_regions
 from sandbox.explorer.presets import presets
-from sandbox.explorer.state import BLOCKS, CONTROLS, DEFAULTS, QUANTILE
+from sandbox.explorer.state import BLOCKS, CONTROLS, DEFAULTS, quantiles
 
 FOLDER = Path(__file__).parent
 PARTS = (
@@ -37,7 +37,7 @@ def generated() -> str:
         "levels": level_curves(),
         "undefinedAt": undefined_regions(),
         "blocks": BLOCKS,
-        "quantile": QUANTILE,
+        "quantiles": quantiles(),
     }
     lines = (f"export const {name} = {json.dumps(value, ensure_ascii=False)};\n" for name, value in data.items())
     return javascript_module() + "".join(lines)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from collections.abc import Sequence
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -14,6 +15,8 @@ from sandbox.explorer.module import FOLDER, module, style
 from sandbox.explorer.presets import measured_saes
 
 HOST = "127.0.0.1"
+OWN_NAMES = (HOST, "localhost", "[::1]")
+"""What a browser may call this machine. A page from elsewhere, whose name was made to lead here, sends that name."""
 
 
 def html(saes: Sequence[dict[str, Any]] | None = None) -> str:
@@ -38,9 +41,16 @@ def server(text: str, port: int = 0) -> ThreadingHTTPServer:
     Raises: InputError where the port is taken.
     """
     try:
-        return ThreadingHTTPServer((HOST, port), partial(_OnePage, text.encode()))
+        return _Server((HOST, port), partial(_OnePage, text.encode()))
     except (OSError, OverflowError) as error:
         raise InputError(f"port {port} cannot be had ({error}): name another with --port") from error
+
+
+class _Server(ThreadingHTTPServer):
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Says nothing of a browser that has gone in the middle of its request."""
+        if not isinstance(sys.exc_info()[1], OSError):
+            super().handle_error(request, client_address)
 
 
 class _OnePage(BaseHTTPRequestHandler):
@@ -49,6 +59,10 @@ class _OnePage(BaseHTTPRequestHandler):
         super().__init__(*args, **options)
 
     def do_GET(self) -> None:
+        host = re.sub(r":\d*$", "", self.headers.get("Host", HOST).strip().lower())
+        if host not in OWN_NAMES:  # whatever the port: it may be forwarded from another machine
+            self.send_error(421, "This page is for this machine alone")
+            return
         if self.path not in ("/", "/index.html"):
             self.send_error(404)
             return

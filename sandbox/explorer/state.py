@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 from jaxtyping import Float64
+from numpy.polynomial import Chebyshev
 from scipy.special import stdtrit
 
 from sandbox.errors import InputError
@@ -29,8 +30,15 @@ BLOCKS = 50
 NOTHING = 1e-12
 """What is smaller is 0: its square would have no digits left."""
 
-QUANTILE = float(stdtrit(BLOCKS - 1, 0.5 + LEVEL / 2))
-"""Student's t for that many clusters."""
+
+def quantiles(degree: int = 22) -> dict[str, list[float]]:
+    """Student's quantile for the browser: the Chebyshev series of its logarithm in 1/(degrees of freedom).
+
+    Of 1 to BLOCKS − 1 degrees, whole or not; to thirteen digits.
+    """
+    domain = [1 / (BLOCKS - 1), 1.0]
+    series = Chebyshev.interpolate(lambda turned: np.log(stdtrit(1 / turned, 0.5 + LEVEL / 2)), degree, domain)
+    return {"domain": domain, "series": series.coef.tolist()}
 
 
 @dataclass(frozen=True)

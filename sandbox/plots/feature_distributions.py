@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -34,7 +35,7 @@ def feature_distributions(
     """
     ax = _axes(ax)
     measure = measure_named(key)
-    share = torch.logspace(torch.tensor(least).log10().item(), 0, 400, dtype=torch.float64)
+    share = torch.logspace(math.log10(least), 0, 400, dtype=torch.float64)
     for gate in ("soft", "hard"):
         label = "closed form" if gate == "soft" else None
         ax.plot(share, at_shares(share, gate).values[key], color="#BBBBBB", linewidth=3.5, zorder=1, label=label)

@@ -13,11 +13,10 @@ import torch
 from sandbox.measures import REGISTRY
 from sandbox.moments import Moments
 from sandbox.report.estimates import Estimate, estimate
+from sandbox.report.verdict import UNDEFINED, Verdict, percent, sentence, verdict
 
 if TYPE_CHECKING:
     from rich.table import Table
-
-NEGLIGIBLE = 0.005  # of γ, in words: what rounds to 0 % is called none, however sure the interval is
 
 ORIGINS = {"raw": "raw", "centred": "centred", "decoder_bias": "about b_dec"}
 """Where x and x̂ are seen from, by key, and in words."""
@@ -90,8 +89,7 @@ class Report:
         """1 − Σ‖x̂ − x‖²/Σ‖x − x̄‖²: the relative loss as seen from the mean of x, from where x̂ − x looks the same."""
         if not self.moments.n:
             return Estimate(None, None, None, "no token was measured")
-        mean = self.moments.sums.sum(0)[0] / self.moments.n
-        loss = estimate(self.moments.about(torch.stack((mean, mean))), REGISTRY["relative_loss"])
+        loss = estimate(self.moments.centred_on_x(), REGISTRY["relative_loss"])
         value, low, high = (None if end is None else 1 - end for end in (loss.value, loss.high, loss.low))
         return Estimate(value, low, high, loss.reason)
 
@@ -123,8 +121,8 @@ class Report:
         without = self.without_outliers
         return {
             **facts,
-            **self._estimates(),
-            **({} if without is None else {"without_outliers": {"tokens": without.tokens, **without._estimates()}}),
+            **self._judged(),
+            **({} if without is None else {"without_outliers": {"tokens": without.tokens, **without._judged()}}),
             "published": {
                 "batch": self.published_batch,
                 **{library: {k: _finite(v) for k, v in held.items()} for library, held in self.published.items()},
@@ -132,8 +130,9 @@ class Report:
             "findings": [dict(one) for one in self.findings],
         }
 
-    def _estimates(self) -> dict[str, Any]:
-        return {key: _dicts(held) for key, held in {**self.origins, "statistics": self.per_token}.items()}
+    def _judged(self) -> dict[str, Any]:
+        estimates = {key: _dicts(held) for key, held in {**self.origins, "statistics": self.per_token}.items()}
+        return {"verdict": self.verdict.to_dict(), **estimates}
 
     def facts(self) -> str:
         """One line: tokens, documents, L0, dtype, device."""
@@ -153,23 +152,19 @@ class Report:
 
     def in_words(self) -> str:
         """One sentence: does it shrink, and are its vectors shorter?"""
-        bias, length = self.raw["relative_reconstruction_bias"], self.raw["norm_ratio"]
-        if bias.value is None:
-            return f"{self.name}: shrinkage is undefined, because {bias.reason}."
-        gap, low, high = abs(1 - bias.value), bias.low, bias.high
-        reach = None if low is None or high is None else (high - low) / 2
-        gamma = f"γ = {bias.value:.3f}" + (f" ± {reach:.3f}" if reach is not None else "")
-        if gap < NEGLIGIBLE or (low is not None and high is not None and low <= 1 <= high):
-            verdict = f"does not shrink ({gamma})"
-        else:
-            verdict = f"{'shrinks' if bias.value < 1 else 'stretches'} by {_percent(gap)} ({gamma})"
-            if bias.value > 2:
-                verdict = f"is {bias.value:.1f} times too long ({gamma})"
-        if length.value is None:
-            return f"{self.name} {verdict}."
+        said, length = sentence(self.name, self._gammas(), ORIGINS), self.raw["norm_ratio"]
+        if self.verdict.word == UNDEFINED or length.value is None:
+            return f"{said}."
         how = "shorter" if length.value < 1 else "longer"
-        gap = _percent(abs(1 - length.value))
-        return f"{self.name} {verdict}; its vectors are {gap} {how} than x (r = {length.value:.3f})."
+        return f"{said}; its vectors are {percent(abs(1 - length.value))} {how} than x (r = {length.value:.3f})."
+
+    @cached_property
+    def verdict(self) -> Verdict:
+        """Does it shrink, as seen from every origin that there is?"""
+        return verdict(self._gammas())
+
+    def _gammas(self) -> dict[str, Estimate]:
+        return {origin: held["relative_reconstruction_bias"] for origin, held in self.origins.items()}
 
     def table(self) -> Table:
         """A table for a terminal (`sandbox.report.tables.measures`)."""
@@ -202,7 +197,3 @@ def _dicts(estimates: Mapping[str, Estimate]) -> dict[str, Any]:
 def _finite(value: float) -> float | str:
     """As in JSON, which has no word for what is not finite: "nan", "inf"."""
     return value if math.isfinite(value) else str(value)
-
-
-def _percent(share: float) -> str:
-    return f"{share:.0%}".replace("%", " %") if share >= 0.095 else f"{share:.1%}".replace("%", " %")

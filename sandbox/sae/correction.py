@@ -13,8 +13,9 @@ from torch import Tensor
 
 from sandbox.compile import evaluate
 from sandbox.measures import REGISTRY
-from sandbox.report import ORIGINS, Estimate, Report
+from sandbox.report import ORIGINS, Estimate, Report, verdict
 from sandbox.report.tables import cells_of
+from sandbox.report.verdict import DOES_NOT, WITHIN, percent, says, side
 from sandbox.sae.checkpoints import Checkpoint
 
 if TYPE_CHECKING:
@@ -43,8 +44,9 @@ class Evaluated:
 
     def to_dict(self) -> dict[str, Any]:
         """As in JSON: the entry of a report, with the measures about the decoder bias beside raw and centred."""
+        gammas = {origin: _of(self, origin)[GAMMA] for origin in ORIGINS}
         about = {key: one.to_dict() for key, one in self.about_bias.raw.items()}
-        return self.report.to_dict() | {"decoder_bias": about}
+        return self.report.to_dict() | {"verdict": verdict(gammas).to_dict(), "decoder_bias": about}
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,13 +82,15 @@ class Correction:
 
         L* is the least loss that one factor of W_dec could reach on the held-out documents themselves, so that the
         divisor is `length_loss` of C12, about the decoder bias. A scalar fitted elsewhere reaches 1 at most; the other
-        kinds may go beyond. Undefined where γ is 1 within its interval, for then there is nothing to recover.
+        kinds may go beyond. Undefined where γ does not differ from 1, or cannot be told from it.
         """
         gamma = self.before.gamma
         if gamma.value is None:
             return Estimate(None, None, None, gamma.reason)
-        if gamma.low is not None and gamma.high is not None and gamma.low <= 1 <= gamma.high:
-            return Estimate(None, None, None, "γ about the decoder bias is 1 within its interval: nothing to recover")
+        if gamma.low is not None and not side(gamma):
+            near = f"1 within ±{percent(WITHIN)}: nothing to recover"
+            is_ = near if says(gamma) == DOES_NOT else "not to be told from 1, nor what there is to recover"
+            return Estimate(None, None, None, f"γ about the decoder bias is {is_}")
         if not _energy(self.before.about_bias, "length_loss") > 0:
             return Estimate(None, None, None, "x̂ − b_dec is as long as it should be: nothing to recover")
         gained = _energy(self.before.report, LOSS) - _energy(self.after.report, LOSS)
@@ -145,12 +149,11 @@ class Correction:
         assert after is not None
         gammas = (side.gamma.value for side in (self.before, self.after))
         gamma = " ► ".join("undefined" if one is None else f"{one:.3f}" for one in gammas)
-        words = f"{change}: γ about the decoder bias {gamma}, relative loss {before:.4f} ► {after:.4f}; {brought}."
-        return words.replace("%", " %")
+        return f"{change}: γ about the decoder bias {gamma}, relative loss {before:.4f} ► {after:.4f}; {brought}."
 
 
 def _share(value: float) -> str:
-    return f"{value:.1%} of" if value < 2 else f"{value:.1f} times"
+    return f"{value:.1%} of".replace("%", " %") if value < 2 else f"{value:.1f} times"
 
 
 def _energy(report: Report, key: str) -> float:

@@ -14,12 +14,13 @@ import torch
 from jaxtyping import Float, Float64, Int
 from torch import Tensor
 
+from sandbox.clusters import runs_of
 from sandbox.compile import evaluate
 from sandbox.devices import sent
 from sandbox.errors import InputError
 from sandbox.files import written_whole
 from sandbox.measures import REGISTRY
-from sandbox.moments import Moments, compiled, runs_of, wide_array
+from sandbox.moments import Moments, compiled, wide_array
 from sandbox.report import interval, standard_error
 from sandbox.sums import Sums
 

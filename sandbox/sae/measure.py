@@ -10,20 +10,24 @@ from typing import Any, overload
 import torch
 from torch import Tensor
 
+from sandbox.devices import without_autocast
 from sandbox.errors import InputError
 from sandbox.files import written_whole
+from sandbox.moments import refuse_out_of_range
 from sandbox.report import Report
 from sandbox.sae.activations import Given, Held, SideBySide, Source, activations
 from sandbox.sae.checkpoints import Checkpoint
-from sandbox.sae.forward import BATCH, DTYPES, FEW, Forward, Pairs, fingerprint
+from sandbox.sae.forward import BATCH, DTYPES, FEW, Forward, Pairs
+from sandbox.sae.identity import of_run
 from sandbox.sae.preflight import Finding, outlier_limit, preflight
 from sandbox.sae.ranks import Ranks
 from sandbox.sae.resume import State
-from sandbox.sae.stream import Progress, Saving, Stopped, counted_at_once, stream
+from sandbox.sae.stopping import stoppable
+from sandbox.sae.stream import NotSaved, Progress, Saving, Stopped, counted_at_once, stream
 from sandbox.sae.summary import summary
 from sandbox.sae.tallies import Counting
 
-__all__ = ["BATCH", "DTYPES", "Stopped", "look", "measure", "measure_pairs"]
+__all__ = ["BATCH", "DTYPES", "NotSaved", "Stopped", "look", "measure", "measure_pairs"]
 
 SAMPLE = 4096  # tokens that are looked at before a run
 OF_EACH = "{rank}"  # in a path: the number of the process, where each reads files of its own
@@ -48,6 +52,7 @@ class Options:
         warn:             called with a line for each finding, before the run
         checkpoint:       a file for the run's state: the same call goes on from there
         every:            seconds between two savings of it
+        tell:             called with a line where a run goes on from there
         progress:         called with the tokens of each batch, or several batches, that were counted
     """
 
@@ -63,6 +68,7 @@ class Options:
     warn: Callable[[str], None] | None = None
     checkpoint: str | Path | None = None
     every: float = 30.0
+    tell: Callable[[str], None] | None = None
     progress: Progress | None = None
 
 
@@ -72,6 +78,7 @@ def measure(sae: OneSAE, source: Given, *, device: str = "auto", dtype: str = "f
 def measure(
     sae: Sequence[OneSAE], source: Given, *, device: str = "auto", dtype: str = "float32", **options: Any
 ) -> list[Report]: ...
+@without_autocast()
 def measure(sae: Any, source: Given, *, device: str = "auto", dtype: str = "float32", **options: Any) -> Any:
     """Every measure of shrinkage of an SAE on activations, with its uncertainty.
 
@@ -83,7 +90,7 @@ def measure(sae: Any, source: Given, *, device: str = "auto", dtype: str = "floa
         options:       see `Options`
     Returns: a Report; a list of them for a list
     Raises:  InputError for input that cannot be measured; Stopped (a KeyboardInterrupt that holds the reports so far)
-             at Ctrl-C and SIGTERM.
+             at Ctrl-C and SIGTERM; NotSaved, an InputError that holds them all, where just the state was not saved.
     """
     chosen = _options(options)
     ranks = Ranks.here()
@@ -102,6 +109,7 @@ def measure(sae: Any, source: Given, *, device: str = "auto", dtype: str = "floa
     return reports if several else reports[0]
 
 
+@without_autocast()
 def look(
     sae: OneSAE, source: Given, *, device: str = "auto", dtype: str = "float32", documents: Held | None = None
 ) -> list[Finding]:
@@ -117,6 +125,7 @@ def look(
     return _look([one], opened, Options())[0][0]
 
 
+@without_autocast()
 def measure_pairs(x: Given, x_hat: Given, **options: Any) -> Report:
     """Every measure of shrinkage of reconstructions that are already there: two files, arrays or tensors.
 
@@ -182,7 +191,7 @@ def _measured(
     for sae in saes:
         if chosen.latents and (sae.W_dec is None or not sae.sees_latents):
             raise InputError(f"{sae.name}: its latents cannot be seen, or x̂ is not linear in them; leave latents out")
-    with ranks.joined(str(saes[0].device)):
+    with ranks.joined(str(saes[0].device)), stoppable():
         findings, limit = ranks.told(_look(saes, source, chosen) if ranks.first else None)
         if chosen.strict and (found := [one for held in findings for one in held]):
             raise InputError(f"strict, and the look before the run found: {'; '.join(one.message for one in found)}")
@@ -220,8 +229,12 @@ def _measured(
             tallies.moments.refuse_nonfinite()
         if not tallies.moments.count.sum():
             raise InputError(
-                f"{source.name}: every token has a NaN or an infinity in x or x̂; nothing is left to measure"
+                f"{source.name}: every token has a NaN or an infinity in x or x̂ (or a number whose square is one); "
+                "nothing is left to measure"
             )
+        tallies.moments.refuse_out_of_range()
+    if saving and saving.failed:
+        raise NotSaved(saving.failed[0], reports(state, complete=True))
     return reports(state, complete=True)
 
 
@@ -240,6 +253,7 @@ def _try_on(saes: Sequence[Forward | Pairs], source: Source) -> None:
 def _look(saes: Sequence[Forward | Pairs], source: Source, chosen: Options) -> tuple[list[list[Finding]], float]:
     """What a sample shows of each SAE, and the norm above which a token is an outlier."""
     sample = source.sample(SAMPLE)
+    refuse_out_of_range(sample, source.name)  # now rather than when all is counted
     x = sample[:, : saes[0].d_in] if isinstance(saes[0], Pairs) else sample
     if not chosen.look:
         return [[] for _ in saes], outlier_limit(x)
@@ -273,30 +287,19 @@ def _saving(
 ) -> Saving | None:
     if chosen.checkpoint is None:
         return None
-    run = {
-        "the SAE": [[sae.name, sae.description, str(sae.dtype), sae.identity] for sae in saes],
-        "the activations": [source.name, source.width, source.tokens, fingerprint([source.sample(FEW)])],
-        "document ids": _ids(source, chosen.documents),
-        "the batch size": [chosen.batch_size, _batch(chosen)],
-        "the batch of the published figures": counting.published,
-        "the count of each latent": counting.latents,
-        "the outlier limit": [counting.outlier_limit, counting.exclude_outliers],
+    batch = _batch(chosen)
+    more = {
+        "--batch-size": chosen.batch_size,
+        "tokens counted at a time": batch,
         "the number of processes": ranks.world,
     }
+    run = of_run(saes, source, counting, **more)
     path = Path(chosen.checkpoint)
     if ranks.world > 1:
         path = path.with_name(f"{path.name}.{ranks.rank}-of-{ranks.world}")
     with written_whole(path, keep=False):  # better refused now than after the first minutes
         pass
-    return Saving(path, run, chosen.every)
-
-
-def _ids(source: Source, given: Any) -> list[Any] | None:
-    """What other document ids do not share, as far as the first and the last few show."""
-    ids = getattr(source, "documents", None) if given is None else given
-    if ids is None or not hasattr(ids, "__getitem__") or isinstance(ids, str):
-        return None if ids is None else [str(ids)]
-    return [len(ids), fingerprint([torch.as_tensor(ids[end]) for end in (slice(0, SAMPLE), slice(-SAMPLE, None))])]
+    return Saving(path, run, chosen.every, chosen.tell)
 
 
 def _names(saes: Sequence[Forward | Pairs], chosen: Options) -> list[str]:

@@ -83,7 +83,7 @@ class Parts:
 
     def total(self, tally: Callable[[Tensor, np.ndarray], T], *, fitting: bool) -> T:
         """The sum of a tally over the part to fit on, or over the one held out, on the CPU."""
-        total, start, seen = None, 0, torch.zeros((), device=self.device)
+        total, start, seen = None, 0, torch.zeros((), dtype=torch.float32, device=self.device)
         with torch.no_grad(), closing(ahead(self.source.chunks(self.batch_size), self.device)) as chunks:
             for x, documents in chunks:
                 self.blocks = documents is None
@@ -117,6 +117,7 @@ class Parts:
             moments.refuse_nonfinite()
         if not moments.n:
             raise InputError("every token of a part has a NaN or an infinity in x or x̂; nothing is left to measure")
+        moments.refuse_out_of_range()
         return moments
 
 

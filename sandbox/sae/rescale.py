@@ -20,7 +20,7 @@ from torch import Tensor
 from torch.nn.functional import linear
 
 from sandbox.compile import evaluate, why_undefined
-from sandbox.devices import device_named
+from sandbox.devices import device_named, without_autocast
 from sandbox.errors import InputError
 from sandbox.measures import REGISTRY
 from sandbox.moments import Moments
@@ -37,6 +37,7 @@ from sandbox.sae.parts import Parts, Split
 Fit = tuple[Tensor, Tensor | None]
 
 
+@without_autocast()
 def rescale(
     checkpoint: str | Path | Checkpoint | Any,
     source: Any,

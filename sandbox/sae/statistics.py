@@ -10,24 +10,27 @@ from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float, Float64, Int
-from scipy.special import stdtrit
 from torch import Tensor
 
+from sandbox.measures import ANY, COSINES, NOT_NEGATIVE, Range
 from sandbox.report import LEVEL, Estimate
+from sandbox.report.jackknife import NOT_WITHOUT, LeftOut, effective, ends, student, why_no_quantile
 from sandbox.sums import Sums
 
 COLUMNS = ("tokens", "norm", "norm_hat", "norm²", "norm·norm_hat", "l2_ratio", "cossim", "l0", "defined")
 """What is summed. `l2_ratio` and `cossim` are of the tokens where both norms are positive, which `defined` counts."""
 
 MEANS = {
-    "l2_ratio": ("l2_ratio", "defined", "mean over tokens of ‖x̂‖/‖x‖"),
-    "cossim": ("cossim", "defined", "mean over tokens of cos(x, x̂)"),
-    "l0": ("l0", "tokens", "mean over tokens of nonzero latents"),
+    "l2_ratio": ("l2_ratio", "defined", NOT_NEGATIVE, "mean over tokens of ‖x̂‖/‖x‖"),
+    "cossim": ("cossim", "defined", COSINES, "mean over tokens of cos(x, x̂)"),
+    "l0": ("l0", "tokens", NOT_NEGATIVE, "mean over tokens of nonzero latents"),
 }
 LINE = {
     "norm_slope": "slope of the line of ‖x̂‖ on ‖x‖: the share by which the shortfall grows with the norm",
     "norm_intercept": "its value at ‖x‖ = 0, activation units: an offset, where it is not 0",
 }
+
+NO_LINE = "all tokens have the same norm: no line is determined"
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,45 +67,48 @@ class TokenStatistics(Sums):
         return cls(columns.new_zeros(2 * groups, len(COLUMNS)).index_add_(0, index, columns).unflatten(0, (2, groups)))
 
     def estimates(self, typical: bool = False, level: float = LEVEL) -> dict[str, Estimate]:
-        """Every statistic with its cluster-robust interval, by name.
+        """Every statistic with its interval by a jackknife over the groups of clusters, by name.
 
         Args: typical: without the tokens that were kept apart
         """
         sums = (self.sums[0] if typical else self.sums.sum(0)).cpu()
+        totals = torch.cat((sums.sum(0, keepdim=True), sums.sum(0) - sums))  # all groups; then all but each in turn
         found = {}
-        for name, (above, below, _) in MEANS.items():
-            numerator, denominator = sums[:, COLUMNS.index(above)], sums[:, COLUMNS.index(below)]
-            total = denominator.sum()
-            mean = numerator.sum() / total
-            # the pull of a cluster on a ratio of totals, as in C16: Σ pull² is ∇fᵀ M ∇f
-            found[name] = _estimate(sums, mean, (numerator - mean * denominator) / total, level)
-        return found | _line(sums, level)
+        for name, (above, below, range, _) in MEANS.items():
+            values = totals[:, COLUMNS.index(above)] / totals[:, COLUMNS.index(below)]
+            found[name] = _estimate(values, range, sums, below, level, "no token defines it")
+        for name, values in zip(LINE, _lines(totals).unbind(1), strict=True):
+            # A token pulls a line the more, the longer it is.
+            found[name] = _estimate(values, ANY, sums, "norm²", level, NO_LINE)
+        return found
 
 
-def _line(sums: Float64[Tensor, "groups columns"], level: float) -> dict[str, Estimate]:
-    """Least squares of ‖x̂‖ on ‖x‖; the sandwich over clusters needs only the sums of each."""
-    n, u, v, uu, uv = (sums[:, i] for i in range(5))
-    moments = torch.stack((torch.stack((n.sum(), u.sum())), torch.stack((u.sum(), uu.sum()))))
-    spread = moments[1, 1] - moments[0, 1] ** 2 / moments[0, 0]
-    if not spread > 1e-9 * moments[1, 1]:
-        reason = "all tokens have the same norm: no line is determined"
-        return {name: Estimate(None, None, None, reason) for name in LINE}
-    inverse = torch.linalg.inv(moments)
-    intercept, slope = inverse @ torch.stack((v.sum(), uv.sum()))
-    scores = torch.stack((v - intercept * n - slope * u, uv - intercept * u - slope * uu), 1)  # of each cluster
-    pulls = scores @ inverse
-    return {
-        "norm_slope": _estimate(sums, slope, pulls[:, 1], level),
-        "norm_intercept": _estimate(sums, intercept, pulls[:, 0], level),
-    }
+def _lines(totals: Float64[Tensor, "n columns"]) -> Float64[Tensor, "n 2"]:
+    """Least squares of ‖x̂‖ on ‖x‖: slope and intercept; nan where all tokens have the same norm."""
+    n, u, v, uu, uv = totals[:, :5].unbind(1)
+    mean, mean_hat = u / n, v / n
+    spread = uu / n - mean**2
+    slope = torch.where(spread > 1e-9 * uu / n, (uv / n - mean * mean_hat) / spread, torch.nan)
+    return torch.stack((slope, mean_hat - slope * mean), 1)
 
 
-def _estimate(sums: Tensor, value: Tensor, pulls: Float64[Tensor, "groups"], level: float) -> Estimate:
-    clusters = int((sums[:, 0] > 0).sum())
-    if value.isnan():
-        return Estimate(None, None, None, "no token defines it")
-    if clusters < 2:
-        return Estimate(value.item(), None, None, "one cluster of tokens gives no interval")
-    error = (clusters / (clusters - 1) * pulls.square().sum()).sqrt().item()
-    reach = stdtrit(clusters - 1, 0.5 + level / 2) * error
-    return Estimate(value.item(), value.item() - reach, value.item() + reach)
+def _estimate(
+    values: Float64[Tensor, "1+groups"],
+    range: Range,
+    sums: Float64[Tensor, "groups columns"],
+    weight: str,
+    level: float,
+    why_undefined: str,
+) -> Estimate:
+    """Of a statistic of all groups, and of all but each in turn; `weight` is the column by which clusters count."""
+    value = values[0].item()
+    if value != value:
+        return Estimate(None, None, None, why_undefined)
+    count, weights = sums[:, 0], sums[:, COLUMNS.index(weight)]
+    clusters = effective(weights)
+    if reason := why_no_quantile(count, clusters):
+        return Estimate(value, None, None, reason)
+    low, high = ends(LeftOut(values[0], values[1:]), range, count > 0, student(clusters, level)).tolist()
+    return (
+        Estimate(value, min(low, value), max(high, value)) if low == low else Estimate(value, None, None, NOT_WITHOUT)
+    )

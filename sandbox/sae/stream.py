@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
 from pathlib import Path
-from threading import current_thread, main_thread
-from typing import Any
 
 import numpy as np
 import torch
 
+from sandbox.errors import InputError
 from sandbox.moments import BLOCK
 from sandbox.sae.activations import Source
 from sandbox.sae.ahead import ahead
 from sandbox.sae.forward import Forward, Pairs
-from sandbox.sae.resume import State
+from sandbox.sae.resume import Facts, State
+from sandbox.sae.stopping import stoppable
 from sandbox.sae.tallies import Counting, Tallies
 
 COUNTED = 2**24
@@ -31,14 +31,26 @@ Progress = Callable[[int], None]
 
 
 class Stopped(KeyboardInterrupt):
-    """Ctrl-C or SIGTERM in the middle of a run: the state is saved, and here is what it came to.
+    """Ctrl-C or SIGTERM in the course of a run: the state is saved, and here is what it came to.
 
-    Attributes: state: what was counted; by: the signal; reports: of each SAE so far, set by `measure`
+    Attributes: state: what was counted; by: the signal; unsaved: why the state could not be saved;
+                reports: of each SAE so far, set by `measure`
     """
 
-    def __init__(self, state: State, by: int):
+    def __init__(self, state: State, by: int, unsaved: InputError | None = None):
         super().__init__("stopped")
-        self.state, self.by, self.reports = state, by, []
+        self.state, self.by, self.unsaved, self.reports = state, by, unsaved, []
+
+
+class NotSaved(InputError):
+    """The run is done, but its state could not be saved on the way, or at the end.
+
+    Attributes: reports: of each SAE, of all tokens
+    """
+
+    def __init__(self, error: InputError, reports: list[Any]):
+        super().__init__(str(error))
+        self.reports = reports
 
 
 @dataclass(frozen=True)
@@ -49,11 +61,23 @@ class Saving:
         path:  the file
         run:   what identifies the run: a state file of another one is refused
         every: seconds between two savings
+        tell:  called with a line where the run goes on from a saved state
+        failed: why the last saving failed, if it did: that is no reason to lose the run
     """
 
     path: Path
-    run: Mapping[str, Any]
+    run: Facts
     every: float = 30.0
+    tell: Callable[[str], None] | None = None
+    failed: list[InputError] = field(default_factory=list)
+
+    def save(self, state: State) -> None:
+        """Save it; what prevents that is kept, to be said when there is a report."""
+        self.failed.clear()
+        try:
+            state.save(self.path, self.run)
+        except InputError as error:
+            self.failed.append(error)
 
 
 def counted_at_once(batch: int, d: int, device: torch.device) -> int:
@@ -89,21 +113,24 @@ def stream(
         first_token:    the place of the source's first token among those of all ranks: it sets the blocks
         first_document: what is added to its document ids
         progress:       called with the tokens of each batch, or several batches, that were counted
-    Raises: Stopped at Ctrl-C or SIGTERM; InputError for tokens that are not finite, and from the source.
+    Raises: Stopped after the batch in which Ctrl-C or SIGTERM came; InputError for tokens that are not finite, and
+            from the source.
     """
     state = State.load(saving.path, saving.run, saes[0].device) if saving else State()
     start, stop = tokens
     if state.position and progress:
         progress(state.position)
+    if state.position and saving and saving.tell:
+        saving.tell(f"resumed at token {state.position:,}, from {saving.path}")
     saved = time.monotonic()
-    with ExitStack() as stack, _stoppable() as stopping:
+    with ExitStack() as stack, stoppable() as stopping:
         stack.enter_context(torch.no_grad())
         for sae in saes:
             stack.enter_context(sae.evaluating())
         chunks = ahead(source.chunks(batch_size, start + state.position, stop), saes[0].device)
         stack.callback(chunks.close)
         try:
-            for x, ids in chunks:
+            for x, ids in stopping.each(chunks):
                 documents = None if ids is None else ids + first_document
                 at = first_token + start + state.position
                 cluster = np.arange(at, at + len(x)) // BLOCK if documents is None else documents
@@ -117,47 +144,17 @@ def stream(
                 if progress:
                     progress(len(x))
                 if saving and time.monotonic() - saved > saving.every:
-                    state.save(saving.path, saving.run)
+                    saving.save(state)
                     saved = time.monotonic()
             if saving:
-                state.save(saving.path, saving.run)
+                saving.save(state)
         except KeyboardInterrupt as interrupt:
-            stopping.stopped = True  # a second signal does not disturb what is done at the first
+            stopping.by = stopping.by or signal.SIGINT
             if saving:
-                state.save(saving.path, saving.run)
-            raise Stopped(state, stopping.by) from interrupt
+                saving.save(state)
+            raise Stopped(state, stopping.by, next(iter(saving.failed), None) if saving else None) from interrupt
     return state
 
 
 def _added(totals: tuple[Tallies, ...], parts: list[Tallies]) -> tuple[Tallies, ...]:
     return tuple(total + part for total, part in zip(totals, parts, strict=True)) if totals else tuple(parts)
-
-
-class _Stopping:
-    by = signal.SIGINT
-    stopped = False
-
-
-@contextmanager
-def _stoppable() -> Iterator[_Stopping]:
-    """SIGTERM stops the run as Ctrl-C does, while it lasts; what comes after the first signal is passed over."""
-    stopping = _Stopping()
-    if current_thread() is not main_thread():  # where no handler can be set
-        yield stopping
-        return
-
-    def stop(number: int, frame: Any) -> None:
-        if stopping.stopped:
-            return
-        stopping.by = signal.Signals(number)
-        if number == signal.SIGINT and callable(interrupt):
-            interrupt(number, frame)
-        raise KeyboardInterrupt
-
-    interrupt = signal.getsignal(signal.SIGINT)
-    before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        yield stopping
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

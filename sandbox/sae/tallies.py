@@ -11,8 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from sandbox.clusters import runs_of
 from sandbox.devices import sent
-from sandbox.moments import GROUPS, Moments, runs_of
+from sandbox.moments import GROUPS, Moments
 from sandbox.sae.forward import Forward, Pairs
 from sandbox.sae.latents import Latents
 from sandbox.sae.published import Published

@@ -18,7 +18,7 @@ export function means() {
   const legend = html("p", { class: "note" });
   legend.textContent =
     "Dots: the tip of each x̂, seen along its own x. Cross: all pairs taken together, in lengths of x. The interval has " +
-    "the batches as clusters; with few pairs and a wide spread of ‖x‖ it is rather too short.";
+    "the batches as clusters.";
   const node = html("section", { class: "means" }, title, html("dl", {}, ...lines.flatMap(({ nodes }) => nodes)), legend);
 
   function detail({ state, population }) {
@@ -33,7 +33,7 @@ export function means() {
     write(lines[2].label, `mean over batches of ${batch}`);
     const left = (count, what) => (count ? `${count} ${what} have none` : "");
     const notes = [
-      ends ? `95 %: ${shown(ends[0])} … ${shown(ends[1])}` : (pooled.reason ?? ""),
+      ends ? `95 %: ${shown(ends[0])} … ${shown(ends[1])}` : (pooled.reason ?? "too few batches hold nearly everything: no interval"),
       bare.reason ?? (state.offset ? "" : "there is no offset"),
       left(batches.left, "batches"),
       left(pairs.left, "pairs"),

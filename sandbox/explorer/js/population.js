@@ -1,5 +1,5 @@
 // A population: many pairs around the settings, their pooled moments, and the interval of any measure of them.
-import { blocks, quantile } from "./generated.js";
+import { blocks, quantiles } from "./generated.js";
 import { cosine, evaluated } from "./state.js";
 
 // Two independent standard normal numbers a pair, the same as in Python (state.py): a hash, and Box and Muller.
@@ -44,14 +44,41 @@ export function populated(state, before) {
   return { scores: drawn, pairs, totals, means, bare: means.map((mean) => mean - shared), n };
 }
 
-// The interval of a pooled measure, as the report has it (C16): the blocks' pulls along the gradient.
+// The interval of a pooled measure, as the report has it: a jackknife over the blocks; null where there is none.
 export function interval(measure, { totals, means, n }) {
-  const slope = measure.slope(...means);
-  const squares = totals.reduce((sum, total) => sum + slope.reduce((pull, s, k) => pull + s * total[k], 0) ** 2, 0);
-  const reach = (quantile * Math.sqrt((blocks / (blocks - 1)) * squares)) / n;
-  let [low, high] = [measure.centre(...means) - reach, measure.centre(...means) + reach];
+  const all = means.map((mean) => mean * n);
+  const quantile = student(Math.min(effective(totals, 0), effective(totals, 1)));
+  const without = totals.map((total) => all.map((sum, k) => sum - total[k]));
+  if (quantile === null || [all, ...without].some((sums) => measure.whyUndefined(...sums))) return null;
+  const centre = measure.centre(...all);
+  const left = without.map((sums) => measure.centre(...sums));
+  let [low, high] = around(measure.unbounded(centre), left.map(measure.unbounded), quantile).map(measure.back);
+  if (!Number.isFinite(low + high)) [low, high] = around(centre, left, quantile); // at an end of its range
   if (measure.squared) [low, high] = [low * high < 0 ? 0 : Math.min(low ** 2, high ** 2), Math.max(low ** 2, high ** 2)];
   return [Math.max(low, measure.range[0]), Math.min(high, measure.range[1])];
+}
+
+function around(value, without, quantile) {
+  const mean = without.reduce((sum, one) => sum + one, 0) / blocks;
+  const squares = without.reduce((sum, one) => sum + (one - mean) ** 2, 0);
+  const reach = quantile * Math.sqrt(((blocks - 1) / blocks) * squares);
+  return [value - reach, value + reach];
+}
+
+// As many blocks as there would be if all held as much of a moment.
+function effective(totals, k) {
+  const squares = totals.reduce((sum, total) => sum + total[k] ** 2, 0);
+  return squares ? totals.reduce((sum, total) => sum + total[k], 0) ** 2 / squares : Infinity;
+}
+
+// Student's quantile for so many blocks, by the Chebyshev series that Python gives for its logarithm.
+function student(clusters) {
+  if (!(clusters >= 2)) return null;
+  const [least, most] = quantiles.domain;
+  const place = (2 / (Math.min(clusters, blocks) - 1) - least - most) / (most - least);
+  let [one, two] = [0, 0];
+  for (const coefficient of [...quantiles.series.slice(1)].reverse()) [one, two] = [2 * place * one - two + coefficient, one];
+  return Math.exp(place * one - two + quantiles.series[0]);
 }
 
 // The plain mean of a measure over parts of the data, and how many parts have none (C15).

@@ -21,7 +21,9 @@ import torch
 from torch import Tensor
 
 from sandbox.data import resolve
+from sandbox.dense import check_dense
 from sandbox.errors import InputError
+from sandbox.files import readable
 from sandbox.sae.activations import hf_datasets
 from sandbox.sae.activations.files import FLOATS, INTEGERS, READERS, TORCH_NAMES, Kind, file_rows, width_of
 from sandbox.sae.activations.pairs import SideBySide
@@ -87,7 +89,9 @@ def document_ids(source: Held, tokens: int | None = None) -> Rows:
 def _opened(source: Held, name: str, kind: Kind) -> tuple[Rows, Rows | None]:
     """Rows, and the documents that the source has of its own."""
     if isinstance(source, str | Path):
-        return _opened_path(resolve(source), name, kind)
+        with readable(source):
+            return _opened_path(resolve(source), name, kind)
+    check_dense(source, name)
     if isinstance(source, Tensor):
         # Document ids are counted on the CPU: they go there all at once, for each batch of them would wait.
         fits, source = TORCH_NAMES.get(source.dtype) in kind.dtypes, source.detach().to("cpu" if kind.ids else None)

@@ -22,7 +22,15 @@ import torch
 from torch import Tensor
 
 from sandbox.errors import InputError
+from sandbox.files import Version, readable, version_of
 from sandbox.sae.activations.rows import FileRows, Part, Rows
+from sandbox.text import shown
+
+END = b"\xff\xff\xff\xff\0\0\0\0"
+"""The last bytes of an Arrow stream that was closed (Arrow's format, IPC streaming)."""
+
+PADDED = 64
+"""Blocks of an Arrow stream are filled up to a multiple of this many bytes, or of fewer."""
 
 INFO, STATE, SPLITS = "dataset_info.json", "state.json", "dataset_dict.json"
 
@@ -54,7 +62,8 @@ class RowIds:
 
 def is_dataset(path: Path) -> bool:
     """Whether this is a folder that `datasets` saved, of one split or of several."""
-    return path.is_dir() and ((path / SPLITS).is_file() or all((path / one).is_file() for one in (INFO, STATE)))
+    with readable(path):
+        return path.is_dir() and ((path / SPLITS).is_file() or all((path / one).is_file() for one in (INFO, STATE)))
 
 
 def dataset_rows(folder: Path, column: str | None, name: str) -> tuple[Rows, Rows | None]:
@@ -77,7 +86,7 @@ def dataset_rows(folder: Path, column: str | None, name: str) -> tuple[Rows, Row
     try:
         for file in files:
             reader.read(file)
-    except (OSError, KeyError, pyarrow.ArrowException) as error:
+    except (OSError, KeyError, pyarrow.ArrowException, UnicodeDecodeError) as error:
         raise InputError(f"{folder} cannot be read: {str(error).partition(chr(10))[0]}") from error
     if not reader.parts:
         raise InputError(f"{folder} has no rows: {name} of one token or more are needed")
@@ -90,14 +99,30 @@ def _described(folder: Path) -> tuple[list[Path], dict[str, Any]]:
     try:
         state = json.loads((folder / STATE).read_text(encoding="utf-8"))
         features = json.loads((folder / INFO).read_text(encoding="utf-8")).get("features") or {}
-        files = [folder / one["filename"] for one in state["_data_files"]]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        names = [one["filename"] for one in state["_data_files"]]
+        if not isinstance(features, dict) or not all(isinstance(one, str) and one for one in names):
+            raise TypeError("names and features of another type")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise InputError(f"{folder}: its {INFO} and {STATE} are not as datasets writes them ({error!r})") from error
     if state.get("_indices_data_files"):
         raise InputError(f"{folder} has its rows in another order than it says: save dataset.flatten_indices() instead")
+    files = [folder / one for one in names]
     if missing := [one.name for one in files if not one.is_file()]:
         raise InputError(f"{folder}: {missing[0]} is missing ({len(missing)} of {len(files)} data files)")
     return files, features
+
+
+def _shape(folder: Path, features: dict[str, Any], column: str) -> list[int | None] | None:
+    """What the dataset says of the shape of a row: lengths, the first perhaps unknown; None where it says nothing."""
+    found = features.get(column)
+    shape = found.get("shape") if isinstance(found, dict) else None
+    if shape is None:
+        return None
+    lengths = shape if isinstance(shape, list) else [shape]
+    known = all(type(one) is int and one > 0 for one in lengths[1:] + [one for one in lengths[:1] if one is not None])
+    if not lengths or not known:
+        raise InputError(f"{folder}: its {INFO} gives {column} the shape {shown(shape)}, which is none")
+    return lengths
 
 
 class _Reader:
@@ -117,6 +142,11 @@ class _Reader:
     def read(self, file: Path) -> None:
         import pyarrow
 
+        version = version_of(file)
+        with file.open("rb") as opened:
+            opened.seek(max(version[2] - len(END), 0))
+            if opened.read() != END:
+                raise InputError(f"{file} is cut short, or damaged: it does not end as an Arrow stream; save it again")
         with pyarrow.memory_map(str(file)) as mapped:
             base = mapped.read_buffer(1).address
             mapped.seek(0)
@@ -124,7 +154,8 @@ class _Reader:
                 self.column = self.column or self._chosen(stream.schema)
                 for batch in stream:
                     array = batch.column(self.column)
-                    self._note(file, base, getattr(array, "storage", array))
+                    array.validate(full=True)  # of lists of numbers it looks at their offsets alone
+                    self._note(file, version, base, getattr(array, "storage", array))
 
     def _chosen(self, schema) -> str:
         """The column of activations."""
@@ -140,7 +171,7 @@ class _Reader:
             raise InputError(f"{self.folder} has {len(fits)} columns of lists of floats among {there}: {advice}")
         return next(iter(fits))
 
-    def _note(self, file: Path, base: int, array) -> None:
+    def _note(self, file: Path, version: Version, base: int, array) -> None:
         """One batch of the column: lists (of lists) of floats, in one block of the file."""
         lists = []
         inner = array
@@ -153,20 +184,22 @@ class _Reader:
         if not tokens:
             self.rows += len(array)
             return
-        shape = self.features.get(self.column, {}).get("shape")
+        shape = _shape(self.folder, self.features, self.column)
         width = (shape[-1] if shape else _length(lists[-1])) or 0
-        context = prod(shape[:-1]) if shape and shape[0] is not None else None
+        context = prod(one or 0 for one in shape[:-1]) if shape and shape[0] is not None else None
         dtype = np.dtype(f"<f{inner.type.bit_width // 8}")
         if not self.parts:
             self.width, self.dtype = width, dtype
         whole = len(inner) == tokens * width and context in (None, tokens / len(array))
         if not width or not whole or (width, dtype) != (self.width, self.dtype):
             raise InputError(f"{file}: {self.column} has rows that differ: (tokens, d), of one d and dtype, is needed")
-        address = inner.buffers()[1].address + inner.offset * inner.type.bit_width // 8
-        offset, size = address - base, len(inner) * inner.type.bit_width // 8
-        if not 0 <= offset <= file.stat().st_size - size:
+        block, size, before = inner.buffers()[1], len(inner) * dtype.itemsize, inner.offset * dtype.itemsize
+        if not 0 <= block.size - before - size < PADDED:
+            raise InputError(f"{file} is damaged: {block.size} bytes of {self.column} for {size}; save it again")
+        offset = block.address + before - base
+        if not 0 <= offset <= version[2] - size:
             raise InputError(f"{file} is compressed: save the dataset again, with dataset.save_to_disk(...)")
-        self.parts.append(FileRows(file, offset, dtype, False, tokens, self.width))
+        self.parts.append(FileRows(file, offset, dtype, False, tokens, self.width, version))
         if len(lists) > 1:
             self.ids.append(RowIds(self.rows, _ends(lists) if context is None else context, len(array)))
         self.rows += len(array)

@@ -26,18 +26,20 @@ class SideBySide:
             )
         if x.device != x_hat.device:
             raise InputError(f"{x.name} is on {x.device} and {x_hat.name} on {x_hat.device}: move them to one device")
-        self._x, self._x_hat, self.device = x, x_hat, x.device
+        self.x, self.x_hat, self.device = x, x_hat, x.device
         self.name, self.width, self.tokens = f"{x.name} and {x_hat.name}", 2 * x.width, x.tokens
+        self.documents = getattr(x, "documents", None)
+        self.files = [path for one in (x, x_hat) for path in getattr(one, "files", ())]
 
     def chunks(self, size: int, start: int = 0, stop: int | None = None) -> Iterator[Chunk]:
         """Tokens start to stop of both."""
-        for one, other in zip_longest(self._x.chunks(size, start, stop), self._x_hat.chunks(size, start, stop)):
+        for one, other in zip_longest(self.x.chunks(size, start, stop), self.x_hat.chunks(size, start, stop)):
             if one is None or other is None or len(one.x) != len(other.x):
                 raise InputError(f"{self.name} hold different numbers of tokens: they must agree")
             yield Chunk(torch.cat((one.x, other.x), 1), one.documents)
 
     def sample(self, size: int) -> Tensor:
         """The same tokens of both."""
-        x, x_hat = self._x.sample(size), self._x_hat.sample(size)
+        x, x_hat = self.x.sample(size), self.x_hat.sample(size)
         few = min(len(x), len(x_hat))
         return torch.cat((x[:few], x_hat[:few]), 1)

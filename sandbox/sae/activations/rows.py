@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from itertools import accumulate
 from math import isqrt
 from pathlib import Path
+from random import Random
 from typing import Protocol
 
 import numpy as np
@@ -15,10 +16,11 @@ import torch
 from torch import Tensor
 
 from sandbox.errors import InputError
+from sandbox.files import Version, changed, readable, version_of
 from sandbox.sae.activations.source import Chunk, check_range
 
-GOLDEN = 0.5 * (5**0.5 - 1)
-"""Its multiples, taken modulo 1, are spread evenly and fall in step with nothing (Weyl; the least regular number)."""
+ASTRAY = 4
+"""Shares of the tokens by which a run of a sample may begin late: within one, it would never cross into the next."""
 
 
 class Part(Protocol):
@@ -38,6 +40,7 @@ class FileRows:
         dtype:        of the stored numbers, with their byte order; bfloat16 is held as its 16 bits
         is_bfloat16:  whether it is
         rows, width:  the shape of the block
+        version:      of the file, when it was opened: it is read again and again, and has to stay the same
     """
 
     path: Path
@@ -46,6 +49,7 @@ class FileRows:
     is_bfloat16: bool
     rows: int
     width: int
+    version: Version
 
     def __len__(self) -> int:
         return self.rows
@@ -54,13 +58,13 @@ class FileRows:
         start, stop, _ = window.indices(self.rows)
         count = max(stop - start, 0) * self.width
         at = self.offset + start * self.width * self.dtype.itemsize
-        try:
+        with readable(self.path), self.path.open("rb") as file:
             # Read, not mapped: every page of a map that was touched would count against our memory.
-            numbers = np.fromfile(self.path, self.dtype, count, offset=at)
-        except OSError as error:
-            raise InputError(f"{self.path} cannot be read: {error.strerror or error}") from error
-        if len(numbers) != count:
-            raise InputError(f"{self.path} ends before row {stop}: it was cut short while it was read; copy it again")
+            numbers = np.fromfile(file, self.dtype, count, offset=at)
+            if len(numbers) != count:
+                raise InputError(f"{self.path} ends before row {stop}: it was cut short while it was read")
+            if version_of(file.fileno()) != self.version:
+                raise changed(self.path)
         block = numbers.astype(self.dtype.newbyteorder("="), copy=False).reshape(-1, self.width)
         rows = torch.from_numpy(block)
         return rows.view(torch.bfloat16) if self.is_bfloat16 else rows
@@ -98,6 +102,13 @@ class Rows:
     def device(self) -> torch.device:
         """Where the rows are: that of the tensor that was given, else the CPU."""
         return self._parts[0][0:0].device if self._parts else torch.device("cpu")
+
+    @property
+    def files(self) -> list[Path]:
+        """The files that the rows lie in, each once."""
+        parts = (getattr(part, "array", part) for part in self._parts)  # a numpy memory map knows its file, too
+        paths = (getattr(part, "path", None) or getattr(part, "filename", None) for part in parts)
+        return [Path(path) for path in dict.fromkeys(paths) if path is not None]
 
     def __len__(self) -> int:
         return self._starts[-1]
@@ -146,6 +157,11 @@ class Stored:
         """How many there are."""
         return len(self.rows)
 
+    @property
+    def files(self) -> list[Path]:
+        """The files that they lie in; none of a tensor or an array."""
+        return self.rows.files
+
     def __len__(self) -> int:
         return self.tokens
 
@@ -160,19 +176,20 @@ class Stored:
     def sample(self, size: int) -> Tensor:
         """At most `size` tokens, (n, d), in order: runs spread over all of them.
 
-        About √size runs of √size tokens: few enough to be cheap on a slow disk. Where each begins within its share
-        follows the golden ratio, since equal steps could be a multiple of the length of a context and then see nothing
-        but, say, first positions.
+        About √size runs of √size tokens: few enough to be cheap on a slow disk. Where each begins is drawn (the same
+        way each time), over several shares of the tokens. In equal steps, or each within a share of its own, they could
+        be in step with contexts, and then see nothing but, say, first positions, or none.
         """
         check_range(size, 0, None)
         if size >= self.tokens:
             return self.rows[0 : self.tokens]
         runs = isqrt(size)
         spare = self.tokens - size  # the tokens left out: they are dealt out between the runs
+        draw = Random(1)
+        gaps = sorted(int(spare * ((run + ASTRAY * draw.random()) % runs) / runs) for run in range(runs))
         pieces = []
-        for run in range(runs):
+        for run, gap in enumerate(gaps):
             first, last = run * size // runs, (run + 1) * size // runs
-            gap = int(spare * (run + run * GOLDEN % 1) / runs)
             pieces.append(self.rows[first + gap : last + gap])
         return torch.cat(pieces)
 

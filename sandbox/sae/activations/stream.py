@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, RandomSampler, SubsetRandomSampler, WeightedRandomSampler
 
+from sandbox.dense import check_dense
 from sandbox.errors import InputError
 from sandbox.sae.activations.rows import Rows, as_ids
 from sandbox.sae.activations.source import FLOATS, Chunk, check_counts, check_range
@@ -31,7 +32,7 @@ class Stream:
     def __init__(self, source: Iterable[Any] | Callable[[], Iterable[Any]], documents: Rows | None, name: str) -> None:
         self.name = name
         self._source = source
-        self._documents = documents
+        self.documents = documents
         self._begun = False
         self._ahead: list[Chunk] = []  # pieces that were looked at and not yet given
         self._rest: Iterator[Chunk] | None = None  # the reading that they are from
@@ -114,7 +115,7 @@ class Stream:
             piece = _piece(item, f"{self.name}, piece {at}")
             self._first = self._first or Chunk(piece.x[:0], None if piece.documents is None else piece.documents[:0])
             _agree(piece, self._first, f"{self.name}, piece {at}")
-            if (ids := self._documents) is not None:
+            if (ids := self.documents) is not None:
                 if piece.documents is not None:
                     raise InputError(f"{self.name} has documents of its own, and {ids.name} too: give one of them")
                 if tokens + len(piece.x) > len(ids):
@@ -127,8 +128,8 @@ class Stream:
             yield piece
         if not tokens:
             raise InputError(f"{self.name} gave nothing: activations of one token or more are needed")
-        if self._documents is not None:
-            check_counts(self._documents.name, len(self._documents), tokens)
+        if self.documents is not None:
+            check_counts(self.documents.name, len(self.documents), tokens)
 
     def _check_skips(self, start: int) -> None:
         source = self._source
@@ -195,6 +196,7 @@ def _piece(item: Any, name: str) -> Chunk:
         if len(item) not in (1, 2):
             raise InputError(f"{name} is a {type(item).__name__} of {len(item)}: x, or (x, documents), is needed")
         x, documents = item[0], item[1] if len(item) == 2 else None
+    check_dense(x, name)
     if isinstance(x, np.ndarray) and x.dtype.kind == "f" and x.dtype.itemsize <= 8:
         x = torch.from_numpy(np.array(x, x.dtype.newbyteorder("="), order="C"))
     if not isinstance(x, Tensor) or x.dtype not in FLOATS:
@@ -207,6 +209,7 @@ def _piece(item: Any, name: str) -> Chunk:
 
 
 def _ids(documents: Any, tokens: int, name: str) -> np.ndarray:
+    check_dense(documents, name)
     try:
         array = np.asarray(documents.cpu() if isinstance(documents, Tensor) else documents)
     except (ValueError, TypeError, RuntimeError) as error:

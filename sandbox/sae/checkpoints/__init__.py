@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
 from sandbox.data import resolve
 from sandbox.errors import InputError
+from sandbox.files import readable
 from sandbox.sae.autoencoder import SAE
 from sandbox.sae.checkpoints import hub, saelens
 from sandbox.sae.checkpoints.dictionary_learning import DICTIONARY_LEARNING
@@ -36,13 +38,20 @@ def read(path: str | Path | Any) -> Checkpoint:
         return saelens.read(hub.saved(path, type(path).__name__))
     if str(path).startswith(hub.PREFIX):
         return hub.read(str(path))
-    found = resolve(path)
-    if not found.exists():
+    with readable(path):
+        return _read(path, resolve(path))
+
+
+def _read(path: str | Path, found: Path) -> Checkpoint:
+    if not os.path.lexists(found):
         raise InputError(f"--sae {path}: there is no such file or folder")
+    found.stat()  # a link to itself or to nothing, or what may not be looked at, is refused here
     place = Place(path, found)
     fitting = [layout for layout in LAYOUTS if layout.fits(place)]
     if len(fitting) == 1:
-        return fitting[0].read(place)
+        checkpoint = fitting[0].read(place)
+        _refuse_nonfinite(path, checkpoint.sae)
+        return checkpoint
     seen = ", ".join(place.names[:8]) or "nothing"
     if fitting:
         names = " and ".join(layout.name for layout in fitting)
@@ -59,6 +68,13 @@ def read(path: str | Path | Any) -> Checkpoint:
 def load(path: str | Path) -> SAE:
     """The SAE at a path, on the CPU in float32, whatever its weights are stored in. Raises: as `read`."""
     return read(path).sae
+
+
+def _refuse_nonfinite(path: str | Path, sae: SAE) -> None:
+    """What is folded into weights, or made of them, may leave float32's range though they did not."""
+    for name, tensor in sae.state_dict().items():
+        if tensor.is_floating_point() and not tensor.isfinite().all():
+            raise InputError(f"--sae {path}: {name}, as it is computed with, holds a NaN or an infinity: damaged?")
 
 
 def _saes_inside(place: Place) -> list[str]:

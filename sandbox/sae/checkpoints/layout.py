@@ -126,4 +126,5 @@ def _save(path: Path, tensors: Mapping[str, Any]) -> None:
     elif path.suffix == ".npz":
         np.savez(path, **{name: tensor.numpy() for name, tensor in tensors.items()})
     else:
-        torch.save(dict(tensors), path)
+        with path.open("wb") as file:  # by Python's own file: torch's says nothing of why it cannot write
+            torch.save(dict(tensors), file)

@@ -89,7 +89,7 @@ def read(place: Place) -> Checkpoint:
 
     W_enc, b_enc = weights["encoder.weight"].mT, weights["encoder.bias"] / factors.into
     W_dec = weights["decoder.weight"].mT * (factors.into / factors.out)
-    b_dec = weights["decoder.bias"] / factors.out if has_bias else torch.zeros(d_in)
+    b_dec = weights["decoder.bias"] / factors.out if has_bias else torch.zeros(d_in, dtype=torch.float32)
     if flag(path, config, "sparsity_include_decoder_norm"):
         norms = W_dec.norm(dim=1)
         if not (norms > 0).all():
@@ -155,7 +155,7 @@ def _activation(path: Path, config: dict[str, Any], d_sae: int) -> nn.Module:
     if isinstance(threshold, bool) or not isinstance(threshold, int | float) or not 0 <= threshold < math.inf:
         raise InputError(f"{path}: jump_relu_threshold is {threshold!r}; a number that is not below 0 is needed")
     if function == "jumprelu":
-        return JumpReLU(torch.tensor(float(threshold)))
+        return JumpReLU(torch.tensor(float(threshold), dtype=torch.float32))
     if threshold > 0:
         raise InputError(
             f"{path}: act_fn is 'topk', but jump_relu_threshold is {threshold!r}: set act_fn to 'jumprelu' if the "

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import warnings
+import zipfile
+from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
 from pickle import UnpicklingError
@@ -15,6 +18,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from sandbox.errors import InputError
+from sandbox.files import read_unchanged
 
 PICKLED = (".pt", ".pth", ".bin")
 
@@ -49,8 +53,10 @@ class Place:
         if name not in self._configs:
             path = self.folder / name
             try:
-                config = json.loads(path.read_text(encoding="utf-8"))
-            except (ValueError, OSError, RecursionError) as error:
+                with read_unchanged(path):
+                    config = json.loads(path.read_text(encoding="utf-8"))
+                float(max(map(abs, _whole_numbers(config)), default=0))  # none that no float can hold
+            except (ValueError, RecursionError, OverflowError) as error:
                 raise InputError(f"{path} cannot be read as JSON: {error}") from error
             if not isinstance(config, dict):
                 raise InputError(f"{path} holds a {type(config).__name__}, not the settings of an SAE")
@@ -66,14 +72,25 @@ class Place:
                 reader = _pickled
             if reader is None:
                 raise InputError(f"{path}: weights are read from .safetensors, .npz and .pt files")
-            self._tensors[name] = reader(path)
+            with read_unchanged(path), warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of older versions, whose weights are read all the same
+                self._tensors[name] = reader(path)
         return self._tensors[name]
+
+
+def _whole_numbers(held: Any) -> Iterator[int]:
+    """All of them in lists and dicts."""
+    if isinstance(held, dict | list):
+        for one in held.values() if isinstance(held, dict) else held:
+            yield from _whole_numbers(one)
+    elif isinstance(held, int):
+        yield held
 
 
 def _safetensors(path: Path) -> dict[str, Tensor]:
     try:
-        return load_file(path)
-    except (SafetensorError, OSError) as error:
+        return {name: tensor.clone() for name, tensor in load_file(path).items()}  # or they would be the file's own
+    except SafetensorError as error:
         raise InputError(f"{path} cannot be read as safetensors: {error}") from error
 
 
@@ -81,6 +98,8 @@ def _npz(path: Path) -> dict[str, Tensor]:
     try:
         with np.load(path, allow_pickle=False) as stored:
             return {name: torch.from_numpy(np.array(stored[name])) for name in stored.files}
+    except OSError:
+        raise
     except Exception as error:  # a damaged file makes numpy and zipfile raise nearly anything
         raise InputError(f"{path} cannot be read as .npz without executing code: {error}") from error
 
@@ -95,7 +114,13 @@ def _why(error: Exception) -> str:
 def _pickled(path: Path) -> dict[str, Tensor]:
     """A state dict; torch refuses whatever would execute code, and what is no tensor is left to the layout."""
     try:
+        if zipfile.is_zipfile(path):
+            with zipfile.ZipFile(path) as archive:  # torch does not look at the checksums
+                if (damaged := archive.testzip()) is not None:
+                    raise zipfile.BadZipFile(f"{damaged} is damaged")
         held = torch.load(path, map_location="cpu", weights_only=True)
+    except OSError:
+        raise
     except Exception as error:  # a damaged pickle makes torch raise nearly anything
         raise InputError(
             f"{path} cannot be read as weights alone ({_why(error)}); save it anew with torch.save(sae.state_dict(), …)"

@@ -134,7 +134,7 @@ def _before_6(path: Path, config: dict[str, Any]) -> bool:
     if not isinstance(metadata, dict):
         raise InputError(f"{path}: metadata is {metadata!r}; settings by name are needed")
     version = config.get("sae_lens_version") or metadata.get("sae_lens_version")
-    major = re.match(r"\d+", version) if isinstance(version, str) else None
+    major = re.match(r"\d{1,4}\b", version, re.ASCII) if isinstance(version, str) else None
     if version and not major:
         raise InputError(f"{path}: sae_lens_version is {version!r}; a version such as '6.0.0' is needed")
     return major is None or int(major[0]) < 6

@@ -76,6 +76,7 @@ class Live:
         name:   the model, the module and the text, for messages
         width:  d
         tokens: how many there are, special tokens and padding not among them; None until that is known
+        files:  those of the text
     """
 
     def __init__(
@@ -83,7 +84,7 @@ class Live:
     ) -> None:
         self.name = name
         self.tokens: int | None = None
-        self._tap, self._contexts, self._files, self._whole, self._batch = tap, contexts, files, whole, batch
+        self._tap, self._contexts, self.files, self._whole, self._batch = tap, contexts, files, whole, batch
         shortest = Context(0, np.concatenate([contexts.before, [0], contexts.after]), np.array([len(contexts.before)]))
         self.width = probe(tap, contexts.padded([shortest, shortest]), missing)
 
@@ -170,7 +171,7 @@ class Live:
         return _rows(torch.cat(parts), back), ids.astype(np.int64)
 
     def _read(self) -> Iterator[Context]:
-        return self._contexts(documents(self._files, self._whole))
+        return self._contexts(documents(self.files, self._whole))
 
     def _ended(self, tokens: int) -> None:
         if not tokens:

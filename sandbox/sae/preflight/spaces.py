@@ -99,6 +99,7 @@ def known_spaces(x: Float[Tensor, "n d"]) -> list[Space]:
 
 def output_finding(x: Float[Tensor, "n d"], x_hat: Float[Tensor, "n d"]) -> tuple[Finding, Fit] | None:
     """Whether x̂ reconstructs x in another space, into which x was brought and from which x̂ was not brought back."""
+    x, x_hat = x.double(), x_hat.double()  # other spaces of what float32 just holds may lie beyond it
     raw = fit(x, x_hat)
     spaces = [
         one for one in known_spaces(x) if one.key != "mean_removed" and (raw.offset > MEAN_OFF or _is_far(one, x))
@@ -117,6 +118,7 @@ def input_finding(
     run: Reconstruct, x: Float[Tensor, "n d"], x_hat: Float[Tensor, "n d"], b_dec: Tensor | None
 ) -> tuple[Finding, Fit] | None:
     """Whether the SAE was trained on x in another space, or on x with another bias taken from it."""
+    x = x.double()  # likewise; an SAE that is given more than its dtype holds gives what fits nothing
     raw = fit(x, x_hat)
 
     def fit_in(space: Space) -> Fit:
@@ -148,7 +150,7 @@ def input_finding(
 
 def _is_far(space: Space, x: Tensor) -> bool:
     """Whether x is longer or shorter there than shrinkage could make it."""
-    means = Moments.from_pairs(x, space.apply(x), groups=1).means.unbind(-1)
+    means = Moments.from_pairs(x, space.apply(x), groups=1, drop_nonfinite=True).means.unbind(-1)
     factor = evaluate(REGISTRY["scale_x"], *means).item()
     return not SHRINKAGE[0] <= factor <= SHRINKAGE[1]
 
@@ -223,7 +225,7 @@ def _shifted_input(run: Reconstruct, x: Tensor, b_dec: Tensor) -> tuple[str, Fit
 
 def spread(n: int, most: int) -> Tensor:
     """At most `most` places among n, evenly spread."""
-    return torch.arange(n) if n <= most else torch.linspace(0, n - 1, most).long()
+    return torch.arange(n) if n <= most else torch.arange(most) * (n - 1) // (most - 1)
 
 
 def _unit(x: Tensor) -> Tensor:

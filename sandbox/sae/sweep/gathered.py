@@ -17,7 +17,6 @@ import torch
 from sandbox.errors import InputError
 from sandbox.files import folder_written_whole
 from sandbox.sae.activations import Source, activations
-from sandbox.sae.activations.rows import GOLDEN
 from sandbox.sae.forward import FEW, fingerprint
 
 CHUNK = 16_384  # tokens read at a time
@@ -162,7 +161,7 @@ def is_held_out(documents: np.ndarray, share: float) -> np.ndarray:
     return np.asarray(documents).astype(np.uint64) * GOLDEN_BITS < np.uint64(int(share * 2**64))  # it wraps around
 
 
-GOLDEN_BITS = np.uint64(int(GOLDEN * 2**53) << 11 | 1)
+GOLDEN_BITS = np.uint64(int(0.5 * (5**0.5 - 1) * 2**53) << 11 | 1)
 PARTS = ("train", "held-out")
 
 
