@@ -412,3 +412,14 @@ def test_a_strength_at_the_threshold_does_not_pass():
         for strength, left in zip((1.0, 1.5), passed, strict=True):
             x, x_hat = features(1.0, gate, d=1, distribution=lambda p, strength=strength: torch.full_like(p, strength))
             assert (x.item(), x_hat.item()) == (strength, left)
+
+
+def test_a_grid_of_two_axes_keeps_its_shape_and_its_tokens():
+    """Thresholds 0 and 1 by strengths of three distributions: the last axis of all is the feature, before it tokens."""
+    scale = torch.tensor([1.0, 2.0, 3.0], dtype=torch.float64)[:, None]
+    thresholds = torch.tensor([[0.0], [1.0]]).expand(2, 3)
+    x, x_hat = features(thresholds, "hard", d=4, n=5, distribution=lambda p: scale * (1 + p))
+    assert x.shape == (2, 3, 5, 4)
+    for k in range(3):
+        assert ((x[:, k] > k + 1) & (x[:, k] < 2 * (k + 1))).all()
+    assert torch.equal(x, x_hat)

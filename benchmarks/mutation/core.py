@@ -16,6 +16,8 @@ CORE: dict[str, tuple[str, ...]] = {
     "sandbox/compile.py": ("tests/test_one_formula_one_place.py",),
     "sandbox/report/estimates.py": ("tests/test_estimates.py",),
     "sandbox/report/report.py": ("tests/test_report.py",),
+    "sandbox/report/jackknife.py": ("tests/test_jackknife.py", "tests/test_estimates.py", "tests/test_statistics.py"),
+    "sandbox/report/verdict.py": ("tests/test_verdicts.py", "tests/test_jackknife.py"),
     "sandbox/simulate.py": ("tests/test_simulate.py",),
     "sandbox/features.py": ("tests/test_features.py",),
     "sandbox/strengths.py": ("tests/test_features.py",),

@@ -27,10 +27,52 @@ class Equivalent:
 
 EQUIVALENT: tuple[Equivalent, ...] = (
     Equivalent(
+        "sandbox/moments.py",
+        "if settings > 1:  # a setting's groups are its own",
+        "1 ► 0",
+        "one setting that is repeated once has the same groups",
+    ),
+    Equivalent(
+        "sandbox/moments.py",
+        "if supported(x, x_hat):",
+        "supported(x, x_hat) ► supported(x_hat, x)",
+        "the same is asked of both, and both have one shape and one device",
+    ),
+    Equivalent(
+        "sandbox/moments.py",
+        "return numba.njit(cache=True, **options)(loop)",
+        "True ► False",
+        "only whether machine code is kept on disk: a matter of time",
+    ),
+    Equivalent(
+        "sandbox/moments.py",
+        "cuts = np.linspace(0, n, workers + 1).astype(int)",
+        "1 ► 2",
+        "one share more, each shorter: the same sums",
+    ),
+    Equivalent(
+        "sandbox/fused.py",
+        "moved = 2 * n < tile * len(group)",
+        "tile * len(group) ► len(group)",
+        "when runs are gathered first is a matter of time: the sums are the same",
+    ),
+    Equivalent(
+        "sandbox/fused.py",
+        "with torch.cuda.device_of(x):",
+        "x ► x_hat",
+        "both are on one device",
+    ),
+    Equivalent(
         "sandbox/sae/sparse.py",
         "found += acts[i, j] != 0",
         "found += acts[i, j] != 0 ► found -= acts[i, j] != 0",
         "only whether it is 0 is asked",
+    ),
+    Equivalent(
+        "sandbox/sae/sparse.py",
+        "return torch.linalg.vector_norm(floats, 0, dim=-1, dtype=torch.float32)",
+        "-1 ► 1",
+        "the latents have two axes: the last is that of index 1",
     ),
 )
 
