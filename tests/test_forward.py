@@ -8,7 +8,9 @@ import torch
 from torch import nn
 
 from sandbox.errors import InputError
+from sandbox.sae.autoencoder import SAE
 from sandbox.sae.forward import Forward, Pairs, _close, _out_of_memory, dtype_named, fingerprint
+from sandbox.sae.normalisation import ConstantNorm
 
 X = torch.randn(70, 3, generator=torch.Generator().manual_seed(0))
 
@@ -44,6 +46,7 @@ def opened(sae, **more) -> Forward:
 
 def test_latents_are_seen_where_decode_of_encode_is_the_forward_pass():
     sae, before = opened(Linear().eval()), X.clone()
+    assert not sae.sees_latents  # nor known before it was tried
     sae.try_on(X)
     passed = sae(X)
     torch.testing.assert_close(passed.x_hat, 2 * X.relu() + torch.tensor([1.0, 2.0, 3.0]))
@@ -165,6 +168,7 @@ def test_a_fingerprint_is_of_every_number_and_its_sign():
 def test_pairs_are_both_halves_of_a_row():
     passed = Pairs("pairs", 2, torch.device("cpu"))(torch.tensor([[1.0, 2.0, 3.0, 4.0]]))
     assert (passed.x.tolist(), passed.x_hat.tolist(), passed.l0) == ([[1, 2]], [[3, 4]], None)
+    assert Pairs.sees_latents is False
 
 
 def test_a_dtype_is_one_of_three():
@@ -190,3 +194,49 @@ def test_an_object_stays_where_it_is_and_computes_in_its_own_dtype():
     assert opened(module).scale(X) is None
     setting.normalize_activations = "constant_norm_rescale"
     torch.testing.assert_close(opened(module).scale(X), X.norm(dim=1, keepdim=True) / math.sqrt(3))
+
+
+class OfNormalised(Linear):
+    """The same on tokens of norm √d, and x̂ brought back, as SAELens' constant_norm_rescale does it."""
+
+    def encode(self, x):
+        self.size = x.norm(dim=-1, keepdim=True) / math.sqrt(3)
+        return super().encode(x / self.size)
+
+    def decode(self, acts):
+        return super().decode(acts) * self.size
+
+
+def test_a_decoder_of_normalised_tokens_is_known_and_its_bias_is_none_of_x():
+    module = OfNormalised().eval()
+    module.cfg = SimpleNamespace(normalize_activations="constant_norm_rescale")
+    found = opened(module)
+    found.try_on(X)
+    assert torch.equal(found.W_dec, 2 * torch.eye(3))
+    assert found.b_dec is None
+    module.cfg.normalize_activations = "none"  # then x̂ is no decoder's
+    found.try_on(X)
+    other = opened(module)
+    other.try_on(X)
+    assert other.W_dec is None
+
+
+@pytest.mark.parametrize("normalisation", [None, ConstantNorm()])
+def test_an_sae_of_ours_is_known_whole(normalisation):
+    sae = SAE(torch.eye(3), 2 * torch.eye(3), torch.ones(3), normalisation=normalisation, subtract_b_dec=False)
+    found = opened(sae)
+    found.try_on(X)
+    assert found.sees_latents
+    assert found.W_dec is sae.W_dec
+    torch.testing.assert_close(found(X).x_hat, sae(X))
+    if normalisation is None:
+        assert found.b_dec is sae.b_dec
+        assert found.scale(X) is None
+    else:
+        assert found.b_dec is None
+        torch.testing.assert_close(found.scale(X), X.norm(dim=1, keepdim=True) / math.sqrt(3))
+
+
+def test_what_cannot_be_called_is_refused():
+    with pytest.raises(InputError):
+        opened(3)

@@ -132,8 +132,12 @@ def test_activations_that_are_others_when_read_again_are_refused():
     assert _order(other, 0, fitted) == same  # the part held out may be anything
     bad = x.clone()
     bad[i] = torch.nan
-    assert _order(bad, 0, fitted).isfinite()
+    bad[j, 1] = -torch.inf
+    none = x.clone()
+    none[[i, j]] = 0
+    assert _order(bad, 0, fitted) == _order(none, 0, fitted)  # what is not finite counts for nothing
     both = parts(x, np.arange(50))
+    assert not both.blocks
     both._refuse_others(1.0)
     both._refuse_others(1.0)
     with pytest.raises(InputError, match="gave other tokens, or another order"):

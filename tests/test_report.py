@@ -101,6 +101,10 @@ def counted(limit: float, exclude: bool, sees_latents: bool = True, **more) -> R
     return summary(sae, tallies, Counting(2, False, limit, exclude), **more)  # pyright: ignore[reportArgumentType]
 
 
+def test_nothing_is_counted_or_left_out_unless_asked_for():
+    assert Counting() == Counting(0, False, math.inf, False)
+
+
 def test_without_extreme_tokens_there_is_one_report():
     found = counted(10.0, False, name="mine", documents=3, findings=[{"key": "a"}], complete=False)
     assert (found.tokens, found.outliers, found.without_outliers) == (4, None, None)

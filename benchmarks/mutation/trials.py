@@ -31,7 +31,7 @@ from benchmarks.mutation import session
 BEYOND = ("docs", "notebooks", "results", ".venv", ".git", "build", "dist")
 """Not copied: what tests of these need is there by a link."""
 
-PATIENCE = 20, 20.0
+PATIENCE = 10, 15.0
 """A test hangs when it takes so many times what it took unchanged, and so many seconds more."""
 
 BROKEN = 70
@@ -39,7 +39,7 @@ BROKEN = 70
 
 KEPT = re.compile(r"^\s*@(functools\.)?(lru_)?cache\b", re.MULTILINE)
 
-COLLECTING = 5.0
+COLLECTING = 2.5
 """Seconds that pass before the first test."""
 
 MEMORY = 24 * 2**30
