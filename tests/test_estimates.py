@@ -10,7 +10,7 @@ from scipy.stats import t as student
 from sandbox.errors import InputError
 from sandbox.measures import REGISTRY
 from sandbox.moments import Moments
-from sandbox.report import Estimate, estimate, interval
+from sandbox.report import Estimate, estimate, interval, standard_error
 
 GAMMA = REGISTRY["relative_reconstruction_bias"]
 
@@ -33,6 +33,15 @@ def test_where_a_measure_is_a_mean_its_interval_is_students(clusters, level):
     reach = student.ppf(0.5 + level / 2, clusters - 1) * means.std(ddof=1) / math.sqrt(clusters)
     assert found.value == pytest.approx(means.mean())
     assert [found.value - found.low, found.high - found.value] == pytest.approx([reach, reach], rel=0.005)
+
+
+@pytest.mark.parametrize("clusters", [2, 3, 6])
+def test_the_standard_error_of_a_mean_is_that_of_its_clusters(clusters):
+    """s/√G, with G − 1 in the sample's deviation; one cluster has none."""
+    scales = np.random.default_rng(clusters).normal(0.8, 0.3, (4, clusters))
+    found = standard_error(of_scales(scales.ravel(), clusters), REGISTRY["scale_x"].expression)
+    assert found.item() == pytest.approx(scales.mean(0).std(ddof=1) / math.sqrt(clusters))
+    assert standard_error(of_scales(scales.ravel(), 1), REGISTRY["scale_x"].expression).isnan()
 
 
 def test_many_settings_at_once_have_the_intervals_of_each():

@@ -21,7 +21,7 @@ CORE: dict[str, tuple[str, ...]] = {
     "sandbox/simulate.py": ("tests/test_simulate.py",),
     "sandbox/features.py": ("tests/test_features.py",),
     "sandbox/strengths.py": ("tests/test_features.py",),
-    "sandbox/theory.py": ("tests/test_closed_form.py", "tests/test_features.py"),
+    "sandbox/theory.py": ("tests/test_theory.py", "tests/test_closed_form.py"),
     "sandbox/sae/activation_functions.py": ("tests/test_activation_functions.py",),
     "sandbox/sae/autoencoder.py": ("tests/test_activation_functions.py",),
     "sandbox/sae/normalisation.py": ("tests/test_activation_functions.py",),

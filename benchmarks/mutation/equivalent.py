@@ -74,6 +74,48 @@ EQUIVALENT: tuple[Equivalent, ...] = (
         "-1 ► 1",
         "the latents have two axes: the last is that of index 1",
     ),
+    Equivalent(
+        "sandbox/sae/forward.py",
+        "self._piece = max(1, tokens // 2)",
+        "1 ► 0",
+        "one token alone is not halved but raised, so half of the tokens is one or more",
+    ),
+    Equivalent(
+        "sandbox/sae/forward.py",
+        "return torch.finfo(dtype).eps > 1e-4",
+        "0.0001 ► 0.0002",
+        "no float dtype has an epsilon in between",
+    ),
+    Equivalent(
+        "sandbox/sae/forward.py",
+        "if look is not None and feature_acts is not None:",
+        "feature_acts ► count",
+        "latents are counted exactly where they are seen",
+    ),
+    Equivalent(
+        "sandbox/sae/latents.py",
+        "STRIDE = 16  # latents looked at together: nearly always all off",
+        "16 ► 15",
+        "how many are looked at together is a matter of time",
+    ),
+    Equivalent(
+        "sandbox/sae/latents.py",
+        "return cls(*(_on_host if host else _on_device)(*tensors, group, scale))",
+        "_on_host if host else _on_device ► _on_device",
+        "the other way to the same sums",
+    ),
+    Equivalent(
+        "sandbox/sae/latents.py",
+        "f *= torch.where(ok[:, None], scale.reshape(-1, 1), 0)",
+        "0 ► 1",
+        "f is 0 already where a token is not finite",
+    ),
+    Equivalent(
+        "sandbox/sae/latents.py",
+        "energy = (member.to(wide) @ f.square_()).double() * rows.square().sum(1, dtype=torch.float64)",
+        "(member.to(wide) @ f.square_()).double() ► member.to(wide) @ f.square_()",
+        "times float64 it becomes float64 all the same",
+    ),
 )
 
 
