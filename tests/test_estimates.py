@@ -11,6 +11,7 @@ from sandbox.errors import InputError
 from sandbox.measures import REGISTRY
 from sandbox.moments import Moments
 from sandbox.report import Estimate, estimate, interval, standard_error
+from sandbox.report.jackknife import NOT_WITHOUT, ONE_COUNTS
 
 GAMMA = REGISTRY["relative_reconstruction_bias"]
 
@@ -18,7 +19,9 @@ GAMMA = REGISTRY["relative_reconstruction_bias"]
 def of_scales(scales, clusters: int) -> Moments:
     """Tokens of norm 1 along one axis, x̂ being so many times each; token i in cluster i mod `clusters`."""
     x = torch.ones(len(scales), 1, dtype=torch.float64)
-    return Moments.from_pairs(x, torch.as_tensor(scales)[:, None], torch.arange(len(scales)) % clusters)
+    return Moments.from_pairs(
+        x, torch.as_tensor(scales, dtype=torch.float64)[:, None], torch.arange(len(scales)) % clusters
+    )
 
 
 @pytest.mark.parametrize("clusters", [6, 30, 200])
@@ -80,6 +83,20 @@ def test_what_has_no_value_or_no_interval_says_why():
     assert single.value == pytest.approx(0.5)
     assert single.low is single.high is None
     assert "cluster" in str(single.reason)
+
+
+def test_one_cluster_that_is_nearly_everything_gives_no_interval():
+    """Norms of x 1, but 100 in one of ten clusters: they count as hardly more than one."""
+    x = torch.ones(10, 1, dtype=torch.float64)
+    x[3] = 100
+    found = estimate(Moments.from_pairs(x, 0.5 * x, torch.arange(10)), GAMMA)
+    assert found == Estimate(0.5, None, None, ONE_COUNTS)
+
+
+def test_what_is_undefined_without_one_of_the_clusters_has_no_interval():
+    """x·x̂ is 1, 1, 1, −0.9, −0.9 and −0.9: without one of the first three, x̂ turns away."""
+    found = estimate(of_scales([1.0, 1.0, 1.0, -0.9, -0.9, -0.9], 6), GAMMA)
+    assert found == Estimate(pytest.approx(5.43 / 0.3), None, None, NOT_WITHOUT)
 
 
 def test_json_has_the_reason_only_where_there_is_one():
