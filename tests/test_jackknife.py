@@ -121,5 +121,5 @@ def test_an_interval_in_figures():
     assert in_figures(Estimate(0.93, 0.92, 0.9404)) == "0.930 ± 0.010"
     assert in_figures(Estimate(0.93, 0.91, 0.94)) == "0.930, 0.910 … 0.940"
     assert in_figures(Estimate(0.93, 0.91, 0.94), 1) == "0.9 ± 0.0"
-    assert in_figures(Estimate(0.93, None, None)) == "0.930"
+    assert in_figures(Estimate(0.93, None, None)) == in_figures(Estimate(0.93, None, 0.95)) == "0.930"
     assert in_figures(Estimate(None, None, None)) == "undefined"

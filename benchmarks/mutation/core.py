@@ -32,7 +32,7 @@ CORE: dict[str, tuple[str, ...]] = {
     "sandbox/sae/published.py": ("tests/test_published.py",),
     "sandbox/sae/tallies.py": ("tests/test_report.py", "tests/test_stream.py"),
     "sandbox/sae/summary.py": ("tests/test_report.py",),
-    "sandbox/sae/resume.py": ("tests/test_stopping.py",),
+    "sandbox/sae/resume.py": ("tests/test_state.py",),
     "sandbox/sae/ranks.py": ("tests/test_ranks.py",),
     "sandbox/sae/parts.py": ("tests/test_parts.py",),
     "sandbox/sae/rescale.py": ("tests/test_rescale.py",),
