@@ -378,3 +378,48 @@ def test_the_derivations_say_what_the_simulator_finds(gate, claim):
             reach = 2 * (one["high"] - one["low"])  # four standard errors: nine measures at six settings all hold
             assert abs(one["value"] - one["theory"]) <= reach + 1e-6, (claim, threshold, key)
         assert share.item() == pytest.approx(active, abs=4 * (active / (20_000 * 64)) ** 0.5)
+
+
+def test_by_default_one_token_of_64_features_behind_a_soft_threshold():
+    x, x_hat = features(0.5)
+    assert x.shape == x_hat.shape == (1, 64)
+    assert x.dtype == torch.float32
+    torch.testing.assert_close(x_hat, (x - 0.5).clamp(min=0))
+    moments, active = stream_features(0.5, n=100)
+    assert moments.sums.shape == (32, 2, 64)
+    assert 0.5 < active < 0.7  # e^(−½) = 0.61
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"n": 0}, "n is 0: at least one token"),
+        ({"d": 0}, "d is 0: at least one feature"),
+        ({"gate": "firm"}, "gate is 'firm': choose soft, hard"),
+        ({"threshold": -1e-9}, "a threshold is negative or not finite"),
+        ({"threshold": torch.tensor([1.0, torch.inf])}, "a threshold is negative or not finite"),
+    ],
+)
+def test_settings_that_there_are_not_are_refused(options, message):
+    for draw in (features, stream_features):
+        with pytest.raises(InputError, match=message):
+            draw(**{"threshold": 1.0, "n": 10} | options)
+    assert features(0.0, d=1, n=1).x.shape == (1, 1)
+
+
+def test_a_strength_at_the_threshold_does_not_pass():
+    for gate, passed in (("soft", [0.0, 0.5]), ("hard", [0.0, 1.5])):
+        for strength, left in zip((1.0, 1.5), passed, strict=True):
+            x, x_hat = features(1.0, gate, d=1, distribution=lambda p, strength=strength: torch.full_like(p, strength))
+            assert (x.item(), x_hat.item()) == (strength, left)
+
+
+def test_a_grid_of_two_axes_keeps_its_shape_and_its_tokens():
+    """Thresholds 0 and 1 by strengths of three distributions: the last axis of all is the feature, before it tokens."""
+    scale = torch.tensor([1.0, 2.0, 3.0], dtype=torch.float64)[:, None]
+    thresholds = torch.tensor([[0.0], [1.0]]).expand(2, 3)
+    x, x_hat = features(thresholds, "hard", d=4, n=5, distribution=lambda p: scale * (1 + p))
+    assert x.shape == (2, 3, 5, 4)
+    for k in range(3):
+        assert ((x[:, k] > k + 1) & (x[:, k] < 2 * (k + 1))).all()
+    assert torch.equal(x, x_hat)

@@ -80,6 +80,37 @@ def test_the_standard_error_is_that_of_a_ratio_of_totals(way):
         assert tally.standard_errors()[j].item() == pytest.approx(variance.sqrt().item(), rel=1e-9)
 
 
+@pytest.mark.parametrize("threads", [1, 2])
+def test_threads_share_many_latents(threads):
+    """2500 latents are three shares, the last not whole: the walk gives what the dense product gives."""
+    given_to = made(d_sae=2500)
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        walked = by_walk(*given_to)
+    finally:
+        torch.set_num_threads(before)
+    for found, right in zip(walked, densely(*given_to), strict=True):
+        torch.testing.assert_close(found, right, rtol=1e-10, atol=1e-10 * right.abs().max().item())
+
+
+@WAYS
+def test_two_tokens_on_paper(way):
+    """f = 2 and −1 on d = (1, 1) and residuals (3, 0), (0, 1): Σ f d·left is 6 − 1, Σ f²‖d‖² is 8 + 2; scales 1, 3."""
+    acts, left = torch.tensor([[2.0, 0.0], [-1.0, 0.0]]), torch.tensor([[3.0, 0.0], [0.0, 1.0]])
+    W_dec, ids = torch.tensor([[1.0, 1.0], [5.0, 5.0]]), np.array([0, 1])
+    plain = way(acts, left, W_dec, ids)
+    assert plain.scale_factors()[0] == 1.5
+    assert [one.sum(0).tolist() for one in list(plain)[:4]] == [[5, 0], [10, 0], 10, 2]
+    assert plain.loss[:3].tolist() == [9, 1, 0]
+    assert plain.tokens[:3].tolist() == [1, 1, 0]
+    assert plain.moments.means[0].tolist() == [(10 + 2 * 5 + 10) / 2, 5, 7.5]
+    scaled = way(acts, left, W_dec, ids, torch.tensor([[1.0], [3.0]]))
+    assert (scaled.pull.sum(), scaled.energy.sum()) == (6 - 3, 8 + 18)
+    assert plain.columns()["latent"].tolist() == [0, 1]
+    assert plain.columns()["count"].tolist() == [2, 0]
+
+
 @WAYS
 def test_counts_are_those_of_nonzero_latents(way):
     acts, *others = made()

@@ -302,6 +302,7 @@ def test_the_best_space_and_those_that_are_as_good():
     assert best((known, Fit(0.0801, 0)))[1] is one  # a known space is preferred unless it is worse by a quarter
     assert best((known, Fit(0.0799, 0))) == (Fit(0.0799, 0), known, "")
     assert _best([], lambda space: NO_FIT, None) == (NO_FIT, None, "")
+    assert _best([one, two], lambda space: NO_FIT, None) == (NO_FIT, None, "")
 
 
 def test_places_are_spread_evenly_from_the_first_to_the_last():

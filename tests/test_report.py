@@ -82,6 +82,12 @@ def test_its_vectors_are_shorter_or_longer(factor, how):
     assert f"its vectors are {how} than x (r = {factor:.3f})" in report(factor).in_words()
 
 
+def test_where_shrinkage_is_undefined_nothing_is_said_of_lengths():
+    said = report(-0.5).in_words()
+    assert said.startswith("r: shrinkage is undefined, because ")
+    assert "vectors" not in said
+
+
 # --- the summary of what was counted ---------------------------------------------------------------------------------
 
 X = torch.tensor([[3.0, 4.0], [0.0, 1.0], [6.0, 8.0], [1.0, 0.0]], dtype=torch.float64)  # norms 5, 1, 10, 1
@@ -99,6 +105,10 @@ def counted(limit: float, exclude: bool, sees_latents: bool = True, **more) -> R
         sees_latents=sees_latents,
     )  # fmt: skip
     return summary(sae, tallies, Counting(2, False, limit, exclude), **more)  # pyright: ignore[reportArgumentType]
+
+
+def test_nothing_is_counted_or_left_out_unless_asked_for():
+    assert Counting() == Counting(0, False, math.inf, False)
 
 
 def test_without_extreme_tokens_there_is_one_report():

@@ -1,6 +1,7 @@
 """Simulated pairs hit their angle and norm as exactly as their dtype can hold, in isotropic directions."""
 
 from math import pi
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from sandbox import simulate
 from sandbox.compile import evaluate
 from sandbox.errors import InputError
 from sandbox.measures import REGISTRY
+from sandbox.moments import Moments
 from sandbox.theory import against_theory, at_an_angle
 
 ANGLES = (0.0, 1e-7, 1e-3, 0.5, pi / 2, 2.5, pi - 1e-7, pi)
@@ -154,3 +156,105 @@ def test_near_perpendicular_both_scales_vanish_and_are_not_reciprocal():
         assert (scale.diff() < 0).all()
     torch.testing.assert_close(scales[0] * scales[1], angles.cos() ** 2)
     assert 1 / scales[0][-1] > 500
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"d": 1}, "d is 1: an angle needs at least 2"),
+        ({"n": 0}, "n is 0: at least one pair"),
+        ({"norm": "log"}, "norm is 'log': choose fixed, chi, log-normal"),
+        ({"scale": 0.0}, "scale is 0.0 and spread 1.0"),
+        ({"spread": -0.1}, "scale is 1.0 and spread -0.1"),
+        ({"correlation": 1.01}, "correlation is 1.01"),
+        ({"correlation": -1.01}, "correlation is -1.01"),
+        ({"correlation": 0.5}, "correlation needs a log-normal norm and an angle that is a distribution"),
+        ({"correlation": 0.5, "norm": "log-normal"}, "correlation needs"),
+        ({"correlation": 0.5, "angle": lambda p: p}, "correlation needs"),
+        ({"angle": -1e-9}, "an angle lies outside 0 to π"),
+        ({"angle": pi * 1.00001}, "an angle lies outside 0 to π"),
+        ({"angle": torch.tensor([1.0, torch.nan])}, "an angle lies outside 0 to π"),
+        ({"angle": lambda p: 4 * p}, "an angle lies outside 0 to π"),
+        ({"norm_ratio": -1e-9}, "a norm ratio is negative or not finite"),
+        ({"norm_ratio": torch.inf}, "a norm ratio is negative or not finite"),
+        ({"norm_ratio": lambda p: p - 0.5}, "a norm ratio is negative or not finite"),
+    ],
+)
+def test_settings_outside_their_ranges_are_refused(options, message):
+    options = {"angle": 1.0, "n": 100} | options
+    for draw in (simulate.pairs, simulate.stream):
+        with pytest.raises(InputError, match=message):
+            draw(**options)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"d": 2, "n": 1, "spread": 0.0, "norm_ratio": 0.0, "angle": 0.0},
+        {"correlation": 1, "norm": "log-normal", "angle": lambda p: pi * p},
+        {"correlation": -1, "norm": "log-normal", "angle": lambda p: pi * p},
+        {"angle": torch.tensor(pi)},  # float32's π is above π
+    ],
+)
+def test_at_the_edges_of_their_ranges_they_are_taken(options):
+    x, x_hat = simulate.pairs(**{"angle": 1.0} | options)
+    assert x.isfinite().all()
+    assert x_hat.isfinite().all()
+
+
+def test_by_default_one_pair_of_64_dimensions_and_norm_1():
+    x, x_hat = simulate.pairs(0.0)
+    assert x.shape == x_hat.shape == (1, 64)
+    assert x.dtype == torch.float32
+    assert x.norm() == pytest.approx(1)
+    torch.testing.assert_close(x, x_hat)
+    moments = simulate.stream(0.0, n=50)
+    assert moments.sums.shape == (32, 2, 64)
+    assert (moments.a.item(), moments.n) == (pytest.approx(1, rel=1e-6), 50)
+
+
+@pytest.mark.parametrize(
+    ("device", "d", "n", "chunk", "counts"),
+    [
+        ("cpu", 2**15, 100, None, [32, 32, 32, 4]),  # 2²⁰ numbers
+        ("cpu", 2**17, 100, None, [32, 32, 32, 4]),  # but a pair a group
+        ("cpu", 2**14, 100, None, [64, 36]),
+        ("cpu", 2**14, 100, 30, [30, 30, 30, 10]),
+        ("cuda", 2**15, 3000, None, [1024, 1024, 952]),  # 2²⁵
+        ("cuda", 2**15, 64, 64, [64]),
+    ],
+)
+def test_a_chunk_is_as_large_as_its_device_likes(device, d, n, chunk, counts):
+    told, refused = [], []
+    drawing = SimpleNamespace(
+        grid=torch.Size((1,)), d=d, device=torch.device(device), refuse_invalid=lambda: refused.append(sum(told))
+    )
+
+    def draw(count):
+        x = torch.ones(1, count, 1)
+        return simulate.Pairs(x, 0.5 * x)
+
+    moments = simulate.in_chunks(draw, drawing, n, chunk, 32, told.append)
+    assert told == counts
+    assert moments.n.tolist() == [n]
+    assert moments.c.tolist() == [0.5]
+    # an accelerator is waited for at the end alone
+    assert refused == ([n] if device == "cuda" else [sum(counts[:i]) for i in range(len(counts))] + [n])
+
+
+@pytest.mark.parametrize(("device", "n", "each"), [("cpu", 4096, True), ("cuda", 4095, True), ("cuda", 4096, False)])
+def test_each_pair_is_a_cluster_until_blocks_of_them_fill_the_groups(device, n, each, monkeypatch):
+    """2 groups: from 16 · 2 · 128 pairs on, an accelerator takes blocks of 128."""
+    x = torch.arange(1.0, n + 1).reshape(-1, 1)
+    drawing = SimpleNamespace(grid=torch.Size(()), d=1, device=torch.device(device), refuse_invalid=lambda: None)
+    found = simulate.in_chunks(lambda count: simulate.Pairs(x, x), drawing, n, n, 2, None)
+    expected = Moments.from_pairs(x, x, np.arange(n) if each else None, groups=2)
+    other = Moments.from_pairs(x, x, None if each else np.arange(n), groups=2)
+    assert torch.equal(found.totals, expected.totals)
+    assert not torch.equal(found.totals, other.totals)
+
+
+def test_a_seed_is_a_number_or_a_generator():
+    generator = torch.Generator().manual_seed(3)
+    assert simulate.generator_of(generator, "cpu") is generator
+    assert torch.equal(torch.rand(4, generator=simulate.generator_of(3, "cpu")), torch.rand(4, generator=generator))

@@ -92,8 +92,11 @@ def test_fewer_than_one_latent_in_sixteen_of_the_first_tokens_is_few():
     exactly = torch.zeros(64, 32)
     exactly[:, :2] = 1
     assert not is_sparse(exactly, W_dec)
+    exactly[0, 1], exactly[63, 2] = 0, 1  # of the first 63 alone it would be fewer
+    assert not is_sparse(exactly, W_dec)
     exactly[63, 1] = 0
     assert is_sparse(exactly, W_dec)
+    assert is_sparse(torch.cat((exactly, torch.ones(1, 32))), W_dec)  # with the next it would be more
 
 
 @given(st.integers(1, 4), st.integers(0, 50), st.none() | st.integers(1, 20))

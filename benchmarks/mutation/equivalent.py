@@ -27,10 +27,94 @@ class Equivalent:
 
 EQUIVALENT: tuple[Equivalent, ...] = (
     Equivalent(
+        "sandbox/moments.py",
+        "if settings > 1:  # a setting's groups are its own",
+        "1 ► 0",
+        "one setting that is repeated once has the same groups",
+    ),
+    Equivalent(
+        "sandbox/moments.py",
+        "if supported(x, x_hat):",
+        "supported(x, x_hat) ► supported(x_hat, x)",
+        "the same is asked of both, and both have one shape and one device",
+    ),
+    Equivalent(
+        "sandbox/moments.py",
+        "return numba.njit(cache=True, **options)(loop)",
+        "True ► False",
+        "only whether machine code is kept on disk: a matter of time",
+    ),
+    Equivalent(
+        "sandbox/moments.py",
+        "cuts = np.linspace(0, n, workers + 1).astype(int)",
+        "1 ► 2",
+        "one share more, each shorter: the same sums",
+    ),
+    Equivalent(
+        "sandbox/fused.py",
+        "moved = 2 * n < tile * len(group)",
+        "tile * len(group) ► len(group)",
+        "when runs are gathered first is a matter of time: the sums are the same",
+    ),
+    Equivalent(
+        "sandbox/fused.py",
+        "with torch.cuda.device_of(x):",
+        "x ► x_hat",
+        "both are on one device",
+    ),
+    Equivalent(
         "sandbox/sae/sparse.py",
         "found += acts[i, j] != 0",
         "found += acts[i, j] != 0 ► found -= acts[i, j] != 0",
         "only whether it is 0 is asked",
+    ),
+    Equivalent(
+        "sandbox/sae/sparse.py",
+        "return torch.linalg.vector_norm(floats, 0, dim=-1, dtype=torch.float32)",
+        "-1 ► 1",
+        "the latents have two axes: the last is that of index 1",
+    ),
+    Equivalent(
+        "sandbox/sae/forward.py",
+        "self._piece = max(1, tokens // 2)",
+        "1 ► 0",
+        "one token alone is not halved but raised, so half of the tokens is one or more",
+    ),
+    Equivalent(
+        "sandbox/sae/forward.py",
+        "return torch.finfo(dtype).eps > 1e-4",
+        "0.0001 ► 0.0002",
+        "no float dtype has an epsilon in between",
+    ),
+    Equivalent(
+        "sandbox/sae/forward.py",
+        "if look is not None and feature_acts is not None:",
+        "feature_acts ► count",
+        "latents are counted exactly where they are seen",
+    ),
+    Equivalent(
+        "sandbox/sae/latents.py",
+        "STRIDE = 16  # latents looked at together: nearly always all off",
+        "16 ► 15",
+        "how many are looked at together is a matter of time",
+    ),
+    Equivalent(
+        "sandbox/sae/latents.py",
+        "return cls(*(_on_host if host else _on_device)(*tensors, group, scale))",
+        "_on_host if host else _on_device ► _on_device",
+        "the other way to the same sums",
+    ),
+    Equivalent(
+        "sandbox/sae/latents.py",
+        "f *= torch.where(ok[:, None], scale.reshape(-1, 1), 0)",
+        "0 ► 1",
+        "f is 0 already where a token is not finite",
+    ),
+    Equivalent(
+        "sandbox/sae/latents.py",
+        "energy = (member.to(wide) @ f.square_()).double() * rows.square().sum(1, dtype=torch.float64)",
+        "(member.to(wide) @ f.square_()).double() ► member.to(wide) @ f.square_()",
+        "times float64 it becomes float64 all the same",
     ),
 )
 

@@ -58,6 +58,7 @@ RENAMED = {
     )
     for one, other in (pair, pair[::-1])
 }
+COMMUTATIVE = {"min", "max", "minimum", "maximum", "promote_types", "broadcast_shapes", "approx", "isclose"}
 DROPPED_METHODS = {"sqrt", "abs", "square", "exp", "log", "clamp", "clip", "clone", "double", "cumsum", "pow", "union"}
 DROPPED_FUNCTIONS = {"abs", "sorted", "reversed", "sqrt", "round"}
 DROPPED_ATTRIBUTES = {"mT", "T"}
@@ -207,7 +208,8 @@ def _return(node: ast.Return, _: Mapping[str, str]) -> Iterator[Change]:
 
 def _call(node: ast.Call, _: Mapping[str, str]) -> Iterator[Change]:
     name, inside = _called(node), node.func
-    if len(node.args) >= 2 and not any(isinstance(one, ast.Starred) for one in node.args[:2]):
+    starred = any(isinstance(one, ast.Starred) for one in node.args[:2])
+    if len(node.args) >= 2 and not starred and name not in COMMUTATIVE:
         yield _became(node, ast.Call(inside, [node.args[1], node.args[0], *node.args[2:]], node.keywords))
     if isinstance(inside, ast.Attribute) and name in DROPPED_METHODS:
         yield _became(node, inside.value)

@@ -28,18 +28,18 @@ from typing import Any
 
 from benchmarks.mutation import session
 
-WARM = ("derivations", "errors", "measures")
-"""What of the sandbox is loaded before the fork, with the proofs of the measures, unless a mutant is of these."""
-
 BEYOND = ("docs", "notebooks", "results", ".venv", ".git", "build", "dist")
 """Not copied: what tests of these need is there by a link."""
 
-PATIENCE = 20, 20.0
+PATIENCE = 10, 15.0
 """A test hangs when it takes so many times what it took unchanged, and so many seconds more."""
+
+BROKEN = 70
+"""Exit status of a child in which not pytest but this run failed."""
 
 KEPT = re.compile(r"^\s*@(functools\.)?(lru_)?cache\b", re.MULTILINE)
 
-COLLECTING = 5.0
+COLLECTING = 2.5
 """Seconds that pass before the first test."""
 
 MEMORY = 24 * 2**30
@@ -105,7 +105,7 @@ class Trials:
                 if how == "passed":
                     self.known[test] = Known(seconds, functions)
                 elif how == "failed":
-                    self.failing[test] = "it was left out"
+                    self.failing[test] = "left out"
             if ended not in (0, 1, 5):
                 self.failing[one] = f"pytest ended with {ended}; its tests were left out"
 
@@ -181,6 +181,9 @@ class Trials:
                     break
                 told.append(one)
         _, status = os.waitpid(child, 0)
+        if not hangs and os.waitstatus_to_exitcode(status) == BROKEN:
+            log = Path(f"{self._folder.name}/log").read_text(encoding="utf-8", errors="replace")
+            raise RuntimeError(f"the run itself failed, not a test: {log[-500:]}")
         return told, "hangs" if hangs else os.waitstatus_to_exitcode(status)
 
     def _allowed(self, told: list[Any], names: Sequence[str]) -> float:
@@ -191,7 +194,7 @@ class Trials:
         return PATIENCE[0] * usual + PATIENCE[1]
 
     def _be_child(self, writer, files, names, stop, watch, changed) -> None:
-        status = 70
+        status = BROKEN
         try:
             os.setsid()
             log = os.open(f"{self._folder.name}/log", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
@@ -202,8 +205,9 @@ class Trials:
             sys.path[:] = [one for one in sys.path if one and Path(one).resolve() != self.root]
             for name in [name for name in sys.modules if name.split(".")[0] in ("tests", "benchmarks")]:
                 del sys.modules[name]
-            if any(changed.startswith(f"sandbox/{one}") for one in WARM):
-                for name in [name for name in sys.modules if name.split(".")[0] == "sandbox"]:
+            ours = {name: module for name, module in sys.modules.items() if name.split(".")[0] == "sandbox"}
+            if str(self.tree / changed) in {getattr(module, "__file__", "") for module in ours.values()}:
+                for name in ours:
                     del sys.modules[name]
             status = session.run(files, names, self._slow, stop, watch, writer, self.tree)
         except BaseException as error:
@@ -213,7 +217,10 @@ class Trials:
 
 
 def _load_libraries(tests: Iterable[Path]) -> None:
-    """What test files import of other libraries, pytest's own modules, and the proofs of the measures."""
+    """What test files import of other libraries, pytest's own modules, and of the sandbox the proofs of the measures.
+
+    A child whose mutant is of what is loaded here loads all of the sandbox anew.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for name in ("numba", "sympy", "torch", "scipy.special", "rich.table", "safetensors.torch", *_imported(tests)):
