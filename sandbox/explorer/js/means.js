@@ -5,6 +5,8 @@ import { eachPair, interval, meanOver } from "./population.js";
 import { evaluated } from "./state.js";
 import { valued } from "./table.js";
 
+const NONE = "no interval: one batch holds nearly everything, or without one there is no value";
+
 export function means() {
   const title = html("h3");
   const lines = ["pooled", "without the offset", "mean over batches", "mean over pairs"].map((words) => {
@@ -33,7 +35,7 @@ export function means() {
     write(lines[2].label, `mean over batches of ${batch}`);
     const left = (count, what) => (count ? `${count} ${what} have none` : "");
     const notes = [
-      ends ? `95 %: ${shown(ends[0])} … ${shown(ends[1])}` : (pooled.reason ?? "too few batches hold nearly everything: no interval"),
+      ends ? `95 %: ${shown(ends[0])} … ${shown(ends[1])}` : (pooled.reason ?? NONE),
       bare.reason ?? (state.offset ? "" : "there is no offset"),
       left(batches.left, "batches"),
       left(pairs.left, "pairs"),
