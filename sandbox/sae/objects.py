@@ -17,7 +17,7 @@ ALONE = 8
 
 DIFFERS = {"half": 0.05, "whole": 0.01}
 """Share of ‖x̂‖ by which that of most of these tokens may differ: products in another order, and in half precision a
-latent near its threshold now and then. BatchTopK, whose threshold is the batch's, differs by 10 % and more."""
+latent near its threshold now and then. BatchTopK, whose threshold is the batch's, differs by some 8 %."""
 
 RESHAPING = ("reshape_fn_in", "reshape_fn_out", "d_head", "hook_z_reshaping_mode")
 """What SAELens keeps of reshaping (…, heads, d_head) in an SAE of a hook_z (saes/sae.py)."""
