@@ -50,7 +50,9 @@ def refuse_dependence(run: Callable[[Tensor], Tensor], x: Tensor, x_hat: Tensor,
     if len(x) < 2:
         return
     chosen = torch.linspace(0, len(x) - 1, min(len(x), ALONE), dtype=torch.float64).long().tolist()
-    alone, together = torch.cat([run(x[i : i + 1]) for i in chosen]).float(), x_hat[chosen].float()
+    tokens = [slice(i, i + 1) for i in chosen]
+    alone = torch.cat([run(x[one]) for one in tokens]).float()
+    together = torch.cat([x_hat[one] for one in tokens]).float()
     size = together.norm(dim=-1).clamp(min=torch.finfo(torch.float32).tiny)
     apart = ((alone - together).norm(dim=-1) / size).median().item()
     half = torch.finfo(x_hat.dtype).eps > 1e-4
