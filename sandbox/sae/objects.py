@@ -17,7 +17,7 @@ ALONE = 8
 
 DIFFERS = {"half": 0.05, "whole": 0.01}
 """Share of ‖x̂‖ by which that of most of these tokens may differ: products in another order, and in half precision a
-latent near its threshold now and then. BatchTopK, whose threshold is the batch's, differs by 10 % and more."""
+latent near its threshold now and then. BatchTopK, whose threshold is the batch's, differs by some 8 %."""
 
 RESHAPING = ("reshape_fn_in", "reshape_fn_out", "d_head", "hook_z_reshaping_mode")
 """What SAELens keeps of reshaping (…, heads, d_head) in an SAE of a hook_z (saes/sae.py)."""
@@ -50,7 +50,9 @@ def refuse_dependence(run: Callable[[Tensor], Tensor], x: Tensor, x_hat: Tensor,
     if len(x) < 2:
         return
     chosen = torch.linspace(0, len(x) - 1, min(len(x), ALONE), dtype=torch.float64).long().tolist()
-    alone, together = torch.cat([run(x[i : i + 1]) for i in chosen]).float(), x_hat[chosen].float()
+    tokens = [slice(i, i + 1) for i in chosen]
+    alone = torch.cat([run(x[one]) for one in tokens]).float()
+    together = torch.cat([x_hat[one] for one in tokens]).float()
     size = together.norm(dim=-1).clamp(min=torch.finfo(torch.float32).tiny)
     apart = ((alone - together).norm(dim=-1) / size).median().item()
     half = torch.finfo(x_hat.dtype).eps > 1e-4
