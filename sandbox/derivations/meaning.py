@@ -2,7 +2,8 @@
 
 A term is read as it is displayed, before anything in it can cancel. Names, and symbols that a condition ties to
 others, are abbreviations: they are written out wherever they stand, and so before a derivative is taken, a value put
-in, or a limit. Whatever is not listed here is not understood, and refused.
+in, or a limit. Whatever is not listed here is not understood, and refused. A function without a definition stands
+for any smooth function.
 """
 
 from __future__ import annotations
