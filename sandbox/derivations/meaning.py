@@ -2,7 +2,8 @@
 
 A term is read as it is displayed, before anything in it can cancel. Names, and symbols that a condition ties to
 others, are abbreviations: they are written out wherever they stand, and so before a derivative is taken, a value put
-in, or a limit. Whatever is not listed here is not understood, and refused.
+in, or a limit. Whatever is not listed here is not understood, and refused. A function without a definition stands
+for any smooth function.
 """
 
 from __future__ import annotations
@@ -82,18 +83,23 @@ class Reader:
         self.image, self.fixed = dict(image or {}), fixed
         self.needs: list[Need] = []
         self._open: list[Any] = []
-        self._depth = 0
+        self._depth, self._whole = 0, None
 
     def value(self, term: Expr) -> Expr:
         """What a whole term stands for; raises Undefined where it may stand for nothing, NotUnderstood, STUMBLES."""
         if term in (oo, -oo):
             return term
-        self.needs, self._depth = [], 0
-        value = self.read(term)
+        self.needs = []
+        value = self.whole(term)
         self.settle()
         if value.has(nan, zoo) or (value.has(oo, -oo) and not isinstance(term, Limit)):
             raise Undefined("needs a value")
         return value
+
+    def whole(self, term: Expr) -> Expr:
+        """As `read`, of a term that stands by itself: only then may it be a limit of ∞."""
+        self._whole = term
+        return self.read(term)
 
     def settle(self) -> None:
         """Raise Undefined for the first need that is not known to hold."""
@@ -253,7 +259,7 @@ class Reader:
     def _moving(self, symbol: Symbol, place: Expr, at: At) -> Symbol:
         """The variable to differentiate by: the place itself, if nothing else moves with it."""
         others = [image for one, image in (*self.image.items(), *at.items()) if one != symbol]
-        alone = isinstance(place, Symbol) and not any(place in image.free_symbols for image in others)
+        alone = symbol not in at and not any(place in image.free_symbols for image in others)
         return place if alone and isinstance(place, Symbol) else self._bound(symbol.name)
 
     def _subs(self, term: Subs, at: At, strict: bool) -> Expr:
@@ -276,7 +282,10 @@ class Reader:
         values = {self._one_sided(term, point, side, at) for side in sides}
         if len(values) != 1:
             raise NotUnderstood(f"{term} differs from side to side")
-        return values.pop()
+        value = values.pop()
+        if value.has(oo, -oo) and term is not self._whole:
+            raise NotUnderstood(f"{term} is no number that can stand within a term")
+        return value
 
     def _continuous(self, body: Expr, at: At) -> Expr | None:
         """The value at the point itself, if the body is continuous there."""

@@ -87,7 +87,7 @@ def _mean(ratios: Sequence[Expr]) -> Expr:
 def standard_error(proof: Proof) -> None:
     t, h, f = Symbol("t", real=True), Function("h"), Function("f")
     totals = (a, b, c)
-    proof.let("A function of degree 0 in the totals is a function of two ratios of them.", f(*totals), h(b / a, c / a))
+    proof.let("A smooth function of degree 0 in the totals is one of two ratios of them.", f(*totals), h(b / a, c / a))
     proof.step("Those two ratios are the totals themselves where E‖x‖² = 1.", f(1, b, c), "=", h(b, c))
     proof.step(
         "It does not change when all totals grow alike: the mean will do for the sum.",

@@ -212,7 +212,7 @@ class Step:
     def means(self, term: Expr) -> Expr:
         """What the term stands for in this step."""
         with LOCK:
-            return self.reader().read(term)
+            return self.reader().whole(term)
 
     @property
     def definition(self) -> tuple[Any, Expr | Lambda] | None:
