@@ -15,6 +15,7 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save
 
+from sandbox.cli import app
 from sandbox.errors import InputError
 from sandbox.sae import measure as measure_module
 from sandbox.sae import stopping
@@ -297,6 +298,14 @@ def test_the_version_of_a_state_is_said(x, tmp_path):
     path.write_bytes(save({"documents": torch.zeros(1)}, {"format": "shrinkage-sandbox run, 1"}))
     with pytest.raises(InputError, match="the state of a run of version 1, and this is version 2: go on with the"):
         measure(lambda t: 0.9 * t, x, checkpoint=path)
+
+
+def test_the_command_says_where_it_goes_on(folder, tmp_path, capsys):
+    command = arguments(folder, "--checkpoint", tmp_path / "state", "--no-preflight")
+    app(command, standalone_mode=False)
+    assert capsys.readouterr().err == ""
+    app(command, standalone_mode=False)
+    assert capsys.readouterr().err == f"sandbox: resumed at token 6,000, from {tmp_path / 'state'}\n"
 
 
 def test_going_on_is_said_with_the_place(x, tmp_path):
