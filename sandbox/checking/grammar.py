@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 from sandbox.checking.tokens import Token, short, tokens
 from sandbox.errors import InputError
 
-DEEPEST = 40
-"""Brackets within brackets."""
+DEEPEST = 80
+"""Brackets, signs and powers within one another."""
 
 RELATIONS = ("=", "≠", "<", "≤", ">", "≥")
 _BINDS = {"<=>": 10, "=>": 20, "or": 30, "and": 40, "+": 70, "-": 70, "*": 80, "/": 80, "**": 100}
@@ -122,7 +122,7 @@ class _Parser:
     def expression(self, binds: int) -> Node:
         """What holds together more tightly than `binds`."""
         self.depth += 1
-        if self.depth > DEEPEST * 2:
+        if self.depth > DEEPEST:
             raise InputError(f"{short(self.text)}: it is nested too deeply (character {self.next.at})")
         left = self.operand()
         divided = False  # whether what stands left is an open quotient

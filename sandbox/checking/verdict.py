@@ -68,6 +68,11 @@ class Verdict:
         return tuple({key: pair.measured(measure) for key, measure in REGISTRY.items()} for pair in pairs)
 
     @property
+    def _hats(self) -> tuple[str, ...]:
+        """What the reconstructions of the counterexample are called."""
+        return ("x̂",) if len(self.measured) == 1 else ("x̂₁", "x̂₂")
+
+    @property
     def _where(self) -> str:
         return {"true": " wherever both sides are defined", "undefined": ": nowhere are all of its terms defined"}.get(
             self.verdict, ""
@@ -100,7 +105,7 @@ class Verdict:
         if pair is None:
             raise ValueError(f"{self.text!r} is {self.verdict}: there is no counterexample to draw")
         reports = []
-        for one, name in zip(pair.pairs, ("x̂",) if pair.second is None else ("x̂₁", "x̂₂"), strict=True):
+        for one, name in zip(pair.pairs, self._hats, strict=True):
             vectors = (np.array([vector], dtype=np.float64) for vector in (one.x, one.x_hat))
             reports.append(Report(name, Moments.from_pairs(*vectors)))
         ax = plane(reports, ax)
@@ -133,8 +138,9 @@ class Verdict:
             lines += ["", self.derivation.text]
         if self.counterexample:
             lines += ["", f"  Take {self.counterexample}: {self._said(_in_text)}.", ""]
-            for key in REGISTRY:
-                lines.append(f"    {key:<30} {'     '.join(_number(measured[key]) for measured in self.measured)}")
+            for name, measured in zip(self._hats, self.measured, strict=True):
+                lines += [f"    {name}"] if len(self.measured) > 1 else []
+                lines += [f"    {key:<30} {_number(value)}" for key, value in measured.items()]
         lines += [f"  - {sentence}" for sentence in (*self._decided, *self.notes)]
         return "\n".join(lines)
 
@@ -201,7 +207,7 @@ def check(claim: str) -> Verdict:
     >>> check("c/a * c/b == 1").counterexample
     Pair(x=(1, 0), x_hat=(1, 1), second=None, free=())
     >>> print(check("gamma1 < gamma2 => c1/a < c2/a").counterexample)
-    x = (1, 0), x̂₁ = (1, 0), x̂₂ = (1, 1)
+    x = (1, 0), x̂₁ = (1, 1), x̂₂ = (1/2, 1)
     """
     read = read_claim(claim)
     try:
