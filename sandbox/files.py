@@ -156,12 +156,11 @@ def _reason(error: BaseException) -> str | None:
     one: BaseException | None = error
     while one is not None:
         if isinstance(one, OSError) and (one.strerror or str(one)):
-            if one.strerror is None:  # Arrow's, which says the system's words behind its own
-                return str(one).rpartition("[errno ")[2].partition("] ")[2] or str(one)
-            full = (
-                one.errno in FULL or one.filename is None or MARK in str(one.filename)
-            )  # copying names what it copies
-            return one.strerror if full else f"{one.filename}: {one.strerror}"
+            words = one.strerror or str(one)
+            words = words.rpartition("[errno ")[2].partition("] ")[2] or words  # Arrow puts words of its own before
+            # An error in copying names the file that is copied, full as the other disk may be.
+            full = one.errno in FULL or one.filename is None or MARK in str(one.filename)
+            return words if full else f"{one.filename}: {words}"
         one = one.__cause__ or one.__context__
     if isinstance(error, ValueError) and "embedded null" in str(error):
         return "its name holds a byte 0"

@@ -175,6 +175,13 @@ def test_the_command_line_overwrites_neither_activations_nor_settings(inputs, tm
     assert "would be overwritten" in done.stderr
 
 
+def test_a_sweep_does_not_write_into_the_folder_that_it_reads(inputs, tmp_path):
+    (tmp_path / "link").symlink_to(inputs)
+    code, _, said = here(["figure6", "--activations", str(inputs), "--out", str(tmp_path / "link")], tmp_path)
+    assert code == 2
+    assert "is read, too" in said
+
+
 def test_an_argument_of_nothing_is_refused(inputs, tmp_path):
     for empty in (["--activations", ""], ["--activations="]):
         done = run(["measure", "--sae", str(inputs / "sae"), *empty], cwd=inputs)

@@ -74,7 +74,7 @@ def figure6(
     same command goes on from there. Finished SAEs are kept, so that more architectures, coefficients or seeds may be
     asked for later, beside the first ones; what is written is of those that are asked for.
     """
-    from sandbox.outputs import check_outputs
+    from sandbox.outputs import check_outputs, identity, named_by
     from sandbox.plots.figure6 import save_figures
     from sandbox.sae.sweep import figure6 as engine
     from sandbox.sae.sweep.plan import MAIN, coefficients_of, seeds_of
@@ -82,8 +82,9 @@ def figure6(
     live: dict[str, Any] = {"model": model, "layer": layer, "hook": hook, "text": text, "context": context}
     live["whole_files"] = whole_files or None
     inputs.check_activations(activations, live)
-    if json not in (None, "-"):
-        check_outputs([json], inputs.files(activations, documents, model, text))
+    check_outputs([json] if json not in (None, "-") else [], given := inputs.files(activations, documents, model, text))
+    if identity(out) in {identity(found) for path in given for found in named_by(path)}:
+        raise InputError(f"--out {out} is read, too, and would be written to: name another folder")
     sweep: dict[str, Any] = {
         "architectures": architecture or MAIN,
         "coefficients": coefficients_of(coefficients or ()),
