@@ -107,3 +107,11 @@ def test_its_table_has_both_sides_from_every_origin():
     assert [cell[:4] for cell in columns[2][:3]] == ["0.50", "0.50", "0.80"]
     assert [cell[:4] for cell in columns[4][:3]] == ["0.75"] * 3
     assert columns[2][-1] == columns[4][-1] == "2.00"
+
+
+def test_it_writes_its_decoder_into_the_checkpoint():
+    one, written = corrected(seen(0.5 * SIGNS), seen(0.75 * SIGNS), shift=0.25), []
+    one.checkpoint.write = lambda *arguments: written.append(arguments)
+    one.write("out")
+    ((out, W_dec, b_dec),) = written
+    assert (out, W_dec is one.W_dec, b_dec.tolist()) == ("out", True, [0.75])
