@@ -6,6 +6,8 @@ Those of a GPU are `python -m benchmarks.gpu`.
 import sys
 
 from benchmarks import (
+    claims,
+    coverage,
     drag,
     memory,
     moments,
@@ -18,7 +20,7 @@ from benchmarks import (
     training,
 )
 
-ALL = (moments, stress, real_path, throughput, scaling, simulator, memory, proofs, training, drag)
+ALL = (moments, stress, coverage, real_path, throughput, scaling, simulator, memory, proofs, claims, training, drag)
 
 if __name__ == "__main__":
     held = [claim for module in ALL for claim in module.claims()]

@@ -35,9 +35,8 @@ def run(out: Path, console: Console, progress: Callable[[str, int], Callable[[in
     console.rule(f"2. Simulate: {PAIRS:,} pairs of equal norm at each angle", align="left")
     for degrees in (89.9, 30.0):
         moments = stream(radians(degrees), 1.0, n=PAIRS, progress=progress(f"{degrees:g}°", PAIRS))
-        console.print(
-            against_theory_table(against_theory(moments, at_an_angle(radians(degrees), 1.0)), f"{degrees:g}°")
-        )
+        compared = against_theory(moments, at_an_angle(radians(degrees), 1.0))
+        console.print(against_theory_table(compared, f"{degrees:g}°", console.width))
         console.print()
 
     console.rule("3. Measure: two real SAEs on real activations", align="left")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import shutil
@@ -11,6 +12,8 @@ from pathlib import Path
 
 from sandbox.beside import MARK, release, temporary
 from sandbox.errors import InputError
+
+FULL = (errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC))
 
 Version = tuple[int, int, int, int]
 """What changes when a file is replaced or written to: its device, number, size and time of change."""
@@ -123,7 +126,7 @@ def _place(path: str | Path) -> Path:
         raise InputError("an empty path: name a file to write to (is a variable unset?)")
     try:
         place = Path(os.path.realpath(path))
-        place.lstat()
+        place.stat()
     except FileNotFoundError:
         pass
     except (OSError, ValueError) as error:  # too long, a link to itself, a byte 0
@@ -153,8 +156,12 @@ def _reason(error: BaseException) -> str | None:
     one: BaseException | None = error
     while one is not None:
         if isinstance(one, OSError) and (one.strerror or str(one)):
-            elsewhere = f"{one.filename}: " if one.filename and MARK not in str(one.filename) else ""
-            return elsewhere + (one.strerror or str(one))
+            if one.strerror is None:  # Arrow's, which says the system's words behind its own
+                return str(one).rpartition("[errno ")[2].partition("] ")[2] or str(one)
+            full = (
+                one.errno in FULL or one.filename is None or MARK in str(one.filename)
+            )  # copying names what it copies
+            return one.strerror if full else f"{one.filename}: {one.strerror}"
         one = one.__cause__ or one.__context__
     if isinstance(error, ValueError) and "embedded null" in str(error):
         return "its name holds a byte 0"

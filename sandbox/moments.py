@@ -44,6 +44,11 @@ GONE = 1e-12
 STILL = 1e-22
 """The same for what the sums of x alone show, whose rounding is squared: seen from there, what is below it is 0."""
 
+STRETCH, STRETCHES = 8, 8
+"""Neighbouring blocks that are taken for one cluster where no documents are known, which may be longer than a block;
+fewer, where these would not be STRETCHES at least. (By blocks alone, 95 % intervals cover 67 % where documents have
+four blocks; where blocks are independent, stretches cost a width of 1.03: `python -m benchmarks.coverage`.)"""
+
 
 @dataclass(frozen=True, eq=False)
 class Moments(Sums):
@@ -149,8 +154,8 @@ class Moments(Sums):
         )
         return (moments[0] if apart_above is None else moments), dots
 
-    def __getitem__(self, index: int) -> Moments:
-        """One setting of the first axis."""
+    def __getitem__(self, index: int | slice) -> Moments:
+        """One setting of the first axis, or a slice of them."""
         return type(self)(*(t[index] for t in self))
 
     def merged(self) -> Moments:
@@ -220,6 +225,11 @@ class Moments(Sums):
 
     def _means_of(self, whose: tuple[int, int]) -> Float64[Tensor, "*batch 2 d"]:
         return self.sums.sum(-3)[..., list(whose), :] / self.n[..., None, None]
+
+    def in_stretches(self) -> Moments:
+        """The same with neighbouring groups as one: neighbouring blocks lie in neighbouring groups."""
+        totals, count, sums = (in_stretches(one, self.count) for one in (self.totals, self.count, self.sums))
+        return Moments(totals, count, sums, self.nonfinite)
 
     def leave_one_out(self) -> Float64[Tensor, "*batch groups 3"]:
         """The totals without each group in turn: what a jackknife needs, without a second pass over the data."""
@@ -304,6 +314,16 @@ class CentredOnX(Centred):
     """The same with the mean of x taken from both."""
 
     mean_of = (0, 0)
+
+
+def in_stretches(
+    sums: Float64[Tensor, "groups *rest"], count: Float64[Tensor, "groups"]
+) -> Float64[Tensor, "stretches *rest"]:
+    """Sums per group of blocks, put together in stretches of neighbours; `count` is of the tokens in each group."""
+    blocks = int((count > 0).sum())
+    size = min(STRETCH, max(blocks // STRETCHES, 1))
+    short = sums.new_zeros(-len(sums) % size, *sums.shape[1:])
+    return torch.cat((sums, short)).unflatten(0, (-1, size)).sum(1)
 
 
 def _shift(

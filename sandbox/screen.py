@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterable
 
 from rich.console import Console, ConsoleOptions, RenderableType
@@ -17,3 +18,7 @@ class Screen(Console):
         """The pieces of what is printed; styles and the moves of progress bars are rich's own, and stay."""
         for piece in super().render(renderable, options):
             yield piece if piece.control else Segment(visible(piece.text), piece.style)
+
+    def on_broken_pipe(self) -> None:
+        """Leave it to the program, which may have files to write: rich would end it here."""
+        raise BrokenPipeError(errno.EPIPE, "the reader has gone")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
@@ -17,6 +18,7 @@ from sandbox.errors import InputError
 from sandbox.measures import REGISTRY
 from sandbox.moments import Moments
 from sandbox.report import estimate
+from sandbox.report.layout import PRINTED, fitting, stacked
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -104,28 +106,46 @@ def against_theory(moments: Moments, exact: Exact | None) -> dict[str, dict[str,
     return compared
 
 
-def against_theory_table(compared: Mapping[str, Mapping[str, Any]], title: str, narrow: bool = False) -> Table:
+def against_theory_table(compared: Mapping[str, Mapping[str, Any]], title: str, width: int = PRINTED) -> Table:
     """What `against_theory` gives, for a terminal; without exact values, without their columns.
 
-    Args: narrow: for 80 columns: beside exact values, without the interval and the symbols
+    Args: width: of the screen: where it is narrower than the table, intervals and symbols are left out beside exact
+          values, and where it is narrower still, each number has a row of its own
     """
+    exact = all("theory" in one for one in compared.values())
+    shown = [range(6), (0, 2, 4, 5)] if exact else [range(4), (0, 2, 3)]
+    table = partial(_theory_table, compared, title)
+    return fitting(
+        width, *(partial(table, columns) for columns in shown), partial(_theory_rows, compared, title, exact)
+    )
+
+
+def _theory_table(compared: Mapping[str, Mapping[str, Any]], title: str, shown: Sequence[int]) -> Table:
     from rich.table import Table
 
     table = Table(title=f"[bold]{title}[/]", title_justify="left", pad_edge=False)
-    columns = ("measure", "", "simulated", "95 % interval", "theory", "simulated − theory")
-    exact = all("theory" in one for one in compared.values())
-    shown = [i for i in range(len(columns)) if (not (narrow and i in (1, 3)) if exact else i < 4)]
     for i in shown:
-        table.add_column(columns[i], justify="left" if i < 2 else "right")
+        table.add_column(HEADERS[i], justify="left" if i < 2 else "right", no_wrap=True)
     for key, one in compared.items():
-        value, theory = one["value"], one.get("theory")
-        cells = (
-            key,
-            REGISTRY[key].plain,
-            "undefined" if value is None else f"{value:.8g}",
-            "—" if one["low"] is None else f"{one['low']:.8g} … {one['high']:.8g}",
-            "undefined" if theory is None else f"{theory:.8g}",
-            "—" if value is None or theory is None else f"{value - theory:+.1e}",
-        )
+        cells = (key, REGISTRY[key].plain, *_cells(one))
         table.add_row(*(cells[i] for i in shown))
     return table
+
+
+def _theory_rows(compared: Mapping[str, Mapping[str, Any]], title: str, exact: bool) -> Table:
+    named = HEADERS[2:] if exact else HEADERS[2:4]
+    groups = ((key, list(zip(named, _cells(one), strict=False))) for key, one in compared.items())
+    return stacked(f"[bold]{title}[/]", ("measure", "value"), groups)
+
+
+HEADERS = ("measure", "", "simulated", "95 % interval", "theory", "simulated − theory")
+
+
+def _cells(one: Mapping[str, Any]) -> tuple[str, ...]:
+    value, theory = one["value"], one.get("theory")
+    return (
+        "undefined" if value is None else f"{value:.7g}",
+        "—" if one["low"] is None else f"{one['low']:.7g} … {one['high']:.7g}",
+        "undefined" if theory is None else f"{theory:.7g}",
+        "—" if value is None or theory is None else f"{value - theory:+.1e}",
+    )

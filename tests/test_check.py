@@ -5,6 +5,7 @@ import math
 import subprocess
 import sys
 import time
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -13,8 +14,8 @@ from sympy import Rational, sqrt
 
 from sandbox import InputError, check
 from sandbox.checking.language import Statement, read_claim, statements
+from sandbox.checking.limit import SECONDS
 from sandbox.checking.tokens import LONGEST
-from sandbox.checking.vocabulary import vocabulary
 from sandbox.derivations.symbols import a, b, c
 from sandbox.measures import REGISTRY
 
@@ -106,32 +107,18 @@ def test_false_claims_are_refuted_by_two_vectors_that_do_it(claim):
     for statement in read_claim(claim).formulas:
         assert isinstance(statement, Statement)
         x, x_hat = ([float(part) for part in vector] for vector in (pair.x, pair.x_hat))
-        point = {
+        point: Any = {
             a: math.hypot(*x) ** 2,
             b: math.hypot(*x_hat) ** 2,
             c: math.sumprod(x, x_hat) if sys.version_info >= (3, 12) else x[0] * x_hat[0] + x[1] * x_hat[1],
         }
-        left, right = (
-            float(side.subs(statement.names).subs(point_of(point)).subs(point))
-            for side in (statement.left, statement.right)
-        )
+        left, right = (float(statement.in_moments(side).subs(point)) for side in (statement.left, statement.right))
         gap = left - right
         holds = {"=": abs(gap) < 1e-12, "≥": gap >= -1e-12, ">": gap > 1e-12}[statement.sign]
         failed.append(not holds)
     assert any(failed)
     assert set(verdict.measures) == set(REGISTRY)
     assert len(str(pair)) < 60
-
-
-def point_of(point):
-    """r, ρ and L at a point, in floating point."""
-    known = vocabulary()
-    values = {known["L"]: point[a] + point[b] - 2 * point[c]}
-    if point[a]:
-        values[known["r"]] = math.sqrt(point[b] / point[a])
-    if point[a] and point[b]:
-        values[known["rho"]] = point[c] / math.sqrt(point[a] * point[b])
-    return values
 
 
 @pytest.mark.parametrize("claim", ONCE_UNDECIDED)
@@ -200,6 +187,7 @@ HOSTILE = {
     "a == 1; b == 1": "cannot be read",
     "sqrt == 1": "sqrt needs brackets",
     "sqrt a == 1": "sqrt needs brackets",
+    "gamma(3) == 2": "gamma is no function",
     "sqrt(a, b) == 1": "one number",
     "sqrt(*a) == 1": "does not belong here",
     "sqrt(-1) == a": "root of a negative",
@@ -278,10 +266,10 @@ def test_any_text_is_read_or_refused(text):
 
 
 def test_long_thinking_ends():
-    begun = time.monotonic()
+    begun = time.process_time()  # of the processor, as the limit is
     verdict = check("(a+b+c+r+rho+1)**6 >= -(a-b+c-r+rho+7)**6")
     assert verdict.verdict in ("true", "undecided")
-    assert time.monotonic() - begun < 40
+    assert time.process_time() - begun < 4 * SECONDS
 
 
 def run(*arguments: str, cwd) -> subprocess.CompletedProcess:

@@ -28,6 +28,7 @@ from sympy import (
 from sandbox.derivations import Step, StepError, claims, prove
 from sandbox.derivations.conditions import Conditions
 from sandbox.derivations.derivation import Derivation, Proof
+from sandbox.derivations.said import written
 from sandbox.derivations.symbols import Expect, a, b, c, n, r, rho, s, x, x_hat
 from sandbox.derivations.typeset import step_markdown, step_text
 
@@ -186,6 +187,53 @@ def test_a_changed_result_is_refused(number):
             if changed not in {term for step in proven.steps for term in step.terms}:
                 with pytest.raises(StepError):
                     replace(proven, results={key: changed})
+
+
+@pytest.mark.parametrize("number", [one.number for one in claims()])
+def test_a_claim_says_in_symbols_what_one_of_its_steps_states(number):
+    proven = prove(number)
+    assert proven.said
+    for chain in proven.said:
+        text = written(chain)
+        assert text in proven.claim
+        for other in (f"{text} + 1", text.replace("=", ">", 1)):
+            with pytest.raises(StepError, match="its claim is not what its steps show"):
+                replace(proven, claim=proven.claim.replace(text, other))
+        wrong = (*chain[:-1], chain[-1] + 1)
+        with pytest.raises(StepError, match="is the statement of none of its steps"):
+            replace(proven, claim=f"{proven.claim} {written(wrong)}", said=(wrong,))
+    with pytest.raises(StepError, match="which no step has shown"):
+        replace(proven, said=())
+
+
+def test_a_claim_says_under_which_conditions_its_step_holds():
+    step = Step("The root of a square.", sqrt(c**2), "=", c, where=(c > 0,))
+    said = ((sqrt(c**2), "=", c),)
+    assert written(said[0]) == "|c| = c"
+    assert Derivation("C0", "none", "Where c > 0, |c| = c.", (), (step,), {}, said).said == said
+    with pytest.raises(StepError, match="but not where: c > 0"):
+        Derivation("C0", "none", "Always |c| = c.", (), (step,), {}, said)
+    with pytest.raises(StepError, match="does not say"):
+        Derivation("C0", "none", "Something else.", (), (step,), {}, said)
+
+
+def test_definitions_are_counted_apart():
+    u, f = Symbol("u", real=True), Function("f")
+    proof = Proof()
+    proof.let("A name.", u, b / a)
+    proof.let("A function.", f(s), s**2)
+    proof.step("A step.", f(u), "=", b**2 / a**2)
+    shown = Derivation("", "own", "A claim.", (), tuple(proof.steps))
+    assert shown.text.endswith("∎ One step, checked by SymPy, and 2 definitions.")
+    assert "∎ One step, checked by SymPy, and 2 definitions." in shown._repr_markdown_()
+    assert prove("C1").text.endswith("∎ 6 steps, each checked by SymPy, and 1 definition.")
+    assert prove("C11").text.endswith("∎ 3 steps, each checked by SymPy.")
+
+
+def test_what_is_assumed_of_a_symbol_is_shown():
+    """Hypotheses stand on the page, as conditions of the claim or of its steps."""
+    for number, conditions in {"C6": "s ≠ 0", "C13": "l > 0", "C15": "N > 0", "C16": "t > 0", "C17": "λ > 0"}.items():
+        assert conditions in prove(number).text, number
 
 
 def test_series_and_limits_are_checked():

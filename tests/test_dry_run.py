@@ -32,6 +32,7 @@ WAITS = {
     "sandbox/sae/rescale.py:_placed": "weights go to the device",
     "sandbox/sae/measure.py:_try_on": "a few tokens go there",
     "sandbox/sae/forward.py:try_on": "of them those that are finite are taken",
+    "sandbox/sae/objects.py:refuse_dependence": "whether a few tokens alone give the x̂ that they give together",
     "sandbox/sae/forward.py:fingerprint": "a saved run is known by the SAE's weights",
     "sandbox/sae/measure.py:_look": "a sample goes there",
     "sandbox/sae/preflight": "what a sample shows decides whether the run begins",

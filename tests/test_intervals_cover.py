@@ -11,6 +11,7 @@ from sandbox.measures import REGISTRY, t, v
 from sandbox.moments import Moments
 from sandbox.report import estimate, interval, left_out, standard_error
 from sandbox.report.jackknife import jackknife_error
+from sandbox.sae.measure import measure as report_of
 
 REPEATS, DOCUMENTS, TOKENS, D = 600, 100, 12, 6
 
@@ -139,6 +140,54 @@ def test_with_many_groups_alike_the_jackknife_is_the_delta_method(key, origin):
     if not measure.root:
         low, high = interval(moments, measure)
         torch.testing.assert_close((high - low) / 2, 1.97 * delta, rtol=0.03, atol=0)
+
+
+def in_blocks(documents, tokens, seed=4, repeats=300):
+    """Experiments whose clusters are blocks of 12 tokens, and documents of more."""
+    generator = torch.Generator().manual_seed(seed)
+    x = torch.randn(repeats, documents * tokens, D, generator=generator, dtype=torch.float64)
+    shrink = 0.8 + 0.15 * torch.randn(repeats, documents, 1, generator=generator, dtype=torch.float64)
+    x_hat = shrink.repeat_interleave(tokens, 1) * x + 0.3 * torch.randn(x.shape, generator=generator).double()
+    return Moments.from_pairs(x, x_hat, torch.arange(documents * tokens) // 12, batch_dims=1)
+
+
+def test_stretches_of_blocks_cover_where_documents_have_several_blocks():
+    """γ = (E k² + 0.09)/E k; by blocks alone it is covered in two of three."""
+    true, measure = (0.8**2 + 0.15**2 + 0.09) / 0.8, REGISTRY["relative_reconstruction_bias"]
+    measured = in_blocks(30, 48)
+
+    def cover(every):
+        intervals = (interval(one, measure) for one in every)
+        return sum((low <= true <= high).item() for low, high in intervals) / 300
+
+    settings = [measured[i] for i in range(300)]
+    assert cover(settings) < 0.75
+    assert cover(one.in_stretches() for one in settings) > 0.91  # 0.95, and three standard errors of 0.0126
+
+
+def test_stretches_are_of_neighbouring_blocks_and_keep_every_total():
+    one = in_blocks(30, 48, repeats=1)[0]
+    stretches = one.in_stretches()
+    assert (one.clusters, stretches.clusters) == (120, 15)
+    torch.testing.assert_close(stretches.totals[0], one.totals[:8].sum(0))
+    torch.testing.assert_close(stretches.means, one.means)
+    torch.testing.assert_close(stretches.centred().means, one.centred().means)
+    few = in_blocks(9, 12, repeats=1)[0]
+    assert few.in_stretches().clusters == 9  # so few are taken as they are
+
+
+def test_a_report_without_documents_has_stretches_for_clusters_everywhere():
+    x = torch.randn(16 * 128, 4, generator=torch.Generator().manual_seed(0))
+    documents = torch.arange(len(x)) // 256  # two blocks: so many are a stretch of sixteen
+    with_documents, without = (
+        report_of(lambda t: 0.9 * t + 0.1 * t.abs(), x, documents=ids, look=False) for ids in (documents, None)
+    )
+    for origin in ("raw", "centred"):
+        for key in REGISTRY:
+            one, other = with_documents.origins[origin][key], without.origins[origin][key]
+            assert (other.low, other.high) == pytest.approx((one.low, one.high), rel=1e-9), key
+    for key, one in with_documents.per_token.items():
+        assert (without.per_token[key].low, without.per_token[key].high) == pytest.approx((one.low, one.high)), key
 
 
 def documents(*pairs):

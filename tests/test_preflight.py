@@ -93,7 +93,7 @@ def test_a_worse_sae_in_the_right_space_is_never_said_to_be_in_another(sae, x, n
         feature_acts = sae.encode(x)
         return feature_acts @ shaken + sae.b_dec, feature_acts
 
-    assert set(keys(run, x, b_dec=sae.b_dec)) <= {"loss"}
+    assert set(keys(run, x, b_dec=sae.b_dec)) <= {"loss", "folding"}  # the noise makes x̂ longer
 
 
 @pytest.mark.parametrize("penalty", [0.2, 1.0, 3.0])
@@ -310,15 +310,15 @@ def test_numbers_that_are_not_finite(sae, x, bad):
 def test_the_end_of_float16(sae, x):
     large = x / x.abs().max() * 60000
     assert "float16" in keys(None, large.half(), x_hat=large.half())
-    assert keys(None, large, x_hat=large) == []  # the same in float32 is no danger
+    assert keys(None, large, x_hat=0.9 * large) == []  # the same in float32 is no danger
     cut = (large * 2).clamp(-65504, 65504)
-    assert keys(None, cut, x_hat=cut) == ["float16"]
+    assert keys(None, cut, x_hat=0.9 * cut) == ["float16"]
     assert keys(None, large / 4, x_hat=(large / 4 * 4.1).half())[0] == "float16_x_hat"
 
 
 def test_activations_with_nothing_in_them(x):
     def run(x):
-        return x, None
+        return 0.9 * x, None
 
     assert keys(run, torch.zeros(100, 8)) == ["zero"]
     assert keys(run, torch.ones(100, 8)) == ["constant"]

@@ -62,7 +62,7 @@ def test_what_is_zero_is_still_zero(pair):
 
 def test_x_hat_alone_may_be_out_of_range(pair):
     x, _ = pair
-    with pytest.raises(InputError, match="x_hat is too large or too small .*: E‖x_hat‖² is 0"):
+    with pytest.raises(InputError, match=r"x_hat is too large or too small .*: E‖x_hat‖² is 0"):
         measure_pairs(x, 1e-170 * x, look=False)
 
 

@@ -10,17 +10,19 @@ from safetensors.torch import load_file
 from scipy.optimize import minimize_scalar
 from torch.utils.data import DataLoader
 
+from sandbox.cli import app
 from sandbox.data import embedded
 from sandbox.errors import InputError
 from sandbox.files import check_new_folder
 from sandbox.measures import REGISTRY
 from sandbox.moments import Moments
-from sandbox.report import estimate
+from sandbox.report import Report, estimate
 from sandbox.sae import checkpoints
 from sandbox.sae.activation_functions import Gate
 from sandbox.sae.autoencoder import SAE
 from sandbox.sae.checkpoints import Checkpoint
 from sandbox.sae.checkpoints.place import Place
+from sandbox.sae.correction import Correction, Evaluated, _share
 from sandbox.sae.measure import measure
 from sandbox.sae.normalisation import ConstantNorm, LayerNorm
 from sandbox.sae.parts import Split
@@ -253,6 +255,9 @@ def test_without_documents_blocks_of_tokens_are_held_out(tokens, tmp_path):
     made = rescale(little(tmp_path), tokens[0], device="cpu")
     assert made.before.report.documents is None
     assert made.fitted + made.before.report.moments.clusters == -(-N // 128)
+    assert "Without document ids, blocks of 128 tokens were fitted on or held out" in made.in_words()
+    with_ids = rescale(little(tmp_path), tokens[0], documents=tokens[1], device="cpu")
+    assert "blocks" not in with_ids.in_words()
 
 
 def test_tokens_that_are_not_finite_are_refused_or_dropped(tokens, tmp_path):
@@ -269,6 +274,80 @@ def test_tokens_that_are_not_finite_are_refused_or_dropped(tokens, tmp_path):
             right = rescale(little(tmp_path), x[kept], documents=ids[kept], kind=kind, device="cpu")
             torch.testing.assert_close(made.factor, right.factor, rtol=1e-6, atol=0)
             assert made.after.report.l0 == pytest.approx(right.after.report.l0)
+
+
+def test_each_figure_of_the_summary_says_its_origin(relu):
+    before, after = relu.before, relu.after
+    gammas = f"γ {before.about_bias.raw[GAMMA].value:.3f} ► {after.about_bias.raw[GAMMA].value:.3f}"
+    losses = f"relative loss {before.report.raw[LOSS].value:.4f} ► {after.report.raw[LOSS].value:.4f}"
+    assert f"{gammas} (about the decoder bias), {losses} (raw); recovers " in relu.in_words()
+
+
+def held(x, x_hat, groups=4, bias=0.0):
+    report = Report("sae", Moments.from_pairs(x, x_hat, np.arange(len(x)) % groups))
+    return Evaluated(report, Report("sae", Moments.from_pairs(x - bias, x_hat - bias, np.arange(len(x)) % groups)))
+
+
+def corrected(before, after, checkpoint):
+    sae = checkpoint.sae
+    factor = torch.tensor(1.25, dtype=torch.float64)
+    return Correction("scalar", checkpoint, sae.W_dec, sae.b_dec, factor, 0.5, 0, 7, before, after)
+
+
+def test_where_nothing_was_lost_nothing_is_said_to_be_recovered(tmp_path):
+    """γ = 1 exactly: with an interval around it, and in one document, which gives none."""
+    x = torch.randn(400, 6, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    checkpoint = little(tmp_path)
+    for groups, reason in ((4, "1 within its interval: nothing"), (1, "as long as it should be: nothing")):
+        made = corrected(held(x, x, groups), held(x, 0.9 * x, groups), checkpoint)
+        assert made.recovered.value is None
+        assert reason in made.recovered.reason
+        assert f"{made.recovered.reason}." in made.in_words()
+
+
+def test_where_x_hat_turns_away_the_reason_is_that_of_gamma(tmp_path):
+    x = torch.randn(400, 6, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    made = corrected(held(x, -x), held(x, x), little(tmp_path))
+    assert made.recovered.value is None
+    assert "c ≤ 0" in made.recovered.reason
+    assert "γ undefined ► 1.000" in made.in_words()
+
+
+def test_the_share_recovered_is_of_what_one_factor_could(tmp_path):
+    """x̂ = x/2 + noise at right angles to it: one factor, 2, brings back all but the noise's part."""
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(400, 6, generator=generator, dtype=torch.float64)
+    x_hat = 0.5 * x + 0.02 * torch.randn(400, 6, generator=generator, dtype=torch.float64)
+    checkpoint, a = little(tmp_path), (x * x).sum()
+    for factor in (1.0, 1.5, 1.9):
+        made = corrected(held(x, x_hat, bias=0.0), held(x, factor * x_hat), checkpoint)
+        best = (x * x_hat).sum() / (x_hat * x_hat).sum()
+        lost = [((x - s * x_hat) ** 2).sum() / a for s in (1, factor, best)]
+        assert made.recovered.value == pytest.approx(((lost[0] - lost[1]) / (lost[0] - lost[2])).item(), abs=1e-12)
+    assert "recovers 99." in made.in_words()
+    assert "% of what one factor could" in made.in_words().replace(" %", "%")
+
+
+SHARES = [(0.5, "50.0% of"), (1.999, "199.9% of"), (2.0, "2.0 times"), (-0.2, "-20.0% of")]
+
+
+@pytest.mark.parametrize(("value", "words"), SHARES)
+def test_shares_beyond_two_are_times(value, words):
+    assert _share(value) == words
+
+
+def test_the_command_drops_tokens_that_are_not_finite(tmp_path, capsys):
+    harmed = load_file(embedded("activations"))["activations"].float()
+    harmed[::500, 3] = torch.nan
+    np.save(tmp_path / "x.npy", harmed.numpy())
+    command = ["rescale", "--sae", "embedded:minilm-relu", "--activations", str(tmp_path / "x.npy"), "--device", "cpu"]
+    with pytest.raises(InputError, match="NaN or an infinity"):
+        app([*command, "--out", str(tmp_path / "one")], standalone_mode=False)
+    app([*command, "--out", str(tmp_path / "two"), "--drop-nonfinite"], standalone_mode=False)
+    assert (tmp_path / "two" / "sae_weights.safetensors").is_file()
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "not finite, dropped" in printed
+    assert "Without document ids, blocks of 128 tokens were fitted on or held out" in printed
 
 
 REFUSED = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import NamedTuple
 
 from sympy import Symbol
@@ -10,7 +11,7 @@ from sandbox.checking.language import Formula
 from sandbox.checking.limit import STUMBLES, Undecidable
 from sandbox.checking.proving import proves
 from sandbox.checking.search import first_failing, near, refuting_pair
-from sandbox.checking.solver import ask
+from sandbox.checking.solver import ask, simpler
 from sandbox.checking.vectors import Pair, pair_of, truth
 
 SEARCHED = "No vectors among some hundred of small numbers refute it."
@@ -48,11 +49,11 @@ def decide(formula: Formula, about: tuple[str, ...], free: tuple[Symbol, ...]) -
     if pair := refuting_pair(formula, about, free):
         return Finding("false", "Z3" if answer.points else "SymPy", pair)
     for point in answer.points:
-        exact = pair_of(point, about, free)
-        if pair := first_failing(formula, list(near(exact))):
+        if pair := first_failing(formula, list(near(pair_of(point, about, free)))):
             return Finding("false", "Z3", pair)
+    for point in chain(simpler(formula, about, free) if answer.points else (), answer.points):
         if truth(formula, point) is False:
-            return Finding("false", "Z3", exact)
+            return Finding("false", "Z3", pair_of(point, about, free))
     notes = [
         f"{answer.why}." if answer.why else "Z3 found numbers at which it may fail, but SymPy cannot confirm them."
     ]

@@ -155,7 +155,8 @@ def _against(step: Step, left: Expr, term: Expr) -> str:
 
 def _counterexample(step: Step, left: Expr, term: Expr) -> str:
     """Vectors, or numbers, at which the answer is another number than it should be."""
-    sides = [written_out(side, step.names) for side in (left, term)]
+    names = {**step.names, **step.ties}
+    sides = [written_out(side, names) for side in (left, term)]
     moments = {a, b, c} & (sides[0].free_symbols | sides[1].free_symbols)
     others = sorted((sides[0].free_symbols | sides[1].free_symbols) - {a, b, c}, key=str)
     for pair in small_pairs():
@@ -170,7 +171,8 @@ def _counterexample(step: Step, left: Expr, term: Expr) -> str:
 
 def _values(step: Step, sides: list[Expr], at: dict[Symbol, Expr]) -> list[Expr] | None:
     """Both sides' values at a point where the step's conditions hold and the sides differ, else None."""
-    conditions = [written_out(condition, step.names).subs(at) for condition in (*GIVEN, *step.where)]
+    names = {**step.names, **step.ties}
+    conditions = [written_out(condition, names).subs(at) for condition in (*GIVEN, *step.where)]
     if not all(condition is true for condition in conditions):
         return None
     values = [simplify(evaluated(side.subs(at))) for side in sides]

@@ -6,6 +6,7 @@ a sign, powers (to the right). What people read in two ways, such as 1/2c, is as
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Collection
 from typing import Any, NamedTuple
 
@@ -77,7 +78,7 @@ def _announced(text: str, taken: set[str]) -> tuple[str, ...]:
 
 class _Parser:
     def __init__(self, text: str, names: Collection[str], functions: Collection[str]):
-        self.text, self.functions = text, functions
+        self.text, self.names, self.functions = text, names, functions
         self.tokens, self.place, self.depth = tokens(text, names), 0, 0
         self.bars: list[str] = []  # what has to close; a "(" hides the bars around it
 
@@ -149,6 +150,9 @@ class _Parser:
                         f"{short(self.text)}: a quotient followed by {token.text!r} without a sign can be read in two "
                         f"ways (character {token.at}): write brackets, as in 1/(2c) or (1/2)c"
                     )
+                if token.kind == "(" and left.kind == "name" and self.is_word(left):
+                    name = left.parts[0]
+                    raise InputError(f"{short(self.text)}: {name} is no function; write {name} * (...)")
                 left = Node("*", (left, self.expression(_PRODUCT)), token.at)
             else:
                 break
@@ -160,6 +164,14 @@ class _Parser:
         if token.kind in ("|", "‖"):
             return not self.bars or self.bars[-1] not in ("|", "‖")
         return token.kind in ("name", "(", "√")
+
+    def is_word(self, name: Node) -> bool:
+        """Whether a name is known, and was written in several letters of ASCII, as functions are."""
+        return (
+            len(name.parts[0]) > 1
+            and name.parts[0] in self.names
+            and unicodedata.normalize("NFC", self.text)[name.at - 1].isascii()
+        )
 
     def raised(self, base: Node, token: Token) -> Node:
         digits = token.text.lstrip("-")

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 from sandbox.derivations import step
 
-SECONDS = 20.0
+SECONDS = 10.0
 """How long SymPy may think about a claim or an answer."""
 
 PROOF_SECONDS = 4.0

@@ -15,6 +15,7 @@ from sympy import (
     Abs,
     Dummy,
     Expr,
+    I,
     Max,
     Min,
     Poly,
@@ -99,18 +100,22 @@ class Translation:
     """A formula in one region, as facts about polynomials.
 
     Attributes:
-        facts: what holds of the symbols that have been made
+        facts:   what holds of the symbols that have been made
+        numbers: those of them that stand for a number, such as π
     Raises: Unsupported, from each method
     """
 
     def __init__(self, region: Region):
         self.region, self.facts = region, list(region.facts)
+        self.numbers: dict[Symbol, Expr] = {}
         self._made: dict[Expr, Expr] = {}
 
     def domain(self, formula: Formula) -> list[Fact] | None:
         """Where the formula is defined; None where a part of it plainly is not, and the rest may have no value."""
         found: dict[Fact, None] = {}
         for term, sign in _bounds(formula):
+            if term.subs(self.region.moments).has(I):  # a root of what is negative: its radicand says so
+                continue
             fact = self.sign(term, sign)
             if plainly(fact) is False:
                 return None
@@ -199,6 +204,7 @@ class Translation:
         if not low.is_Integer:
             raise Unsupported(f"{number} is no real number")
         symbol = self._new(number, "number")
+        self.numbers[symbol] = number
         self.facts += [
             Sign(symbol - Rational(int(low) - 1, fine), ">"),
             Sign(Rational(int(low) + 2, fine) - symbol, ">"),

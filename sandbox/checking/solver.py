@@ -8,6 +8,8 @@ it finds is exact, and is a counterexample only once SymPy has looked at it.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from itertools import product
 from types import ModuleType
 from typing import Any, NamedTuple
 
@@ -19,6 +21,18 @@ from sandbox.checking.polynomials import Fact, Region, Sign, Translation, Unsupp
 STEPS = 1_000_000
 """Of Z3, for one question; about a second or two. Seconds beyond which it is stopped, should they not bind."""
 SECONDS = 20
+
+SIMPLE = sorted(
+    (
+        {name: value for name, value in zip(("size", "ratio", "cosine"), values, strict=True) if value is not None}
+        for values in product(
+            (Rational(1), None), (Rational(1), Rational(1, 2), Rational(2), None), (Rational(1), Rational(1, 2), None)
+        )
+    ),
+    key=len,
+    reverse=True,
+)[:-1]
+"""What may be fixed, most of it first: the squared length of x, the ratio of the lengths, the cosine."""
 
 
 class Answer(NamedTuple):
@@ -52,9 +66,10 @@ def ask(formula: Formula, about: tuple[str, ...], free: tuple[Symbol, ...]) -> A
     if z3 is None:
         return Answer("missing", why="Z3 is not installed (pip install z3-solver)")
     try:
-        asked = [_Question(z3, formula, region, free) for region in regions(about)]
+        asked: list[_Question] = []
         open_end = False
-        for question in asked:
+        for region in regions(about):
+            asked.append(question := _Question(z3, formula, region, free))
             if question.empty:
                 continue
             found, point = question.fails()
@@ -72,6 +87,21 @@ def ask(formula: Formula, about: tuple[str, ...], free: tuple[Symbol, ...]) -> A
         return Answer("unknown", why=f"Z3 stumbled: {trouble}")
 
 
+def simpler(formula: Formula, about: tuple[str, ...], free: tuple[Symbol, ...]) -> Iterator[dict[Symbol, Expr]]:
+    """More points at which a formula fails: with x ≠ 0, and some of length, ratio and cosine simple fractions."""
+    z3 = z3_module()
+    if z3 is None:
+        return
+    try:
+        question = _Question(z3, formula, regions(about)[0], free)
+        for fixed in SIMPLE if not question.empty else ():
+            found, point = question.fails(fixed)
+            if found == "sat" and point:
+                yield point
+    except (Unsupported, z3.Z3Exception):
+        return
+
+
 class _Question:
     """A formula in one region, as Z3 takes it; `empty` where it is plainly not defined there."""
 
@@ -83,14 +113,23 @@ class _Question:
         domain = self.translation.domain(formula)
         self.empty = domain is None
         if domain is not None:
-            said = self.translation.formula(formula)
+            try:
+                said = self.translation.formula(formula)
+            except Unsupported:
+                self.domain = [self.fact(one) for one in (*domain, *self.translation.facts)]
+                self.empty = self.undefined()
+                if self.empty:
+                    return
+                raise
             self.domain = [self.fact(one) for one in (*domain, *self.translation.facts)]
             self.said = self.fact(said)
             self.condition = self.fact(said.parts[0]) if isinstance(said, Joined) and said.how == "=>" else None
 
-    def fails(self) -> tuple[str, dict[Symbol, Expr] | None]:
-        """Whether there is a point at which the formula fails, and the point."""
-        solver = self.solver(self.z3.Not(self.said))
+    def fails(self, fixed: Mapping[str, Rational] | None = None) -> tuple[str, dict[Symbol, Expr] | None]:
+        """Whether there is a point at which the formula fails, and the point; with some of its symbols fixed."""
+        places = [(one, value) for one in self.symbols for name, value in (fixed or {}).items() if name in one.name]
+        equal = [self.variable(symbol) == self.number(value) for symbol, value in places]
+        solver = self.solver(self.z3.Not(self.said), *equal)
         found = str(solver.check())
         return found, self.point(solver.model()) if found == "sat" else None
 
@@ -158,13 +197,21 @@ class _Question:
 
     def point(self, model: Any) -> dict[Symbol, Expr] | None:
         """The moments and free symbols of a model, exactly."""
-        own = {symbol for value in self.region.moments.values() for symbol in value.free_symbols} | set(self.free)
-        here = {symbol: self.exact(model.eval(self.variable(symbol), model_completion=True)) for symbol in own}
+        here = {symbol: self.value(model, symbol) for symbol in (*self.symbols, *self.free)}
+        numbers = {self.value(model, symbol): number for symbol, number in self.translation.numbers.items()}
+        here = {symbol: numbers.get(value, value) for symbol, value in here.items()}  # cos(1), not what lies near it
         moments = {symbol: value.subs(here) for symbol, value in self.region.moments.items()}
         return moments | {symbol: here[symbol] for symbol in self.free}
 
-    def exact(self, value: Any) -> Expr:
-        """A number of Z3's: a fraction, or a root of a polynomial."""
+    @property
+    def symbols(self) -> list[Symbol]:
+        """Those that the moments are written in."""
+        own = {symbol for value in self.region.moments.values() for symbol in value.free_symbols}
+        return sorted(own, key=lambda symbol: symbol.name)
+
+    def value(self, model: Any, symbol: Symbol) -> Expr:
+        """A symbol's number in a model: a fraction, or a root of a polynomial."""
+        value = model.eval(self.variable(symbol), model_completion=True)
         if self.z3.is_rational_value(value):
             return Rational(value.numerator_as_long(), value.denominator_as_long())
         unknown = Symbol("unknown")

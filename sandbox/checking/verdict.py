@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -132,23 +132,17 @@ class Verdict:
         if self.derivation:
             lines += ["", self.derivation.text]
         if self.counterexample:
-            lines += ["", f"  Take {self.counterexample}: {self._said(_side)}.", ""]
+            lines += ["", f"  Take {self.counterexample}: {self._said(_in_text)}.", ""]
             for key in REGISTRY:
                 lines.append(f"    {key:<30} {'     '.join(_number(measured[key]) for measured in self.measured)}")
         lines += [f"  - {sentence}" for sentence in (*self._decided, *self.notes)]
         return "\n".join(lines)
 
-    def _said(self, shown: Callable[[Expr], str], signs: Mapping[str, str] | None = None) -> str:
+    def _said(self, shown: Callable[[Side], str]) -> str:
         """What the claim says at the counterexample."""
-        signs = signs or {}
         if self.sides:
-            left, sign, right = self.sides
-            return f"it would say {shown(left)} {signs.get(sign, sign)} {shown(right)}"
-        parts = [
-            f"{shown(left)} {signs.get(sign, sign)} {shown(right)} {'is true' if holds else 'is false'}"
-            for (left, sign, right), holds in self.others
-        ]
-        return f"there {', '.join(parts)}"
+            return f"it would say {shown(self.sides)}"
+        return "there " + ", ".join(f"{shown(side)} is {'true' if holds else 'false'}" for side, holds in self.others)
 
     __repr__ = __str__
 
@@ -164,10 +158,9 @@ class Verdict:
             )
             named = [f"${name} = ({', '.join(map(latex, vector))})$" for name, vector in (("x", pair.x), *hats)]
             named += [f"${latex(symbol)} = {latex(value)}$" for symbol, value in pair.free]
-            signs = {sign: f"${word}$" for sign, word in {"≠": r"\ne", "≥": r"\ge", "≤": r"\le"}.items()}
-            parts.append(f"Take {', '.join(named)}: {self._said(lambda value: f'${latex(value)}$', signs)}.")
+            parts.append(f"Take {', '.join(named)}: {self._said(_in_latex)}.")
             rows = [
-                " | ".join([f"| {key}", f"${REGISTRY[key].symbol}$", *(_cell(one[key]) for one in self.measured), ""])
+                f"| {' | '.join([key, f'${REGISTRY[key].symbol}$', *(_cell(one[key]) for one in self.measured)])} |"
                 for key in REGISTRY
             ]
             head = "| measure | |" + " value |" * len(self.measured) + "\n|:---|:---|" + ":---|" * len(self.measured)
@@ -271,8 +264,16 @@ def _number(value: Expr | str) -> str:
     return str(value) if value.is_Integer else f"{value} = {float(value):.6g}"
 
 
-def _side(value: Expr) -> str:
-    return str(value) if value.is_Rational else f"{value} (≈ {float(value):.4g})"
+def _in_text(side: Side) -> str:
+    left, sign, right = side
+    shown = [str(value) if value.is_Rational else f"{value} (≈ {float(value):.4g})" for value in (left, right)]
+    return f"{shown[0]} {sign} {shown[1]}"
+
+
+def _in_latex(side: Side) -> str:
+    left, sign, right = side
+    shown = {"≠": r"\ne", "≥": r"\ge", "≤": r"\le"}.get(sign, sign)
+    return f"${latex(left)} {shown} {latex(right)}$"
 
 
 def _cell(value: Expr | str) -> str:

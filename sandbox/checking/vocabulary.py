@@ -26,8 +26,10 @@ class MeasureSymbol(Symbol):
         return prettyForm(self.name)
 
     def _latex(self, printer):
+        if self.name in REGISTRY:
+            return REGISTRY[self.name].symbol
         key, _, number = self.name.rpartition("_")
-        return f"{{{REGISTRY[key].symbol}}}_{number}" if key in REGISTRY else REGISTRY[self.name].symbol
+        return f"{{{REGISTRY[key].symbol}}}_{number}"
 
 
 @dataclass(frozen=True)

@@ -191,6 +191,6 @@ def simulate(
         print(dumps(setting | {"d": d, "n": n, "measures": compared}, indent=2))
         return
     screen = console()
-    table = against_theory_table(compared, title, narrow=screen.width < 115)
+    table = against_theory_table(compared, title, screen.width)
     text = dumps(setting | {"d": d, "n": n, "measures": compared}, indent=2) + "\n"
     write_all(lambda: screen.print(table), *([lambda: write_text(json, text)] if json else []))

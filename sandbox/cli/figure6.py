@@ -160,22 +160,30 @@ def _print(points: list[Point], found: Path, json: str | None) -> None:
         print(found.read_text("utf-8"), end="")
         return
     written = [lambda: write_text(json, found.read_text("utf-8"))] if json else []
-    write_all(lambda: console().print(_table(points)), *written)
+    screen = console()
+    write_all(lambda: screen.print(_table(points, screen.width)), *written)
 
 
-def _table(points: list[Point]) -> Table:
-    """Each finished SAE on held-out tokens, a row."""
+def _table(points: list[Point], width: int) -> Table:
+    """Each finished SAE on held-out tokens, a row; where the screen is too narrow, a row for each measure of it."""
     from rich.table import Table
 
+    from sandbox.report.layout import fitting, stacked
     from sandbox.sae.sweep.results import rows
 
     head, *body = rows(points)
     shown = [i for i, header in enumerate(head) if header not in LEFT_OUT]
     (tokens, documents) = next((p.tokens, p.documents) for p in points if p.measured_on == "held-out")
     kept = f"{tokens:,} held-out tokens" + (f" of {documents:,} documents" if documents else "")
-    table = Table(title=f"On {kept}, ± half a 95 % interval", title_justify="left", pad_edge=False)
-    for i in shown:
-        table.add_column(head[i], justify="right" if i else "left", no_wrap=True)
-    for row in body:
-        table.add_row(*(row[i] for i in shown))
-    return table
+    title = f"On {kept}, ± half a 95 % interval"
+
+    def wide() -> Table:
+        table = Table(title=title, title_justify="left", pad_edge=False)
+        for i in shown:
+            table.add_column(head[i], justify="right" if i else "left", no_wrap=True)
+        for row in body:
+            table.add_row(*(row[i] for i in shown))
+        return table
+
+    groups = ((row[0], [(head[i], row[i]) for i in shown[1:]]) for row in body)
+    return fitting(width, wide, lambda: stacked(title, (head[0], "value"), groups))

@@ -23,9 +23,17 @@ Saes = Annotated[
 Activations = Annotated[
     str | None, typer.Option(help="Shape (..., d): .npy, .safetensors, .pt; a folder or 'glob*' of shards; a dataset.")
 ]
-Documents = Annotated[str | None, typer.Option(help="A document id for each token, in a file likewise.")]
+Documents = Annotated[
+    str | None, typer.Option(help="A document id for each token, in a file likewise: a number or, in .npy, a text.")
+]
 Model = Annotated[str | None, typer.Option(help="In place of --activations: a transformers model …", metavar="PATH")]
-Layer = Annotated[int | None, typer.Option(help="… the block after which the residual stream is read, from 0 …")]
+Layer = Annotated[
+    int | None,
+    typer.Option(
+        help="… the block after which the residual stream is read, from 0 (for an SAE of blocks.N.hook_resid_pre, "
+        "N − 1; of hook_resid_post, N) …"
+    ),
+]
 Hook = Annotated[str | None, typer.Option(help="… or the module, by its name in the model …")]
 Text = Annotated[
     str | None,

@@ -62,15 +62,20 @@ def measure(
             min=0, max=2**20, help="Show what SAELens, SAEBench and dictionary_learning print for such batches."
         ),
     ] = 4096,
-    preflight: Annotated[bool, typer.Option(help="Look at a sample first, and warn.")] = True,
-    strict: Annotated[bool, typer.Option("--strict", help="Refuse to run where that warns.")] = False,
+    preflight: Annotated[bool, typer.Option(help="Look at a sample first, at all norms afterwards, and warn.")] = True,
+    strict: Annotated[bool, typer.Option("--strict", help="Refuse where that warns.")] = False,
     checkpoint: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Save the run's state there; the same command goes on from it.")
     ] = None,
     every: Annotated[float, typer.Option(min=0, help="Seconds between two savings of it.")] = 30.0,
     latents: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Write each latent of the one --sae as .npz or .parquet."),
+        typer.Option(
+            metavar="FILE",
+            help="Write a row for each latent of the one --sae, as .npz or .parquet. Columns: latent (row of W_dec), "
+            "scale_factor (the best one for it alone: 1 not shrunk, above 1 shrunk), standard_error, low and high "
+            "(95 % interval), count (tokens in which it was on); nan where undefined.",
+        ),
     ] = None,
     json: Json = None,
     csv: Annotated[Path | None, typer.Option("--csv", metavar="FILE", help="Write CSV.")] = None,
@@ -188,7 +193,7 @@ def _print(reports: list[Report], json: str | None) -> None:
     for one in reports:
         tables.show(one, screen)
         if one.latents is not None:
-            screen.print(one.latents.table())
+            screen.print(one.latents.table(width=screen.width))
     if len(reports) > 1:
-        screen.print(tables.comparison(reports))
+        screen.print(tables.comparison(reports, screen.width))
     sys.stdout.flush()

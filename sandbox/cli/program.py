@@ -6,6 +6,7 @@ import errno
 import os
 import signal
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from io import TextIOWrapper
@@ -46,6 +47,9 @@ def program(
     """Prove, see and measure feature shrinkage in sparse autoencoders."""
 
 
+PAGE = 120
+"""Columns of what is written to a file or into a pipe."""
+
 Json = Annotated[
     str | None,
     typer.Option("--json", metavar="FILE", help="Write JSON; - for standard output, with nothing else on it."),
@@ -59,6 +63,8 @@ def main() -> None:
     A file or a screen that the system refuses (no permission, a full disk) is bad input, too. Where whoever reads
     standard output has gone, the program ends as if SIGPIPE had ended it, without a word.
     """
+    if sys.stdout is None:  # closed by whoever started it
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="replace")  # x̂ and γ do not fit every encoding
@@ -71,6 +77,7 @@ def main() -> None:
 
     signal.signal(signal.SIGINT, stop)
     try:
+        _name_a_temporary_folder()
         _refuse_empty(sys.argv[1:])
         code = app(standalone_mode=False)
         sys.stdout.flush()
@@ -111,6 +118,14 @@ def _refuse_of_system(error: OSError) -> int:
     return _refuse(f"{error.filename}: {reason}")
 
 
+def _name_a_temporary_folder() -> None:
+    """Where no folder for temporary files can be written to, libraries that ask for its name alone still import."""
+    try:
+        tempfile.gettempdir()
+    except OSError:
+        tempfile.tempdir = os.curdir
+
+
 def _refuse_empty(arguments: list[str]) -> None:
     """Refuse arguments without a character: they come of variables that are not set, and would name this folder."""
     for before, argument in zip(["sandbox", *arguments], arguments, strict=False):
@@ -135,11 +150,11 @@ def say(message: str) -> None:
 
 
 def console() -> Console:
-    """Standard output; as wide as a table needs when it is not a terminal."""
+    """Standard output; where it is no terminal, as wide as COLUMNS says, or else as a page is."""
     from sandbox.screen import Screen
 
     found = Screen()
-    return found if found.is_terminal else Screen(width=175)
+    return found if found.is_terminal or "COLUMNS" in os.environ else Screen(width=PAGE)
 
 
 @contextmanager

@@ -68,15 +68,16 @@ def rescale(
     checkpoint = read(sae)
     engine.check_kind(checkpoint, kind)
     opened = inputs.source(activations, documents, live, device)
-    findings = look(checkpoint, opened, device=device, dtype=dtype) if preflight else []
+    settings = {"device": device, "dtype": dtype, "drop_nonfinite": drop_nonfinite}
+    findings = look(checkpoint, opened, **settings) if preflight else []
     for one in findings:
         say(f"warning: {checkpoint.name}: {one.message}")
     if strict and findings:
         raise InputError("--strict, and the look before the run found what is said above")
-    options = {"kind": kind, "share": share, "seed": seed, "device": device, "dtype": dtype}
+    options = settings | {"kind": kind, "share": share, "seed": seed}
     with progress() as bars:
         total = (opened.tokens or 0) * engine.passes(kind)
-        options |= {"batch_size": batch_size, "drop_nonfinite": drop_nonfinite, "progress": bars("tokens", total)}
+        options |= {"batch_size": batch_size, "progress": bars("tokens", total)}
         made = engine.rescale(checkpoint, opened, **options)
     text_of, screen = dumps(made.to_dict(), indent=2, allow_nan=False), console()
 
@@ -85,7 +86,7 @@ def rescale(
             print(text_of)
             return
         screen.print(made.checkpoint.describe(), highlight=False, markup=False)
-        screen.print(made.table())
+        screen.print(made.table(screen.width))
 
     def write() -> None:
         made.write(out)

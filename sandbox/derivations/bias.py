@@ -18,7 +18,7 @@ BELOW_2 = (c > 0, b < 2 * c)
 @claim(
     "C6",
     "relative-reconstruction-bias",
-    "The intended bias is γ = argmin over s of E‖x̂/s − x‖² = b/c = r/ρ, the reciprocal of the best scale of x̂.",
+    "The intended bias is the argmin over s of E‖x̂/s − x‖²: if c > 0, γ = b/c = r/ρ, one over the best scale of x̂.",
 )
 def relative_reconstruction_bias(proof: Proof) -> None:
     divides = (Ne(s, 0),)
@@ -77,13 +77,14 @@ def relative_reconstruction_bias(proof: Proof) -> None:
         a,
         where=divides,
     )
+    proof.says(gamma, "=", bias, "=", r / rho)
     proof.result(relative_reconstruction_bias=bias)
 
 
 @claim(
     "C7",
     "equation-10-v1",
-    "Equation 10 holds for the optimised loss L*: √(b/(a − L*)) = γ. The first version wrote the plain loss L there.",
+    "Equation 10 holds for the optimised loss L*: √(b/(a − L*)) = b/c (c > 0). The first version wrote the loss L.",
 )
 def equation_10_v1(proof: Proof) -> None:
     bias, of_x_hat = prove("C6").results["relative_reconstruction_bias"], prove("C2").results["scale_x_hat"]
@@ -124,13 +125,15 @@ def equation_10_v1(proof: Proof) -> None:
         "=",
         Subs(bias, *six_and_three),
     )
+    proof.says(sqrt(b / (a - optimised)), "=", bias)
     proof.result(equation_10_v1=slip)
 
 
 @claim(
     "C8",
     "equation-10-relabels",
-    "The first version's value is √(γ/(2 − γ)): a function of γ alone, rising with it, and real only for 0 < γ < 2.",
+    "The first version's value is a function of γ: γ₁₀(γ)² = γ/(2 − γ). It rises (γ > 0, γ < "
+    "2), and is not real elsewhere.",
 )
 def equation_10_relabels(proof: Proof) -> None:
     bias, slip = prove("C6").results["relative_reconstruction_bias"], prove("C7").results["equation_10_v1"]
@@ -139,6 +142,8 @@ def equation_10_relabels(proof: Proof) -> None:
     radicand = Function("f")
     proof.let("The value as a function of γ.", gamma_10(gamma), sqrt(gamma / (2 - gamma)))
     proof.step("It is what equation 10 computed.", slip, "=", gamma_10(bias), where=BELOW_2)
+    proof.step("Its square.", gamma_10(gamma) ** 2, "=", gamma / (2 - gamma), where=inside)
+    proof.says(gamma_10(gamma) ** 2, "=", gamma / (2 - gamma))
     proof.step(
         "It rises with γ: a monotone relabelling of the right measure.",
         Derivative(gamma_10(gamma), gamma),
@@ -175,7 +180,7 @@ def equation_10_relabels(proof: Proof) -> None:
 @claim(
     "C9",
     "equation-10-overstates",
-    "The first version's value is at least γ, and equal only at γ = 1; near it the error is (γ − 1)²/2, second order.",
+    "The first version's value is at least γ, equal only at 1: γ₁₀(ε + 1) − ε − 1 = ε²/2 + O(ε³), of second order.",
 )
 def equation_10_overstates(proof: Proof) -> None:
     eps = Symbol("epsilon", real=True)
@@ -217,13 +222,14 @@ def equation_10_overstates(proof: Proof) -> None:
         "=",
         1 / sqrt(2),
     )
+    proof.says(gamma_10(1 + eps) - (1 + eps), "=", near_1)
     proof.result(error_near_1=near_1)
 
 
 @claim(
     "C10",
     "no-shrinkage",
-    "γ = 1 exactly when E[x̂·(x − x̂)] = 0, at any angle; there r = ρ and c/a = ρ², below 1 in every imperfect SAE.",
+    "b/c − 1 = −E[x̂·(x − x̂)]/c (c > 0): γ is 1 at any angle. There (c = b), r = ρ and c/a = ρ², below 1 if L is not 0.",
 )
 def no_shrinkage(proof: Proof) -> None:
     bias, of_x = prove("C6").results["relative_reconstruction_bias"], prove("C1").results["scale_x"]
@@ -243,6 +249,9 @@ def no_shrinkage(proof: Proof) -> None:
     )
     proof.step("At γ = 1 the norm ratio is the cosine …", r, "=", rho, where=at_1)
     proof.step("… and c/a its square.", of_x, "=", rho**2, where=at_1)
+    proof.says(bias - 1, "=", -error / c)
+    proof.says(r, "=", rho)
+    proof.says(of_x, "=", rho**2)
     proof.step("The loss that is left is all the angle's.", L, "=", a * (1 - rho**2), "=", a - b, where=at_1)
     proof.step(
         "So in an imperfect autoencoder, L > 0, the norm ratio reads “shrinkage” …",
@@ -259,11 +268,12 @@ def no_shrinkage(proof: Proof) -> None:
 @claim(
     "C11",
     "energy-ratio",
-    "E‖x̂‖²/E‖x‖² = r² is below 1 for an imperfect SAE with γ = 1: a Gated SAE's shorter vectors are no shrinkage.",
+    "E‖x̂‖²/E‖x‖² = r² is below 1 for an imperfect SAE whose γ is 1: a Gated SAE's shorter vectors are no shrinkage.",
 )
 def energy_ratio(proof: Proof) -> None:
     at_1 = (Eq(c, b),)
     proof.step("The ratio of the energies.", Expect(x_hat) / Expect(x), "=", r**2)
+    proof.says(Expect(x_hat) / Expect(x), "=", r**2)
     proof.step(
         "At γ = 1 the error is perpendicular to x̂, so the energies add up: x is the hypotenuse.",
         Expect(x),

@@ -8,8 +8,26 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from sympy import Add, Dummy, Expr, Mul, Poly, PolynomialError, S, Symbol, expand, factor, fraction, integrate, limit
-from sympy import nan, oo, powsimp, simplify, together, zoo
+from sympy import (
+    Add,
+    Dummy,
+    Expr,
+    Poly,
+    PolynomialError,
+    S,
+    Symbol,
+    expand,
+    factor,
+    fraction,
+    integrate,
+    limit,
+    nan,
+    oo,
+    powsimp,
+    simplify,
+    together,
+    zoo,
+)
 
 from sandbox.derivations.deciding import STUMBLES, known
 from sandbox.derivations.vocabulary import NotUnderstood
@@ -70,7 +88,7 @@ def _sum(function: Expr, near: Symbol) -> Expr | None:
 
 
 def _lowest(function: Expr, near: Symbol) -> list[tuple[Expr, int]] | None:
-    """The lowest terms above and below the line, as coefficient and power, if both coefficients are known not to be 0."""
+    """The lowest terms above and below the line, as coefficient and power; None if a coefficient may be 0."""
     found = []
     for side in fraction(together(function)):
         try:
@@ -119,6 +137,3 @@ def integral(function: Expr, variable: Symbol, low: Expr, high: Expr) -> tuple[E
     if not end.is_finite:
         raise NotUnderstood(f"the integral of {function} is not finite")
     return primitive, end - primitive.subs(variable, low)
-
-
-

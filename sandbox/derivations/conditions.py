@@ -8,16 +8,16 @@ the term wherever it stands, within a derivative too.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import product
 from typing import Any
 
-from sympy import Dummy, Eq, Expr, Ge, Gt, Lambda, Le, Lt, Ne, Rational, Rel, Symbol, cancel
+from sympy import Eq, Expr, Ge, Gt, Lambda, Le, Lt, Ne, Rel, Symbol, cancel
 
 from sandbox.derivations.deciding import STUMBLES, known, points
 from sandbox.derivations.meaning import Reader, Undefined
 from sandbox.derivations.symbols import a, b, c, offset, spread
-from sandbox.derivations.vocabulary import NotUnderstood, vet
+from sandbox.derivations.vocabulary import NotUnderstood, free, vet
 
 SIGN = {Eq: "=", Ne: "≠", Gt: ">", Ge: "≥"}
 
@@ -81,7 +81,7 @@ class Conditions:
         if isinstance(condition, Eq):
             self._fixed |= self.reader().reach(condition.lhs, condition.rhs)
         try:
-            symbol, value = _substitution(condition, gap)
+            symbol, value = _substitution(condition, gap, len(self.image))
         except TypeError:
             if wanted:
                 raise
@@ -107,22 +107,22 @@ class Conditions:
 
 
 def _holds(value: Expr, sign: str) -> bool:
-    """Whether a number is in that relation to 0; rounding decides none, but for an equation."""
-    number = value.evalf()
-    if not number.is_real:
-        return False
-    return {"=": abs(number) < 1e-9, "≠": abs(number) > 1e-9, ">": number > 1e-9, "≥": number > -1e-9}[sign] == True  # noqa: E712
+    """Whether a number is in that relation to 0; exactly where its digits leave it open."""
+    glance = value.evalf()
+    if not glance.is_real or abs(glance) < 1e-6:
+        return bool(glance.is_real) and known(value, sign)
+    return sign == "≠" or (sign != "=" and bool(glance > 0))
 
 
 def possible(values: Mapping[Symbol, Expr]) -> bool:
     """Whether numbers for a, b and c can be those of vectors: a, b ≥ 0 and c² ≤ a·b (Cauchy–Schwarz)."""
-    of = {symbol: values[symbol].evalf() for symbol in values if not values[symbol].free_symbols}
-    if any(of[symbol].is_negative for symbol in (a, b, offset, spread) if symbol in of):
+    of = {symbol: values[symbol] for symbol in values if not values[symbol].free_symbols}
+    if not all(_holds(of[symbol], "≥") for symbol in (a, b, offset, spread) if symbol in of):
         return False
-    return any(symbol not in of for symbol in (a, b, c)) or (of[a] * of[b] - of[c] ** 2 > -1e-9) == True  # noqa: E712
+    return any(symbol not in of for symbol in (a, b, c)) or _holds(of[a] * of[b] - of[c] ** 2, "≥")
 
 
-def _substitution(condition: Rel, gap: Expr) -> tuple[Symbol, Expr]:
+def _substitution(condition: Rel, gap: Expr, place: int) -> tuple[Symbol, Expr]:
     """A symbol of `gap` (the condition's two sides, less each other), and what to write for it."""
     symbols = sorted(gap.free_symbols, key=_preference)
     for bounded, symbol in product((False, True), symbols):
@@ -133,9 +133,10 @@ def _substitution(condition: Rel, gap: Expr) -> tuple[Symbol, Expr]:
         if isinstance(condition, Eq):
             return symbol, edge
         if isinstance(condition, Ne):
-            return symbol, edge + Dummy(symbol.name, real=True, nonzero=True)
+            return symbol, edge + free(symbol.name, -place, nonzero=True)
         if isinstance(condition, Gt | Ge):
-            more = Dummy(symbol.name, **({"positive": True} if isinstance(condition, Gt) else {"nonnegative": True}))
+            strict = isinstance(condition, Gt)
+            more = free(symbol.name, -place, positive=strict, nonnegative=not strict)
             if (found := _beyond(symbol, edge, slope, more, bounded)) is not None:
                 return symbol, found
     raise TypeError(f"a step cannot use the condition {condition}: it needs a symbol in which it is linear")

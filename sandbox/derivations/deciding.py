@@ -6,8 +6,24 @@ from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from random import Random
 
-from sympy import Expr, Integral, Limit, Order, PoleError, Rational, Symbol, denom, expand, factor, nan, numer, oo
-from sympy import simplify, together, zoo
+from sympy import (
+    Expr,
+    Integral,
+    Limit,
+    Order,
+    PoleError,
+    Rational,
+    Symbol,
+    denom,
+    expand,
+    factor,
+    nan,
+    numer,
+    oo,
+    simplify,
+    together,
+    zoo,
+)
 from sympy.core.function import AppliedUndef
 
 KNOWN = {"=": "is_zero", ">": "is_positive", "≥": "is_nonnegative", "≠": "is_nonzero"}

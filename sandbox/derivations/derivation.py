@@ -8,8 +8,10 @@ from typing import Any
 
 from sympy import Derivative, Expr, Lambda, Rel, Subs, Symbol, cancel, diff, factor, solve
 
-from sandbox.derivations.step import Step, StepError, written_out
+from sandbox.derivations.said import untold
+from sandbox.derivations.step import LOCK, Step, StepError, conditions, written_out
 from sandbox.derivations.typeset import derivation_markdown, derivation_text
+from sandbox.derivations.vocabulary import NotUnderstood, vet
 
 
 @dataclass(frozen=True, repr=False)
@@ -23,7 +25,8 @@ class Derivation:
         steps:        the checked steps
         results:      expressions that come out of it, by name: the key of a measure, or what the claim calls it.
                       Each *is* a term of a step, so it has been checked, too
-    Raises: StepError for a result that is no term of any step
+        said:         what the claim says in symbols: chains of terms and relations, each the statement of a step
+    Raises: StepError for a result that is no term of any step, or a claim that says in symbols what no step shows
     """
 
     number: str
@@ -32,8 +35,10 @@ class Derivation:
     where: tuple[Rel, ...]
     steps: tuple[Step, ...]
     results: Mapping[str, Expr] = field(default_factory=dict)
+    said: tuple[tuple, ...] = ()
 
     def __post_init__(self):
+        self._check_words()
         derived = {term for step in self.steps if ":=" not in step.signs for term in step.terms}
         for key, result in self.results.items():
             if result not in derived:
@@ -44,6 +49,17 @@ class Derivation:
                 raise StepError(f"{self.number}: {step.reason!r} has other names than the steps before it define")
             _refuse_used(step, self.where, self.steps[:i])
             names |= [step.definition] if step.definition else []
+        if self.number and (trouble := untold(self.claim, self.said, self.steps, self.where)):
+            raise StepError(f"{self.number}: its claim is not what its steps show: {trouble}")
+
+    def _check_words(self) -> None:
+        """One symbol for what prints alike, in all steps; and conditions that can hold."""
+        try:
+            vet(part for step in self.steps for part in (*step.terms, *step.where, *self.where))
+        except NotUnderstood as trouble:
+            raise StepError(f"{self.number}: {trouble}") from None
+        with LOCK:
+            conditions(self.where, ())
 
     @property
     def text(self) -> str:
@@ -60,7 +76,7 @@ class Derivation:
 class Proof:
     """A proof while it is written: every step is checked when it is added, and names carry over to later steps.
 
-    >>> from sympy.abc import u, w
+    >>> u, w = (Symbol(name, real=True) for name in "uw")
     >>> proof = Proof(where=(u > 0,))
     >>> proof.let("A name.", w, u + 1)
     >>> proof.step("It is above 1.", w - 1, "=", u, ">", 0)
@@ -72,6 +88,7 @@ class Proof:
         self.steps: list[Step] = []
         self.names: dict[Any, Expr | Lambda] = {}
         self.results: dict[str, Expr] = {}
+        self.said: list[tuple] = []
         self.where = where
 
     def let(self, reason: str, name: Expr, value: Expr) -> None:
@@ -89,6 +106,10 @@ class Proof:
     def result(self, **terms: Expr) -> None:
         """Name terms of the steps as what the derivation has found."""
         self.results |= terms
+
+    def says(self, *chain: Any) -> None:
+        """What the claim's sentence says in symbols: terms and relations that a step states."""
+        self.said.append(chain)
 
     def value(self, term: Expr) -> Expr:
         """What the term stands for, in a, b, c and free symbols, as it comes."""

@@ -9,7 +9,7 @@ from sandbox.derivations.register import claim, prove
 from sandbox.derivations.symbols import Expect, L, a, b, c, m, offset, r, rho, s, spread, x, x_hat, z
 
 
-@claim("C12", "pythagoras", "L/a = (1 − ρ²) + (r − ρ)²: the angle's part, and the length's, which a rescaling removes.")
+@claim("C12", "pythagoras", "L/a = (r − ρ)² + 1 − ρ²: the length's part, which a rescaling removes, and the angle's.")
 def pythagoras(proof: Proof) -> None:
     least = Expect(prove("C2").results["scale_x_hat"] * x_hat - x)
     norm_ratio, relative_loss = sqrt(b / a), (a + b - 2 * c) / a
@@ -43,6 +43,7 @@ def pythagoras(proof: Proof) -> None:
         (1 - rho**2) + (r - rho) ** 2,
         hint="Add and subtract ρ² in 1 + r² − 2·r·ρ.",
     )
+    proof.says(L / a, "=", (1 - rho**2) + (r - rho) ** 2)
     proof.result(
         norm_ratio=norm_ratio,
         relative_loss=relative_loss,
@@ -55,7 +56,8 @@ def pythagoras(proof: Proof) -> None:
 @claim(
     "C13",
     "three-loci",
-    "γ = 1 is Thales' sphere over x, c/a = 1 the plane across its tip, r = 1 the sphere about 0; they meet in x only.",
+    "γ is 1 on Thales' sphere over x, c/a on the plane across its tip, r on a sphere about 0. "
+    "In x they meet: L = Δᵧ − Δₛ.",
 )
 def three_loci(proof: Proof) -> None:
     u, v, length = Symbol("u", real=True), Symbol("v", real=True), Symbol("l", real=True)
@@ -88,6 +90,7 @@ def three_loci(proof: Proof) -> None:
     proof.step("r = 1 is a circle about the origin.", norm_gap, "=", u**2 + v**2 - length**2, where=plane)
     proof.step("The distance from x̂ to x, squared, is the loss.", L, "=", (u - length) ** 2 + v**2, where=plane)
     proof.step("Where γ = 1 and c/a = 1 it is 0, in any dimension: x̂ = x.", L, "=", bias_gap - scale_gap)
+    proof.says(L, "=", bias_gap - scale_gap)
     proof.step("Where γ = 1 and r = 1, likewise.", L, "=", 2 * bias_gap - norm_gap)
     proof.step("Where c/a = 1 and r = 1, likewise.", L, "=", norm_gap - 2 * scale_gap)
 
@@ -95,7 +98,8 @@ def three_loci(proof: Proof) -> None:
 @claim(
     "C14",
     "offset-hides-shrinkage",
-    "A shared offset hides shrinkage: for x = m + z and x̂ = m + s·z, γ tends to 1 as ‖m‖ grows; centred, γ is s.",
+    "An offset hides shrinkage: for m + z and m + s·z, γ − 1 = s·v·(s − 1)/(m₂ + s·v) fades as "
+    "m₂ grows; centred, γ is s.",
     where=(spread > 0, offset >= 0, s > 0),
 )
 def offset_hides_shrinkage(proof: Proof) -> None:
@@ -116,5 +120,6 @@ def offset_hides_shrinkage(proof: Proof) -> None:
         (offset + s**2 * spread) / (offset + s * spread),
     )
     proof.step("… so γ is off 1 by less and less …", bias - 1, "=", s * (s - 1) * spread / (offset + s * spread))
+    proof.says(bias - 1, "=", s * (s - 1) * spread / (offset + s * spread))
     proof.step("… and tends to 1 as the offset grows, whatever the shrinkage s.", Limit(bias, offset, oo), "=", 1)
     proof.step("Centred, γ is s.", Expect(s * z) / Expect(z, s * z), "=", s)

@@ -8,7 +8,6 @@ in, or a limit. Whatever is not listed here is not understood, and refused.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import cache
 from itertools import product
 from typing import Any, NamedTuple
 
@@ -48,7 +47,7 @@ from sympy.core.function import AppliedUndef
 from sandbox.derivations.calculus import eventually, integral, limit_at_0
 from sandbox.derivations.deciding import STUMBLES, known
 from sandbox.derivations.symbols import DEFINITIONS, MOMENTS, Expect
-from sandbox.derivations.vocabulary import VECTORS, NotUnderstood
+from sandbox.derivations.vocabulary import VECTORS, NotUnderstood, free
 
 At = Mapping[Symbol, Expr]
 """What bound variables stand for."""
@@ -111,12 +110,16 @@ class Reader:
             return term
         for heads, way in _WAYS.items():
             if isinstance(term, heads):
-                return way(self, term, at, strict)
-        raise NotUnderstood(f"{term} is not understood: {type(term).__name__} is none of the functions that a step may use")
+                depth, value = self._depth, way(self, term, at, strict)
+                self._depth = depth
+                return value
+        raise NotUnderstood(
+            f"{term} is not understood: {type(term).__name__} is none of the functions that a step may use"
+        )
 
     def _bound(self, name: str, positive: bool = False, nonnegative: bool = False) -> Dummy:
         self._depth += 1
-        return _dummy(name, self._depth, positive, nonnegative)
+        return free(name, self._depth, positive=positive, nonnegative=nonnegative)
 
     def _need(self, value: Expr, sign: str, shown: Any) -> None:
         self.needs.append(Need(value, sign, f"{shown} {sign} 0"))
@@ -209,8 +212,8 @@ class Reader:
             raise NotUnderstood(f"{term} has not the arguments that its definition has")
         parameters = set(meaning.variables)
         names = [_expression(self.abbreviations[name]) for name in _words(meaning.expr) & set(self.abbreviations)]
-        if term.args != meaning.variables and parameters & self.reach(*names):
-            raise NotUnderstood(f"{term} depends on {parameters} also through a name")
+        if term.args != meaning.variables and parameters & self.reach(*names, *_moments(meaning.expr)):
+            raise NotUnderstood(f"{term}: its arguments are also in names, ties or expectations of its definition")
         given = dict(zip(meaning.variables, arguments, strict=True))
         return self._opened(term.func, lambda: self.read(meaning.expr, {**at, **given}, strict))
 
@@ -233,16 +236,16 @@ class Reader:
         return symbol
 
     def _derivative(self, term: Derivative, at: At, strict: bool) -> Expr:
-        body, *counts = term.args
-        variables = [self._variable(count[0], term, body) for count in counts]
-        if not all(count[1].is_Integer for count in counts):
+        body, counts = term.expr, [pair.args for pair in term.variable_count]
+        variables = [self._variable(one, term, body) for one, _ in counts]
+        if not all(count.is_Integer for _, count in counts):
             raise NotUnderstood(f"{term} is not understood: how often?")
         places = {symbol: self._symbol(symbol, at, strict) for symbol in variables}
         inner = {symbol: self._moving(symbol, place, at) for symbol, place in places.items()}
         outer, self.needs = self.needs, []
         value = self.read(body, {**at, **inner}, strict=True)
-        for symbol, count in zip(variables, counts, strict=True):
-            value = diff(value, inner[symbol], count[1])
+        for symbol, count in counts:
+            value = diff(value, inner[symbol], count)
         back = {inner[symbol]: places[symbol] for symbol in variables if inner[symbol] != places[symbol]}
         self.needs = outer + [Need(need.value.subs(back), need.sign, need.words) for need in self.needs]
         return value.subs(back)
@@ -255,7 +258,9 @@ class Reader:
 
     def _subs(self, term: Subs, at: At, strict: bool) -> Expr:
         body, variables, values = term.args
-        inner = {self._variable(v, term, body): self.read(p, at, strict) for v, p in zip(variables, values, strict=True)}
+        inner = {
+            self._variable(v, term, body): self.read(p, at, strict) for v, p in zip(variables, values, strict=True)
+        }
         return self.read(body, {**at, **inner}, strict)
 
     def _limit(self, term: Limit, at: At, strict: bool) -> Expr:
@@ -336,16 +341,13 @@ def _expression(meaning: Expr | Lambda) -> Expr:
 
 def _words(term: Expr) -> set[Any]:
     """The symbols and functions that a term speaks of; those of an expectation are the moments in it."""
+    return term.atoms(Symbol) | _moments(term) | {part.func for part in term.atoms(AppliedUndef)}
+
+
+def _moments(term: Expr) -> set[Expr]:
+    """What the expectations in a term come down to."""
     vectors = [square.atoms(MatrixSymbol) for square in term.atoms(Expect)]
-    moments = {MOMENTS.get(frozenset(pair), S.Zero) for some in vectors for pair in product(some, repeat=2)}
-    return term.atoms(Symbol) | moments - {S.Zero} | {part.func for part in term.atoms(AppliedUndef)}
-
-
-@cache
-def _dummy(name: str, depth: int, positive: bool | None, nonnegative: bool | None) -> Dummy:
-    """A bound variable: the same each time, so that what is known of a term need not be found again."""
-    more = {"positive": positive, "nonnegative": nonnegative}
-    return Dummy(name, real=True, **{key: value for key, value in more.items() if value})
+    return {MOMENTS[pair] for some in vectors for pair in map(frozenset, product(some, repeat=2)) if pair in MOMENTS}
 
 
 _WAYS: Mapping[Any, Callable[..., Expr]] = {

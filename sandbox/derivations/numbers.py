@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sympy import Expr, Float, Limit, Rel, solve
+from sympy import Eq, Expr, Float, Limit, Rel, solve
 from sympy.printing.pretty.pretty_symbology import pretty_symbol
 
 from sandbox.derivations.bias import gamma
@@ -79,7 +79,9 @@ class InNumbers:
         return float(number) if number.is_number and number.is_real and number.is_finite else None
 
     def _holds(self, condition: Rel, step: Step) -> bool:
-        """Whether a step's condition holds here; rounding decides no equation."""
+        """Whether a condition holds here, or speaks of nothing that has a number; rounding decides no equation."""
+        if not written_out(condition, step.names).free_symbols & set(self.point):
+            return True
         left, right = (self._value(side, step) for side in (condition.lhs, condition.rhs))
         return _related(left, SIGNS.get(condition.rel_op, condition.rel_op), right)
 
@@ -119,10 +121,11 @@ def _related(left: float | None, sign: str, right: float | None) -> bool:
 
 
 def _parameters(derivation: Derivation, point: Mapping[Any, Float]) -> dict[Any, Float]:
-    """Numbers of the symbols by which a step names something known: t of "θ := 2·atan(t)"."""
+    """Numbers of the symbols to which a condition ties something known: t of "θ = 2·atan(t)"."""
     found = {}
-    for step in derivation.steps:
-        name, meaning = step.definition or (None, None)
+    conditions = [condition for step in derivation.steps for condition in step.where if isinstance(condition, Eq)]
+    ties = {condition.lhs: condition.rhs for condition in conditions}
+    for name, meaning in ties.items():
         if name in point and isinstance(meaning, Expr) and len(unknown := meaning.free_symbols - set(point)) == 1:
             (symbol,) = unknown
             solutions = solve(meaning - point[name], symbol)

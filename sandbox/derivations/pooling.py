@@ -29,7 +29,8 @@ from sandbox.derivations.symbols import Expect, a, b, c, x, x_hat
 @claim(
     "C15",
     "pooled",
-    "Pooled γ is Σ‖x̂ᵢ‖²/Σ(xᵢ·x̂ᵢ). A mean of ratios, of tokens or batches, is another number; it depends on the batch.",
+    "Pooled γ is a ratio of sums, B/C = b/c (c > 0, N > 0). A mean of ratios is another "
+    "number; it depends on the batch.",
 )
 def pooled(proof: Proof) -> None:
     b1, b2, c1, c2 = symbols("b1 b2 c1 c2", real=True)
@@ -38,6 +39,7 @@ def pooled(proof: Proof) -> None:
     proof.let("… and Σ(xᵢ·x̂ᵢ).", total_c, count * Expect(x, x_hat))
     bias = prove("C6").results["relative_reconstruction_bias"]
     proof.step("Their ratio is γ: the count cancels.", total_b / total_c, "=", bias, where=(c > 0, count > 0))
+    proof.says(total_b / total_c, "=", bias)
     both = (c1 > 0, c2 > 0)
     gammas = Symbol("gamma1", real=True), Symbol("gamma2", real=True)
     proof.let("Two parts of the data, tokens or batches, each with its own γ: of the first …", gammas[0], b1 / c1)
@@ -79,7 +81,8 @@ def _mean(ratios: Sequence[Expr]) -> Expr:
 @claim(
     "C16",
     "standard-error",
-    "Every measure f is homogeneous of degree 0 in the totals, so by Euler Var ≈ G/(G−1)·∇fᵀM∇f needs only M = Σ T·Tᵀ.",
+    "f(a·t, b·t, c·t) = f(a, b, c) for every measure f, t > 0: its variance, G/(G − 1)·∇fᵀM∇f, "
+    "needs only M, the sum of T·Tᵀ.",
 )
 def standard_error(proof: Proof) -> None:
     t, h, f = Symbol("t", real=True), Function("h"), Function("f")
@@ -93,6 +96,7 @@ def standard_error(proof: Proof) -> None:
         f(*totals),
         where=(t > 0,),
     )
+    proof.says(f(*(t * total for total in totals)), "=", f(*totals))
     for number, key in MEASURES:
         formula = prove(number).results[key]
         met = tuple(total for total in totals if formula.has(total))
@@ -113,7 +117,7 @@ def standard_error(proof: Proof) -> None:
     cluster = symbols("A_g B_g C_g", real=True)  # the totals of one cluster
     pull = _dot(p, cluster)
     proof.step(
-        "To first order (delta method) f moves by a cluster's pull ∇f·T, less the mean cluster's, which is 0 (Euler).",
+        "To first order (delta method, quoted) f moves by a cluster's pull ∇f·T; the mean cluster's is 0 (Euler).",
         _dot(p, [mine - mean for mine, mean in zip(cluster, totals, strict=True)]),
         "=",
         pull,
@@ -128,7 +132,7 @@ def standard_error(proof: Proof) -> None:
     )
     G, variance, about = Symbol("G", real=True), Symbol("sigma", real=True) ** 2, Symbol("q", real=True)
     proof.let(
-        "The G pulls are independent, of variance σ². About their mean, one has its own part's and the others'.",
+        "Variances of independent pulls add (quoted); each is σ². About their mean, one has its own and the others'.",
         about,
         (1 - 1 / G) ** 2 * variance + (G - 1) / G**2 * variance,
     )

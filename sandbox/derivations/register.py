@@ -11,6 +11,7 @@ from typing import NamedTuple
 from sympy import Rel
 
 from sandbox.derivations.derivation import Derivation, Proof
+from sandbox.derivations.step import LOCK
 from sandbox.errors import InputError
 
 CHAPTERS = ("two_scales", "bias", "geometry", "pooling", "thresholds")
@@ -69,11 +70,13 @@ def prove(which: str) -> Derivation:
     >>> prove("C1").results["scale_x"]
     c/a
     """
-    return _derive(named(which))
+    with LOCK:  # or two threads would derive it twice
+        return _derive(named(which))
 
 
 @cache
 def _derive(one: Claim) -> Derivation:
     proof = Proof(one.where)
     one.write(proof)
-    return Derivation(one.number, one.name, one.statement, one.where, tuple(proof.steps), proof.results)
+    steps, said = tuple(proof.steps), tuple(proof.said)
+    return Derivation(one.number, one.name, one.statement, one.where, steps, proof.results, said)

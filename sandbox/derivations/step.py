@@ -13,7 +13,7 @@ from functools import lru_cache
 from threading import RLock
 from typing import Any
 
-from sympy import Derivative, Dummy, Expr, Function, Lambda, Order, Rational, Rel, Subs, Symbol, oo, sympify
+from sympy import Derivative, Dummy, Expr, Function, Lambda, Limit, Order, Rational, Rel, S, Subs, Symbol, oo, sympify
 from sympy.core.function import UndefinedFunction
 
 from sandbox.derivations.calculus import eventually, limit_at_0
@@ -87,6 +87,7 @@ class Step:
         try:
             found = [sympify(term, strict=True) for term in terms]
             meanings = [value.expr if isinstance(value, Lambda) else value for value in self.names.values()]
+            meanings = [value for value in meanings if value != S.IdentityFunction.expr]  # SymPy's own symbol
             functions = [name(Symbol("u", real=True)) for name in self.names if isinstance(name, UndefinedFunction)]
             symbols = [name for name in self.names if isinstance(name, Symbol)]
             vet((*found, *self.where, *meanings, *functions, *symbols))
@@ -136,14 +137,14 @@ class Step:
     def _value(self, reader: Reader, i: int) -> Expr:
         link = max(i - 1, 0)
         try:
-            if self.terms[i] in (oo, -oo) and len(self.terms) > 2:
-                raise NotUnderstood("∞ stands alone beside a limit")
+            if self.terms[i] in (oo, -oo) and not (len(self.terms) == 2 and isinstance(self.terms[0], Limit)):
+                raise NotUnderstood("is not understood: ∞ is the value of a limit, and no number")
             return reader.value(self.terms[i])
         except (NotUnderstood, Undefined, *STUMBLES) as trouble:
             raise self._wrong(link, str(trouble)) from None
 
     def _wrong(self, i: int, trouble: str, at: str = "") -> StepError:
-        link = f"{self.terms[i]} {self.signs[i]} {self.terms[i + 1]}"
+        link = f"{_text(self.terms[i])} {self.signs[i]} {_text(self.terms[i + 1])}"
         return StepError(f"the step {self.reason!r} does not hold: {link} {trouble}", at)
 
     def _check_link(self, i: int, left: Expr, sign: str, right: Expr) -> None:
@@ -252,6 +253,13 @@ def conditions(where: tuple[Rel, ...], names: tuple[tuple[Any, Expr | Lambda], .
 def evaluated(term: Expr) -> Expr:
     """Limits and integrals done; integrals by antiderivatives, which is much the quickest way here."""
     return term.doit(meijerg=False)
+
+
+def _text(term: Expr) -> str:
+    try:
+        return str(term)
+    except STUMBLES:  # what is no vector has no text within an expectation
+        return type(term).__name__
 
 
 def _is_so(value: Expr, sign: str) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sympy import Derivative, Eq, Expr, Integral, Limit, Rel, Subs, Symbol, exp, log, oo, simplify
+from sympy import Derivative, Eq, Expr, Function, Integral, Limit, Rel, Subs, Symbol, exp, log, oo, simplify
 
 from sandbox.derivations.derivation import Proof
 from sandbox.derivations.register import claim, prove
@@ -40,11 +40,33 @@ SOFT, HARD = _feature(f - lam), _feature(f)
 @claim(
     "C17",
     "soft-threshold",
-    "L1 penalty = soft threshold max(f − λ, 0) on f ~ Exp(1): γ = 2/(2+λ), r² = e^(−λ), a share e^(−λ) is active.",
+    "An L1 penalty is a soft threshold max(f − λ, 0). For f ~ Exp(1) γ is b/c = 2/(λ + 2), r² "
+    "= e^(−λ), the active share e^(−λ).",
     where=SOFT,
 )
 def soft_threshold(proof: Proof) -> None:
     energy, kept, inner, active = _found(SOFT)
+    u, penalised = Symbol("u", real=True), Function("q")
+    proof.let(
+        "What a value u ≥ 0 of the latent costs under an L1 penalty of 2λ.", penalised(u), (f - u) ** 2 + 2 * lam * u
+    )
+    proof.step(
+        "Above the threshold f − λ costs least …",
+        penalised(u) - penalised(f - lam),
+        "=",
+        (u - f + lam) ** 2,
+        "≥",
+        0,
+    )
+    proof.step(
+        "… and up to it 0 does: the best latent is the soft threshold.",
+        penalised(u) - penalised(0),
+        "=",
+        u**2 + 2 * u * (lam - f),
+        "≥",
+        0,
+        where=(u >= 0, f <= lam),
+    )
     proof.step("The share of features above the threshold.", Integral(density, (f, lam, oo)), "=", active)
     proof.step("The energy of x.", a, "=", energy)
     proof.step("The energy of x̂.", b, "=", kept, hint="Put f = λ + g: the density becomes e^(−λ)·e^(−g).")
@@ -52,6 +74,8 @@ def soft_threshold(proof: Proof) -> None:
     proof.step("So γ is below 1: an L1 penalty shrinks.", b / c, "=", 2 / (2 + lam), hint="e^(−λ) cancels.")
     proof.step("By how much.", 1 - b / c, "=", lam / (2 + lam), ">", 0)
     proof.step("The squared norm ratio.", r**2, "=", exp(-lam))
+    proof.says(b / c, "=", 2 / (2 + lam))
+    proof.says(r**2, "=", exp(-lam))
     over_share = 2 / (2 - log(share))
     proof.step(
         "Over the share of active features p (the sparsity, L0), λ is −ln p.",
@@ -76,11 +100,20 @@ def soft_threshold(proof: Proof) -> None:
 @claim(
     "C18",
     "hard-threshold",
-    "Gate (or jump) = hard threshold f·[f > λ] on f ~ Exp(1): γ = 1 for every λ, while r² = (1 + λ + λ²/2)·e^(−λ) < 1.",
+    "A gate (or jump) keeps f whole above λ. For f ~ Exp(1) γ is b/c = 1, while r² = (λ²/2 + λ + 1)·e^(−λ), below 1.",
     where=HARD,
 )
 def hard_threshold(proof: Proof) -> None:
     energy, kept, inner, active = _found(HARD)
+    strength = Symbol("k", real=True)
+    for words, kept_whole in (("Above the threshold f is kept", f), ("Below it nothing is", 0)):
+        proof.step(
+            f"{words}: b and c have the same integrand, whatever the distribution of f, and γ is 1.",
+            strength**2,
+            "=",
+            f * strength,
+            where=(Eq(strength, kept_whole),),
+        )
     proof.step("The share of features above the threshold.", Integral(density, (f, lam, oo)), "=", active)
     proof.step("The energy of x.", a, "=", energy)
     proof.step("The energy of x̂.", b, "=", kept, hint="Integrate by parts twice, or put f = λ + g.")
@@ -93,6 +126,8 @@ def hard_threshold(proof: Proof) -> None:
         (1 + lam + lam**2 / 2) * exp(-lam),
         hint="b/a, with a = 2.",
     )
+    proof.says(b / c, "=", 1)
+    proof.says(r**2, "=", (1 + lam + lam**2 / 2) * exp(-lam))
     proof.step("… it begins at 1 without a threshold …", Limit(r**2, lam, 0, "+"), "=", 1)
     proof.step(
         "… and falls with every threshold above: below 1, though nothing shrinks.",

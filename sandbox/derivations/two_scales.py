@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sympy import Eq, Function, Limit, Mul, Rational, Subs, Symbol, atan, cos, oo, pi, sqrt, tan
+from sympy import Derivative, Eq, Function, Limit, Mul, Rational, Subs, Symbol, atan, cos, oo, pi, sin, sqrt, tan
 
 from sandbox.derivations.derivation import Proof
 from sandbox.derivations.register import claim, prove
@@ -46,6 +46,7 @@ def scale_x(proof: Proof) -> None:
         "=",
         b,
     )
+    proof.says(best, "=", r * rho)
     proof.result(scale_x=best, loss=in_moments)
 
 
@@ -83,11 +84,14 @@ def scale_x_hat(proof: Proof) -> None:
         "=",
         a,
     )
+    proof.says(best, "=", rho / r)
     proof.result(scale_x_hat=best, loss=in_moments)
 
 
 @claim(
-    "C3", "not-reciprocal", "The product of the two scales is ρ²: they are reciprocal only if x̂ = s·x almost surely."
+    "C3",
+    "not-reciprocal",
+    "The product of the two scales is (c/a)·(c/b) = ρ²: reciprocal only if x̂ is a multiple of x almost surely.",
 )
 def not_reciprocal(proof: Proof) -> None:
     of_x, of_x_hat = prove("C1").results["scale_x"], prove("C2").results["scale_x_hat"]
@@ -96,9 +100,10 @@ def not_reciprocal(proof: Proof) -> None:
     proof.step(
         "The cosine, pooled over the data.", rho, "=", Expect(x, x_hat) / sqrt(Expect(x) * Expect(x_hat)), "=", cosine
     )
+    product = Mul(of_x, of_x_hat, evaluate=False)
     proof.step(
         "The product of the two optimal scales.",
-        Mul(of_x, of_x_hat, evaluate=False),
+        product,
         "=",
         rho**2,
         hint="Multiply the two fractions and compare with the cosine, c/√(a·b).",
@@ -122,19 +127,33 @@ def not_reciprocal(proof: Proof) -> None:
         proof.step(f"The equality case b = c²/a, {name}: nothing is left over …", left_over, "=", 0, where=at_equality)
         proof.step(f"… the cosine is {sign} …", rho, "=", sign, where=at_equality)
         proof.step("… and here the two scales are reciprocal.", of_x * of_x_hat, "=", 1, where=at_equality)
+    proof.says(product, "=", rho**2)
     proof.result(cosine=cosine)
 
 
 @claim(
     "C4",
     "near-perpendicular",
-    "As the angle rises to 90° both scales fall to 0 from above, while the reciprocal of either goes to infinity.",
+    "c/a = r·cos(θ): as the angle rises to 90° both scales fall to 0, while the reciprocal of either goes to infinity.",
     where=(AT_AN_ANGLE,),
 )
 def near_perpendicular(proof: Proof) -> None:
     of_x, of_x_hat = prove("C1").results["scale_x"], prove("C2").results["scale_x_hat"]
+    t = Symbol("t", real=True)
     proof.step("At the angle θ, the scale of x.", of_x, "=", r * cos(theta))
     proof.step("And the scale of x̂.", of_x_hat, "=", cos(theta) / r)
+    proof.says(of_x, "=", r * cos(theta))
+    for name, scale, rate in (("x", of_x, r), ("x̂", of_x_hat, 1 / r)):
+        proof.step(f"The scale of {name} falls with the sine …", -Derivative(scale, theta), "=", rate * sin(theta))
+    proof.step(
+        "… which is positive at every angle between 0° and 180°, twice one whose tangent is some t > 0.",
+        sin(theta),
+        "=",
+        2 * t / (1 + t**2),
+        ">",
+        0,
+        where=(t > 0, Eq(theta, 2 * atan(t))),
+    )
     for name, scale, rate in (("x", of_x, r), ("x̂", of_x_hat, 1 / r)):
         proof.step(
             f"Towards 90° the scale of {name} falls to 0 from above, in proportion to what the angle lacks of 90°.",
@@ -163,7 +182,7 @@ def near_perpendicular(proof: Proof) -> None:
 @claim(
     "C5",
     "same-length",
-    "Two vectors of the same length at an angle θ in (0°, 90°): both scales are cos θ < 1, so the best is to shrink.",
+    "Two vectors of one length at an angle θ in (0°, 90°): c/a = c/b = cos(θ) is below 1, so the best is to shrink.",
     where=(Eq(b, a), Eq(c, a * cos(theta))),
 )
 def same_length(proof: Proof) -> None:
@@ -172,6 +191,7 @@ def same_length(proof: Proof) -> None:
     half = Eq(theta, 2 * atan(t))  # every angle between 0° and 90° is twice the one whose tangent is some t below 1
     acute = (t > 0, t < 1, half)
     proof.step("Both scales are the cosine.", of_x, "=", of_x_hat, "=", cos(theta))
+    proof.says(of_x, "=", of_x_hat, "=", cos(theta))
     proof.step("At 0° nothing changes …", Subs(cos(theta), theta, 0), "=", 1)
     proof.step("… and at 90° both scales are 0.", Subs(cos(theta), theta, pi / 2), "=", 0)
     proof.step(

@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from sympy import Eq, Expr, Rel
+from sympy import Eq, Expr, Rational, Rel
 from sympy.printing.latex import LatexPrinter
 from sympy.printing.mathml import MathMLPresentationPrinter
+from sympy.printing.precedence import PRECEDENCE
 from sympy.printing.pretty.pretty import PrettyPrinter
+from sympy.printing.pretty.pretty_symbology import pretty_symbol
 from sympy.printing.pretty.stringpict import prettyForm, stringPict
+from sympy.printing.str import StrPrinter
 
+from sandbox.derivations.meaning import Reader
 from sandbox.derivations.step import SIGNS, Step
 from sandbox.derivations.symbols import DEFINITIONS, GIVEN, c
 
@@ -96,8 +100,10 @@ def derivation_markdown(derivation: Derivation) -> str:
 
 
 def _count(derivation: Derivation) -> str:
-    count = len(derivation.steps)
-    return f"{count} steps, each checked by SymPy." if count != 1 else "One step, checked by SymPy."
+    named = sum(1 for step in derivation.steps if step.definition)
+    count = len(derivation.steps) - named
+    words = f"{count} steps, each checked by SymPy" if count != 1 else "One step, checked by SymPy"
+    return words + (f", and {named} definition{'s' if named > 1 else ''}." if named else ".")
 
 
 def _rows(step: Step, given: tuple[Rel, ...]) -> Iterable[str]:
@@ -124,7 +130,8 @@ def _header(derivation: Derivation) -> Iterable[tuple[str, list[Expr]]]:
     named = {name for step in derivation.steps for name in step.names}
     free = {symbol for step in derivation.steps for term in step.terms for symbol in term.free_symbols}
     free -= {step.definition[0] for step in derivation.steps if step.definition}
-    given = [condition for condition in GIVEN if condition.lhs in free] + list(derivation.where)
+    met = Reader().reach(*(term for step in derivation.steps for term in step.terms))
+    given = [condition for condition in GIVEN if condition.lhs in met] + list(derivation.where)
     if given:
         yield "Given ", given
     if c in free and not any(c in condition.free_symbols for condition in derivation.where):
@@ -157,6 +164,46 @@ class _Latex(_PlusFirst, LatexPrinter):
 
 class _MathML(_PlusFirst, MathMLPresentationPrinter):
     pass
+
+
+class _Line(_PlusFirst, StrPrinter):
+    """A formula within a sentence, as people type it: c/a = r·ρ."""
+
+    def _print_Symbol(self, expr):
+        return str(pretty_symbol(expr.name)).replace("*", "∗")  # which is no product
+
+    def _print_Function(self, expr):
+        return f"{pretty_symbol(expr.func.__name__)}({', '.join(map(self._print, expr.args))})"
+
+    def _print_Equality(self, expr):
+        return f"{self._print(expr.lhs)} = {self._print(expr.rhs)}"
+
+    def _print_Abs(self, expr):
+        return f"|{self._print(expr.args[0])}|"
+
+    def _print_exp(self, expr):
+        return f"e^({self._print(expr.args[0])})"
+
+    def _print_Pow(self, expr, rational=False):
+        base, power = expr.args
+        if power == Rational(1, 2):
+            return f"√({self._print(base)})"
+        if power in (2, 3):
+            return self.parenthesize(base, PRECEDENCE["Pow"]) + {2: "²", 3: "³"}[int(power)]
+        return super()._print_Pow(expr, rational)
+
+
+def in_a_line(term: Expr | Rel) -> str:
+    """A term or a condition as it stands in a sentence.
+
+    >>> from sympy.abc import u, w
+    >>> in_a_line((u - w) ** 2 / w)
+    '(u − w)²/w'
+    """
+    text = _Line().doprint(term)
+    for typed, written in (("*", "·"), ("∗", "*"), ("-", "−"), ("<=", "≤"), (">=", "≥")):
+        text = text.replace(typed, written)
+    return text
 
 
 def mathml(term: Expr) -> str:

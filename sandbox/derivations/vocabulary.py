@@ -7,7 +7,8 @@ one is positive is a condition, which is shown.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
+from functools import cache
 from typing import Any
 
 from sympy import Basic, Dummy, Limit, MatrixSymbol, Symbol, Wild
@@ -26,9 +27,33 @@ VECTORS = (x, x_hat, m, z)
 _HOUSE = {pretty_symbol(word.name): word for word in vars(symbols).values() if isinstance(word, Symbol | MatrixSymbol)}
 _HOUSE |= {pretty_symbol(vector.name): vector for vector in VECTORS}
 _TAKEN = {"E", "e", "i", "I", "pi", "oo", "inf", "nan", "zoo", "lim", "sqrt", "exp", "log", "ln", "sin", "cos", "tan"}
-_TAKEN |= {"cot", "sec", "csc", "asin", "acos", "atan", "sinh", "cosh", "tanh", "Abs", "abs", "Max", "Min", "max", "min"}
-_NAME = re.compile(r"(?!.*__)[A-Za-z][A-Za-z0-9_]*\*?|ℓ")
+_TAKEN |= {
+    "cot",
+    "sec",
+    "csc",
+    "asin",
+    "acos",
+    "atan",
+    "sinh",
+    "cosh",
+    "tanh",
+    "Abs",
+    "abs",
+    "Max",
+    "Min",
+    "max",
+    "min",
+}
+_NAME = re.compile(r"(?!.*__)[A-Za-z][A-Za-z0-9_]*|L\*|ℓ")
 _PLAIN = Symbol("u", real=True).assumptions0
+
+
+@cache
+def free(name: str, place: int, **assumed: bool) -> Dummy:
+    """A symbol of our own that is real, and what is assumed of it: the same each time, so that what SymPy has found
+    out about a term need not be found again.
+    """
+    return Dummy(name, real=True, **{key: value for key, value in assumed.items() if value})
 
 
 class NotUnderstood(Exception):
@@ -39,11 +64,10 @@ def vet(terms: Iterable[Basic]) -> None:
     """Raise NotUnderstood for a symbol or function that prints like another, or of which more is assumed than shows."""
     seen: dict[str, Any] = {}
     for word in sorted({word for term in terms for word in _words(term)}, key=str):
-        name, shown = word.__name__ if isinstance(word, type) else word.name, None
+        name = word.__name__ if isinstance(word, type) else word.name
         shown = pretty_symbol(name)
-        if isinstance(word, Symbol) and word != n:
-            if isinstance(word, Dummy | Wild) or word.assumptions0 != _PLAIN:
-                raise NotUnderstood(f"{name} must be real and nothing else, Symbol({name!r}, real=True): say it in where")
+        if isinstance(word, Symbol) and (isinstance(word, Dummy | Wild) or word.assumptions0 != _PLAIN):
+            raise NotUnderstood(f"{name} must be real and nothing else, Symbol({name!r}, real=True): say it in where")
         if isinstance(word, type) and getattr(word, "_kwargs", None):
             raise NotUnderstood(f"the function {name} has assumptions that do not show")
         if not _NAME.fullmatch(name) or name in _TAKEN:

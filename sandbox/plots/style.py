@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from sandbox.errors import InputError
 from sandbox.files import written_whole
+from sandbox.text import visible
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -87,7 +89,12 @@ def save(made: Figure, path: str | Path, dpi: float | None = None) -> None:
     from matplotlib import rc_context
 
     check_format(path)
-    with written_whole(path) as beside, rc_context(AS_TEXT if dpi is None else AS_TEXT | {"savefig.dpi": dpi}):
+    with (
+        written_whole(path) as beside,
+        rc_context(AS_TEXT if dpi is None else AS_TEXT | {"savefig.dpi": dpi}),
+        warnings.catch_warnings(),
+    ):
+        warnings.filterwarnings("ignore", "Glyph .* missing from")  # of a name in letters that no font here has
         made.savefig(beside, metadata=WITHOUT_DATE[Path(path).suffix])
 
 
@@ -100,8 +107,8 @@ def _axes(ax: Axes | None) -> Axes:
 
 
 def _plain(name: str) -> str:
-    """The name without matplotlib's mathematics: a folder may be called anything."""
-    return name.replace("$", r"\$")
+    """The name without matplotlib's mathematics, and fit to draw: a folder may be called anything."""
+    return visible(name).replace("$", r"\$")
 
 
 def _cycle(colours: Sequence[str]) -> Iterator[str]:

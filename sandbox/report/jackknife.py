@@ -27,6 +27,9 @@ ONE_COUNTS = "one cluster of tokens holds nearly everything, which gives no inte
 NOT_WITHOUT = "without one of the clusters it is undefined, and so it has no interval"
 """Why there may be none."""
 
+TWO = 2 - 1e-9
+"""As many clusters have to count; two that differ by rounding do."""
+
 
 class LeftOut(NamedTuple):
     """A statistic of all tokens, and without each group in turn.
@@ -68,7 +71,7 @@ def effective_clusters(moments: Moments) -> Float64[Tensor, "*batch"]:
 
 def student(clusters: Float64[Tensor, "*batch"], level: float = LEVEL) -> Float64[Tensor, "*batch"]:
     """Student's two-sided quantile with a degree of freedom less than there are clusters; nan for fewer than two."""
-    freedom = torch.where(clusters >= 2, clusters - 1, torch.nan)
+    freedom = torch.where(clusters >= TWO, clusters - 1, torch.nan)
     return torch.as_tensor(stdtrit(freedom.cpu().numpy(), 0.5 + level / 2), device=clusters.device)
 
 
@@ -118,4 +121,4 @@ def why_no_quantile(count: Float64[Tensor, "groups"], clusters: Float64[Tensor, 
     """Why Student's t has no quantile: tokens in each group, and how many clusters count; None where it has one."""
     if (count > 0).sum() < 2:
         return ONE_CLUSTER
-    return None if clusters >= 2 else ONE_COUNTS
+    return None if clusters >= TWO else ONE_COUNTS

@@ -29,7 +29,8 @@ class Report:
     Attributes:
         name:            of the SAE
         moments:         raw `Moments`, without batch axes
-        documents:       distinct documents, None where none were given (then blocks of tokens are the clusters)
+        documents:       distinct documents, None where none were given
+        blocks:          whether the clusters are blocks of tokens, of which neighbours may be of one document
         l0:              mean count of nonzero latents a token, None where the reconstruction came without latents
         dtype, device:   what the SAE was computed in, and where
         description:     layout, sizes and conventions of the SAE
@@ -60,23 +61,29 @@ class Report:
     findings: Sequence[Mapping[str, Any]] = ()
     latents: Any = None
     complete: bool = True
+    blocks: bool = False
 
     @cached_property
     def raw(self) -> Mapping[str, Estimate]:
         """Every measure of the raw moments, by key."""
-        return _every(self.moments)
+        return _every(self._clustered)
 
     @cached_property
     def centred(self) -> Mapping[str, Estimate]:
         """Every measure of the centred moments (C14), by key."""
-        return _every(self.moments.centred())
+        return _every(self._clustered.centred())
+
+    @cached_property
+    def _clustered(self) -> Moments:
+        """The moments by what is taken for independent: documents; where there are none, stretches of blocks."""
+        return self.moments.in_stretches() if self.blocks else self.moments
 
     @cached_property
     def origins(self) -> Mapping[str, Mapping[str, Estimate]]:
         """Every measure from every origin (a key of ORIGINS) that there is."""
         found = {"raw": self.raw, "centred": self.centred}
         if self.b_dec is not None:  # rescaling an SAE scales what is beyond its decoder bias
-            found["decoder_bias"] = _every(self.moments.about(torch.stack((self.b_dec, self.b_dec)).double()))
+            found["decoder_bias"] = _every(self._clustered.about(torch.stack((self.b_dec, self.b_dec)).double()))
         return found
 
     @cached_property
@@ -89,7 +96,7 @@ class Report:
         """1 − Σ‖x̂ − x‖²/Σ‖x − x̄‖²: the relative loss as seen from the mean of x, from where x̂ − x looks the same."""
         if not self.moments.n:
             return Estimate(None, None, None, "no token was measured")
-        loss = estimate(self.moments.centred_on_x(), REGISTRY["relative_loss"])
+        loss = estimate(self._clustered.centred_on_x(), REGISTRY["relative_loss"])
         value, low, high = (None if end is None else 1 - end for end in (loss.value, loss.high, loss.low))
         return Estimate(value, low, high, loss.reason)
 

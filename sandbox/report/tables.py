@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from html import escape as html_escape
 from io import StringIO
 
@@ -12,8 +13,9 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from sandbox.measures import REGISTRY
-from sandbox.moments import BLOCK
+from sandbox.moments import BLOCK, STRETCH
 from sandbox.report.estimates import Estimate
+from sandbox.report.layout import PRINTED, fitting, number, stacked
 from sandbox.report.report import ORIGINS, Report
 
 PUBLISHED_AS: Mapping[str, tuple[str, Mapping[str, str]]] = {
@@ -28,92 +30,161 @@ PUBLISHED_AS: Mapping[str, tuple[str, Mapping[str, str]]] = {
 """What is shown beside the libraries' figures: our words for it, and the libraries' names where they differ."""
 
 WHY_THEY_DIFFER = (
-    "Ours are of all tokens together. The libraries take ratios batch by batch, and their mean. SAEBench's explained\n"
+    "Ours are of all tokens together. The libraries take ratios batch by batch, and their mean. SAEBench's explained "
     "variance depends on the scale of x; dictionary_learning's takes the mean of x − x̂ away, and with it a wrong bias."
 )
+
+WITHOUT = "  without outliers"
 
 COMPARED = ("relative_reconstruction_bias", "scale_x", "norm_ratio", "cosine", "relative_loss", "length_loss")
 
 
-WORDY, WIDE = 160, 125  # columns that the table needs with what 1 means in it, and without
+WORDY = 160
+"""Columns from which what 1 means is shown, too."""
 
 
 def measures(report: Report, width: int = WORDY) -> Table:
     """Each measure from each origin, with 95 % intervals.
 
-    Args: width: of the screen: what 1 means is left out below WORDY, and the origins have rows of their own below WIDE
+    Args: width: of the screen: what 1 means is left out below WORDY; where it is narrower than the table, the origins
+          have rows of their own
     """
-    narrow, wordy = width < WIDE, width >= WORDY
-    title = f"[bold]{escape(report.name)}[/]  {escape(report.facts())}"
-    table = Table(title=title, title_justify="left", pad_edge=False)
-    typical = report.without_outliers
-    if narrow:
-        headers = ["measure", "", "origin", "value", "95 % interval"]
-    else:
-        headers = ["measure", "", *(h for origin in report.origins for h in (ORIGINS[origin], "95 % interval"))]
-        headers += ["1 means"] * wordy
+    wide = partial(_wide_measures, report, width >= WORDY)
+    return fitting(width, wide, partial(_narrow_measures, report), partial(_stacked_measures, report))
+
+
+def _wide_measures(report: Report, wordy: bool) -> Table:
+    table, typical = _titled(_title(report), _reasons(report)), report.without_outliers
+    headers = ["measure", "", *(h for origin in report.origins for h in (ORIGINS[origin], "95 % interval"))]
     for header in headers:
-        number = header == "value" or header in ORIGINS.values()
-        table.add_column(header, justify="right" if number else "left", no_wrap=header != "1 means")
+        table.add_column(header, justify="right" if header in ORIGINS.values() else "left", no_wrap=True)
+    if wordy:
+        table.add_column("1 means")
     for key, measure in REGISTRY.items():
-        for one, label in ((report, key), *([(typical, "  without outliers")] if typical else [])):
-            plain = measure.plain if one is report else ""
-            if narrow:
-                for i, (origin, estimates) in enumerate(one.origins.items()):
-                    table.add_row(*((label, plain) if not i else ("", "")), ORIGINS[origin], *cells_of(estimates[key]))
-            else:
-                cells = (cell for estimates in one.origins.values() for cell in cells_of(estimates[key]))
-                table.add_row(label, plain, *cells, *[measure.at_one if one is report else ""] * wordy)
-    table.caption = "\n".join(_reasons(report)) or None
-    table.caption_justify = "left"
+        for one, label in ((report, key), *([(typical, WITHOUT)] if typical else [])):
+            cells = (cell for estimates in one.origins.values() for cell in cells_of(estimates[key]))
+            first = one is report
+            table.add_row(label, measure.plain if first else "", *cells, *[measure.at_one if first else ""] * wordy)
     return table
+
+
+def _narrow_measures(report: Report) -> Table:
+    table = _titled(_title(report), _reasons(report))
+    for header in ("measure", "", "origin", "value", "95 % interval"):
+        table.add_column(header, justify="right" if header == "value" else "left", no_wrap=True)
+    for key, measure in REGISTRY.items():
+        for i, (origin, label, one) in enumerate(_every_origin(report, key)):
+            names = (WITHOUT, "") if label and origin == next(iter(report.origins)) else ("", "")
+            table.add_row(*((key, measure.plain) if not i else names), ORIGINS[origin], *cells_of(one))
+    return table
+
+
+def _stacked_measures(report: Report) -> Table:
+    groups = (
+        (
+            f"{key}  {measure.plain}",
+            [(ORIGINS[origin] + label, *cells_of(one)) for origin, label, one in _every_origin(report, key)],
+        )
+        for key, measure in REGISTRY.items()
+    )
+    return stacked(_title(report), ("measure", "value", "95 % interval"), groups, _caption(_reasons(report)))
+
+
+def _every_origin(report: Report, key: str) -> Iterator[tuple[str, str, Estimate]]:
+    """The origin, what tokens these are, and the estimate."""
+    for label, one in (("", report), (WITHOUT, report.without_outliers)):
+        for origin, estimates in (one.origins if one else {}).items():
+            yield origin, label, estimates[key]
 
 
 def statistics(report: Report, width: int = WORDY) -> Table:
     """Statistics per token, and what the evaluation libraries would print for the same tokens.
 
-    Args: width: of the screen: below WIDE each library has a row of its own
+    Args: width: of the screen: where it is narrower than the table, each library has a row of its own
     """
+    return fitting(width, partial(_wide_statistics, report), partial(_stacked_statistics, report))
+
+
+def _wide_statistics(report: Report) -> Table:
+    table = _titled(_statistics_title(report), [WHY_THEY_DIFFER] if report.published else [])
+    for header in ("statistic", "", "ours", "95 % interval", *report.published):
+        right = header == "ours" or header in report.published
+        table.add_column(header, justify="right" if right else "left", no_wrap=True)
+    for key, words, one, known in _statistics(report):
+        table.add_row(key, words, *cells_of(one), *(known.get(library, "—") for library in report.published))
+    return table
+
+
+def _stacked_statistics(report: Report) -> Table:
+    groups = (
+        (key, [("ours", *cells_of(one)), *((library, value, "") for library, value in known.items())])
+        for key, _, one, known in _statistics(report)
+    )
+    caption = WHY_THEY_DIFFER if report.published else None
+    return stacked(_statistics_title(report), ("statistic", "value", "95 % interval"), groups, caption)
+
+
+def _statistics_title(report: Report) -> str:
     batch = f"batches of {report.published_batch:,} tokens"
     batch += ", outliers and all" if report.outliers and report.outliers["excluded"] else ""
-    table = Table(title=f"Per token, and as published ({batch})" if report.published else "Per token", pad_edge=False)
-    table.title_justify = table.caption_justify = "left"
-    narrow = width < WIDE
-    headers = ("statistic", "", "value", "95 % interval") if narrow else ("statistic", "", "ours", "95 % interval")
-    for header in (*headers, *([] if narrow else report.published)):
-        number = header in ("ours", "value") or header in report.published
-        table.add_column(header, justify="right" if number else "left", no_wrap=True)
+    return f"Per token, and as published ({batch})" if report.published else "Per token"
+
+
+def _statistics(report: Report) -> Iterator[tuple[str, str, Estimate, dict[str, str]]]:
+    """The name of each statistic, what it is, ours, and what each library that has it would print."""
     ours = {"relative_reconstruction_bias": report.raw["relative_reconstruction_bias"], **report.per_token}
     for key, (words, theirs) in PUBLISHED_AS.items():
-        if key not in ours:
-            continue
-        printed = {library: held.get(theirs.get(library, key)) for library, held in report.published.items()}
-        known = {library: f"{value:.4f}" for library, value in printed.items() if value is not None}
-        if narrow:
-            table.add_row(key, "ours" if known else "", *cells_of(ours[key]))
-            for library, value in known.items():
-                table.add_row("", library, value, "")
-        else:
-            table.add_row(key, words, *cells_of(ours[key]), *(known.get(library, "—") for library in printed))
-    table.caption = WHY_THEY_DIFFER if report.published else None
-    return table
+        if key in ours:
+            printed = {library: held.get(theirs.get(library, key)) for library, held in report.published.items()}
+            yield key, words, ours[key], {k: number(value) for k, value in printed.items() if value is not None}
 
 
-def comparison(reports: Sequence[Report]) -> Table:
-    """Several SAEs on the same activations, a row each: L0, and the measures that tell them apart."""
-    table = Table(title=f"{len(reports)} SAEs, raw, ± half a 95 % interval", title_justify="left", pad_edge=False)
+def comparison(reports: Sequence[Report], width: int = WORDY) -> Table:
+    """Several SAEs on the same activations: L0, and the measures that tell them apart.
+
+    Args: width: of the screen: where it is narrower than a row for each SAE, each measure has one
+    """
+    return fitting(width, partial(_wide_comparison, reports), partial(_stacked_comparison, reports))
+
+
+def _wide_comparison(reports: Sequence[Report]) -> Table:
+    table = _titled(f"{len(reports)} SAEs, raw, ± half a 95 % interval", [])
     for header in ("SAE", "L0", *(REGISTRY[key].plain for key in COMPARED)):
-        table.add_column(header, justify="left" if header == "SAE" else "right", overflow="fold")
+        table.add_column(header, justify="left" if header == "SAE" else "right", no_wrap=True)
     for report in reports:
-        l0 = "—" if report.l0 is None else f"{report.l0:.1f}"
-        table.add_row(escape(report.name), l0, *(plus_minus(report.raw[key]) for key in COMPARED))
+        table.add_row(escape(report.name), _l0(report), *(plus_minus(report.raw[key]) for key in COMPARED))
     return table
+
+
+def _stacked_comparison(reports: Sequence[Report]) -> Table:
+    title = f"{len(reports)} SAEs, raw, ± half a 95 % interval"
+    groups = (
+        (one.name, [("L0", _l0(one)), *((REGISTRY[key].plain, plus_minus(one.raw[key])) for key in COMPARED)])
+        for one in reports
+    )
+    return stacked(title, ("SAE", "value"), groups)
+
+
+def _l0(report: Report) -> str:
+    return "—" if report.l0 is None else f"{report.l0:.1f}"
+
+
+def _title(report: Report) -> str:
+    return f"[bold]{escape(report.name)}[/]  {escape(report.facts())}"
+
+
+def _titled(title: str, lines: Sequence[str]) -> Table:
+    return Table(title=title, title_justify="left", pad_edge=False, caption=_caption(lines), caption_justify="left")
+
+
+def _caption(lines: Sequence[str]) -> str | None:
+    return "\n".join(lines) or None
 
 
 def as_text(report: Report) -> str:
     """Both tables and the sentence."""
     text = StringIO()
-    console = Console(file=text, width=WORDY + 15)
+    console = Console(file=text, width=PRINTED)
     show(report, console)
     return text.getvalue()
 
@@ -128,7 +199,10 @@ def show(report: Report, console: Console) -> None:
     if report.statistics:
         console.print(statistics(report, console.width))
     if report.documents is None:
-        console.print(f"Without document ids, blocks of {BLOCK} tokens are the clusters: intervals may be too narrow.")
+        console.print(
+            f"Without document ids, stretches of up to {BLOCK * STRETCH} tokens are the clusters: "
+            "where documents are longer, intervals are too narrow."
+        )
     console.print(report.in_words(), highlight=False, markup=False)
 
 
@@ -173,8 +247,8 @@ def _reasons(report: Report) -> list[str]:
 
 def cells_of(one: Estimate) -> tuple[str, str]:
     """Its value and its interval."""
-    value = "undefined" if one.value is None else f"{one.value:.4f}"
-    return value, "—" if one.low is None or one.high is None else f"{one.low:.4f} … {one.high:.4f}"
+    value = "undefined" if one.value is None else number(one.value)
+    return value, "—" if one.low is None or one.high is None else f"{number(one.low)} … {number(one.high)}"
 
 
 def plus_minus(one: Estimate, digits: int = 3) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,7 +13,9 @@ from torch import Tensor
 
 from sandbox.compile import evaluate
 from sandbox.measures import REGISTRY
+from sandbox.moments import BLOCK
 from sandbox.report import ORIGINS, Estimate, Report, verdict
+from sandbox.report.layout import PRINTED, fitting, stacked
 from sandbox.report.tables import cells_of
 from sandbox.report.verdict import DOES_NOT, WITHIN, percent, says, side
 from sandbox.sae.checkpoints import Checkpoint
@@ -22,6 +24,11 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 GAMMA, LOSS = "relative_reconstruction_bias", "relative_loss"
+
+BLOCKS = (
+    f"Without document ids, blocks of {BLOCK} tokens were fitted on or held out: blocks of one document lie on both "
+    "sides, and what is held out looks better than other text would."
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,25 +127,45 @@ class Correction:
             "after": self.after.to_dict(),
         }
 
-    def table(self) -> Table:
-        """Before and after on the documents held out, for a terminal."""
-        from rich.markup import escape
+    def table(self, width: int = PRINTED) -> Table:
+        """Before and after on the documents held out, for a terminal of that width."""
+        return fitting(width, self._wide, self._stacked)
+
+    def _wide(self) -> Table:
         from rich.table import Table
 
-        title = f"[bold]{escape(self.before.report.name)}[/]  {self.kind}, held out: {self.before.report.facts()}"
-        table = Table(title=title, title_justify="left", pad_edge=False)
+        table = Table(title=self._title, title_justify="left", pad_edge=False)
         for header in ("measure", "origin", "before", "95 % interval", "after", "95 % interval"):
             table.add_column(header, justify="right" if header in ("before", "after") else "left", no_wrap=True)
-        for key in (GAMMA, LOSS):
-            for origin in ("raw", "centred", "decoder_bias"):
-                cells = [cell for side in (self.before, self.after) for cell in cells_of(_of(side, origin)[key])]
-                table.add_row(f"{key} ({REGISTRY[key].plain})", ORIGINS[origin], *cells)
-        table.add_row("L0", "", f"{self.before.report.l0:.2f}", "", f"{self.after.report.l0:.2f}", "")
+        for name, origin, before, after in self._compared():
+            table.add_row(name, origin, *before, *after)
         table.caption, table.caption_justify = self.in_words(), "left"
         return table
 
+    def _stacked(self) -> Table:
+        groups = (
+            (f"{name}{', ' * bool(origin)}{origin}", [("before", *before), ("after", *after)])
+            for name, origin, before, after in self._compared()
+        )
+        return stacked(self._title, ("measure", "value", "95 % interval"), groups, self.in_words())
+
+    @property
+    def _title(self) -> str:
+        from rich.markup import escape
+
+        return f"[bold]{escape(self.before.report.name)}[/]  {self.kind}, held out: {self.before.report.facts()}"
+
+    def _compared(self) -> Iterator[tuple[str, str, tuple[str, str], tuple[str, str]]]:
+        """What is compared, its origin, and value and interval before and after."""
+        for key in (GAMMA, LOSS):
+            for origin in ("raw", "centred", "decoder_bias"):
+                before, after = (cells_of(_of(side, origin)[key]) for side in (self.before, self.after))
+                yield f"{key} ({REGISTRY[key].plain})", ORIGINS[origin], before, after
+        before, after = ((f"{side.report.l0:.2f}", "") for side in (self.before, self.after))
+        yield "L0", "", before, after
+
     def in_words(self) -> str:
-        """One sentence: what was changed, and what that brought."""
+        """What was changed and what that brought, each figure with its origin; and what the split does not show."""
         low, high = self.factor.min().item(), self.factor.max().item()
         times = f"{low:.4f}" if low == high else f"{low:.3f} to {high:.3f}, a factor a latent"
         change = f"W_dec times {times}" + (", and another b_dec" if self.kind == "scale-shift" else "")
@@ -149,7 +176,10 @@ class Correction:
         assert after is not None
         gammas = (side.gamma.value for side in (self.before, self.after))
         gamma = " ► ".join("undefined" if one is None else f"{one:.3f}" for one in gammas)
-        return f"{change}: γ about the decoder bias {gamma}, relative loss {before:.4f} ► {after:.4f}; {brought}."
+        words = (
+            f"{change}: γ {gamma} (about the decoder bias), relative loss {before:.4f} ► {after:.4f} (raw); {brought}."
+        )
+        return words if self.before.report.documents is not None else f"{words} {BLOCKS}"
 
 
 def _share(value: float) -> str:

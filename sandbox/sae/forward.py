@@ -18,7 +18,9 @@ from sandbox.errors import InputError
 from sandbox.sae import checkpoints
 from sandbox.sae.autoencoder import SAE
 from sandbox.sae.checkpoints import Checkpoint
+from sandbox.sae.checkpoints.origin import trained_on
 from sandbox.sae.normalisation import ConstantNorm, LayerNorm, Normalised
+from sandbox.sae.objects import refuse_dependence, refuse_settings, taking_flat_tokens, width
 from sandbox.sae.sparse import is_sparse, nonzero, sparse_product
 
 DTYPES = {"float32": torch.float32, "float64": torch.float64, "bfloat16": torch.bfloat16}
@@ -56,6 +58,7 @@ class Forward:
         description: layout, sizes and conventions of a checkpoint; the type of anything else
         device:      where it computes, and `dtype`: in what
         d_in:        None where only trying would tell
+        trained_on:  which activations its settings say that it was trained on; None where they do not
         W_dec, b_dec: x̂ is feature_acts·W_dec + b_dec; None where that is not so, or b_dec not the same for every token
         sees_latents: whether the latents are seen; these three are known after `try_on`
     """
@@ -82,11 +85,14 @@ class Forward:
             # A copy where it is computed: what was read stays exact, to be written again.
             self.sae = deepcopy(sae.sae).to(self.device, self.dtype)
             self.name, self.description, self.d_in = sae.name, sae.describe(), self.sae.d_in
+            self.trained_on = trained_on(sae)
             self._compute: Callable[[Tensor], Computed] | None = self._encode_decode
         elif callable(sae):
             self.sae = sae
             self._place_object(device, kind, given)
-            self.name = getattr(sae, "__name__", type(sae).__name__)
+            self.name, self.d_in = getattr(sae, "__name__", type(sae).__name__), width(sae)
+            refuse_settings(sae, self.name)
+            self.trained_on = trained_on(sae)
             self.description = sae.describe() if isinstance(sae, SAE) else type(sae).__name__
             self._compute = self._encode_decode if isinstance(sae, SAE) else None
         else:
@@ -165,6 +171,7 @@ class Forward:
         if isinstance(self.sae, SAE):
             self.W_dec, self.b_dec = self.sae.W_dec, self.sae.b_dec if self.sae.normalisation is None else None
             return
+        refuse_dependence(lambda few: self.run(few)[0], x, x_hat, self.name)
         W_dec = getattr(self.sae, "W_dec", None)
         if not isinstance(W_dec, Tensor) or feature_acts is None or _is_half(x_hat.dtype):
             return
@@ -237,12 +244,13 @@ class Forward:
 
     @contextmanager
     def evaluating(self) -> Iterator[None]:
-        """A module in its evaluation mode (no dropout, no running statistics), and afterwards as it was."""
+        """A module in its evaluation mode (no dropout, no running statistics), reading flat tokens; then as it was."""
         modules = [one for one in self.sae.modules() if one.training] if isinstance(self.sae, nn.Module) else []
         try:
             for one in modules:
                 one.training = False
-            yield
+            with taking_flat_tokens(self.sae):
+                yield
         finally:
             for one in modules:
                 one.training = True

@@ -22,6 +22,7 @@ from sandbox.files import written_whole
 from sandbox.measures import REGISTRY
 from sandbox.moments import Moments, compiled, wide_array
 from sandbox.report import interval, standard_error
+from sandbox.report.layout import PRINTED, fitting, number
 from sandbox.sums import Sums
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ OFTEN = 100
 
 FACTOR = "scale_x_hat"
 STRIDE = 16  # latents looked at together: nearly always all off
-SHARE = 1024  # latents that a thread takes at once
+SHARE = 1024  # latents that a thread takes at once, or that intervals are computed for
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,10 +49,11 @@ class Latents(Sums):
 
     $s_j = c/b = 1 + E[f_j d_j·(x − x̂)] / (E[f_j²]‖d_j‖²)$: 1 means not shrunk, above 1 shrunk, below 1 too strong.
 
-    s_j is a ratio of totals, homogeneous of degree 0, so its standard error needs only the totals of each cluster
-    (C16). The clusters are dealt into GROUPS groups, which are clusters themselves, larger and fewer; the price is
-    Student's quantile with G − 1 degrees of freedom. G counts the groups in which the latent is on: the others say
-    nothing of it, and one that is on in a single group has no standard error.
+    s_j is a ratio of totals, so its interval needs only the totals of each cluster: the jackknife of the report. The
+    clusters are dealt into GROUPS groups, which are clusters themselves, larger and fewer; the price is a larger
+    quantile of Student's. Groups count in which the latent is on, and by how much of E‖x̂_j‖² they hold: a latent that
+    is on in a single group has no interval. Where no documents are known, blocks of tokens are the clusters, and
+    intervals are too narrow where documents are longer.
 
     Attributes:
         pull:   Float64[Tensor, "groups d_sae"], sums of f_j d_j·(x − x̂), squared activation units
@@ -127,15 +129,28 @@ class Latents(Sums):
         return evaluate(REGISTRY[FACTOR], *self.moments.means.unbind(-1))
 
     def standard_errors(self) -> Float64[Tensor, "d_sae"]:
-        """The cluster-robust standard error of each s_j; nan where the latent was on in fewer than two groups."""
+        """The cluster-robust standard error of each s_j, by the delta method (C16), which the interval is not.
+
+        It is nan where the latent was on in fewer than two groups.
+        """
         return standard_error(self.moments, REGISTRY[FACTOR].expression)
 
     def intervals(self) -> tuple[Float64[Tensor, "d_sae"], Float64[Tensor, "d_sae"]]:
-        """(low, high) of each 95 % interval; nan where there is no standard error."""
-        return interval(self.moments, REGISTRY[FACTOR])
+        """(low, high) of each 95 % interval, by the jackknife; nan where fewer than two groups count."""
+        shares = (self.moments[at : at + SHARE] for at in range(0, len(self.count), SHARE))  # for the memory's sake
+        low, high = zip(*(interval(share, REGISTRY[FACTOR]) for share in shares), strict=True)
+        return torch.cat(low), torch.cat(high)
 
     def columns(self) -> dict[str, np.ndarray]:
-        """Everything that is known of each latent, as columns of a table; nan where it is undefined."""
+        """A row for each latent, as columns of a table; this is what `save` writes, and `sandbox measure --latents`.
+
+        Columns, each of length d_sae:
+            latent:         its number j, from 0: row j of W_dec
+            scale_factor:   s_j; 1 means not shrunk, above 1 shrunk, below 1 too strong; nan where it was never on
+            standard_error: of s_j, cluster-robust; nan where the latent was on in fewer than two groups of documents
+            low, high:      the ends of the 95 % interval of s_j; nan likewise
+            count:          tokens in which it was on
+        """
         low, high = self.intervals()
         named = {
             "scale_factor": self.scale_factors(),
@@ -157,20 +172,23 @@ class Latents(Sums):
         rows = ({key: column[j].item() for key, column in columns.items()} for j in ranked)
         return [{key: None if value != value else value for key, value in row.items()} for row in rows]
 
-    def table(self, n: int = 10, often: int = OFTEN) -> Table:
-        """The n most shrunk latents, for a terminal."""
+    def table(self, n: int = 10, often: int = OFTEN, width: int = PRINTED) -> Table:
+        """The n most shrunk latents, for a terminal of that width."""
+        return fitting(width, lambda: self._table(n, often))
+
+    def _table(self, n: int, often: int) -> Table:
         from rich.table import Table
 
         table = Table(title="Latents with the greatest factors", title_justify="left", pad_edge=False)
-        for header in ("latent", "s_j", "standard error", "95 % interval", "tokens"):
-            table.add_column(header, justify="left" if "%" in header else "right")
+        for header in ("latent", "s_j", "std. error", "95 % interval", "tokens"):
+            table.add_column(header, justify="left" if "%" in header else "right", no_wrap=True)
         for row in self.most_shrunk(n, often):
             low, high = row["low"], row["high"]
             table.add_row(
                 f"{row['latent']}",
-                f"{row['scale_factor']:.4f}",
-                "—" if row["standard_error"] is None else f"{row['standard_error']:.4f}",
-                "—" if low is None or high is None else f"{low:.4f} … {high:.4f}",
+                number(row["scale_factor"]),
+                "—" if row["standard_error"] is None else number(row["standard_error"]),
+                "—" if low is None or high is None else f"{number(low)} … {number(high)}",
                 f"{row['count']:,}",
             )
         ranked, never = int((self.count >= often).sum()), int((self.count == 0).sum())

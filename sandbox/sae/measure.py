@@ -19,7 +19,8 @@ from sandbox.sae.activations import Given, Held, SideBySide, Source, activations
 from sandbox.sae.checkpoints import Checkpoint
 from sandbox.sae.forward import BATCH, DTYPES, FEW, Forward, Pairs
 from sandbox.sae.identity import of_run
-from sandbox.sae.preflight import Finding, outlier_limit, preflight
+from sandbox.sae.objects import heads_side_by_side
+from sandbox.sae.preflight import Finding, outlier_limit, preflight, provenance
 from sandbox.sae.ranks import Ranks
 from sandbox.sae.resume import State
 from sandbox.sae.stopping import stoppable
@@ -47,9 +48,9 @@ class Options:
         exclude_outliers: leave out tokens of extreme norm (100 times the median), in place of reporting both ways
         published:        tokens in a batch of the libraries' evaluations, whose figures stand beside ours; 0: not shown
         latents:          count each latent for itself
-        look:             look at a sample before the run, and report what it finds
-        strict:           refuse to run if that finds anything
-        warn:             called with a line for each finding, before the run
+        look:             look at a sample before the run, at norms and errors after it, and report what is found
+        strict:           refuse to run if a sample shows anything, or to give figures if the whole pass does
+        warn:             called with a line for each finding
         checkpoint:       a file for the run's state: the same call goes on from there
         every:            seconds between two savings of it
         tell:             called with a line where a run goes on from there
@@ -94,8 +95,10 @@ def measure(sae: Any, source: Given, *, device: str = "auto", dtype: str = "floa
     """
     chosen = _options(options)
     ranks = Ranks.here()
-    opened = _opened(source, chosen, ranks)
     several = isinstance(sae, Sequence) and not isinstance(sae, str)
+    for one in sae if several else [sae]:
+        source = heads_side_by_side(source, one)
+    opened = _opened(source, chosen, ranks)
     place = ranks.device(device)
     given = opened.device
     saes = [Forward(one, place, dtype, given, chosen.batch_size) for one in (sae if several else [sae])]
@@ -111,18 +114,24 @@ def measure(sae: Any, source: Given, *, device: str = "auto", dtype: str = "floa
 
 @without_autocast()
 def look(
-    sae: OneSAE, source: Given, *, device: str = "auto", dtype: str = "float32", documents: Held | None = None
+    sae: OneSAE,
+    source: Given,
+    *,
+    device: str = "auto",
+    dtype: str = "float32",
+    documents: Held | None = None,
+    drop_nonfinite: bool = False,
 ) -> list[Finding]:
     """What a sample of the activations shows of an SAE, without the run: what would make its shrinkage meaningless.
 
     Args, Raises: as for `measure`.
     Returns: findings, the likeliest cause first; empty if all seems well
     """
-    opened = activations(source, documents)
+    opened = activations(heads_side_by_side(source, sae), documents)
     one = Forward(sae, device, dtype, opened.device)
     _check_width(one, opened)
     _try_on([one], opened)
-    return _look([one], opened, Options())[0][0]
+    return _look([one], opened, Options(drop_nonfinite=drop_nonfinite))[0][0]
 
 
 @without_autocast()
@@ -207,7 +216,7 @@ def _measured(
             facts = {"documents": len(state.documents) or None, "complete": complete}
             every = zip(saes, state.tallies, names, findings, strict=False)  # no tallies before the first batch
             return [
-                summary(sae, tallies, counting, name=name, findings=[one.to_dict() for one in found], **facts)
+                summary(sae, tallies, counting, name=name, findings=found, judged=chosen.look, **facts)
                 for sae, tallies, name, found in every
             ]
 
@@ -233,14 +242,34 @@ def _measured(
                 "nothing is left to measure"
             )
         tallies.moments.refuse_out_of_range()
+    made = reports(state, complete=True)
+    _say_what_the_pass_found(made, findings, chosen, ranks)
     if saving and saving.failed:
-        raise NotSaved(saving.failed[0], reports(state, complete=True))
-    return reports(state, complete=True)
+        raise NotSaved(saving.failed[0], made)
+    return made
+
+
+def _say_what_the_pass_found(
+    made: Sequence[Report], findings: Sequence[list[Finding]], chosen: Options, ranks: Ranks
+) -> None:
+    """Warn of what the sample had not shown; or refuse the figures, as tokens that are not finite are refused."""
+    for report, held in zip(made, findings, strict=True):
+        known = {one.key for one in held}
+        found = [one["message"] for one in report.findings if one["key"] not in known]
+        if chosen.strict and found:
+            raise InputError(f"strict, and the whole pass found what the sample had not shown: {'; '.join(found)}")
+        if chosen.warn and ranks.first:
+            for message in found:
+                chosen.warn(f"{report.name}: {message}")
 
 
 def _check_width(sae: Forward, source: Source) -> None:
     if sae.d_in is not None and sae.d_in != source.width:
-        raise InputError(f"the SAE reads activations of dimension {sae.d_in}, but {source.name} has {source.width}")
+        heads = "; outputs of heads, (..., heads, d_head), are laid side by side first: x.flatten(-2)"
+        raise InputError(
+            f"the SAE reads activations of dimension {sae.d_in}, but {source.name} has {source.width}"
+            f"{heads if source.width and not sae.d_in % source.width else ''}"
+        )
 
 
 def _try_on(saes: Sequence[Forward | Pairs], source: Source) -> None:
@@ -263,7 +292,8 @@ def _look(saes: Sequence[Forward | Pairs], source: Source, chosen: Options) -> t
             if isinstance(sae, Pairs):
                 found.append(preflight(None, x, x_hat=sample[:, sae.d_in :]))
             else:
-                found.append(preflight(sae.run, x.to(sae.device), b_dec=sae.b_dec))
+                elsewhere = provenance(sae.trained_on, getattr(source, "origin", None))
+                found.append(elsewhere + preflight(sae.run, x.to(sae.device), b_dec=sae.b_dec))
         bad = next((one for one in found[-1] if one.key.startswith("nonfinite")), None)
         if bad and not chosen.drop_nonfinite:  # the run would end with this: better now
             raise InputError(bad.message)

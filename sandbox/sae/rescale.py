@@ -255,5 +255,5 @@ def _evaluated(sae: SAE, parts: Parts, facts: dict[str, Any]) -> Evaluated:
 
     held = parts.total(tally, fitting=False)
     raw, about = parts.checked(held.raw), parts.checked(held.about_bias)
-    facts = facts | {"l0": held.active.item() / raw.n.item()}
+    facts = facts | {"l0": held.active.item() / raw.n.item(), "blocks": facts["documents"] is None}
     return Evaluated(Report(moments=raw, **facts), Report(moments=about, **facts))

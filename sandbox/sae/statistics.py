@@ -13,6 +13,7 @@ from jaxtyping import Float, Float64, Int
 from torch import Tensor
 
 from sandbox.measures import ANY, COSINES, NOT_NEGATIVE, Range
+from sandbox.moments import in_stretches
 from sandbox.report import LEVEL, Estimate
 from sandbox.report.jackknife import NOT_WITHOUT, LeftOut, effective, ends, student, why_no_quantile
 from sandbox.sums import Sums
@@ -66,12 +67,13 @@ class TokenStatistics(Sums):
         index = group.to(columns.device) + groups * (u > apart_above)
         return cls(columns.new_zeros(2 * groups, len(COLUMNS)).index_add_(0, index, columns).unflatten(0, (2, groups)))
 
-    def estimates(self, typical: bool = False, level: float = LEVEL) -> dict[str, Estimate]:
+    def estimates(self, typical: bool = False, level: float = LEVEL, *, documents: bool = True) -> dict[str, Estimate]:
         """Every statistic with its interval by a jackknife over the groups of clusters, by name.
 
-        Args: typical: without the tokens that were kept apart
+        Args: typical: without the tokens that were kept apart; documents: whether these are the clusters, not blocks
         """
         sums = (self.sums[0] if typical else self.sums.sum(0)).cpu()
+        sums = sums if documents else in_stretches(sums, sums[:, 0])
         totals = torch.cat((sums.sum(0, keepdim=True), sums.sum(0) - sums))  # all groups; then all but each in turn
         found = {}
         for name, (above, below, range, _) in MEANS.items():

@@ -16,10 +16,17 @@ from sandbox.devices import sent
 from sandbox.moments import GROUPS, Moments
 from sandbox.sae.forward import Forward, Pairs
 from sandbox.sae.latents import Latents
+from sandbox.sae.norms import Norms
 from sandbox.sae.published import Published
 from sandbox.sae.statistics import TokenStatistics
 
-RECORDS = {"moments": Moments, "tokens": TokenStatistics, "published": Published, "latents": Latents}
+RECORDS = {
+    "moments": Moments,
+    "tokens": TokenStatistics,
+    "norms": Norms,
+    "published": Published,
+    "latents": Latents,
+}
 """The parts of `Tallies`: each a dataclass of tensors that add up."""
 
 
@@ -47,12 +54,14 @@ class Tallies:
     Attributes:
         moments:   of two parts: the tokens up to the outlier limit, and those above
         tokens:    statistics per token
+        norms:     totals by the length of x
         published: what the libraries' evaluations keep; None if not counted, likewise
         latents:   each latent's share
     """
 
     moments: Moments
     tokens: TokenStatistics
+    norms: Norms
     published: Published | None
     latents: Latents | None
 
@@ -81,7 +90,7 @@ class Tallies:
         l0 = passed.l0
         tokens = TokenStatistics.from_dots(dots, l0, group, GROUPS, counting.outlier_limit)
         published = Published.from_tokens(passed.x, passed.x_hat, size, l0) if (size := counting.published) else None
-        return cls(moments, tokens, published, reduce(Latents.__add__, found) if found else None)
+        return cls(moments, tokens, Norms.from_dots(dots), published, reduce(Latents.__add__, found) if found else None)
 
     def __add__(self, other: Tallies) -> Tallies:
         pairs = {name: (getattr(self, name), getattr(other, name)) for name in RECORDS}

@@ -20,6 +20,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from sandbox.clusters import numbered
 from sandbox.data import resolve
 from sandbox.dense import check_dense
 from sandbox.errors import InputError
@@ -46,8 +47,8 @@ def activations(source: Given, documents: Held | None = None, name: str = "activ
 
     Args:
         source:    any of the table at the top of this module; a `Source` is given back as it is
-        documents: one whole number a token, the same for tokens of the same document: a file, a folder or pattern of
-                   files, an array or a tensor; in place of the documents that a dataset has of its own
+        documents: one whole number (or text) a token, the same for tokens of the same document: a file, a folder or
+                   pattern of files, an array or a tensor; in place of the documents that a dataset has of its own
         name:      what to call them in messages, where they are no file
     Raises: InputError for another kind of source, a dtype that is not one of these, no tokens, or documents that are
             not one a token (of a stream, whose tokens nobody knows, at its end).
@@ -74,13 +75,13 @@ def activations(source: Given, documents: Held | None = None, name: str = "activ
 
 
 def document_ids(source: Held, tokens: int | None = None) -> Rows:
-    """One whole number a token, the same for tokens of the same document: files, an array or a tensor.
+    """One whole number (or text) a token, the same for tokens of the same document: files, an array or a tensor.
 
     Raises: InputError for anything else, or another number than that of the tokens, if that is known.
     """
     if not isinstance(source, str | Path | np.ndarray | Tensor):
         raise InputError(f"documents is a {type(source).__name__}: a file's path, an array or a tensor is needed")
-    rows, _ = _opened(source, "documents", INTEGERS)
+    rows, _ = _opened(numbered(source) if isinstance(source, np.ndarray) else source, "documents", INTEGERS)
     if tokens is not None:
         check_counts(rows.name, len(rows), tokens)
     return rows

@@ -19,6 +19,7 @@ from torch import Tensor
 from sandbox.errors import InputError
 from sandbox.files import readable, version_of
 from sandbox.sae.activations.rows import FileRows
+from sandbox.sae.activations.text_ids import TextRows
 
 
 class Kind(NamedTuple):
@@ -38,7 +39,7 @@ class Kind(NamedTuple):
 FLOATS = Kind({"F16": "<f2", "F32": "<f4", "F64": "<f8", "BF16": "<u2"}, "float16, bfloat16, float32 or float64", False)
 INTEGERS = Kind(
     {"I8": "|i1", "U8": "|u1", "I16": "<i2", "U16": "<u2", "I32": "<i4", "U32": "<u4", "I64": "<i8"},
-    "whole numbers",
+    "whole numbers, or texts in a .npy file (numpy's dtypes U and S),",
     True,
 )
 
@@ -67,7 +68,7 @@ class Layout(NamedTuple):
     offset: int
 
 
-def file_rows(path: Path, name: str, kind: Kind) -> FileRows:
+def file_rows(path: Path, name: str, kind: Kind) -> FileRows | TextRows:
     """The rows of one file, of which there may be none; nothing but its header is read.
 
     Raises: InputError for another kind of file, more than one tensor, another dtype, or a file that is cut short.
@@ -78,6 +79,8 @@ def file_rows(path: Path, name: str, kind: Kind) -> FileRows:
     with readable(path):
         version = version_of(path)
         layout = READERS[path.suffix](path)
+    if kind.ids and layout.dtype.kind in "US" and layout.dtype.itemsize:
+        return TextRows(path, layout.offset, layout.dtype, prod(layout.shape), version)
     if layout.named not in kind.dtypes:
         raise InputError(f"{path}: {name} have dtype {layout.named}: {kind.needed} needed")
     width = width_of(str(path), layout.shape, kind)

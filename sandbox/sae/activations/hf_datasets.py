@@ -90,7 +90,7 @@ def dataset_rows(folder: Path, column: str | None, name: str) -> tuple[Rows, Row
         raise InputError(f"{folder} cannot be read: {str(error).partition(chr(10))[0]}") from error
     if not reader.parts:
         raise InputError(f"{folder} has no rows: {name} of one token or more are needed")
-    rows = Rows(f"{folder}::{column}" if column else str(folder), reader.width, reader.parts)
+    rows = Rows(f"{folder}::{column}" if column else str(folder), reader.width, reader.parts, reader.column)
     return rows, Rows(str(folder), 1, reader.ids) if reader.ids else None
 
 

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from sandbox.errors import InputError
 from sandbox.files import Version, changed, readable, version_of
+from sandbox.sae.activations.origin import Origin
 from sandbox.sae.activations.source import Chunk, check_range
 
 ASTRAY = 4
@@ -90,11 +91,13 @@ class Rows:
     Attributes:
         name:  the file, the folder or the argument, for messages
         width: numbers in a row: d, or 1 for document ids
+        column: of a dataset, where they are; "" for what has no columns
     """
 
-    def __init__(self, name: str, width: int, parts: Sequence[Part]) -> None:
+    def __init__(self, name: str, width: int, parts: Sequence[Part], column: str = "") -> None:
         self.name = name
         self.width = width
+        self.column = column
         self._parts = [part for part in parts if len(part)]
         self._starts = list(accumulate((len(part) for part in self._parts), initial=0))
 
@@ -161,6 +164,11 @@ class Stored:
     def files(self) -> list[Path]:
         """The files that they lie in; none of a tensor or an array."""
         return self.rows.files
+
+    @property
+    def origin(self) -> Origin | None:
+        """The place in a model that a dataset's column is named after, as SAELens does; None where nothing is."""
+        return Origin(f"column {self.rows.column}", self.rows.column) if self.rows.column else None
 
     def __len__(self) -> int:
         return self.tokens

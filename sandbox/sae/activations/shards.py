@@ -42,7 +42,7 @@ def shard_rows(path: Path, name: str, kind: Kind) -> Rows:
         raise InputError(f"{path} holds {counts} files: shards of one format are needed; name them, as in '*.npy'")
     parts = [file_rows(one, name, kind) for one in shards]
     if not kind.ids:
-        _agree(shards, parts)
+        _agree(shards, [part for part in parts if isinstance(part, FileRows)])
     return Rows(str(path), parts[0].width, parts)
 
 

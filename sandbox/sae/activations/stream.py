@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, RandomSampler, SubsetRandomSampler, WeightedRandomSampler
 
+from sandbox.clusters import numbered
 from sandbox.dense import check_dense
 from sandbox.errors import InputError
 from sandbox.sae.activations.rows import Rows, as_ids
@@ -22,7 +23,8 @@ class Stream:
     """Tokens from an iterable of pieces of any length, cut anew into chunks of the size that is asked for.
 
     A piece is x of shape (..., d), a tensor or an array; or (x, documents); or a dict with "activations" and perhaps
-    "documents". Documents are whole numbers, one a token. Pieces agree in d, dtype, device and in having documents.
+    "documents". Documents are whole numbers or texts, one a token. Pieces agree in d, dtype, device and in having
+    documents.
     What is kept is copied, so that an iterable may give the same memory again with other numbers in it.
 
     What can be begun anew (a list, a DataLoader, a function that returns an iterator) is read as often as it is asked
@@ -211,11 +213,11 @@ def _piece(item: Any, name: str) -> Chunk:
 def _ids(documents: Any, tokens: int, name: str) -> np.ndarray:
     check_dense(documents, name)
     try:
-        array = np.asarray(documents.cpu() if isinstance(documents, Tensor) else documents)
+        array = numbered(np.asarray(documents.cpu() if isinstance(documents, Tensor) else documents))
     except (ValueError, TypeError, RuntimeError) as error:
         raise InputError(f"{name} are a {type(documents).__name__} that is no array: {error}") from error
     if array.dtype.kind not in "iu" and array.size:
-        raise InputError(f"{name} have dtype {array.dtype}: whole numbers are needed, one a token")
+        raise InputError(f"{name} have dtype {array.dtype}: whole numbers or texts are needed, one a token")
     check_counts(name, array.size, tokens)
     return array.reshape(-1).astype(np.int64)
 

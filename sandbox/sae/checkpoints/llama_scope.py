@@ -29,7 +29,7 @@ from sandbox.sae.activation_functions import JumpReLU, ReLU, TopK
 from sandbox.sae.autoencoder import SAE
 from sandbox.sae.checkpoints.layout import Checkpoint, Layout, Stored, checked
 from sandbox.sae.checkpoints.place import Place
-from sandbox.sae.checkpoints.strict import INSTEAD, exactly, flag, kept, known, same_sizes
+from sandbox.sae.checkpoints.strict import INSTEAD, exactly, flag, is_number, kept, known, same_sizes
 from sandbox.sae.normalisation import ConstantNorm
 
 CONFIG, SUBFOLDER = "hyperparams.json", "checkpoints"
@@ -137,7 +137,7 @@ def _factors(path: Path, config: dict[str, Any], d_in: int) -> Factors:
         return Factors(1, 1)
     norms = config.get("dataset_average_activation_norm")
     found = [norms.get("in"), norms.get("out")] if isinstance(norms, dict) else []
-    numbers = [norm for norm in found if isinstance(norm, int | float) and 0 < norm < math.inf]
+    numbers = [norm for norm in found if is_number(norm) and norm > 0]
     if len(numbers) < 2:
         raise InputError(
             f"{path}: dataset_average_activation_norm is {norms!r}; dataset-wise normalisation needs "
@@ -152,7 +152,7 @@ def _activation(path: Path, config: dict[str, Any], d_sae: int) -> nn.Module:
         return ReLU()
     if function not in ("jumprelu", "topk"):
         raise InputError(f"{path}: act_fn is {function!r}; those that are read: relu, jumprelu, topk")
-    if isinstance(threshold, bool) or not isinstance(threshold, int | float) or not 0 <= threshold < math.inf:
+    if not is_number(threshold) or threshold < 0:
         raise InputError(f"{path}: jump_relu_threshold is {threshold!r}; a number that is not below 0 is needed")
     if function == "jumprelu":
         return JumpReLU(torch.tensor(float(threshold), dtype=torch.float32))

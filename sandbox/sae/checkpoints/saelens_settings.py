@@ -108,11 +108,12 @@ def understood(path: Path, config: dict[str, Any]) -> Settings:
     subtract = config.get("apply_b_dec_to_input", True if old else None)
     if not isinstance(subtract, bool):
         raise InputError(f"{path}: apply_b_dec_to_input is {subtract!r}; true or false is needed")
-    rescaled = config.get("rescale_acts_by_decoder_norm") or False
-    if rescaled not in ((False, True) if architecture in ("topk", *TRAINED_BY_BATCH) else (False,)):
+    rescaled, finetuned = (config.get(name) for name in ("rescale_acts_by_decoder_norm", "finetuning_scaling_factor"))
+    if rescaled not in ((None, False, True) if architecture in ("topk", *TRAINED_BY_BATCH) else (None, False)):
         raise _not_read(path, "rescale_acts_by_decoder_norm", config, "False, of any but a topk SAE,")
-    finetuned = config.get("finetuning_scaling_factor") or False
-    if finetuned not in ((False, True) if old and architecture in ("standard", "jumprelu", "topk") else (False,)):
+    if finetuned not in (
+        (None, False, True) if old and architecture in ("standard", "jumprelu", "topk") else (None, False)
+    ):
         raise _not_read(path, "finetuning_scaling_factor", config, "False")
     normalisation, scale = _normalisation(path, config, old)
     notes = (*_trained_as(path, config, architecture), *scale, *_heads(path, config, old))

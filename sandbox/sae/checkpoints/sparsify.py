@@ -16,7 +16,7 @@ from sandbox.sae.activation_functions import GroupMax, TopK
 from sandbox.sae.autoencoder import SAE
 from sandbox.sae.checkpoints.layout import Checkpoint, Layout, Stored, checked
 from sandbox.sae.checkpoints.place import Place
-from sandbox.sae.checkpoints.strict import INSTEAD, exactly, kept, known, same_sizes
+from sandbox.sae.checkpoints.strict import INSTEAD, exactly, is_number, kept, known, same_sizes
 
 CONFIG, WEIGHTS = "cfg.json", "sae.safetensors"
 TENSORS = ("encoder.weight", "encoder.bias", "W_dec", "b_dec")
@@ -52,10 +52,9 @@ def read(place: Place) -> Checkpoint:
     same_sizes(config_path, config, {"d_in": d_in})
     if config.get("num_latents"):
         same_sizes(config_path, config, {"num_latents": d_sae})
-    elif config.get("expansion_factor") is not None and config["expansion_factor"] * d_in != d_sae:
+    elif (factor := config.get("expansion_factor")) is not None and not (is_number(factor) and factor * d_in == d_sae):
         raise InputError(
-            f"{config_path}: expansion_factor is {config['expansion_factor']!r} for d_in {d_in}, "
-            f"but {d_sae} latents are in the weights"
+            f"{config_path}: expansion_factor is {factor!r} for d_in {d_in}, but {d_sae} latents are in the weights"
         )
     shapes = {"encoder.weight": (d_sae, d_in), "encoder.bias": (d_sae,), "W_dec": (d_sae, d_in), "b_dec": (d_in,)}
     found = checked(path, weights, shapes)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 from sandbox.errors import InputError
 
@@ -42,6 +43,11 @@ def same_sizes(path: Path, config: Mapping[str, Any], sizes: Mapping[str, int]) 
     for name, size in sizes.items():
         if config.get(name) is not None and config[name] != size:
             raise InputError(f"{path}: {name} is {config[name]!r}, but {size} in the weights")
+
+
+def is_number(value: object) -> TypeGuard[int | float]:
+    """Whether it is one, and finite: neither true nor false, which Python takes for 1 and 0."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def flag(path: Path, config: Mapping[str, Any], name: str) -> bool:

@@ -13,6 +13,7 @@ from torch import Tensor
 from sandbox.devices import device_named
 from sandbox.errors import InputError
 from sandbox.sae.activations import Chunk
+from sandbox.sae.activations.origin import Origin
 from sandbox.sae.activations.source import check_range
 from sandbox.sae.live.contexts import Context, Contexts
 from sandbox.sae.live.model import Tap, load, probe, tap_hook, tap_layer
@@ -37,7 +38,8 @@ def live(
         model:       a folder that save_pretrained wrote, or a name in the local Hugging Face cache; nothing is fetched,
                      no code of the folder's is run, weights are read from safetensors alone
         layer:       the residual stream after this block, counted from 0: transformers' hidden_states[layer + 1], but
-                     for the last block, where many models' hidden states have gone through the final norm, and this not
+                     for the last block, where many models' hidden states have gone through the final norm, and this
+                     not. TransformerLens's blocks.N.hook_resid_pre is layer N − 1, its hook_resid_post layer N
         text:        a .txt file (blank lines separate documents), a .jsonl file (each line's field "text" is one),
                      a folder or a pattern of such
         hook:        in place of a layer, the name of a module, as in AutoModel's named_modules(): its output, or the
@@ -62,7 +64,8 @@ def live(
     # All that says which tokens these are: a saved run goes on only under the same name.
     read = f"{text}{', file by file,' if whole_files else ''} in contexts of {contexts.size}"
     name = f"{model}, {tap.module} in {dtype}, on {read}"
-    return Live(name, tap, contexts, files, whole_files, batch, missing)
+    asked = f"hook {tap.module}" if layer is None else f"layer {layer}, {tap.module}"
+    return Live(name, tap, contexts, files, whole_files, batch, missing, Origin(asked, tap.module, str(model), {}))
 
 
 class Live:
@@ -77,12 +80,21 @@ class Live:
         width:  d
         tokens: how many there are, special tokens and padding not among them; None until that is known
         files:  those of the text
+        origin: the place in the model, and the model, which is loaded as it is
     """
 
     def __init__(
-        self, name: str, tap: Tap, contexts: Contexts, files: list[Path], whole: bool, batch: int, missing: set[str]
+        self,
+        name: str,
+        tap: Tap,
+        contexts: Contexts,
+        files: list[Path],
+        whole: bool,
+        batch: int,
+        missing: set[str],
+        origin: Origin | None = None,
     ) -> None:
-        self.name = name
+        self.name, self.origin = name, origin
         self.tokens: int | None = None
         self._tap, self._contexts, self.files, self._whole, self._batch = tap, contexts, files, whole, batch
         shortest = Context(0, np.concatenate([contexts.before, [0], contexts.after]), np.array([len(contexts.before)]))

@@ -12,6 +12,7 @@ from sandbox.compile import evaluate
 from sandbox.errors import InputError
 from sandbox.measures import REGISTRY
 from sandbox.moments import Moments
+from sandbox.sae.preflight.biases import COMPARED, offset_finding
 from sandbox.sae.preflight.finding import Finding
 from sandbox.sae.preflight.fit import fit
 from sandbox.sae.preflight.sample import FEW, FLOAT16_MAX, look_at_sample, norms, ordinary, outlier_limit
@@ -22,20 +23,14 @@ Run = Callable[[Tensor], tuple[Tensor, Tensor | None]]
 SAMPLE = 4096
 """Tokens that a sample should have: the mean of x is then known to 1/64 of its spread."""
 
-COMPARED = 512
-"""Tokens of it on which spaces are compared: one forward pass for each of some ten spaces."""
-
 BATCH = 512
 """Tokens at a time: never tokens × latents of a whole sample."""
 
 FINE = 0.01
 """Share of the variance lost below which x̂ is x, for any question about spaces and biases."""
 
-OFF = 0.3
-"""Share of the loss in the mean of x − x̂ above which x̂ lacks a constant vector, whatever that is."""
-
-OFF_ALONG = 0.05
-"""The same where the vector is recognised: b_dec, or the mean of x."""
+USUAL = (0.75, 1.1)
+"""γ that SAEs in use have; beyond, weights in the units of other activations are likelier than shrinkage."""
 
 
 def preflight(
@@ -129,6 +124,12 @@ def _look_at_numbers(x_hat: Tensor) -> list[Finding]:
 
 def _look_at_pair(run: Run | None, x: Tensor, x_hat: Tensor, b_dec: Tensor | None) -> list[Finding]:
     """Spaces, biases and the loss."""
+    if _is_same(x, x_hat):
+        message = (
+            "x̂ is x in every token of the sample, as no SAE makes it: the same file or tensor was given twice, or what "
+            "was lost is added to x̂ again (use_error_term)"
+        )
+        return [Finding("identical", message)]
     usual = ordinary(x).to(x.device)
     chosen = usual.nonzero()[:, 0]
     chosen = chosen[spread(len(chosen), COMPARED).to(chosen.device)]
@@ -137,7 +138,30 @@ def _look_at_pair(run: Run | None, x: Tensor, x_hat: Tensor, b_dec: Tensor | Non
     raw = fit(x[kept], x_hat[kept])
     biased = any(one.key in ("missing_bias", "extra_bias") for one in causes)
     explained = bool(causes) and (not biased or raw.loss * (1 - raw.offset) < 1)
-    return causes + _look_at_loss(x[kept], x_hat[kept], explained)
+    found = causes + _look_at_loss(x[kept], x_hat[kept], explained)
+    if found:
+        return found
+    means = Moments.from_pairs(x[kept], x_hat[kept], groups=1).means.unbind(-1)
+    return folding(evaluate(REGISTRY["relative_reconstruction_bias"], *means).item(), "of the sample")
+
+
+def folding(gamma: float, of: str) -> list[Finding]:
+    """What a γ says that few SAEs have; `of` says of which tokens."""
+    if not (gamma < USUAL[0] or gamma > USUAL[1]):
+        return []
+    message = (
+        f"γ {of} is {gamma:.3g}, and SAEs in use have {USUAL[0]} to {USUAL[1]}: check the folding, that is, whether "
+        "W_enc, b_enc, W_dec and b_dec are all in the units of these activations"
+    )
+    return [Finding("folding", message)]
+
+
+def _is_same(x: Tensor, x_hat: Tensor) -> bool:
+    """Equal up to rounding in every number; next to the median |x|, which few large numbers do not raise."""
+    near = 4 * max(torch.finfo(one.dtype).eps for one in (x, x_hat))
+    x, x_hat = _wide(x), _wide(x_hat)
+    size = x.abs()
+    return bool(((x - x_hat).abs() <= near * (size + size.median())).all()) and bool(x.any())
 
 
 def _look_at_space(run: Run | None, x: Tensor, x_hat: Tensor, b_dec: Tensor | None) -> list[Finding]:
@@ -154,7 +178,7 @@ def _look_at_space(run: Run | None, x: Tensor, x_hat: Tensor, b_dec: Tensor | No
         # what needs no change of the input is the simpler cause.
         if inner is not None and (outcome is None or inner[1].badness * 1.25 < outcome[1].badness):
             outcome = inner
-    offset, certain = _offset_finding(x, x_hat, b_dec, raw.offset)
+    offset, certain = offset_finding(x, x_hat, b_dec, raw.offset)
     without = raw.loss * (1 - raw.offset)  # what the constant vector alone would leave
     # Activations of another scale leave a mean that is off, too; then the vector is no whole multiple of b_dec, or
     # (x̂ is b_dec alone) taking it away leaves nothing.
@@ -164,49 +188,6 @@ def _look_at_space(run: Run | None, x: Tensor, x_hat: Tensor, b_dec: Tensor | No
     if offset is not None and outcome is not None:  # an error of scale moves a top-k SAE's x̂ by little more than b_dec
         return [Finding(offset.key, f"{offset.message}; or else ({outcome[0].key}) {outcome[0].message}")]
     return [offset] if offset is not None else []
-
-
-def _offset_finding(x: Tensor, x_hat: Tensor, b_dec: Tensor | None, share: float) -> tuple[Finding | None, bool]:
-    """Whether x̂ lacks, or has too much of, a constant vector, and whether it is a whole multiple of a known one."""
-    lacking = (x.double() - x_hat.double()).mean(0)
-    seen = f"{share:.0%} of the loss is one constant vector, the mean of x − x̂ (norm {lacking.norm():.3g})"
-    if share > OFF_ALONG and b_dec is not None and b_dec.any():
-        multiple, alike = _along(lacking, b_dec.double())
-        if alike > 0.9 and 0.5 < abs(multiple) < 2.5:
-            certain = alike > 0.95 and min(abs(abs(multiple) - whole) for whole in (1, 2)) < 0.1
-            if multiple > 0:
-                message = (
-                    f"{seen}: x̂ lacks {multiple:.2f} × b_dec (cosine {alike:.3f}); add the decoder bias to x̂ "
-                    "(a multiple of 2: it was subtracted where it should be added)"
-                )
-                return Finding("missing_bias", message), certain
-            message = (
-                f"{seen}: x̂ has {-multiple:.2f} × b_dec too much (cosine {alike:.3f}); add the decoder bias to x̂ once, "
-                "and do not take it from x before"
-            )
-            return Finding("extra_bias", message), certain
-    if share > OFF_ALONG:
-        multiple, alike = _along(lacking, x.double().mean(0))
-        if alike > 0.9 and 0.8 < multiple < 1.25:
-            message = (
-                f"{seen}: it is {multiple:.2f} × the mean of x (cosine {alike:.3f}), so x̂ lacks a decoder bias, or the "
-                "mean that was taken from x before; add it to x̂"
-            )
-            return Finding("missing_bias", message), alike > 0.95 and abs(multiple - 1) < 0.1
-    if share > OFF:
-        message = (
-            f"{seen}: x̂ lacks or has too much of a bias, or the SAE was trained on other activations; check b_dec, and "
-            "the layer and hook that the activations come from"
-        )
-        return Finding("missing_bias", message), False
-    return None, False
-
-
-def _along(vector: Tensor, direction: Tensor) -> tuple[float, float]:
-    """Which multiple of the direction is nearest to the vector, and their unsigned cosine."""
-    means = Moments.from_pairs(direction[None], vector[None], groups=1).means.unbind(-1)
-    multiple, cosine = (evaluate(REGISTRY[key], *means).item() for key in ("scale_x", "cosine"))
-    return multiple, abs(cosine)
 
 
 def _look_at_loss(x: Tensor, x_hat: Tensor, explained: bool) -> list[Finding]:

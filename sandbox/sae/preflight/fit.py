@@ -48,14 +48,22 @@ NO_FIT = Fit(math.inf, 0.0)
 def fit(target: Tensor, x_hat: Tensor) -> Fit:
     """How x̂ fits the target, both (n, d); `NO_FIT` if a token is not finite or the target does not vary."""
     moments = Moments.from_pairs(target, x_hat, groups=1, drop_nonfinite=True)
-    if moments.nonfinite or moments.n < 2:
+    return NO_FIT if moments.nonfinite else fit_of(moments, int(moments.n))
+
+
+def fit_of(moments: Moments, independent: int) -> Fit:
+    """The same of moments, however many tokens they are of.
+
+    Args: independent: how many of the tokens are so: all of a sample, or their clusters
+    """
+    if moments.n < 2 or independent < 2:
         return NO_FIT
-    mean = moments.sums[0, 0] / moments.n
+    mean = moments.sums.sum(0)[0] / moments.n
     loss = _lost(moments.about(torch.stack((mean, mean))))
     if math.isnan(loss):
         return NO_FIT
     offset = 1 - _lost(moments.centred()) / loss if loss > 0 else 0.0
-    by_chance = (1 - offset) / (float(moments.n) - 1)  # the mean of n tokens is off by 1/n of their variance
+    by_chance = (1 - offset) / (independent - 1)  # the mean of n tokens is off by 1/n of their variance
     return Fit(max(loss, 0.0), max(offset - by_chance, 0.0))
 
 

@@ -71,16 +71,26 @@ def look_at_sample(x: Float[Tensor, "n d"]) -> list[Finding]:
     if n > 1 and len(kept) > 1 and bool((kept == kept[0]).all()):
         return [*found, Finding("constant", "every token of the sample is the same vector: is this the right file?")]
     if zero := int((finite & (size == 0)).sum()):
-        found.append(
-            Finding(
-                "zero_tokens",
-                f"{zero} of {n} tokens of x are zero in every place (first: "
-                f"{_places(finite & (size == 0))}): padding, most likely; leave padding out before measuring",
-            )
-        )
+        found.append(zero_finding(zero, n, f" (first: {_places(finite & (size == 0))})"))
     if n < FEW:
         found.append(Finding("small", f"{n} tokens are too few to judge by: give {FEW} or more"))
     return found + _look_at_long_tokens(size)
+
+
+def zero_finding(zero: int, tokens: int, first: str = "") -> Finding:
+    """Of so many tokens that are zero in every place; `first` says where."""
+    message = f"{zero} of {tokens} tokens of x are zero in every place{first}: padding, most likely; leave padding out"
+    return Finding("zero_tokens", f"{message} before measuring")
+
+
+def outlier_finding(count: int, tokens: int, limit: float, share: float, first: str = "") -> Finding:
+    """Of so many tokens of a norm above the limit, that hold a share of E‖x‖²."""
+    message = (
+        f"{count} of {tokens} tokens have a norm above {limit:.4g}, {OUTLIER} × the median{first}, and hold "
+        f"{share:.1%} of E‖x‖²: attention sinks or first positions, most likely; go by the measures without them "
+        "(--exclude-outliers)"
+    )
+    return Finding("outliers", message)
 
 
 def _look_at_long_tokens(size: Float64[Tensor, "n"]) -> list[Finding]:
@@ -88,14 +98,8 @@ def _look_at_long_tokens(size: Float64[Tensor, "n"]) -> list[Finding]:
     long = size > OUTLIER * middle
     if long.any():
         share = float(energy[long].sum() / energy.sum())
-        return [
-            Finding(
-                "outliers",
-                f"{int(long.sum())} of {len(size)} tokens have a norm above {OUTLIER * middle:.4g}, "
-                f"{OUTLIER} × the median (first: {_places(long)}), and hold {share:.1%} of E‖x‖²: attention sinks or "
-                "first positions, most likely; go by the measures without them (--exclude-outliers)",
-            )
-        ]
+        first = f" (first: {_places(long)})"
+        return [outlier_finding(int(long.sum()), len(size), OUTLIER * middle, share, first)]
     longest = energy.sort(descending=True).values[: max(1, len(size) // 100)]
     share = float(longest.sum() / energy.sum())
     if len(size) >= 2 * FEW and share > HEAVY:

@@ -1,0 +1,67 @@
+"""Tables that fit: the widest layout that a screen has room for, so that no value is ever cut."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+PRINTED = 120
+"""Columns of a table in a string."""
+
+
+def natural_width(table: Table) -> int:
+    """Columns that the table takes when nothing in it is wrapped or cut."""
+    return Console(width=10_000).measure(table).maximum
+
+
+def fitting(width: int, *candidates: Callable[[], Table]) -> Table:
+    """The first of the layouts, widest first, that fits, with lines between its columns or without; else the last."""
+    for candidate in candidates:
+        table = candidate()
+        if natural_width(table) <= width:
+            return table
+        table.box, table.padding = SIMPLE_HEAD, (0, 1, 0, 0)
+        if natural_width(table) <= width:
+            break
+    return table
+
+
+def stacked(
+    title: str,
+    headers: Sequence[str],
+    groups: Iterable[tuple[str, Sequence[Sequence[str]]]],
+    caption: str | None = None,
+) -> Table:
+    """A narrow layout: each group has a line of its own, and its rows below it.
+
+    Args:
+        headers: of the columns; the first is that of the groups, and of the names of their rows
+        groups:  a group's name, and its rows: a name and the cells
+    """
+    table = Table(title=title, title_justify="left", pad_edge=False, caption=caption, caption_justify="left")
+    for i, header in enumerate(headers):
+        table.add_column(header, justify="right" if i == 1 else "left", no_wrap=i > 0, overflow="fold")
+    for name, rows in groups:
+        table.add_row(escape(name), *[""] * (len(headers) - 1))
+        for label, *cells in rows:
+            table.add_row(f"  {escape(label)}", *cells)
+    return table
+
+
+def number(value: float) -> str:
+    """A value in at most nine characters, in four decimals if it is of usual size.
+
+    >>> [number(one) for one in (0.93152, 41.59925, 1234.5678, -123456.7, 0.0, 1.234e-6, -1.2345e30)]
+    ['0.9315', '41.5992', '1234.57', '-123457', '0.0000', '1.2e-06', '-1.2e+30']
+    """
+    size = abs(value)
+    if not math.isfinite(value):
+        return str(value)
+    if size >= 1e6 or 0 < size < 5e-5:
+        return f"{value:.1e}"
+    return f"{value:.{4 if size < 100 else 2 if size < 1e4 else 0}f}"

@@ -1,0 +1,31 @@
+"""Proofs and measurements in four threads at once, from cold: what holds in one thread holds in four."""
+
+import subprocess
+import sys
+
+SCRIPT = """
+import sys
+sys.setswitchinterval(1e-5)
+from concurrent.futures import ThreadPoolExecutor
+import numpy as np
+import sandbox
+from sandbox.derivations import claims, prove
+draw = np.random.default_rng(0)
+x = draw.normal(size=(400, 8))
+x_hat = 0.8 * x + 0.1 * draw.normal(size=(400, 8))
+def work(which):
+    return prove(which) if which else str(sandbox.measure_pairs(x, x_hat))
+with ThreadPoolExecutor(4) as pool:  # all four begin with the same proof, and go on to measure, and to all the others
+    found = list(pool.map(work, ["C2"] * 4 + [None] * 4 + 2 * [one.number for one in claims()]))
+reports = {one for one in found if isinstance(one, str)}
+proofs = {id(one): one.number for one in found if not isinstance(one, str)}
+print(len(reports), *proofs.values())
+"""
+
+
+def test_all_claims_hold_in_four_threads_and_each_is_proven_once():
+    ran = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, text=True, timeout=900)
+    assert not ran.returncode, ran.stderr[-2000:]
+    reports, *proofs = ran.stdout.split()
+    assert reports == "1"
+    assert sorted(proofs, key=lambda number: int(number[1:])) == [f"C{i}" for i in range(1, 19)]
