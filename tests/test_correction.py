@@ -73,20 +73,16 @@ def test_where_gamma_is_undefined_it_says_why():
     assert one.recovered.value is None
     assert one.recovered.reason == one.before.gamma.reason
     assert "(b = 0)" in one.recovered.reason
-    assert "γ about the decoder bias undefined ► 0.500" in one.in_words()
+    assert "γ undefined ► 0.500" in one.in_words()
 
 
 def test_what_was_done_is_said_in_words():
     before, after = seen(0.5 * SIGNS), seen(0.75 * SIGNS)
-    assert (
-        corrected(before, after, 1.23456)
-        .in_words()
-        .startswith("W_dec times 1.2346: γ about the decoder bias 0.500 ► 0.750,")
-    )
+    assert corrected(before, after, 1.23456).in_words().startswith("W_dec times 1.2346: γ 0.500 ► 0.750 ")
     shifted = corrected(before, after, 1.5, "scale-shift").in_words()
-    assert shifted.startswith("W_dec times 1.5000, and another b_dec: γ about")
+    assert shifted.startswith("W_dec times 1.5000, and another b_dec: γ ")
     each = corrected(before, after, [1.0, 1.5, 1.25], "per-latent").in_words()
-    assert each.startswith("W_dec times 1.000 to 1.500, a factor a latent: γ about")
+    assert each.startswith("W_dec times 1.000 to 1.500, a factor a latent: γ ")
     assert "relative loss 0.2500 ► 0.0625" in each
 
 
@@ -107,3 +103,11 @@ def test_its_table_has_both_sides_from_every_origin():
     assert [cell[:4] for cell in columns[2][:3]] == ["0.50", "0.50", "0.80"]
     assert [cell[:4] for cell in columns[4][:3]] == ["0.75"] * 3
     assert columns[2][-1] == columns[4][-1] == "2.00"
+
+
+def test_it_writes_its_decoder_into_the_checkpoint():
+    one, written = corrected(seen(0.5 * SIGNS), seen(0.75 * SIGNS), shift=0.25), []
+    one.checkpoint.write = lambda *arguments: written.append(arguments)
+    one.write("out")
+    ((out, W_dec, b_dec),) = written
+    assert (out, W_dec is one.W_dec, b_dec.tolist()) == ("out", True, [0.75])

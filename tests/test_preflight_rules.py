@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import tensor
 
-from sandbox.sae.preflight import check, preflight
+from sandbox.sae.preflight import biases, check, preflight
 from sandbox.sae.preflight.fit import NO_FIT, Fit, fit
 from sandbox.sae.preflight.sample import look_at_sample, ordinary, outlier_limit
 from sandbox.sae.preflight.spaces import _best, _explains, _is_far, _scanned, known_spaces, scaling
@@ -166,17 +166,17 @@ def test_a_loss_is_worse_than_none_or_than_the_mean():
 
 
 def test_the_nearest_multiple_and_the_cosine():
-    assert check._along(tensor([-4.0, 0.0]), tensor([2.0, 0.0])) == pytest.approx((-2, 1))
-    assert check._along(tensor([3.0, 4.0]), tensor([2.0, 0.0])) == pytest.approx((1.5, 0.6))
+    assert biases._along(tensor([-4.0, 0.0]), tensor([2.0, 0.0])) == pytest.approx((-2, 1))
+    assert biases._along(tensor([3.0, 4.0]), tensor([2.0, 0.0])) == pytest.approx((1.5, 0.6))
 
 
 B_DEC, ACROSS = tensor([3.0, 0.0, 0.0]), tensor([0.0, 3.0, 0.0])
 
 
-def lacking(vector, share=0.2, b_dec=B_DEC):
+def lacking(vector, share=0.1, b_dec=B_DEC, tokens=2):
     """The key of what is found, or None, and whether it is certain, where x̂ lacks that vector; x has no mean."""
-    x = tensor([[0.0, 0.0, 9.0], [0.0, 0.0, -9.0]])
-    found, certain = check._offset_finding(x, x - vector, b_dec, share)
+    x = tensor([[0.0, 0.0, 9.0], [0.0, 0.0, -9.0]]).repeat(tokens // 2, 1)
+    found, certain = biases.offset_finding(x, x - vector, b_dec, share)
     return found and found.key, certain
 
 
@@ -209,9 +209,26 @@ def test_it_must_point_along_b_dec_and_be_some_of_the_loss():
     assert lacking(B_DEC + 0.50 * ACROSS) == (None, False)
     assert lacking(B_DEC, share=0.051) == ("missing_bias", True)
     assert lacking(B_DEC, share=0.05) == (None, False)
-    assert lacking(B_DEC, share=0.3, b_dec=None) == (None, False)
-    assert lacking(B_DEC, share=0.31, b_dec=None) == ("missing_bias", False)
+    assert lacking(B_DEC, share=0.15, b_dec=None) == (None, False)
+    assert lacking(B_DEC, share=0.151, b_dec=None) == ("missing_bias", False)
+    assert lacking(B_DEC, share=0.07, b_dec=None, tokens=254) == (None, False)  # fewer than half of 512
+    assert lacking(B_DEC, share=0.06, b_dec=None, tokens=256) == (None, False)
+    assert lacking(B_DEC, share=0.061, b_dec=None, tokens=256) == ("missing_bias", False)
     assert lacking(B_DEC, b_dec=torch.zeros(3)) == (None, False)
+
+
+@pytest.mark.parametrize(
+    ("multiple", "key"), [(2.6, "folding"), (0.4, "folding"), (-0.4, "folding"), (0.11, "folding")]
+)
+def test_another_multiple_of_b_dec_may_be_folded_wrongly(multiple, key):
+    assert lacking(multiple * B_DEC, tokens=256) == (key, True)
+    assert lacking(multiple * B_DEC, tokens=254) == (None, False)  # too few to tell
+    assert lacking(multiple * (B_DEC + 0.4 * ACROSS), tokens=256) == (key, False)
+
+
+@pytest.mark.parametrize("multiple", [0.09, -0.09, -2.6])
+def test_next_to_none_of_it_and_more_than_all_of_it_are_not_recognised(multiple):
+    assert lacking(multiple * B_DEC, tokens=256) == ("missing_bias", False)
 
 
 @pytest.mark.parametrize(
@@ -229,7 +246,7 @@ def test_it_must_point_along_b_dec_and_be_some_of_the_loss():
 )
 def test_the_mean_of_x_is_recognised_too(multiple, expected):
     x = tensor([[2.0, 0.0, 9.0], [2.0, 0.0, -9.0]])
-    found, certain = check._offset_finding(x, x - multiple * x.mean(0), None, 0.2)
+    found, certain = biases.offset_finding(x, x - multiple * x.mean(0), None, 0.1)
     assert (found and (found.key, certain)) == expected
     if found:
         assert f"it is {multiple:.2f} × the mean of x (cosine 1.000)" in found.message

@@ -262,6 +262,21 @@ def test_a_norm_below_1e_minus_4_counts_as_1_in_their_ratio(library):
         assert Published.from_batch(x, x_hat).values()[library]["l2_ratio"] == pytest.approx(ratio)
 
 
+def test_batches_along_several_axes_are_as_many_batches():
+    x = activations(torch.float64)[: 2 * 3 * 16]
+    at_once = Published.from_batch(x.reshape(2, 3, 16, D), 0.9 * x.reshape(2, 3, 16, D) + 0.1).values()
+    for library, printed in Published.from_tokens(x, 0.9 * x + 0.1, 16).values().items():
+        assert at_once[library] == pytest.approx(printed)
+
+
+def test_a_batch_may_be_one_token_and_x_is_summed_in_its_own_dtype():
+    x = activations(torch.float64)[:8] + 1 / 3
+    one_each = Published.from_tokens(x, x.float(), 1)
+    assert torch.equal(one_each.sum_x, Published.from_batch(x[:, None], x[:, None]).sum_x)
+    torch.testing.assert_close(one_each.sum_x, x.sum(0), rtol=1e-14, atol=0)
+    assert one_each.entries[0].sum() == 8
+
+
 def test_two_tokens_by_hand():
     """x is (3, 4) and (0, 2), x̂ (3, 0) and (0, 1): every number of the three libraries, worked out on paper."""
     x, x_hat = torch.tensor([[3.0, 4.0], [0.0, 2.0]]).double(), torch.tensor([[3.0, 0.0], [0.0, 1.0]]).double()

@@ -9,6 +9,7 @@ import torch.distributed as dist
 
 from sandbox.errors import InputError
 from sandbox.moments import GROUPS, Moments
+from sandbox.sae.norms import Norms
 from sandbox.sae.ranks import Ranks
 from sandbox.sae.resume import State
 from sandbox.sae.statistics import TokenStatistics
@@ -124,7 +125,9 @@ def state(tokens: int, documents: set[int]) -> State:
     x = torch.arange(2.0 * tokens, dtype=torch.float64).reshape(-1, 2)
     index = torch.arange(tokens)
     moments, dots = Moments.with_dots(x, x / 2, index, apart_above=9.0)
-    tallies = Tallies(moments, TokenStatistics.from_dots(dots, None, index % GROUPS, GROUPS), None, None)
+    tallies = Tallies(
+        moments, TokenStatistics.from_dots(dots, None, index % GROUPS, GROUPS), Norms.from_dots(dots), None, None
+    )
     return State(tokens, (tallies,), documents)
 
 

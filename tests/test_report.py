@@ -9,6 +9,8 @@ import torch
 
 from sandbox.moments import GROUPS, Moments
 from sandbox.report import Report
+from sandbox.sae.norms import Norms
+from sandbox.sae.preflight import Finding
 from sandbox.sae.published import Published
 from sandbox.sae.statistics import TokenStatistics
 from sandbox.sae.summary import summary
@@ -99,7 +101,7 @@ def counted(limit: float, exclude: bool, sees_latents: bool = True, **more) -> R
     index = torch.arange(4)
     moments, dots = Moments.with_dots(X, 0.5 * X, index, apart_above=limit)
     tokens = TokenStatistics.from_dots(dots, L0, index, GROUPS, limit)
-    tallies = Tallies(moments, tokens, Published.from_tokens(X, 0.5 * X, 2, L0), None)
+    tallies = Tallies(moments, tokens, Norms.from_dots(dots), Published.from_tokens(X, 0.5 * X, 2, L0), None)
     sae = SimpleNamespace(
         name="sae", dtype=torch.bfloat16, device=torch.device("cpu"), description="an SAE", b_dec=torch.ones(2),
         sees_latents=sees_latents,
@@ -112,9 +114,14 @@ def test_nothing_is_counted_or_left_out_unless_asked_for():
 
 
 def test_without_extreme_tokens_there_is_one_report():
-    found = counted(10.0, False, name="mine", documents=3, findings=[{"key": "a"}], complete=False)
+    found = counted(10.0, False, name="mine", documents=3, findings=[Finding("a", "b")], complete=False)
     assert (found.tokens, found.outliers, found.without_outliers) == (4, None, None)
-    assert (found.name, found.documents, found.findings, found.complete) == ("mine", 3, [{"key": "a"}], False)
+    assert (found.name, found.documents, found.findings, found.complete) == (
+        "mine",
+        3,
+        [{"key": "a", "message": "b"}],
+        False,
+    )
     assert (found.dtype, found.device, found.description, found.l0) == ("bfloat16", "cpu", "an SAE", 9.0)
     assert found.b_dec is not None
     assert found.statistics["l0"].value == 9
@@ -151,11 +158,11 @@ def test_tallies_are_put_together_again_from_their_tensors():
     index = torch.arange(4)
     moments, dots = Moments.with_dots(X, 0.5 * X, index, apart_above=4.0)
     tokens = TokenStatistics.from_dots(dots, L0, index, GROUPS, 4.0)
-    one = Tallies(moments, tokens, None, None)
+    one = Tallies(moments, tokens, Norms.from_dots(dots), None, None)
     again = Tallies.from_tensors(one.tensors())
     assert sorted(one.tensors()) == [f"moments.{name}" for name in ("count", "nonfinite", "sums", "totals")] + [
-        "tokens.sums"
-    ]
+        "norms.totals"
+    ] + ["tokens.sums"]
     assert again.published is again.latents is None
     for name, tensor in again.tensors().items():
         assert torch.equal(tensor, one.tensors()[name])

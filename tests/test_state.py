@@ -7,6 +7,7 @@ from safetensors.torch import load_file, save_file
 
 from sandbox.errors import InputError
 from sandbox.moments import GROUPS, Moments
+from sandbox.sae.norms import Norms
 from sandbox.sae.resume import State, _checksum
 from sandbox.sae.statistics import TokenStatistics
 from sandbox.sae.tallies import Tallies
@@ -17,7 +18,9 @@ RUN = {"--published": 8, "--latents": None, "the file": "x.npy", "tokens": 3.5}
 def state(factor=0.5) -> Tallies:
     x = torch.tensor([[3.0, 4.0], [0.0, 1.0]], dtype=torch.float64)
     moments, dots = Moments.with_dots(x, factor * x, torch.arange(2), apart_above=4.0)
-    return Tallies(moments, TokenStatistics.from_dots(dots, None, torch.arange(2), GROUPS, 4.0), None, None)
+    return Tallies(
+        moments, TokenStatistics.from_dots(dots, None, torch.arange(2), GROUPS, 4.0), Norms.from_dots(dots), None, None
+    )
 
 
 def test_a_new_state_has_nothing_in_it(tmp_path):

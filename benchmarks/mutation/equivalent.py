@@ -116,6 +116,24 @@ EQUIVALENT: tuple[Equivalent, ...] = (
         "(member.to(wide) @ f.square_()).double() ► member.to(wide) @ f.square_()",
         "times float64 it becomes float64 all the same",
     ),
+    Equivalent(
+        "sandbox/sae/sparse.py",
+        "whole = count // 4 * 4",
+        "4 ► 5",
+        "what fours do not take is added one by one: the same sums",
+    ),
+    Equivalent(
+        "sandbox/sae/published.py",
+        "PIECE = 2**18",
+        "18 ► 19",
+        "how many numbers at a time is a matter of time and memory",
+    ),
+    Equivalent(
+        "sandbox/sae/published.py",
+        "none = torch.zeros(0, 1, 1)",
+        "1 ► 2",
+        "of no batch at all only the names are asked",
+    ),
 )
 
 
