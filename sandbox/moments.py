@@ -368,7 +368,7 @@ def refuse_out_of_range(x: Float[Tensor, "n d"], name: str) -> None:
 def out_of_range(name: str, found: str) -> str:
     """The line that says so, and what to do."""
     return (
-        f"{name} is too large or too small for totals in float64: {found}, where {LEAST:g} to {MOST:g} can be had; "
+        f"{name}: too large or too small for totals in float64: {found}, where {LEAST:g} to {MOST:g} can be had; "
         "multiply x and x_hat by the same factor, such as a power of 2: no measure of shrinkage changes"
     )
 

@@ -17,6 +17,7 @@ from sandbox.moments import BLOCK, STRETCH
 from sandbox.report.estimates import Estimate
 from sandbox.report.layout import PRINTED, fitting, number, stacked
 from sandbox.report.report import ORIGINS, Report
+from sandbox.screen import Screen
 
 PUBLISHED_AS: Mapping[str, tuple[str, Mapping[str, str]]] = {
     "relative_reconstruction_bias": ("pooled b/c", {}),
@@ -184,7 +185,7 @@ def _caption(lines: Sequence[str]) -> str | None:
 def as_text(report: Report) -> str:
     """Both tables and the sentence."""
     text = StringIO()
-    console = Console(file=text, width=PRINTED)
+    console = Screen(file=text, width=PRINTED)
     show(report, console)
     return text.getvalue()
 
