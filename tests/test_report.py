@@ -13,7 +13,7 @@ from sandbox.sae.norms import Norms
 from sandbox.sae.preflight import Finding
 from sandbox.sae.published import Published
 from sandbox.sae.statistics import TokenStatistics
-from sandbox.sae.summary import summary
+from sandbox.sae.summary import _together, summary
 from sandbox.sae.tallies import Counting, Tallies
 
 SIGNS = torch.tensor([1.0, -1.0], dtype=torch.float64).repeat(64)[:, None]
@@ -152,6 +152,14 @@ def test_latents_that_are_not_seen_have_no_l0():
     assert found.l0 is None
     assert "l0" not in found.statistics
     assert "l2_ratio" in found.statistics
+
+
+def test_what_the_whole_pass_found_takes_the_place_of_what_the_sample_did():
+    sample, whole = [Finding("zero_tokens", "few"), Finding("outliers", "few")], [Finding("outliers", "all")]
+    assert [(one.key, one.message) for one in _together(sample, whole)] == [
+        ("zero_tokens", "few"),
+        ("outliers", "all"),
+    ]
 
 
 def test_tallies_are_put_together_again_from_their_tensors():
