@@ -7,13 +7,14 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+from sandbox.measures import REGISTRY
 from sandbox.moments import GROUPS, Moments
-from sandbox.report import Report
+from sandbox.report import Report, estimate
 from sandbox.sae.norms import Norms
 from sandbox.sae.preflight import Finding
 from sandbox.sae.published import Published
 from sandbox.sae.statistics import TokenStatistics
-from sandbox.sae.summary import summary
+from sandbox.sae.summary import _together, summary
 from sandbox.sae.tallies import Counting, Tallies
 
 SIGNS = torch.tensor([1.0, -1.0], dtype=torch.float64).repeat(64)[:, None]
@@ -55,6 +56,12 @@ def test_the_explained_variance_takes_its_interval_from_the_loss_turned_round():
     loss = found.raw["relative_loss"]
     turned = [1 - found.explained_variance.high, 1 - found.explained_variance.low]
     assert turned == pytest.approx([loss.low, loss.high], rel=1e-3)
+
+
+def test_documents_are_clusters_as_they_are():
+    x = torch.randn(400, 3, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    moments = Moments.from_pairs(x, 0.7 * x + 0.2 * x.flip(0), torch.arange(400) // 5)
+    assert Report("r", moments, documents=80).raw["scale_x"] == estimate(moments, REGISTRY["scale_x"])
 
 
 def test_a_decoder_bias_is_an_origin_of_its_own():
@@ -152,6 +159,14 @@ def test_latents_that_are_not_seen_have_no_l0():
     assert found.l0 is None
     assert "l0" not in found.statistics
     assert "l2_ratio" in found.statistics
+
+
+def test_what_the_whole_pass_found_takes_the_place_of_what_the_sample_did():
+    sample, whole = [Finding("zero_tokens", "few"), Finding("outliers", "few")], [Finding("outliers", "all")]
+    assert [(one.key, one.message) for one in _together(sample, whole)] == [
+        ("zero_tokens", "few"),
+        ("outliers", "all"),
+    ]
 
 
 def test_tallies_are_put_together_again_from_their_tensors():

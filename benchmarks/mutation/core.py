@@ -28,7 +28,7 @@ CORE: dict[str, tuple[str, ...]] = {
     "sandbox/sae/autoencoder.py": ("tests/test_activation_functions.py",),
     "sandbox/sae/normalisation.py": ("tests/test_activation_functions.py",),
     "sandbox/sae/sparse.py": ("tests/test_sparse.py",),
-    "sandbox/sae/forward.py": ("tests/test_forward.py",),
+    "sandbox/sae/forward.py": ("tests/test_forward.py", "tests/test_objects.py"),
     "sandbox/sae/latents.py": ("tests/test_latents.py",),
     "sandbox/sae/statistics.py": ("tests/test_statistics.py",),
     "sandbox/sae/published.py": ("tests/test_published.py",),
@@ -44,7 +44,11 @@ CORE: dict[str, tuple[str, ...]] = {
     "sandbox/sae/preflight/fit.py": PREFLIGHT[:1],
     "sandbox/sae/preflight/sample.py": PREFLIGHT[:1],
     "sandbox/sae/preflight/spaces.py": PREFLIGHT,
-    "sandbox/sae/checkpoints/layout.py": SAELENS,
+    "sandbox/sae/checkpoints/layout.py": (
+        *SAELENS,
+        "tests/checkpoints/test_saelens.py",
+        "tests/checkpoints/test_openai.py",
+    ),
     "sandbox/sae/checkpoints/saelens_settings.py": SAELENS,
     "sandbox/sae/checkpoints/strict.py": SAELENS,
 }

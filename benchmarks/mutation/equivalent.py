@@ -134,6 +134,24 @@ EQUIVALENT: tuple[Equivalent, ...] = (
         "1 ► 2",
         "of no batch at all only the names are asked",
     ),
+    Equivalent(
+        "sandbox/sae/resume.py",
+        "drop if name.startswith(prefix)",
+        "drop if name.startswith(prefix)",
+        "a name with another prefix keeps it, and is then none of a record's names",
+    ),
+    Equivalent(
+        "sandbox/sae/preflight/biases.py",
+        "lacking = (x.double() - x_hat.double()).mean(0)",
+        "x.double() ► x",
+        "x̂ is float64 there, and so is the difference",
+    ),
+    Equivalent(
+        "sandbox/sae/preflight/sample.py",
+        "return torch.linalg.vector_norm(x.detach().cpu(), dim=-1, dtype=torch.float64)",
+        "-1 ► 1",
+        "a sample has two axes: the last is that of index 1",
+    ),
 )
 
 

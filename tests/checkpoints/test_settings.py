@@ -165,6 +165,7 @@ def test_the_architecture_and_k(config, read):
         (SIX | {"architecture": "topk"}, "k is missing"),
         (SIX | {"architecture": "gated", "k": 7}, "k is 7, but a gated SAE keeps no number"),
         ({"metadata": {"sae_lens_version": "6.0"}}, "architecture is None"),
+        (SIX | {"architecture": ["transcoder"]}, r"architecture is \['transcoder'\]"),
         (SIX | {"architecture": "transcoder"}, "which is not read: x̂ lies in another space"),
     ],
 )
@@ -227,3 +228,8 @@ def test_weights_are_finite_floats_of_the_shapes_that_fit():
     ):
         with pytest.raises(InputError, match=words):
             checked(CFG, {"a": bad}, {"a": (2, 3)})
+
+
+def test_a_number_is_finite_and_no_truth_value():
+    assert [strict.is_number(one) for one in (0, -3, 1.5)] == [True] * 3
+    assert [strict.is_number(one) for one in (True, "1", None, [1.0], float("nan"), float("inf"))] == [False] * 6
