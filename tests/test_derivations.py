@@ -1,5 +1,8 @@
 """A derivation that exists has been proven; a step that does not hold raises and names itself."""
 
+import os
+import subprocess
+import sys
 from dataclasses import replace
 
 import pytest
@@ -262,3 +265,11 @@ def test_a_name_holds_from_where_it_is_given():
         proof.let("No name.", u + 1, b)
     with pytest.raises(TypeError, match="defines a new name"):
         proof.let("In terms of itself.", s, s + 1)
+
+
+def test_a_terminal_that_has_ascii_alone_changes_no_derivation():
+    """SymPy asks standard output whether to write ρ or rho; the claims' sentences have ρ."""
+    program = "from sandbox import prove; print(ascii(str(prove('C1'))))"
+    settings = os.environ | {"PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0", "LC_ALL": "C"}
+    ran = subprocess.run([sys.executable, "-c", program], env=settings, capture_output=True, text=True, check=False)
+    assert ran.stdout.strip() == ascii(str(prove("C1"))), ran.stderr[-500:]

@@ -11,7 +11,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from sympy import Expr, Mul, Rational, Symbol, simplify, true
-from sympy.printing.pretty.pretty_symbology import pretty_symbol
 
 from sandbox.checking.forms import missing, names_in
 from sandbox.checking.language import read_expression
@@ -19,7 +18,7 @@ from sandbox.checking.limit import SECONDS, STUMBLES, Undecidable, time_limit
 from sandbox.checking.search import small_pairs
 from sandbox.checking.vectors import sign_of
 from sandbox.checking.vocabulary import vocabulary
-from sandbox.derivations import Step, StepError, claims, prove
+from sandbox.derivations import Step, StepError, claims, letters, prove
 from sandbox.derivations.step import evaluated, written_out
 from sandbox.derivations.symbols import GIVEN, a, b, c, lam, n
 from sandbox.derivations.typeset import asked, question_markdown, question_text, step_markdown, step_text
@@ -163,7 +162,7 @@ def _counterexample(step: Step, left: Expr, term: Expr) -> str:
         for size in (Rational(2), Rational(1, 2)):  # some, such as γ, have to lie below 2
             at = pair.moments | {symbol: size + i for i, symbol in enumerate(others)}
             if values := _values(step, sides, at):
-                shown = [f"{pretty_symbol(symbol.name)} = {at[symbol]}" for symbol in others]
+                shown = [f"{letters.shown(symbol.name)} = {at[symbol]}" for symbol in others]
                 where = ", ".join(([str(pair)] if moments else []) + shown)
                 return f"At {where} it is {values[1]}, and should be {values[0]}."
     return ""

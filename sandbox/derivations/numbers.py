@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from sympy import Eq, Expr, Float, Limit, Rel, solve
-from sympy.printing.pretty.pretty_symbology import pretty_symbol
 
+from sandbox.derivations import letters
 from sandbox.derivations.bias import gamma
 from sandbox.derivations.derivation import Derivation
 from sandbox.derivations.register import prove
@@ -87,7 +87,7 @@ class InNumbers:
 
     @property
     def _where(self) -> str:
-        return ", ".join(f"{pretty_symbol(str(symbol))} = {float(number):.4g}" for symbol, number in self.point.items())
+        return ", ".join(f"{letters.shown(str(symbol))} = {float(number):.4g}" for symbol, number in self.point.items())
 
     def __str__(self) -> str:
         parts = [self.derivation.text] + ([f"  Here, with {self._where}:"] if self.numbers else [])

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from sympy import Add, Expr, Integer, MatAdd, MatMul, MatrixSymbol, Mul, Symbol, sqrt
-from sympy.printing.pretty.pretty_symbology import pretty_symbol
 from sympy.printing.pretty.stringpict import prettyForm
 from sympy.stats.rv import RandomMatrixSymbol
 from sympy.stats.symbolic_multivariate_probability import ExpectationMatrix
+
+from sandbox.derivations import letters
 
 n = Symbol("n", integer=True, positive=True)
 x, x_hat = RandomMatrixSymbol("x", n, 1), RandomMatrixSymbol("xhat", n, 1)
@@ -82,7 +83,7 @@ def _combination(vector, show, times: str) -> str:
 
 def _plain(expression) -> str:
     if named := getattr(expression, "name", None):
-        return pretty_symbol(named)
+        return letters.shown(named)
     return str(expression) if expression.is_Atom else f"({expression})"
 
 

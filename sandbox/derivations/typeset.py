@@ -10,10 +10,10 @@ from sympy.printing.latex import LatexPrinter
 from sympy.printing.mathml import MathMLPresentationPrinter
 from sympy.printing.precedence import PRECEDENCE
 from sympy.printing.pretty.pretty import PrettyPrinter
-from sympy.printing.pretty.pretty_symbology import pretty_symbol
 from sympy.printing.pretty.stringpict import prettyForm, stringPict
 from sympy.printing.str import StrPrinter
 
+from sandbox.derivations import letters
 from sandbox.derivations.meaning import Reader
 from sandbox.derivations.step import SIGNS, Step
 from sandbox.derivations.symbols import DEFINITIONS, GIVEN, c
@@ -170,10 +170,10 @@ class _Line(_PlusFirst, StrPrinter):
     """A formula within a sentence, as people type it: c/a = r·ρ."""
 
     def _print_Symbol(self, expr):
-        return str(pretty_symbol(expr.name)).replace("*", "∗")  # which is no product
+        return str(letters.shown(expr.name)).replace("*", "∗")  # which is no product
 
     def _print_Function(self, expr):
-        return f"{pretty_symbol(expr.func.__name__)}({', '.join(map(self._print, expr.args))})"
+        return f"{letters.shown(expr.func.__name__)}({', '.join(map(self._print, expr.args))})"
 
     def _print_Equality(self, expr):
         return f"{self._print(expr.lhs)} = {self._print(expr.rhs)}"
@@ -224,7 +224,8 @@ def _latex(term: Expr) -> str:
 
 
 def _form(term: Expr) -> prettyForm:
-    return _Unicode({"use_unicode": True})._print(term)
+    with letters.unicode():
+        return _Unicode({"use_unicode": True})._print(term)
 
 
 def _beside(forms: list) -> prettyForm:

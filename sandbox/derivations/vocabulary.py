@@ -13,10 +13,9 @@ from typing import Any
 
 from sympy import Basic, Dummy, Limit, MatrixSymbol, Symbol, Wild
 from sympy.core.function import AppliedUndef
-from sympy.printing.pretty.pretty_symbology import pretty_symbol
 from sympy.stats.rv import RandomMatrixSymbol
 
-from sandbox.derivations import symbols
+from sandbox.derivations import letters, symbols
 from sandbox.derivations.symbols import DEFINITIONS, a, b, c, m, n, offset, spread, x, x_hat, z
 
 MEANINGFUL = frozenset({a, b, c, n, offset, spread, *DEFINITIONS})
@@ -24,8 +23,8 @@ MEANINGFUL = frozenset({a, b, c, n, offset, spread, *DEFINITIONS})
 
 VECTORS = (x, x_hat, m, z)
 
-_HOUSE = {pretty_symbol(word.name): word for word in vars(symbols).values() if isinstance(word, Symbol | MatrixSymbol)}
-_HOUSE |= {pretty_symbol(vector.name): vector for vector in VECTORS}
+_HOUSE = {letters.shown(word.name): word for word in vars(symbols).values() if isinstance(word, Symbol | MatrixSymbol)}
+_HOUSE |= {letters.shown(vector.name): vector for vector in VECTORS}
 _TAKEN = {"E", "e", "i", "I", "pi", "oo", "inf", "nan", "zoo", "lim", "sqrt", "exp", "log", "ln", "sin", "cos", "tan"}
 _TAKEN |= {
     "cot",
@@ -65,7 +64,7 @@ def vet(terms: Iterable[Basic]) -> None:
     seen: dict[str, Any] = {}
     for word in sorted({word for term in terms for word in _words(term)}, key=str):
         name = word.__name__ if isinstance(word, type) else word.name
-        shown = pretty_symbol(name)
+        shown = letters.shown(name)
         if isinstance(word, Symbol) and (isinstance(word, Dummy | Wild) or word.assumptions0 != _PLAIN):
             raise NotUnderstood(f"{name} must be real and nothing else, Symbol({name!r}, real=True): say it in where")
         if isinstance(word, type) and getattr(word, "_kwargs", None):
