@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, ClassVar
@@ -20,6 +21,7 @@ import numba
 import numpy as np
 import torch
 from jaxtyping import Float, Float64, Int
+from numba.core.caching import FunctionCache
 from torch import Tensor
 
 from sandbox.clusters import BLOCK, Runs, blocks_of, runs_of
@@ -417,10 +419,18 @@ def wide_array(rows: Tensor) -> np.ndarray:
 def compiled(loop: Callable[..., None]) -> Callable[..., None]:
     """Machine code for `loop`, kept on disk where that can be; sums may be reordered within a row to use vectors."""
     options: Any = {"nogil": True, "fastmath": {"reassoc", "contract", "nsz"}}
-    try:
-        return numba.njit(cache=True, **options)(loop)
-    except RuntimeError:  # an installation that cannot be written to: compiled anew in each process
-        return numba.njit(**options)(loop)
+    code = numba.njit(**options)(loop)
+    with suppress(RuntimeError):  # an installation that cannot be written to: compiled anew in each process
+        code._cache = _KeptIfThereIsRoom(loop)
+    return code
+
+
+class _KeptIfThereIsRoom(FunctionCache):
+    """Numba's cache, which a full disk does not keep from computing."""
+
+    def save_overload(self, sig: Any, data: Any) -> None:
+        with suppress(OSError):
+            super().save_overload(sig, data)
 
 
 @compiled

@@ -12,12 +12,14 @@ import sys
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
+import numba
 import numpy as np
 import pytest
 
 from sandbox.cli import main
 from sandbox.errors import InputError
 from sandbox.files import folder_written_whole, write_text, written_whole
+from sandbox.moments import compiled
 from sandbox.outputs import check_outputs
 from tests.runs import D, save_sae
 
@@ -39,6 +41,21 @@ def here(command: list[str], folder: Path, limit: int | None = None) -> tuple[in
         sys.argv = arguments
         os.chdir(place)
     return int(end.value.code or 0), printed.getvalue(), said.getvalue()
+
+
+def add_one(numbers):
+    numbers[0] += 1
+
+
+def test_a_disk_too_full_for_machine_code_computes_all_the_same(tmp_path, monkeypatch):
+    monkeypatch.setattr(numba.config, "CACHE_DIR", str(tmp_path))
+    code, numbers, before = compiled(add_one), np.zeros(1), resource.getrlimit(resource.RLIMIT_FSIZE)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (0, before[1]))
+        code(numbers)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert numbers[0] == 1
 
 
 @pytest.fixture(scope="module")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -95,7 +96,10 @@ def save(made: Figure, path: str | Path, dpi: float | None = None) -> None:
         warnings.catch_warnings(),
     ):
         warnings.filterwarnings("ignore", "Glyph .* missing from")  # of a name in letters that no font here has
-        made.savefig(beside, metadata=WITHOUT_DATE[Path(path).suffix])
+        # In memory first: Matplotlib leaves a file open, with what it holds back, that a full disk did not take.
+        drawn, ending = BytesIO(), Path(path).suffix
+        made.savefig(drawn, format=ending.removeprefix("."), metadata=WITHOUT_DATE[ending])
+        beside.write_bytes(drawn.getvalue())
 
 
 def _axes(ax: Axes | None) -> Axes:
