@@ -122,3 +122,24 @@ def test_what_lies_within_delta_loses_less_than_delta_squared_to_the_length():
     assert lost == pytest.approx(rho**2 * (gamma - 1) ** 2, rel=1e-6)
     assert abs(gamma - 1) < WITHIN
     assert lost < WITHIN**2
+
+
+@pytest.mark.parametrize(
+    ("factor", "words"),
+    {
+        1.0: "are as long as x (r = 1.000)",
+        1.0001: "are as long as x (r = 1.000)",
+        0.9: "are 10 % shorter than x (r = 0.900)",
+        1.002: "are 0.2 % longer than x (r = 1.002)",
+    }.items(),
+)
+def test_vectors_are_called_longer_or_shorter_only_where_the_figure_shows_it(factor, words):
+    x = torch.randn(512, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    assert words in Report("one", Moments.from_pairs(x, factor * x)).in_words()
+
+
+def test_of_two_documents_of_nearly_one_size_none_is_said_to_hold_everything():
+    x = torch.randn(200, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    moments = Moments.from_pairs(x, 0.9 * x, torch.arange(200) // 100)
+    reason = Report("one", moments).raw["relative_reconstruction_bias"].reason
+    assert reason == "its clusters of tokens weigh too unequally to count as two, which gives no interval"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import NamedTuple
@@ -133,13 +133,29 @@ def read_claim(text: str) -> Claim:
     if condition is not None:
         given = reading.joined(condition)
         parts = [Joined("=>", (given, part)) for part in parts]
-    claim = Claim(text, tuple(parts), tuple(symbols.values()), reading.pairwise, tuple(dict.fromkeys(reading.remarks)))
+    remarks = tuple(dict.fromkeys(reading.remarks))
+    claim = Claim(text, _on_one_domain(parts), tuple(symbols.values()), reading.pairwise, remarks)
     used = {meanings()[one].of for part in parts for made in statements(part) for one in made.used if one in meanings()}
     if "" in used and used & {"_1", "_2"}:
         raise InputError(
             f"{text.strip()[:60]!r}: of two SAEs each name takes a number, as in gamma1 <= gamma2; a has none"
         )
     return claim
+
+
+def _on_one_domain(parts: Sequence[Formula]) -> tuple[Formula, ...]:
+    """The parts, each of them defined only where all of them are, as if they were joined in one formula."""
+    every = [one for part in parts for one in statements(part)]
+    used = frozenset(symbol for one in every for symbol in one.used)
+    divisors = tuple(dict.fromkeys(term for one in every for term in one.divisors))
+    radicands = tuple(dict.fromkeys(term for one in every for term in one.radicands))
+
+    def limited(formula: Formula) -> Formula:
+        if isinstance(formula, Statement):
+            return formula._replace(used=used, divisors=divisors, radicands=radicands)
+        return formula._replace(parts=(limited(formula.parts[0]), *formula.parts[1:]))  # what one needs, all need
+
+    return tuple(map(limited, parts)) if len(parts) > 1 else tuple(parts)
 
 
 class _Reading:

@@ -23,7 +23,7 @@ from sandbox.moments import Moments
 LEVEL = 0.95
 
 ONE_CLUSTER = "one cluster of tokens gives no interval"
-ONE_COUNTS = "one cluster of tokens holds nearly everything, which gives no interval"
+ONE_COUNTS = "its clusters of tokens weigh too unequally to count as two, which gives no interval"
 NOT_WITHOUT = "without one of the clusters it is undefined, and so it has no interval"
 """Why there may be none."""
 

@@ -162,8 +162,9 @@ class Report:
         said, length = sentence(self.name, self._gammas(), ORIGINS), self.raw["norm_ratio"]
         if self.verdict.word == UNDEFINED or length.value is None:
             return f"{said}."
-        how = "shorter" if length.value < 1 else "longer"
-        return f"{said}; its vectors are {percent(abs(1 - length.value))} {how} than x (r = {length.value:.3f})."
+        by = percent(abs(1 - length.value))
+        how = "as long as x" if by == percent(0) else f"{by} {'shorter' if length.value < 1 else 'longer'} than x"
+        return f"{said}; its vectors are {how} (r = {length.value:.3f})."
 
     @cached_property
     def verdict(self) -> Verdict:
