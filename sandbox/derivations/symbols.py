@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from sympy import Add, Expr, Integer, MatAdd, MatMul, MatrixSymbol, Mul, Symbol, sqrt
-from sympy.printing.pretty.pretty_symbology import pretty_symbol
+from sympy.printing.pretty.pretty_symbology import pretty_symbol, pretty_use_unicode
 from sympy.printing.pretty.stringpict import prettyForm
 from sympy.stats.rv import RandomMatrixSymbol
 from sympy.stats.symbolic_multivariate_probability import ExpectationMatrix
+
+# SymPy writes "rho" for ρ where standard output could not show ρ as SymPy was imported; but proofs compare symbols with
+# their sentences, and whoever prints knows what the screen can show.
+pretty_use_unicode(True)
 
 n = Symbol("n", integer=True, positive=True)
 x, x_hat = RandomMatrixSymbol("x", n, 1), RandomMatrixSymbol("xhat", n, 1)
