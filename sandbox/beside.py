@@ -23,9 +23,10 @@ KEPT = 40
 """Characters of the output's name in that of the temporary one, which must not become too long itself."""
 
 
-def temporary(path: Path, folder: bool = False) -> tuple[Path, int | None]:
-    """A new file or folder beside `path`, with its ending; and the handle that holds its lock until it is closed.
+def temporary(path: Path, ending: str = "", folder: bool = False) -> tuple[Path, int | None]:
+    """A new file or folder beside `path`, and the handle that holds its lock until it is closed.
 
+    Args:   ending: of a file's name, from which libraries tell what to write
     Raises: OSError
     """
     _remove_stale(path)
@@ -33,7 +34,7 @@ def temporary(path: Path, folder: bool = False) -> tuple[Path, int | None]:
         if folder:
             made = tempfile.mkdtemp(dir=path.parent, prefix=_prefix(path))
         else:
-            opened, made = tempfile.mkstemp(dir=path.parent, prefix=_prefix(path), suffix=path.suffix[:KEPT])
+            opened, made = tempfile.mkstemp(dir=path.parent, prefix=_prefix(path), suffix=ending[:KEPT])
             os.close(opened)
         held = _locked(made)
         if os.path.exists(made):  # else it was taken for a stale one before it was locked

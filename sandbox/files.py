@@ -137,7 +137,7 @@ def _place(path: str | Path) -> Path:
 @contextmanager
 def _beside(given: str | Path, path: Path, folder: bool) -> Iterator[Path]:
     try:
-        beside, held = temporary(path, folder)
+        beside, held = temporary(path, Path(given).suffix, folder)  # the ending as asked, whatever a link leads to
     except OSError as error:
         raise InputError(f"cannot write {given}: {error.strerror} (make the folder first, or name another)") from error
     try:

@@ -170,6 +170,23 @@ def test_an_input_is_known_by_its_file_and_not_by_its_name(inputs, tmp_path):
     check_outputs([tmp_path / "s[1]" / "new.json"], [tmp_path / "s[1]"])
 
 
+@pytest.mark.parametrize("name", ["plot.png", "plot.svg", "plot.pdf", "latents.npz", "latents.parquet"])
+@pytest.mark.parametrize("there", ["new", "old", "other.txt"])
+def test_the_format_is_that_of_the_name_given_wherever_a_link_leads(name, there, inputs, tmp_path):
+    """matplotlib and NumPy look at the name they write to, and of a link's target without an ending knew nothing."""
+    if there == "old":
+        (tmp_path / there).write_text("what was here before")
+    (tmp_path / name).symlink_to(there)
+    option = f"--{name.partition('.')[0]}"
+    sae, x = inputs / "sae", inputs / "x.npy"
+    status, _, said = here(["measure", "--sae", str(sae), "--activations", str(x), option, name], tmp_path)
+    assert status == 0, said[-300:]
+    begins = {".png": b"\x89PNG", ".svg": b"<?xml", ".pdf": b"%PDF", ".npz": b"PK", ".parquet": b"PAR1"}
+    assert (tmp_path / there).read_bytes().startswith(begins[Path(name).suffix])
+    assert (tmp_path / name).is_symlink()
+    assert sorted(os.listdir(tmp_path)) == sorted({name, there})
+
+
 def test_two_outputs_are_told_apart_as_files(tmp_path):
     (tmp_path / "a").write_text("")
     os.link(tmp_path / "a", tmp_path / "b")
@@ -268,6 +285,16 @@ def test_a_screen_that_is_full_is_one_line(command):
         done = run(command, capture_output=False, stdout=full, stderr=subprocess.PIPE)
     assert done.returncode == 2
     assert done.stderr == "sandbox: standard output cannot be written to: No space left on device\n"
+
+
+@pytest.mark.parametrize("command", [["prove", "C2"], ["check", "rho <= 1"], ["measure", "--no-preflight"]])
+def test_a_screen_without_greek_letters_proves_and_measures_the_same(command, inputs):
+    """SymPy asks standard output, as it is imported, whether to write ρ or rho."""
+    if command[0] == "measure":
+        command += ["--x", str(inputs / "x.npy"), "--x-hat", str(inputs / "h.npy")]
+    ran = run(command, env=os.environ | {"PYTHONIOENCODING": "ascii"})
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert "?" in ran.stdout  # what stands for a letter that the screen lacks
 
 
 def test_a_shell_without_standard_output_is_no_traceback(inputs):

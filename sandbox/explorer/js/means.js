@@ -5,7 +5,7 @@ import { eachPair, interval, meanOver } from "./population.js";
 import { evaluated } from "./state.js";
 import { valued } from "./table.js";
 
-const NONE = "no interval: one batch holds nearly everything, or without one there is no value";
+const NONE = "no interval: the batches weigh too unequally, or without one of them there is no value";
 
 export function means() {
   const title = html("h3");
