@@ -235,6 +235,22 @@ def test_blocks_begin_at_multiples_of_128_in_the_file():
     assert Moments.from_pairs(x, x, first_token=256, groups=8).count.tolist() == [0, 0, 128, 128, 44, 0, 0, 0]
 
 
+@pytest.mark.parametrize(
+    ("blocks", "stretches"),
+    [(1, 1), (7, 7), (8, 8), (15, 15), (16, 8), (23, 12), (24, 8), (63, 9), (64, 8), (65, 9), (72, 9), (256, 32)],
+)
+def test_a_stretch_is_of_eight_blocks_or_of_fewer_so_that_there_are_eight(blocks, stretches):
+    """Eight blocks are the 1,024 tokens of a usual context; with eight clusters Student's t is 2.4, with two 12.7.
+
+    Of 15 blocks one each, of 16 two, of 24 three, of 63 seven, of 64 and more eight; the last stretch may be shorter.
+    """
+    x = torch.ones(blocks * BLOCK, 1)
+    one = Moments.from_pairs(x, 2 * x).in_stretches()
+    assert one.clusters == stretches
+    assert one.count.max() <= 8 * BLOCK == 1024
+    assert (one.n, one.totals.sum(0).tolist()) == (len(x), [len(x), 4 * len(x), 2 * len(x)])
+
+
 def test_tokens_longer_than_a_limit_are_kept_apart():
     """Norms of x 1, 3, 4 and 5, of x̂ ten times that, the limit 3: the token at the limit is not above it."""
     x = torch.tensor([[1.0, 0.0], [0.0, 3.0], [4.0, 0.0], [3.0, 4.0]])

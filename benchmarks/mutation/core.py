@@ -44,11 +44,7 @@ CORE: dict[str, tuple[str, ...]] = {
     "sandbox/sae/preflight/fit.py": PREFLIGHT[:1],
     "sandbox/sae/preflight/sample.py": PREFLIGHT[:1],
     "sandbox/sae/preflight/spaces.py": PREFLIGHT,
-    "sandbox/sae/checkpoints/layout.py": (
-        *SAELENS,
-        "tests/checkpoints/test_saelens.py",
-        "tests/checkpoints/test_openai.py",
-    ),
+    "sandbox/sae/checkpoints/layout.py": (*SAELENS, "tests/checkpoints/test_writing.py"),
     "sandbox/sae/checkpoints/saelens_settings.py": SAELENS,
     "sandbox/sae/checkpoints/strict.py": SAELENS,
 }
