@@ -37,7 +37,9 @@ def main() -> int:
     for one in old:
         print(f"STALE     {one.file}: {one.line}   [{one.change}] is no mutant of the source any more", flush=True)
     known = {(one.file, one.line, one.change): one for one in EQUIVALENT}
-    tried, equal = [(one, None) for one in named(ROOT, files) if (given.line or "") in one.name], []
+    tried: list[tuple[Mutant, Equivalent | None]] = []
+    equal: list[tuple[Mutant, Equivalent | None]] = []
+    tried += [(one, None) for one in named(ROOT, files) if (given.line or "") in one.name]
     for those in () if given.named else every.values():
         for one in those if given.line else chosen(those):
             if given.line and given.line not in one.name:
