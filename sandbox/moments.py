@@ -448,7 +448,7 @@ def _add_rows(x, x_hat, group, groups, limit, dots, totals, count, sums) -> None
             b += v * v
             c += u * v
         dots[i, 0], dots[i, 1], dots[i, 2] = a, b, c
-        if a < np.inf and b < np.inf and abs(c) < np.inf:  # neither NaN nor infinite
+        if a < np.inf and b < np.inf:  # neither NaN nor infinite, and so neither is c, at most (a + b)/2
             g = group[i] + groups if a > limit else group[i]
             totals[g, 0] += a
             totals[g, 1] += b

@@ -10,7 +10,7 @@ from sandbox.errors import InputError
 from sandbox.features import GATES, features, stream_features
 from sandbox.measures import REGISTRY
 from sandbox.report import interval
-from sandbox.strengths import DISTRIBUTIONS, threshold_at
+from sandbox.strengths import DISTRIBUTIONS, inverse_cdf, threshold_at
 from sandbox.theory import against_theory, behind_a_threshold
 
 THRESHOLDS = torch.linspace(0, 4, 9, dtype=torch.float64)
@@ -405,6 +405,14 @@ def test_settings_that_there_are_not_are_refused(options, message):
         with pytest.raises(InputError, match=message):
             draw(**{"threshold": 1.0, "n": 10} | options)
     assert features(0.0, d=1, n=1).x.shape == (1, 1)
+
+
+def test_invalid_strengths_are_0_and_counted_over_all_draws():
+    own = inverse_cdf(lambda p: torch.where((p > 0.3) & (p < 0.31), -1.0, p), (), torch.device("cpu"))
+    drawn = [own(torch.tensor(p, dtype=torch.float64)).tolist() for p in ((0.305, 0.5), (0.301, 0.306))]
+    assert drawn == [[0, 0.5], [0, 0]]
+    with pytest.raises(InputError, match="gave 3 strengths that are negative or not finite"):
+        own.refuse_invalid()
 
 
 def test_a_strength_at_the_threshold_does_not_pass():

@@ -172,6 +172,7 @@ def test_intervals_cover_the_truth():
     flat, ids = (documents * tokens, latents), np.arange(documents * tokens) // tokens
     tally = Latents.from_batch(acts.reshape(flat), residual.reshape(flat), torch.eye(latents).double(), ids)
     low, high = tally.intervals()
+    assert low.shape == high.shape == (latents,)
     cover = ((low <= true) & (true <= high)).double().mean().item()
     # 2000 experiments: a share of 0.95 has a standard error of 0.005; documents of unequal weight cost a little
     assert 0.92 <= cover <= 0.97
@@ -195,6 +196,8 @@ def test_latents_that_are_never_on_are_undefined_and_one_group_has_no_error(tmp_
     assert single.standard_errors().isnan().all()
     (first, *_) = single.most_shrunk(often=1)
     assert first["standard_error"] is first["low"] is None
+    shown = [next(iter(column.cells)) for column in single.table(often=1).columns]
+    assert shown == [f"{first['latent']}", f"{first['scale_factor']:.4f}", "—", "—", f"{first['count']}"]
 
 
 def test_the_most_shrunk_come_first_and_rare_latents_are_not_ranked():
@@ -208,6 +211,9 @@ def test_the_most_shrunk_come_first_and_rare_latents_are_not_ranked():
         assert row["scale_factor"] == factors[row["latent"]]
         assert row["low"] < row["scale_factor"] < row["high"]
     assert tally.table(4, often=50).row_count == 4
+    most = int(count.max())
+    assert [row["count"] for row in tally.most_shrunk(often=most)] == [most]  # as many as are asked for are enough
+    assert tally.most_shrunk(often=most + 1) == []
 
 
 @pytest.mark.parametrize("ending", [".npz", ".parquet"])

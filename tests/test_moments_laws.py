@@ -1,5 +1,8 @@
 """Moments obey their laws: any split, any order, rotation, scaling, Cauchy–Schwarz, C14's change of origin."""
 
+import math
+import re
+from contextlib import nullcontext
 from itertools import pairwise
 
 import numpy as np
@@ -153,6 +156,18 @@ def test_batch_axes_are_separate_settings(make_pairs):
             torch.testing.assert_close(grid.means[i, j], one.means)
 
 
+def test_each_setting_is_left_without_its_own_groups(make_pairs):
+    x, x_hat = (one.reshape(2, 3, 40, 6) for one in make_pairs(2 * 3 * 40, 6))
+    documents = torch.arange(40) // 4
+    grid = Moments.from_pairs(x, x_hat, documents, batch_dims=2, groups=10)
+    for origin in (lambda one: one, Moments.centred, Moments.centred_on_x):
+        found = origin(grid).leave_one_out()
+        for i, j in ((0, 0), (1, 2)):
+            kept = [documents != document for document in range(10)]
+            expected = [origin(Moments.from_pairs(x[i, j, k], x_hat[i, j, k], groups=1)).totals[0] for k in kept]
+            torch.testing.assert_close(found[i, j], torch.stack(expected))
+
+
 def test_cluster_products_are_those_of_the_documents(make_pairs):
     x, x_hat = make_pairs(200, 5)
     documents = torch.arange(200) // 10 + 1000
@@ -235,6 +250,22 @@ def test_blocks_begin_at_multiples_of_128_in_the_file():
     assert Moments.from_pairs(x, x, first_token=256, groups=8).count.tolist() == [0, 0, 128, 128, 44, 0, 0, 0]
 
 
+@pytest.mark.parametrize(
+    ("blocks", "stretches"),
+    [(1, 1), (7, 7), (8, 8), (15, 15), (16, 8), (23, 12), (24, 8), (63, 9), (64, 8), (65, 9), (72, 9), (256, 32)],
+)
+def test_a_stretch_is_of_eight_blocks_or_of_fewer_so_that_there_are_eight(blocks, stretches):
+    """Eight blocks are the 1,024 tokens of a usual context; with eight clusters Student's t is 2.4, with two 12.7.
+
+    Of 15 blocks one each, of 16 two, of 24 three, of 63 seven, of 64 and more eight; the last stretch may be shorter.
+    """
+    x = torch.ones(blocks * BLOCK, 1)
+    one = Moments.from_pairs(x, 2 * x).in_stretches()
+    assert one.clusters == stretches
+    assert one.count.max() <= 8 * BLOCK == 1024
+    assert (one.n, one.totals.sum(0).tolist()) == (len(x), [len(x), 4 * len(x), 2 * len(x)])
+
+
 def test_tokens_longer_than_a_limit_are_kept_apart():
     """Norms of x 1, 3, 4 and 5, of x̂ ten times that, the limit 3: the token at the limit is not above it."""
     x = torch.tensor([[1.0, 0.0], [0.0, 3.0], [4.0, 0.0], [3.0, 4.0]])
@@ -268,6 +299,37 @@ def test_what_hardly_varies_is_still_seen_from_its_mean():
     assert centred.means.tolist() == pytest.approx([1e-8, 0.25e-8, 0.5e-8], rel=1e-6)
 
 
+TINY = 2.0**-20
+"""Its square is 0.91e-12, and that of 17/16 of it 1.03e-12: on both sides of what counts as gone, each exact."""
+
+
+@pytest.mark.parametrize(("size", "left"), [(TINY, math.nan), (17 / 16 * TINY, (17 / 16 * TINY) ** 2)])
+def test_less_than_a_millionth_of_the_length_is_not_resolved(size, left):
+    """1 ± s, each token a cluster of its own; 2 ± 4s, four times the share of that, is left either way."""
+    wave = torch.tensor([[1.0], [-1.0]], dtype=torch.float64)
+    centred = Moments.from_pairs(1 + size * wave, 2 + 4 * size * wave, torch.arange(2)).centred()
+    a, b, c = centred.means.tolist()
+    assert (a, c) == pytest.approx((left, 4 * left), nan_ok=True)
+    assert b == 16 * size**2
+
+
+@pytest.mark.parametrize(("drift", "left"), [(5 * 2.0**-39, 0), (13 * 2.0**-40, math.nan)])
+def test_sums_of_x_tell_what_hardly_varies_from_a_constant(drift, left):
+    """Two clusters of 1 ± s and a drift of ± e: only e is in their sums, (2e)²/2 each; e² is 0.83e-22 and 1.40e-22."""
+    s = 2.0**-21
+    off = torch.tensor([[s + drift], [drift - s], [s - drift], [-s - drift]], dtype=torch.float64)
+    centred = Moments.from_pairs(1 + off, 1 + off, torch.tensor([0, 0, 1, 1])).centred()
+    assert centred.means.tolist() == pytest.approx([left] * 3, nan_ok=True)
+
+
+@pytest.mark.parametrize(("size", "left"), [(TINY, 0), (17 / 16 * TINY, 2 * (17 / 16 * TINY) ** 2)])
+def test_what_varies_in_one_cluster_alone_is_gone_without_it(size, left):
+    """± s and ± 1: without the second cluster 2s² is left, and a share of 1e-12 of all is 2e-12."""
+    x = torch.tensor([[size], [-size], [1], [-1]], dtype=torch.float64)
+    without = Moments.from_pairs(x, x, torch.tensor([0, 0, 1, 1])).centred().leave_one_out()
+    assert without[:2].tolist() == [[2.0] * 3, [left] * 3]
+
+
 def test_what_is_not_finite_is_counted_in_words():
     x = torch.ones(5, 2)
     x[1, 1], x[3, 0] = torch.nan, torch.inf
@@ -297,6 +359,14 @@ def test_what_cannot_be_measured_is_refused(call, message):
         call(torch.ones(4, 2))
     one = torch.ones(4, 2)
     assert Moments.from_pairs(one, one, batch_dims=1, groups=1).n.tolist() == [1, 1, 1, 1]  # at the edges
+
+
+def test_the_largest_number_of_a_sample_is_none_that_is_not_finite():
+    for size, refused in ((1e-47, False), (1e-48, True), (1e47, False), (1e48, True)):
+        x = torch.tensor([[size, math.nan], [-math.inf, math.inf]], dtype=torch.float64)
+        with pytest.raises(InputError, match=re.escape(f"largest number is {size:.3g},")) if refused else nullcontext():
+            moments_module.refuse_out_of_range(x, "x")
+    moments_module.refuse_out_of_range(torch.zeros(2, 2, dtype=torch.float64), "x")
 
 
 def test_a_file_of_other_tensors_is_no_saved_moments(tmp_path, make_pairs):

@@ -1,6 +1,7 @@
 """A formula lives in one place: change a registry entry, and torch, JavaScript and the typeset form follow."""
 
 import json
+import math
 import subprocess
 from dataclasses import replace
 
@@ -9,7 +10,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from sympy import Reals, Symbol, latex, simplify, sqrt
+from sympy import Interval, Reals, Symbol, exp, latex, log, oo, simplify, sqrt
 
 from sandbox import report
 from sandbox.compile import evaluate, gradient, javascript_module, to_torch, why_undefined
@@ -17,7 +18,7 @@ from sandbox.derivations import claims, prove
 from sandbox.derivations.symbols import a, b, c
 from sandbox.derivations.typeset import mathml
 from sandbox.errors import InputError
-from sandbox.measures import REGISTRY, measure_named
+from sandbox.measures import NOT_RESOLVABLE, REGISTRY, measure_named, t, v, without_ends
 from sandbox.moments import Moments
 
 STATES = [(1.0, 0.25, 0.5), (2.0, 3.0, 1.7), (1.0, 1.0, 0.9999), (5.0, 0.1, -0.2), (1.0, 0.0, 0.0), (1e-8, 1e8, 0.9)]
@@ -62,6 +63,43 @@ def test_javascript_holds_what_an_interval_is_made_of():
         assert one["value"] == pytest.approx(one["centre"] ** (2 if one["squared"] else 1), rel=1e-14), key
         ends = REGISTRY[key].range.inf, REGISTRY[key].range.sup
         assert [float(end.replace("Infinity", "inf")) for end in one["range"]] == [float(end) for end in ends]
+
+
+def test_javascript_has_the_scale_without_ends_and_the_way_back():
+    """‖x̂‖ half of ‖x‖ and ρ = 0.9, so γ = 5/9, and r − ρ = −0.4 has a place though its square has none below 0."""
+    found = in_javascript(
+        "Object.fromEntries(Object.entries(measures).map(([key, m]) => {const centre = m.centre(1, 0.25, 0.45), "
+        "place = m.unbounded(centre); return [key, {centre, place, again: m.back(place)}]}))"
+    )
+    for key, one in found.items():
+        assert one["again"] == pytest.approx(one["centre"], rel=1e-12), key
+    places = {key: one["place"] for key, one in found.items()}
+    assert places["scale_x"] == 0.45
+    assert places["relative_reconstruction_bias"] == pytest.approx(math.log(5 / 9))
+    assert places["cosine"] == pytest.approx(math.log(1.9 / 0.1))
+    assert places["angle_loss"] == pytest.approx(math.log(0.19 / 0.81))
+    assert places["length_loss"] == pytest.approx(-0.4)
+
+
+@pytest.mark.parametrize(
+    ("range", "places"),
+    [
+        (Interval(-oo, oo), {-7: -7, 2: 2}),
+        (Interval(3, oo), {4: 0, 3 + exp(2): 2}),
+        (Interval(2, 6), {4: 0, 5: log(3), 3: -log(3)}),
+    ],
+)
+def test_a_scale_without_ends_has_a_place_for_each_value_and_gives_it_back(range, places):
+    """The place is the value, the logarithm of its distance from the one end, or of the two distances' ratio."""
+    away, back = without_ends(range)
+    for value, place in places.items():
+        assert simplify(away.subs(v, value) - place) == 0
+        assert simplify(back.subs(t, place) - value) == 0
+
+
+def test_what_is_not_resolvable_is_said_to_be_so():
+    for state in ((math.nan, 1.0, 1.0), (1.0, math.nan, 1.0), (1.0, 0.0, math.nan)):
+        assert {why_undefined(measure, *state) for measure in REGISTRY.values()} == {NOT_RESOLVABLE}
 
 
 EDGES = [(0.0, 1.0, 0.0), (1.0, 0.0, 0.0), (1.0, 1.0, 0.0), (1.0, 1.0, 0.5), (1.0, 1.0, 0.5 + 1e-12)]

@@ -162,6 +162,14 @@ def test_a_loss_is_worse_than_none_or_than_the_mean():
     assert explained.message.startswith("L/a is 4 (cosine 1.000), worse than x̂ = 0: what was found above")
 
 
+@pytest.mark.parametrize(
+    ("gamma", "keys"),
+    [(0.74, ["folding"]), (0.75, []), (0.76, []), (1.09, []), (1.1, []), (1.11, ["folding"]), (math.nan, [])],
+)
+def test_few_saes_have_a_gamma_below_three_quarters_or_above_1_1(gamma, keys):
+    assert [one.key for one in check.folding(gamma, "of the sample")] == keys
+
+
 # --- biases ---------------------------------------------------------------------------------------------------------
 
 

@@ -17,6 +17,7 @@ from typing import Any
 from benchmarks.mutation.core import CORE, SKIPPED, SLOW
 from benchmarks.mutation.equivalent import EQUIVALENT, Equivalent, stale
 from benchmarks.mutation.mutants import Mutant, chosen, mutants_of
+from benchmarks.mutation.named import named
 from benchmarks.mutation.trials import Outcome, Trials
 
 ROOT = Path(__file__).parents[2]
@@ -36,8 +37,10 @@ def main() -> int:
     for one in old:
         print(f"STALE     {one.file}: {one.line}   [{one.change}] is no mutant of the source any more", flush=True)
     known = {(one.file, one.line, one.change): one for one in EQUIVALENT}
-    tried, equal = [], []
-    for those in every.values():
+    tried: list[tuple[Mutant, Equivalent | None]] = []
+    equal: list[tuple[Mutant, Equivalent | None]] = []
+    tried += [(one, None) for one in named(ROOT, files) if (given.line or "") in one.name]
+    for those in () if given.named else every.values():
         for one in those if given.line else chosen(those):
             if given.line and given.line not in one.name:
                 continue
@@ -98,6 +101,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.mutation", description=__doc__)
     parser.add_argument("--only", action="append", default=[], metavar="PART", help="files with this in their name")
     parser.add_argument("--line", metavar="TEXT", help="every mutant with this in its name, and not those chosen")
+    parser.add_argument("--named", action="store_true", help="only those that are tried in every run")
     parser.add_argument("--equivalent", action="store_true", help="try those that are said to be equivalent")
     parser.add_argument("--list", action="store_true", help="say which would be tried, and try none")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write what became of each")

@@ -141,6 +141,12 @@ EQUIVALENT: tuple[Equivalent, ...] = (
         "a name with another prefix keeps it, and is then none of a record's names",
     ),
     Equivalent(
+        "sandbox/sae/ranks.py",
+        "hours=24",
+        "24 ► 25",
+        "how long a rank waits for a slower one is a matter of patience: no test waits a day",
+    ),
+    Equivalent(
         "sandbox/sae/preflight/biases.py",
         "lacking = (x.double() - x_hat.double()).mean(0)",
         "x.double() ► x",

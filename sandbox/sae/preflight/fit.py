@@ -56,7 +56,7 @@ def fit_of(moments: Moments, independent: int) -> Fit:
 
     Args: independent: how many of the tokens are so: all of a sample, or their clusters
     """
-    if moments.n < 2 or independent < 2:
+    if independent < 2:
         return NO_FIT
     mean = moments.sums.sum(0)[0] / moments.n
     loss = _lost(moments.about(torch.stack((mean, mean))))
