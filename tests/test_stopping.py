@@ -197,7 +197,7 @@ def test_a_finished_run_is_not_done_again(x, tmp_path):
     first = measure(sae, x, **settings)
     calls.clear()
     assert_same(first.to_dict(), measure(sae, x, **settings).to_dict())
-    assert sum(calls) <= 128  # the few tokens that are tried first
+    assert sum(calls) <= 2 * 64 + 8  # the few tokens that are tried first, together and some one by one
 
 
 @pytest.mark.parametrize(
