@@ -31,7 +31,7 @@ def of_run(saes: Sequence[Forward | Pairs], source: Source, counting: Counting, 
     for number, sae in enumerate(saes, 1):
         which = f" {number}" if len(saes) > 1 else ""
         facts |= {f"SAE{which}": sae.name, f"the format of SAE{which}": sae.description}
-        facts |= {f"--dtype of SAE{which}": str(sae.dtype).removeprefix("torch.")}
+        facts |= {f"--dtype of SAE{which}": str(sae.dtype or "none").removeprefix("torch.")}
     facts |= {"--activations": source.name, "their dimension": source.width}
     if isinstance(source, SideBySide | Stored):  # of others it is known after the first pass at the earliest
         facts["their number"] = source.tokens
@@ -42,14 +42,14 @@ def of_run(saes: Sequence[Forward | Pairs], source: Source, counting: Counting, 
         **more,
     }
     documents: Rows | None = getattr(source, "documents", None)
-    facts["the number of document ids"] = None if documents is None else len(documents)
+    facts["the number of document ids"] = "none" if documents is None else len(documents)
     for path in (*getattr(source, "files", ()), *(documents.files if documents else ())):
         facts[str(path)] = _seen(path)
     for number, sae in enumerate(saes, 1):
         which = f" {number}" if len(saes) > 1 else ""
         facts[f"the digest of SAE{which}"] = sae.identity
     facts["the digest of the activations"] = fingerprint(_looked_at(source))
-    facts["the digest of the document ids"] = None if documents is None else fingerprint(_ends(documents))
+    facts["the digest of the document ids"] = "none" if documents is None else fingerprint(_ends(documents))
     return facts | {"the norm from which a token is an outlier": counting.outlier_limit}
 
 
