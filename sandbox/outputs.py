@@ -29,7 +29,8 @@ def check_outputs(outputs: Iterable[str | Path], inputs: Iterable[str | Path] = 
         if str(path) == "-":
             raise InputError("- is no file: only --json writes to standard output")
         if (found := identity(path)) in read | written:
-            raise InputError(f"{path} is named twice, and would be overwritten: name another file to write to")
+            what = "is one of the files that are read" if found in read else "is written to twice"
+            raise InputError(f"{path} {what}, and would be overwritten: name another file to write to")
         if os.path.exists(path):
             held = {identity(inside) for folder in folders for inside in _files(folder)} if held is None else held
             if found in held:

@@ -279,8 +279,11 @@ REFUSED = {
     "dtype": (["measure", *EMBEDDED, "--dtype", "int8"], "choose float32, float64, bfloat16"),
     "plot without an ending": (["measure", *EMBEDDED, "--plot", "plot"], "a plot is written as .png, .svg or .pdf"),
     "nowhere to write": (["measure", *EMBEDDED, "--json", "none/r.json"], "cannot write none/r.json"),
-    "an output over its input": (["measure", "--x", "x.npy", "--x-hat", "x_hat.npy", "--json", "x.npy"], "named twice"),
-    "one output over another": (["measure", *EMBEDDED, "--json", "r", "--csv", "r"], "r is named twice"),
+    "an output over its input": (
+        ["measure", "--x", "x.npy", "--x-hat", "x_hat.npy", "--json", "x.npy"],
+        "is one of the files that are read",
+    ),
+    "one output over another": (["measure", *EMBEDDED, "--json", "r", "--csv", "r"], "r is written to twice"),
     "an output in an SAE": (
         ["measure", "--sae", "sae", "--activations", "x.npy", "--json", "sae/cfg.json"],
         "that is read",

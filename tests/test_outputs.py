@@ -192,7 +192,7 @@ def test_two_outputs_are_told_apart_as_files(tmp_path):
     os.link(tmp_path / "a", tmp_path / "b")
     (tmp_path / "c").symlink_to("new")
     for pair in (("a", "b"), ("c", "new"), ("new", "./new")):
-        with pytest.raises(InputError, match="named twice"):
+        with pytest.raises(InputError, match="is written to twice"):
             check_outputs([tmp_path / one for one in pair])
 
 

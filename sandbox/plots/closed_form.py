@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
@@ -63,7 +62,7 @@ def closed_form(gate: str, simulated: Simulated | None = None, least: float = 1e
     Source: C17, C18
     """
     ax = _axes(ax)
-    share = torch.logspace(math.log10(least), 0, 400, dtype=torch.float64)
+    share = torch.logspace(torch.tensor(least, dtype=torch.float64).log10().item(), 0, 400, dtype=torch.float64)
     values = at_shares(share, gate).values
     for curve in CURVES:
         line: dict[str, Any] = {"linewidth": 2}

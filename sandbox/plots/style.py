@@ -57,6 +57,10 @@ AS_TEXT: Any = {"svg.hashsalt": "sandbox", "svg.fonttype": "none", "pdf.fonttype
 WITHOUT_DATE = {".png": {}, ".svg": {"Date": None}, ".pdf": {"CreationDate": None}}
 
 
+LONGEST = 60
+"""Letters of a name in a figure; of a longer one the middle is left out."""
+
+
 @contextmanager
 def figure(
     width: float, height: float, columns: int = 1, heights: Sequence[float] = (1,), style: Any = STYLE
@@ -111,8 +115,9 @@ def _axes(ax: Axes | None) -> Axes:
 
 
 def _plain(name: str) -> str:
-    """The name without matplotlib's mathematics, and fit to draw: a folder may be called anything."""
-    return visible(name).replace("$", r"\$")
+    """The name without matplotlib's mathematics, and fit to draw: a folder may be called anything, at any length."""
+    short = name if len(name) <= LONGEST else f"{name[: LONGEST // 2]}…{name[-LONGEST // 2 :]}"
+    return visible(short).replace("$", r"\$")
 
 
 def _cycle(colours: Sequence[str]) -> Iterator[str]:
