@@ -103,6 +103,9 @@ def test_its_table_has_both_sides_from_every_origin():
     assert [cell[:4] for cell in columns[2][:3]] == ["0.50", "0.50", "0.80"]
     assert [cell[:4] for cell in columns[4][:3]] == ["0.75"] * 3
     assert columns[2][-1] == columns[4][-1] == "2.00"
+    narrow = corrected(seen(0.5 * SIGNS, about=0.8 * SIGNS), seen(0.75 * SIGNS))._stacked()
+    cells = [cell[:4] for cell in narrow.columns[1].cells]
+    assert cells.index("0.50") < cells.index("0.75")  # before, then after
 
 
 def test_it_writes_its_decoder_into_the_checkpoint():

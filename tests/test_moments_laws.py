@@ -156,16 +156,25 @@ def test_batch_axes_are_separate_settings(make_pairs):
             torch.testing.assert_close(grid.means[i, j], one.means)
 
 
-def test_each_setting_is_left_without_its_own_groups(make_pairs):
+ORIGINS = {
+    "raw": (lambda one: one, lambda x, x_hat: (x, x_hat)),
+    "centred": (Moments.centred, lambda x, x_hat: (x - x.mean(0), x_hat - x_hat.mean(0))),
+    "centred on x": (Moments.centred_on_x, lambda x, x_hat: (x - x.mean(0), x_hat - x.mean(0))),
+}
+
+
+@pytest.mark.parametrize("origin", ORIGINS)
+def test_each_setting_is_left_without_its_own_groups_and_seen_from_the_others_mean(origin, make_pairs):
+    seen_from, moved = ORIGINS[origin]
     x, x_hat = (one.reshape(2, 3, 40, 6) for one in make_pairs(2 * 3 * 40, 6))
     documents = torch.arange(40) // 4
-    grid = Moments.from_pairs(x, x_hat, documents, batch_dims=2, groups=10)
-    for origin in (lambda one: one, Moments.centred, Moments.centred_on_x):
-        found = origin(grid).leave_one_out()
-        for i, j in ((0, 0), (1, 2)):
-            kept = [documents != document for document in range(10)]
-            expected = [origin(Moments.from_pairs(x[i, j, k], x_hat[i, j, k], groups=1)).totals[0] for k in kept]
-            torch.testing.assert_close(found[i, j], torch.stack(expected))
+    found = seen_from(Moments.from_pairs(x, x_hat, documents, batch_dims=2, groups=10)).leave_one_out()
+    for i, j in ((0, 0), (1, 2)):
+        for document in range(10):
+            kept = documents != document
+            left, left_hat = moved(x[i, j, kept], x_hat[i, j, kept])
+            expected = torch.stack((left * left, left_hat * left_hat, left * left_hat)).sum((1, 2))
+            torch.testing.assert_close(found[i, j, document], expected)
 
 
 def test_cluster_products_are_those_of_the_documents(make_pairs):
