@@ -226,7 +226,7 @@ class Moments(Sums):
         return CentredOnX(*self.about(self._means_of(CentredOnX.mean_of)))
 
     def _means_of(self, whose: tuple[int, int]) -> Float64[Tensor, "*batch 2 d"]:
-        return self.sums.sum(-3)[..., list(whose), :] / self.n[..., None, None]
+        return _rows(self.sums.sum(-3), whose) / self.n[..., None, None]
 
     def in_stretches(self) -> Moments:
         """The same with neighbouring groups as one: neighbouring blocks lie in neighbouring groups."""
@@ -306,7 +306,7 @@ class Centred(Moments):
         left = self.totals.sum(-2, keepdim=True) - self.totals
         sums = self.sums.sum(-3, keepdim=True) - self.sums
         n = (self.n[..., None] - self.count)[..., None, None]
-        left = left + _shift(sums, n, sums[..., list(self.mean_of), :] / n)
+        left = left + _shift(sums, n, _rows(sums, self.mean_of) / n)
         # What does not vary without the group leaves only rounding behind: a zero, as in `about`.
         gone = left[..., :2] <= GONE * self.totals.sum(-2, keepdim=True)[..., :2]
         return left.masked_fill(torch.cat((gone, gone.any(-1, keepdim=True)), -1), 0)
@@ -326,6 +326,11 @@ def in_stretches(
     size = min(STRETCH, max(blocks // STRETCHES, 1))
     short = sums.new_zeros(-len(sums) % size, *sums.shape[1:])
     return torch.cat((sums, short)).unflatten(0, (-1, size)).sum(1)
+
+
+def _rows(sums: Float64[Tensor, "*batch 2 d"], which: tuple[int, int]) -> Float64[Tensor, "*batch 2 d"]:
+    """Its rows in that order; a list as an index would be sent to the device, and waited for."""
+    return torch.stack([sums[..., row, :] for row in which], -2)
 
 
 def _shift(
