@@ -40,9 +40,9 @@ EQUIVALENT: tuple[Equivalent, ...] = (
     ),
     Equivalent(
         "sandbox/moments.py",
-        "return numba.njit(cache=True, **options)(loop)",
+        'options: Any = {"nogil": True, "fastmath": {"reassoc", "contract", "nsz"}}',
         "True ► False",
-        "only whether machine code is kept on disk: a matter of time",
+        "only whether other threads of Python wait: a matter of time",
     ),
     Equivalent(
         "sandbox/moments.py",

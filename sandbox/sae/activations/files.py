@@ -113,6 +113,8 @@ def _npy(path: Path) -> Layout:
         raise InputError(f"{path} is not a .npy file: its header gives the shape {shape}")
     if fortran and len(shape) > 1:
         raise InputError(f"{path} is stored in Fortran order: save np.ascontiguousarray(x) instead")
+    if dtype.hasobject:  # a pickle, of any length
+        return Layout(str(dtype), dtype, shape, offset)
     needed = offset + prod(shape) * dtype.itemsize
     if size < needed:
         raise InputError(f"{path} is cut short: {size} bytes of {needed}; copy it again")

@@ -28,7 +28,7 @@ def whole_pass(moments: Moments, norms: Norms, extreme: Moments | None, limit: f
     Returns: findings "zero_tokens", "outliers", "heavy_tokens", "mean_error", "folding"
     """
     found = []
-    if norms.zero:
+    if 0 < norms.zero < norms.tokens:  # where all are, the sample has said so, and nothing is defined
         found.append(zero_finding(norms.zero, norms.tokens))
     if extreme is None:
         pass
