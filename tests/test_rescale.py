@@ -298,7 +298,7 @@ def test_where_nothing_was_lost_nothing_is_said_to_be_recovered(tmp_path):
     """γ = 1 exactly: with an interval around it, and in one document, which gives none."""
     x = torch.randn(400, 6, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     checkpoint = little(tmp_path)
-    for groups, reason in ((4, "1 within its interval: nothing"), (1, "as long as it should be: nothing")):
+    for groups, reason in ((4, "1 within ±1 %: nothing"), (1, "as long as it should be: nothing")):
         made = corrected(held(x, x, groups), held(x, 0.9 * x, groups), checkpoint)
         assert made.recovered.value is None
         assert reason in made.recovered.reason
@@ -328,7 +328,7 @@ def test_the_share_recovered_is_of_what_one_factor_could(tmp_path):
     assert "% of what one factor could" in made.in_words().replace(" %", "%")
 
 
-SHARES = [(0.5, "50.0% of"), (1.999, "199.9% of"), (2.0, "2.0 times"), (-0.2, "-20.0% of")]
+SHARES = [(0.5, "50.0 % of"), (1.999, "199.9 % of"), (2.0, "2.0 times"), (-0.2, "-20.0 % of")]
 
 
 @pytest.mark.parametrize(("value", "words"), SHARES)
