@@ -39,7 +39,7 @@ WORK: dict[str, Callable[[], Any]] = {
     "measure in float64": lambda: of_report(measure(SAE, X[:200], dtype="float64", device="cpu")),
     "measure an object": lambda: of_report(measure(OBJECT, X, **HERE)),
     "measure a callable": lambda: of_report(measure(lambda x: x @ X_HAT[:384], X, **HERE)),
-    "latents": lambda: measure(SAE, X, latents=True, **HERE).latents.scale_factors().tolist(),
+    "latents": lambda: measure(SAE, X, latents=True, **HERE).latents.scale_factors().nan_to_num(-1).tolist(),
     "pairs": lambda: of_report(measure_pairs(X, X_HAT, documents=IDS)),
     "moments": lambda: of_moments(Moments.from_pairs(X, X_HAT)),
     "centred": lambda: of_moments(Moments.from_pairs(X, X_HAT).centred()),
