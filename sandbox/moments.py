@@ -424,7 +424,7 @@ def wide_array(rows: Tensor) -> np.ndarray:
 def compiled(loop: Callable[..., None]) -> Callable[..., None]:
     """Machine code for `loop`, kept on disk where that can be; sums may be reordered within a row to use vectors."""
     options: Any = {"nogil": True, "fastmath": {"reassoc", "contract", "nsz"}}
-    code = numba.njit(**options)(loop)
+    code: Any = numba.njit(**options)(loop)
     with suppress(RuntimeError):  # an installation that cannot be written to: compiled anew in each process
         code._cache = _KeptIfThereIsRoom(loop)
     return code
