@@ -333,3 +333,11 @@ def test_the_best_space_and_those_that_are_as_good():
 def test_places_are_spread_evenly_from_the_first_to_the_last():
     assert places(5, 5).tolist() == places(5, 9).tolist() == [0, 1, 2, 3, 4]
     assert places(9, 5).tolist() == [0, 2, 4, 6, 8]
+
+
+def test_only_x_itself_is_x():
+    x = tensor([[1.0, 2.0], [3.0, -4.0]])
+    assert check._is_same(x, x.clone())
+    assert not check._is_same(x, -x)
+    assert not check._is_same(x, 1.001 * x)
+    assert not check._is_same(0 * x, 0 * x)

@@ -74,3 +74,10 @@ def test_what_is_undefined_is_said_in_the_table():
     table = cells(against_theory_table(against_theory(away, (1.0, 1.0, 0.0)), "here", width=200))
     row = next([column[i] for column in table] for i in range(1, 10) if table[0][i] == "relative_reconstruction_bias")
     assert row == ["relative_reconstruction_bias", "γ", "undefined", "—", "undefined", "—"]
+
+
+def test_what_only_the_theory_defines_has_no_difference():
+    away = Moments.from_pairs(X, -X, torch.arange(40) // 2)
+    table = cells(against_theory_table(against_theory(away, (1.0, 1.0, 0.5)), "here", width=200))
+    row = next([column[i] for column in table] for i in range(1, 10) if table[0][i] == "relative_reconstruction_bias")
+    assert row == ["relative_reconstruction_bias", "γ", "undefined", "—", "2", "—"]
