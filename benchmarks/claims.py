@@ -8,8 +8,8 @@ from unittest.mock import patch
 
 from benchmarks.timing import claim
 from sandbox import InputError, check
-from sandbox.checking import verdict
-from tests.claims import EVERY
+from sandbox.claims import verdict
+from tests.helpers.claims import EVERY
 
 PATIENCE = 5.0  # seconds of SymPy alone, a claim; `check` itself waits longer
 

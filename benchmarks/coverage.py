@@ -19,12 +19,12 @@ from scipy.special import stdtrit
 from torch import Tensor
 
 from benchmarks.timing import claim
-from sandbox.compile import evaluate, to_torch
-from sandbox.measures import REGISTRY, Measure
-from sandbox.moments import Moments, runs_of
+from sandbox.maths.compile import evaluate, to_torch
+from sandbox.maths.measures import REGISTRY, Measure
+from sandbox.measuring.latents import Latents
+from sandbox.measuring.token_means import COLUMNS, MEANS, TokenStatistics
+from sandbox.moments.moments import Moments, runs_of
 from sandbox.report import LEVEL, interval, standard_error
-from sandbox.sae.latents import Latents
-from sandbox.sae.statistics import COLUMNS, MEANS, TokenStatistics
 
 D = 6
 REPEATS, AT_ONCE = 2000, 200

@@ -18,9 +18,9 @@ import torch
 
 from benchmarks.gpu.forward import BATCH, random_sae
 from benchmarks.timing import claim
+from sandbox.activations import activations
 from sandbox.data import embedded
-from sandbox.sae.activations import activations
-from sandbox.sae.measure import measure
+from sandbox.measuring.measure import measure
 
 D_IN = 256
 NARROW, WIDE = 4096, 16384  # latents

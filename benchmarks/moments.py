@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import torch
 
 from benchmarks.timing import claim, ratio
-from sandbox.moments import Moments
+from sandbox.moments.moments import Moments
 
 TOKENS, D, BATCH = 200_000, 768, 4096
 

@@ -17,7 +17,7 @@ with warnings.catch_warnings():  # their own imports warn, and nobody here can m
     from sae_lens.training.activation_scaler import ActivationScaler
     from transformer_lens.hook_points import HookedRootModule, HookPoint
 
-from sandbox.sae.autoencoder import SAE
+from sandbox.checkpoints.autoencoder import SAE
 
 CONTEXT = 128  # tokens in a prompt
 HOOK = "hook_embed"  # of the names that it takes as they are: one that begins with hook_k is of heads

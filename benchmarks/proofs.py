@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 
 from benchmarks.timing import claim
-from sandbox import derivations
-from sandbox.derivations.mutants import mutate
+from sandbox.maths import derivations
+from sandbox.maths.proof.mutants import mutate
 
 
 def claims() -> Iterator[bool]:

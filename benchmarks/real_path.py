@@ -7,11 +7,11 @@ import torch
 
 from benchmarks.gpu.forward import BATCH, random_sae
 from benchmarks.timing import claim, ratio
+from sandbox import checkpoints
+from sandbox.activations import activations
+from sandbox.checkpoints.autoencoder import SAE
 from sandbox.data import embedded
-from sandbox.sae import checkpoints
-from sandbox.sae.activations import activations
-from sandbox.sae.autoencoder import SAE
-from sandbox.sae.measure import measure
+from sandbox.measuring.measure import measure
 
 MORE: dict[str, dict[str, Any]] = {
     "": {},

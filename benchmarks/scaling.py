@@ -18,10 +18,10 @@ from statistics import median
 import numpy as np
 
 from benchmarks.timing import claim, seconds
+from sandbox.activations import activations
 from sandbox.data import embedded
-from sandbox.sae.activations import activations
-from sandbox.sae.measure import measure
-from sandbox.sae.ranks import Ranks
+from sandbox.measuring.measure import measure
+from sandbox.measuring.ranks import Ranks
 
 COPIES = 12  # of the embedded activations: 85 476 tokens, a few seconds on one core
 ROUNDS, RUNS = 3, 3

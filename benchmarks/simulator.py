@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import torch
 
 from benchmarks.timing import claim, ratio
-from sandbox import simulate
+from sandbox.simulate import vectors
 
 NUMBERS = 2**24
 
@@ -13,7 +13,7 @@ NUMBERS = 2**24
 def claims() -> Iterator[bool]:
     """Print and give each claim."""
     for d in (64, 768):
-        n, chunk = NUMBERS // d, simulate.ON_HOST // d
+        n, chunk = NUMBERS // d, vectors.ON_HOST // d
         generator = torch.Generator().manual_seed(0)
 
         def normals(d=d, n=n, chunk=chunk, generator=generator):
@@ -22,6 +22,6 @@ def claims() -> Iterator[bool]:
 
         def pairs(d=d, n=n, chunk=chunk, generator=generator):
             for _ in range(0, n, chunk):
-                simulate.pairs(1.0, 0.9, d, chunk, seed=generator)
+                vectors.pairs(1.0, 0.9, d, chunk, seed=generator)
 
         yield claim(f"simulator: pairs in {d} dimensions, times drawing 2·n·d normals", ratio(pairs, normals), 2)

@@ -23,12 +23,12 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from benchmarks.timing import claim
+from sandbox import checkpoints
 from sandbox.data import embedded
-from sandbox.measures import REGISTRY
-from sandbox.moments import Moments
+from sandbox.maths.measures import REGISTRY
+from sandbox.measuring.published import LIBRARIES, Published
+from sandbox.moments.moments import Moments
 from sandbox.report import Estimate, estimate
-from sandbox.sae import checkpoints
-from sandbox.sae.published import LIBRARIES, Published
 
 GAMMA, EXPLAINED, MSE = "relative_reconstruction_bias", "explained variance", "mse"
 

@@ -22,15 +22,15 @@ from torch import Tensor
 from benchmarks.gpu.forward import BATCH, random_sae
 from benchmarks.peer import CONTEXT, as_saelens, saelens_evaluation
 from benchmarks.timing import claim, in_turn
+from sandbox import checkpoints
+from sandbox.activations import activations
+from sandbox.checkpoints.autoencoder import SAE
 from sandbox.data import embedded
-from sandbox.moments import BLOCK
+from sandbox.measuring.forward import Passed, nonzero
+from sandbox.measuring.measure import measure
+from sandbox.measuring.totals import Counting, Tallies
+from sandbox.moments.moments import BLOCK
 from sandbox.report import Report
-from sandbox.sae import checkpoints
-from sandbox.sae.activations import activations
-from sandbox.sae.autoencoder import SAE
-from sandbox.sae.forward import Passed, nonzero
-from sandbox.sae.measure import measure
-from sandbox.sae.tallies import Counting, Tallies
 
 
 def cases() -> dict[str, tuple[SAE, Tensor]]:
@@ -78,7 +78,7 @@ class Computed:
         self.cfg = SimpleNamespace(metadata=peer.cfg.metadata, d_sae=sae.d_sae)
 
     def __call__(self, x: Tensor, look: Any = None) -> Passed:
-        """As `sandbox.sae.forward.Forward`: the L0 of each token is counted there, and so it is here."""
+        """As `sandbox.measuring.forward.Forward`: the L0 of each token is counted there, and so it is here."""
         return Passed(x, self.x_hat, nonzero(self.feature_acts))
 
     def encode(self, x: Tensor) -> Tensor:

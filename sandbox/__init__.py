@@ -11,48 +11,47 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from sandbox.checking.exercises import exercise
-    from sandbox.checking.verdict import check
-    from sandbox.derivations import prove
+    from sandbox.claims.exercises import exercise
+    from sandbox.claims.verdict import check
     from sandbox.errors import InputError
     from sandbox.explorer.widget import Explorer
-    from sandbox.measures import REGISTRY
-    from sandbox.moments import Moments
+    from sandbox.maths.derivations import prove
+    from sandbox.maths.measures import REGISTRY
+    from sandbox.measuring.measure import look, measure, measure_pairs
+    from sandbox.measuring.rescale import rescale
+    from sandbox.moments.moments import Moments
     from sandbox.report import Report
-    from sandbox.sae.measure import look, measure, measure_pairs
-    from sandbox.sae.rescale import rescale
-    from sandbox.sae.sweep import figure6
+    from sandbox.training import figure6
 
 _HOMES = {
     "Explorer": "explorer.widget",
     "InputError": "errors",
     "Moments": "moments",
-    "REGISTRY": "measures",
+    "REGISTRY": "maths.measures",
     "Report": "report",
-    "check": "checking.verdict",
-    "exercise": "checking.exercises",
-    "figure6": "sae.sweep",
-    "look": "sae.measure",
-    "measure": "sae.measure",
-    "measure_pairs": "sae.measure",
-    "prove": "derivations",
-    "rescale": "sae.rescale",
+    "check": "claims.verdict",
+    "exercise": "claims.exercises",
+    "figure6": "training",
+    "look": "measuring.measure",
+    "measure": "measuring.measure",
+    "measure_pairs": "measuring.measure",
+    "prove": "maths.derivations",
+    "rescale": "measuring.rescale",
 }
-_MODULES = (
-    "checking",
-    "compile",
-    "derivations",
-    "explorer",
-    "features",
-    "measures",
-    "moments",
-    "plots",
-    "report",
-    "sae",
-    "simulate",
-    "strengths",
-    "theory",
-)
+_MODULES = {
+    "checking": "claims",
+    "compile": "maths.compile",
+    "derivations": "maths.derivations",
+    "explorer": "explorer",
+    "features": "simulate.features",
+    "measures": "maths.measures",
+    "moments": "moments",
+    "plots": "plots",
+    "report": "report",
+    "simulate": "simulate",
+    "strengths": "simulate.distributions",
+    "theory": "simulate.theory",
+}
 
 __all__ = [
     "REGISTRY",
@@ -75,7 +74,7 @@ def __getattr__(name: str):
     if name in _HOMES:
         return getattr(import_module(f"sandbox.{_HOMES[name]}"), name)
     if name in _MODULES:
-        return import_module(f"sandbox.{name}")
+        return import_module(f"sandbox.{_MODULES[name]}")
     raise AttributeError(f"module 'sandbox' has no attribute {name!r}")
 
 

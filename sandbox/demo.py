@@ -10,13 +10,13 @@ from rich.console import Console
 
 from sandbox import plots
 from sandbox.data import embedded
-from sandbox.derivations import prove
 from sandbox.errors import InputError
-from sandbox.files import write_text
+from sandbox.maths.derivations import prove
+from sandbox.measuring.measure import measure
 from sandbox.report import Report, tables, to_json
-from sandbox.sae.measure import measure
-from sandbox.simulate import stream
-from sandbox.theory import against_theory, against_theory_table, at_an_angle
+from sandbox.simulate.theory import against_theory, against_theory_table, at_an_angle
+from sandbox.simulate.vectors import stream
+from sandbox.system.files import write_text
 
 PAIRS = 1_000_000
 

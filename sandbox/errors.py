@@ -1,6 +1,6 @@
 """The one exception for bad input: a clear line that says what was found, what was expected and what to do."""
 
-from sandbox.text import one_line
+from sandbox.system.text import one_line
 
 
 class InputError(ValueError):

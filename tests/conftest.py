@@ -38,6 +38,6 @@ def pytest_xdist_make_scheduler(config, log):
 
     class OneBrowser(LoadScopeScheduling):
         def _split_scope(self, nodeid: str) -> str:
-            return "browser" if nodeid.startswith("tests/browser/") else nodeid
+            return "browser" if nodeid.startswith("tests/explorer/browser/") else nodeid
 
     return OneBrowser(config, log)

@@ -12,8 +12,8 @@ import torch
 from benchmarks.gpu.place import Place
 from benchmarks.gpu.row import Row
 from sandbox.data import embedded
-from sandbox.sae.latents import OFTEN
-from sandbox.sae.measure import measure
+from sandbox.measuring.latents import OFTEN
+from sandbox.measuring.measure import measure
 
 SAES = ("minilm-relu", "minilm-gated")
 LEAST = 1e-3  # a figure of a report that is smaller is a difference of larger ones, which are rounded

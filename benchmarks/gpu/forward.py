@@ -13,13 +13,13 @@ import torch
 
 from benchmarks.gpu.place import PRECISIONS, Place, ratio
 from benchmarks.gpu.row import Row
-from sandbox.sae.activation_functions import Gate, JumpReLU, ReLU, TopK
-from sandbox.sae.activations import activations
-from sandbox.sae.autoencoder import SAE
-from sandbox.sae.forward import FEW, Forward
-from sandbox.sae.measure import measure
-from sandbox.sae.stream import counted_at_once, stream
-from sandbox.sae.tallies import Counting
+from sandbox.activations import activations
+from sandbox.checkpoints.activation_functions import Gate, JumpReLU, ReLU, TopK
+from sandbox.checkpoints.autoencoder import SAE
+from sandbox.measuring.forward import FEW, Forward
+from sandbox.measuring.measure import measure
+from sandbox.measuring.one_pass import counted_at_once, stream
+from sandbox.measuring.totals import Counting
 
 BATCH = 4096
 SIZES = ((768, 24576), (2304, 16384), (4096, 65536))

@@ -13,9 +13,9 @@ import torch
 from benchmarks.gpu.forward import random_sae
 from benchmarks.gpu.place import Place
 from benchmarks.gpu.row import Row
+from sandbox.checkpoints.autoencoder import SAE
+from sandbox.measuring.measure import measure
 from sandbox.report import Report
-from sandbox.sae.autoencoder import SAE
-from sandbox.sae.measure import measure
 
 FILLED = (0.0, 0.5, 0.8, 0.9, 0.95)
 """Shares of what one run takes that are taken from it beforehand."""

@@ -10,8 +10,8 @@ import torch
 
 from benchmarks.gpu.place import Place, ratio
 from benchmarks.gpu.row import Row
-from sandbox import moments
-from sandbox.moments import Moments
+from sandbox.moments import moments
+from sandbox.moments.moments import Moments
 
 D = 768
 

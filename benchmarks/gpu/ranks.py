@@ -1,6 +1,6 @@
 """Beyond one card: what the one all-reduce at the end costs 8, 64 and 512 ranks, from the sizes that are really sent.
 
-Each rank counts its own tokens and then sends its totals once (`sandbox.sae.ranks`). A ring of k ranks moves
+Each rank counts its own tokens and then sends its totals once (`sandbox.measuring.ranks`). A ring of k ranks moves
 2 (k − 1)/k times the totals' bytes over each link, in 2 (k − 1) steps:
 
     seconds = 2 (k − 1) · (latency + bytes / (k · bandwidth)).
@@ -19,10 +19,10 @@ import torch
 from benchmarks.gpu.forward import BATCH, random_sae
 from benchmarks.gpu.place import Place
 from benchmarks.gpu.row import Row
-from sandbox.sae.activations import activations
-from sandbox.sae.forward import Forward
-from sandbox.sae.stream import counted_at_once, stream
-from sandbox.sae.tallies import Counting
+from sandbox.activations import activations
+from sandbox.measuring.forward import Forward
+from sandbox.measuring.one_pass import counted_at_once, stream
+from sandbox.measuring.totals import Counting
 
 LINKS = {8: (450e9, 5e-6), 64: (50e9, 15e-6), 512: (50e9, 15e-6)}
 """Ranks ► bytes a second over a link one way, and seconds of latency a step: NVLink within a machine of 8 cards, one

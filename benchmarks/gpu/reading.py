@@ -13,10 +13,10 @@ from safetensors.torch import save_file
 from benchmarks.gpu.forward import BATCH, random_sae
 from benchmarks.gpu.place import PRECISIONS, Place, ratio
 from benchmarks.gpu.row import Row
-from sandbox.sae.activations import activations
-from sandbox.sae.forward import FEW, Forward
-from sandbox.sae.stream import counted_at_once, stream
-from sandbox.sae.tallies import Counting
+from sandbox.activations import activations
+from sandbox.measuring.forward import FEW, Forward
+from sandbox.measuring.one_pass import counted_at_once, stream
+from sandbox.measuring.totals import Counting
 
 
 def rows(place: Place) -> Iterator[Row]:

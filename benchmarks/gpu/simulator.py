@@ -8,13 +8,13 @@ import torch
 
 from benchmarks.gpu.place import Place, ratio
 from benchmarks.gpu.row import Row
-from sandbox import simulate
-from sandbox.features import features, stream_features
+from sandbox.simulate import vectors
+from sandbox.simulate.features import features, stream_features
 
 
 def rows(place: Place) -> Iterator[Row]:
     """Drawn, and drawn and measured, in 64 and in 768 dimensions."""
-    numbers = place.sized(simulate.ON_DEVICE, 2**16)
+    numbers = place.sized(vectors.ON_DEVICE, 2**16)
     generator = torch.Generator(place.device).manual_seed(0)
     options = {"seed": generator, "device": place.device}
     goal = 1.5 if place.gpu else None
@@ -29,8 +29,8 @@ def rows(place: Place) -> Iterator[Row]:
             torch.rand(n, d, generator=generator, device=place.device, dtype=torch.float64)
 
         for case, ours, drawing, words, limit in (
-            (f"pairs, d = {d}", lambda d=d, n=n: simulate.pairs(1.0, 0.9, d, n, **options), normals, "normals", goal),
-            (f"stream, d = {d}", lambda d=d, n=n: simulate.stream(1.0, 0.9, d, n, **options), normals, "normals", None),
+            (f"pairs, d = {d}", lambda d=d, n=n: vectors.pairs(1.0, 0.9, d, n, **options), normals, "normals", goal),
+            (f"stream, d = {d}", lambda d=d, n=n: vectors.stream(1.0, 0.9, d, n, **options), normals, "normals", None),
             (f"features, d = {d}", lambda d=d, n=n: features(1.0, "soft", d, n, **options), uniforms, "uniforms", None),
             (
                 f"stream_features, d = {d}",

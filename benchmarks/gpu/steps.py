@@ -1,7 +1,7 @@
 """A training step of each architecture in plain torch: what a sweep costs where SAELens is not installed.
 
-The losses are those that `sandbox.sae.architectures` has SAELens train, without their warm-ups and logs; clipping and
-Adam as there. `benchmarks.training` sets these steps beside SAELens' own.
+The losses are those that `sandbox.training.architectures` has SAELens train, without their warm-ups and logs; clipping
+and Adam as there. `benchmarks.training` sets these steps beside SAELens' own.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 COEFFICIENT = 1.0
-BANDWIDTH = 2.0  # of JumpReLU's kernel, as in `sandbox.sae.architectures`
+BANDWIDTH = 2.0  # of JumpReLU's kernel, as in `sandbox.training.architectures`
 K = 20
 
 
@@ -107,7 +107,7 @@ def saelens_steps(key: str, d_in: int, d_sae: int, batch: int, device: str) -> C
     from sae_lens.config import SAETrainerConfig
     from sae_lens.training.sae_trainer import SAETrainer
 
-    from sandbox.sae.architectures import ARCHITECTURES
+    from sandbox.training.architectures import ARCHITECTURES
 
     architecture = ARCHITECTURES[key]
     sae_class, settings = architecture.classes()

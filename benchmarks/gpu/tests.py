@@ -24,7 +24,7 @@ def rows(place: Place) -> Iterator[Row]:
         words = f"{' and '.join(missing)} not installed: pip install -c constraints.txt '.[test]', or those alone"
         yield Row("tests", "gpu-marked tests", None, goal=0, words=words)
         return
-    files = [str(path) for path in sorted(TESTS.glob("test_*.py")) if "mark.gpu" in path.read_text(encoding="utf-8")]
+    files = [str(path) for path in sorted(TESTS.rglob("test_*.py")) if "mark.gpu" in path.read_text(encoding="utf-8")]
     # Another version of a library may warn of what the tests' own versions do not: here that is no failure.
     command = [sys.executable, "-m", "pytest", "-m", "gpu", "-vv", "-rfE", "-W", "default", "--color=no"]
     child = subprocess.Popen(

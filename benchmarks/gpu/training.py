@@ -9,7 +9,7 @@ from benchmarks.gpu.place import Place
 from benchmarks.gpu.row import Row
 from benchmarks.gpu.steps import plain_steps, saelens_steps
 from benchmarks.timing import in_turn
-from sandbox.sae.architectures import ARCHITECTURES
+from sandbox.training.architectures import ARCHITECTURES
 
 FIGURE_6 = {"relu": 14, "gated": 12, "gated_saelens": 12}
 """How many SAEs of each there are in results/figure-6."""

@@ -5,62 +5,70 @@ The derivations are not here: `python -m benchmarks.proofs` changes each of thei
 
 from __future__ import annotations
 
-MOMENTS = ("tests/test_moments_laws.py", "tests/test_moments_are_exact.py", "tests/test_low_precision.py")
-REPORT = ("tests/test_measure_files.py", "tests/test_stream.py")
-PREFLIGHT = ("tests/test_preflight_rules.py", "tests/test_preflight.py")
+MOMENTS = (
+    "tests/moments/test_moments_laws.py",
+    "tests/moments/test_moments_are_exact.py",
+    "tests/moments/test_low_precision.py",
+)
+REPORT = ("tests/measuring/test_measure_files.py", "tests/measuring/test_stream.py")
+PREFLIGHT = ("tests/measuring/test_preflight_rules.py", "tests/measuring/test_preflight.py")
 SAELENS = ("tests/checkpoints/test_settings.py",)
 
 CORE: dict[str, tuple[str, ...]] = {
-    "sandbox/moments.py": MOMENTS,
-    "sandbox/sums.py": MOMENTS[:1],
-    "sandbox/fused.py": ("tests/test_fused_plan.py",),
-    "sandbox/measures.py": ("tests/test_one_formula_one_place.py",),
-    "sandbox/compile.py": ("tests/test_one_formula_one_place.py",),
-    "sandbox/report/estimates.py": ("tests/test_estimates.py",),
-    "sandbox/report/report.py": ("tests/test_report.py",),
-    "sandbox/report/jackknife.py": ("tests/test_jackknife.py", "tests/test_estimates.py", "tests/test_statistics.py"),
-    "sandbox/report/verdict.py": ("tests/test_verdicts.py", "tests/test_jackknife.py"),
-    "sandbox/simulate.py": ("tests/test_simulate.py",),
-    "sandbox/features.py": ("tests/test_features.py",),
-    "sandbox/strengths.py": ("tests/test_features.py",),
-    "sandbox/theory.py": ("tests/test_theory.py", "tests/test_closed_form.py"),
-    "sandbox/sae/activation_functions.py": ("tests/test_activation_functions.py",),
-    "sandbox/sae/autoencoder.py": ("tests/test_activation_functions.py",),
-    "sandbox/sae/normalisation.py": ("tests/test_activation_functions.py",),
-    "sandbox/sae/sparse.py": ("tests/test_sparse.py",),
-    "sandbox/sae/forward.py": ("tests/test_forward.py", "tests/test_objects.py"),
-    "sandbox/sae/latents.py": ("tests/test_latents.py",),
-    "sandbox/sae/statistics.py": ("tests/test_statistics.py",),
-    "sandbox/sae/published.py": ("tests/test_published.py",),
-    "sandbox/sae/tallies.py": ("tests/test_report.py", "tests/test_stream.py"),
-    "sandbox/sae/summary.py": ("tests/test_report.py",),
-    "sandbox/sae/resume.py": ("tests/test_state.py",),
-    "sandbox/sae/ranks.py": ("tests/test_ranks.py",),
-    "sandbox/sae/parts.py": ("tests/test_parts.py",),
-    "sandbox/sae/rescale.py": ("tests/test_rescale.py",),
-    "sandbox/sae/correction.py": ("tests/test_correction.py",),
-    "sandbox/sae/preflight/check.py": PREFLIGHT,
-    "sandbox/sae/preflight/biases.py": PREFLIGHT[:1],
-    "sandbox/sae/preflight/fit.py": PREFLIGHT[:1],
-    "sandbox/sae/preflight/sample.py": PREFLIGHT[:1],
-    "sandbox/sae/preflight/spaces.py": PREFLIGHT,
-    "sandbox/sae/checkpoints/layout.py": (*SAELENS, "tests/checkpoints/test_writing.py"),
-    "sandbox/sae/checkpoints/saelens_settings.py": SAELENS,
-    "sandbox/sae/checkpoints/strict.py": SAELENS,
+    "sandbox/moments/moments.py": MOMENTS,
+    "sandbox/moments/sums.py": MOMENTS[:1],
+    "sandbox/moments/fused.py": ("tests/moments/test_fused_plan.py",),
+    "sandbox/maths/measures.py": ("tests/maths/test_one_formula_one_place.py",),
+    "sandbox/maths/compile.py": ("tests/maths/test_one_formula_one_place.py",),
+    "sandbox/report/estimates.py": ("tests/report/test_estimates.py",),
+    "sandbox/report/report.py": ("tests/report/test_report.py",),
+    "sandbox/report/jackknife.py": (
+        "tests/report/test_jackknife.py",
+        "tests/report/test_estimates.py",
+        "tests/measuring/test_token_means.py",
+    ),
+    "sandbox/report/verdict.py": ("tests/report/test_verdicts.py", "tests/report/test_jackknife.py"),
+    "sandbox/simulate/vectors.py": ("tests/simulate/test_vectors.py",),
+    "sandbox/simulate/features.py": ("tests/simulate/test_features.py",),
+    "sandbox/simulate/distributions.py": ("tests/simulate/test_features.py",),
+    "sandbox/simulate/theory.py": ("tests/simulate/test_theory.py", "tests/simulate/test_closed_form.py"),
+    "sandbox/checkpoints/activation_functions.py": ("tests/checkpoints/test_activation_functions.py",),
+    "sandbox/checkpoints/autoencoder.py": ("tests/checkpoints/test_activation_functions.py",),
+    "sandbox/checkpoints/normalisation.py": ("tests/checkpoints/test_activation_functions.py",),
+    "sandbox/measuring/sparse.py": ("tests/measuring/test_sparse.py",),
+    "sandbox/measuring/forward.py": ("tests/measuring/test_forward.py", "tests/measuring/test_objects.py"),
+    "sandbox/measuring/latents.py": ("tests/measuring/test_latents.py",),
+    "sandbox/measuring/token_means.py": ("tests/measuring/test_token_means.py",),
+    "sandbox/measuring/published.py": ("tests/measuring/test_published.py",),
+    "sandbox/measuring/totals.py": ("tests/report/test_report.py", "tests/measuring/test_stream.py"),
+    "sandbox/measuring/summary.py": ("tests/report/test_report.py",),
+    "sandbox/measuring/resume.py": ("tests/measuring/test_resume.py",),
+    "sandbox/measuring/ranks.py": ("tests/measuring/test_ranks.py",),
+    "sandbox/measuring/split.py": ("tests/measuring/test_split.py",),
+    "sandbox/measuring/rescale.py": ("tests/measuring/test_rescale.py",),
+    "sandbox/measuring/correction.py": ("tests/measuring/test_correction.py",),
+    "sandbox/measuring/preflight/check.py": PREFLIGHT,
+    "sandbox/measuring/preflight/biases.py": PREFLIGHT[:1],
+    "sandbox/measuring/preflight/fit.py": PREFLIGHT[:1],
+    "sandbox/measuring/preflight/sample.py": PREFLIGHT[:1],
+    "sandbox/measuring/preflight/input_spaces.py": PREFLIGHT,
+    "sandbox/checkpoints/layout.py": (*SAELENS, "tests/checkpoints/test_writing.py"),
+    "sandbox/checkpoints/saelens_settings.py": SAELENS,
+    "sandbox/checkpoints/strict.py": SAELENS,
 }
 
 SKIPPED: dict[str, frozenset[str]] = {
-    "sandbox/fused.py": frozenset({"_add_rows", "_add_tiles", "_kernels", "_works_on"}),
+    "sandbox/moments/fused.py": frozenset({"_add_rows", "_add_tiles", "_kernels", "_works_on"}),
 }
 """Functions that are left alone: kernels and what starts them, which only a GPU runs as they are."""
 
 SLOW = (
-    "tests/test_closed_form.py::test_the_table_of_other_strengths_has_no_column_of_theory",
-    "tests/test_closed_form.py::test_the_command_line_says_where_there_is_no_theory",
+    "tests/simulate/test_closed_form.py::test_the_table_of_other_strengths_has_no_column_of_theory",
+    "tests/simulate/test_closed_form.py::test_the_command_line_says_where_there_is_no_theory",
     # torchrun once with two processes, and once with GPUs that are pretended, has to do
-    "tests/test_ranks.py::test_the_report_is_that_of_one_process[3]",
-    "tests/test_ranks.py::test_a_rank_without_data_adds_nothing",
-    "tests/test_ranks.py::test_each_may_have_a_file_of_its_own",
-    "tests/test_ranks.py::test_a_rank_that_fails_ends_the_run_with_its_error",
+    "tests/measuring/test_ranks.py::test_the_report_is_that_of_one_process[3]",
+    "tests/measuring/test_ranks.py::test_a_rank_without_data_adds_nothing",
+    "tests/measuring/test_ranks.py::test_each_may_have_a_file_of_its_own",
+    "tests/measuring/test_ranks.py::test_a_rank_that_fails_ends_the_run_with_its_error",
 )
 """Tests that are left out, by the beginning of their names."""

@@ -22,15 +22,17 @@ class Named:
     new: str
 
 
-MOMENTS, PREFLIGHT = "sandbox/moments.py", "sandbox/sae/preflight"
-RECOVERED = ("sandbox/sae/correction.py", "Correction.recovered")
-BEFORE_6 = ("sandbox/sae/checkpoints/saelens_settings.py", "_before_6")
-COMPILE, PUBLISHED = "sandbox/compile.py", "sandbox/sae/published.py"
+MOMENTS, PREFLIGHT = "sandbox/moments/moments.py", "sandbox/measuring/preflight"
+RECOVERED = ("sandbox/measuring/correction.py", "Correction.recovered")
+BEFORE_6 = ("sandbox/checkpoints/saelens_settings.py", "_before_6")
+COMPILE, PUBLISHED = "sandbox/maths/compile.py", "sandbox/measuring/published.py"
 
 NAMED: tuple[Named, ...] = (
     Named("sandbox/report/jackknife.py", "jackknife_error", "(n - 1) / n,", "n / n,"),
     Named("sandbox/report/jackknife.py", "jackknife_error", "(n - 1) / n,", "n / (n - 1),"),
-    Named("sandbox/sae/statistics.py", "TokenStatistics.from_dots", "groups * (u > apart", "groups * (v > apart"),
+    Named(
+        "sandbox/measuring/token_means.py", "TokenStatistics.from_dots", "groups * (u > apart", "groups * (v > apart"
+    ),
     Named(COMPILE, "_javascript_entry", "measure.root is not None", "measure.root is None"),
     Named(COMPILE, "_javascript_entry", '"squared": measure.root is not None', '"squared": True'),
     Named(COMPILE, "_javascript_reasons", "({jscode(positive)} > 0)", "({jscode(positive)} >= 0)"),
@@ -49,8 +51,8 @@ NAMED: tuple[Named, ...] = (
     Named(f"{PREFLIGHT}/check.py", "", "USUAL = (0.75, 1.1)", "USUAL = (0.75, 1.2)"),
     Named(PUBLISHED, "saelens_prints", "flat = (mse < 1e-10)", "flat = (mse > 1e-10)"),
     Named(PUBLISHED, "saelens_prints", "torch.where(variance < 1e-10", "torch.where(variance < 1e-9"),
-    Named("sandbox/sae/sparse.py", "is_sparse", "{feature_acts.dtype, W_dec.dtype} != {torch.float32}", "False"),
-    Named("sandbox/sae/sparse.py", "is_sparse", "{feature_acts.dtype, W_dec.dtype}", "{W_dec.dtype}"),
+    Named("sandbox/measuring/sparse.py", "is_sparse", "{feature_acts.dtype, W_dec.dtype} != {torch.float32}", "False"),
+    Named("sandbox/measuring/sparse.py", "is_sparse", "{feature_acts.dtype, W_dec.dtype}", "{W_dec.dtype}"),
     Named(*RECOVERED, '"length_loss") > 0', '"length_loss") >= 0'),
     Named(*RECOVERED, "if says(gamma) == DOES_NOT", "if says(gamma) != DOES_NOT"),
     Named(*RECOVERED, "if gamma.low is not None and not side(gamma)", "if gamma.low is None"),

@@ -230,7 +230,7 @@ def _load_libraries(tests: Iterable[Path]) -> None:
 
         with redirect_stdout(StringIO()):
             pytest.main(["--version"])
-        from sandbox.measures import REGISTRY
+        from sandbox.maths.measures import REGISTRY
 
         for measure in REGISTRY.values():
             _ = measure.expression

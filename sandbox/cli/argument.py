@@ -32,7 +32,7 @@ def prove(
     ] = False,
 ) -> None:
     """Derive claims from random vectors, every step checked by SymPy."""
-    from sandbox import derivations
+    from sandbox.maths import derivations
 
     screen = console()
     if listed:
@@ -45,7 +45,7 @@ def prove(
         derivation = derivations.prove(which)
         screen.print(derivation.text, highlight=False, markup=False)
         if mutants:
-            from sandbox.derivations.mutants import mutate
+            from sandbox.maths.proof.mutants import mutate
 
             screen.print(f"  {mutate(derivation)}", highlight=False, markup=False)
         screen.print()
@@ -83,9 +83,9 @@ def check(
     """
     from json import dumps
 
-    from sandbox.checking.verdict import check
-    from sandbox.files import write_all, write_text
-    from sandbox.outputs import check_outputs
+    from sandbox.claims.verdict import check
+    from sandbox.system.files import write_all, write_text
+    from sandbox.system.outputs import check_outputs
 
     check_outputs([path for path in (json, plot) if path not in (None, "-")])
     if plot:
@@ -148,12 +148,12 @@ def simulate(
     from json import dumps
     from math import radians
 
-    from sandbox.features import stream_features
-    from sandbox.files import write_all, write_text
-    from sandbox.outputs import check_outputs
-    from sandbox.simulate import stream
-    from sandbox.strengths import DISTRIBUTIONS
-    from sandbox.theory import against_theory, against_theory_table, at_an_angle, behind_a_threshold
+    from sandbox.simulate.distributions import DISTRIBUTIONS
+    from sandbox.simulate.features import stream_features
+    from sandbox.simulate.theory import against_theory, against_theory_table, at_an_angle, behind_a_threshold
+    from sandbox.simulate.vectors import stream
+    from sandbox.system.files import write_all, write_text
+    from sandbox.system.outputs import check_outputs
 
     check_outputs([json] if json not in (None, "-") else [])
     if threshold is None and gate is not None:

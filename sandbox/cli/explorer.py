@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from sandbox.cli.program import app, say
-from sandbox.text import visible
+from sandbox.system.text import visible
 
 Reports = Annotated[
     list[Path] | None,
@@ -42,8 +42,8 @@ def page(
 ) -> None:
     """Write the explorer as one HTML file that needs no Python and no network."""
     from sandbox.explorer import page
-    from sandbox.files import write_text
-    from sandbox.outputs import check_outputs
+    from sandbox.system.files import write_text
+    from sandbox.system.outputs import check_outputs
 
     check_outputs([out], report or [])
     write_text(out, page.html(_points(report)))

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from sandbox.report import Point
-    from sandbox.sae.sweep.figure6 import Bars
+    from sandbox.training.figure6 import Bars
 
 MINUTE = 60
 LEFT_OUT = ("γ₁₀", "L/a", "(r−ρ)²")  # of the table on the screen; figure-6.md has them, too
@@ -74,10 +74,10 @@ def figure6(
     same command goes on from there. Finished SAEs are kept, so that more architectures, coefficients or seeds may be
     asked for later, beside the first ones; what is written is of those that are asked for.
     """
-    from sandbox.outputs import check_outputs, identity, named_by
     from sandbox.plots.figure6 import save_figures
-    from sandbox.sae.sweep import figure6 as engine
-    from sandbox.sae.sweep.plan import MAIN, coefficients_of, seeds_of
+    from sandbox.system.outputs import check_outputs, identity, named_by
+    from sandbox.training import figure6 as engine
+    from sandbox.training.plan import MAIN, coefficients_of, seeds_of
 
     live: dict[str, Any] = {"model": model, "layer": layer, "hook": hook, "text": text, "context": context}
     live["whole_files"] = whole_files or None
@@ -155,7 +155,7 @@ def _say_of(record: dict[str, Any], before: set[str]) -> None:
 
 def _print(points: list[Point], found: Path, json: str | None) -> None:
     """The table, or the JSON in its place; and the JSON where it is asked for."""
-    from sandbox.files import write_all, write_text
+    from sandbox.system.files import write_all, write_text
 
     if json == "-":
         print(found.read_text("utf-8"), end="")
@@ -170,7 +170,7 @@ def _table(points: list[Point], width: int) -> Table:
     from rich.table import Table
 
     from sandbox.report.layout import fitting, stacked
-    from sandbox.sae.sweep.results import rows
+    from sandbox.training.results import rows
 
     head, *body = rows(points)
     shown = [i for i, header in enumerate(head) if header not in LEFT_OUT]

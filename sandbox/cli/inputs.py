@@ -51,12 +51,12 @@ BatchSize = Annotated[int, typer.Option(min=1, help="Tokens at a time; halved wh
 
 def source(activations: str | None, documents: str | None, live: dict[str, Any], device: str) -> Any:
     """The activations, opened; a path that each process reads for itself stays a path."""
-    from sandbox.sae.activations import activations as opened
-    from sandbox.sae.measure import OF_EACH
-    from sandbox.sae.ranks import Ranks
+    from sandbox.activations import activations as opened
+    from sandbox.measuring.measure import OF_EACH
+    from sandbox.measuring.ranks import Ranks
 
     if activations is None:
-        from sandbox.sae.live import live as lively
+        from sandbox.activations.live import live as lively
 
         if documents is not None:
             raise InputError("--documents are not needed with --model: they are made from the text")
@@ -105,7 +105,7 @@ def files(*given: str | Path | None, saes: Sequence[str] = ()) -> list[str]:
 
 
 def _paths(given: str | Path) -> list[str]:
-    from sandbox.sae.measure import OF_EACH
+    from sandbox.measuring.measure import OF_EACH
 
     path = str(resolve(given))
     if not lexists(path) and "::" in path:  # a column of a dataset

@@ -88,11 +88,11 @@ def measure(
     each has files of its own). The small real pair that comes with the sandbox is named embedded:minilm-relu and
     embedded:minilm-gated, its data embedded:activations and embedded:documents.
     """
-    from sandbox.outputs import check_outputs
-    from sandbox.sae import measure as engine
-    from sandbox.sae.latents import check_table_format
-    from sandbox.sae.ranks import Ranks
-    from sandbox.sae.stopping import stoppable
+    from sandbox.measuring import measure as engine
+    from sandbox.measuring.latents import check_table_format
+    from sandbox.measuring.ranks import Ranks
+    from sandbox.system.interrupts import stoppable
+    from sandbox.system.outputs import check_outputs
 
     live = {"model": model, "layer": layer, "hook": hook, "text": text, "context": context}
     live["whole_files"] = whole_files or None
@@ -162,7 +162,7 @@ def measure(
 def _write(reports: list[Report], json: str | None, csv: Path | None, plot: Path | None, latents: Path | None) -> None:
     """All that was asked for, the screen first; what cannot be written is no reason to lose the rest."""
     from sandbox import report
-    from sandbox.files import write_all, write_text
+    from sandbox.system.files import write_all, write_text
 
     def draw(plot: Path) -> None:
         from sandbox import plots

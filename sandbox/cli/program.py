@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, TextIO
 import typer
 
 from sandbox.errors import InputError
-from sandbox.text import one_line
+from sandbox.system.text import one_line
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -151,7 +151,7 @@ def say(message: str) -> None:
 
 def console() -> Console:
     """Standard output; where it is no terminal, as wide as COLUMNS says, or else as a page is."""
-    from sandbox.screen import Screen
+    from sandbox.system.terminal import Screen
 
     found = Screen()
     return found if found.is_terminal or "COLUMNS" in os.environ else Screen(width=PAGE)
@@ -162,7 +162,7 @@ def progress() -> Iterator[Callable[[str, int], Callable[[int], None]]]:
     """Progress bars on standard error: call with a label and a total (0: unknown) for a function that moves one on."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    from sandbox.screen import Screen
+    from sandbox.system.terminal import Screen
 
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
     screen = Screen(stderr=True)

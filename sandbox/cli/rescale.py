@@ -50,12 +50,12 @@ def rescale(
     """
     from json import dumps
 
-    from sandbox.files import check_new_folder, write_all, write_text
-    from sandbox.outputs import check_outputs
-    from sandbox.sae import rescale as engine
-    from sandbox.sae.checkpoints import read
-    from sandbox.sae.measure import look
-    from sandbox.sae.ranks import Ranks
+    from sandbox.checkpoints import read
+    from sandbox.measuring import rescale as engine
+    from sandbox.measuring.measure import look
+    from sandbox.measuring.ranks import Ranks
+    from sandbox.system.files import check_new_folder, write_all, write_text
+    from sandbox.system.outputs import check_outputs
 
     live = {"model": model, "layer": layer, "hook": hook, "text": text, "context": context}
     live["whole_files"] = whole_files or None

@@ -14,7 +14,7 @@ import re
 import sys
 from pathlib import Path
 
-from sandbox.files import written_whole
+from sandbox.system.files import written_whole
 
 TEXT = "torch, numpy, scipy, sympy, matplotlib, transformers, sklearn, pandas, statsmodels, networkx, nltk"
 COMMON = "the a an of to in is are be and or for with that this it as by on if not from at which when"

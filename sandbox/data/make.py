@@ -24,10 +24,10 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from sandbox.data.docstrings import TEXT, documents, package_folder
-from sandbox.files import written_whole
-from sandbox.measures import REGISTRY
+from sandbox.maths.measures import REGISTRY
+from sandbox.measuring.measure import measure
 from sandbox.report import Report, to_json
-from sandbox.sae.measure import measure
+from sandbox.system.files import written_whole
 
 VERSIONS = Path(__file__).with_name("requirements.txt").read_text("utf-8")
 LAYER, D_IN, D_SAE = 3, 384, 1536  # the middle of MiniLM's six layers; four latents a dimension

@@ -12,9 +12,9 @@ import numpy as np
 import torch
 from contourpy import contour_generator
 
-from sandbox.compile import evaluate, to_torch
 from sandbox.explorer.state import CONTROLS
-from sandbox.measures import REGISTRY, Measure
+from sandbox.maths.compile import evaluate, to_torch
+from sandbox.maths.measures import REGISTRY, Measure
 from sandbox.plots import LOCI, at_tip, levels
 
 REACH = CONTROLS["norm_ratio"].high

@@ -11,10 +11,10 @@ import re
 from dataclasses import asdict
 from pathlib import Path
 
-from sandbox.compile import javascript_module
 from sandbox.explorer.curves import level_curves, loci, undefined_regions
 from sandbox.explorer.presets import presets
 from sandbox.explorer.state import BLOCKS, CONTROLS, DEFAULTS, quantiles
+from sandbox.maths.compile import javascript_module
 
 FOLDER = Path(__file__).parent
 PARTS = (

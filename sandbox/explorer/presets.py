@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sandbox.compile import evaluate
 from sandbox.data import embedded
 from sandbox.errors import InputError
 from sandbox.explorer.state import checked, moments_of
-from sandbox.measures import REGISTRY
+from sandbox.maths.compile import evaluate
+from sandbox.maths.measures import REGISTRY
 
 
 @dataclass(frozen=True)

@@ -18,11 +18,11 @@ from numpy.polynomial import Chebyshev
 from scipy.special import stdtrit
 
 from sandbox.errors import InputError
-from sandbox.measures import REGISTRY
-from sandbox.moments import Moments
+from sandbox.maths.measures import REGISTRY
+from sandbox.moments.moments import Moments
 from sandbox.report import LEVEL
-from sandbox.simulate import Pairs, pairs
-from sandbox.theory import at_an_angle
+from sandbox.simulate.theory import at_an_angle
+from sandbox.simulate.vectors import Pairs, pairs
 
 BLOCKS = 50
 """Batches that a population is cut into; they are also the clusters of its interval."""

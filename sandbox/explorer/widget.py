@@ -10,15 +10,16 @@ from typing import TYPE_CHECKING, Any
 import anywidget
 import traitlets as t
 
-from sandbox.derivations import named, prove, symbols
-from sandbox.derivations.numbers import InNumbers
 from sandbox.errors import InputError
 from sandbox.explorer.module import module, style
 from sandbox.explorer.presets import STATES_OF_CLAIMS, measured_saes, point, presets, saes_of
 from sandbox.explorer.state import CONTROLS, DEFAULTS, checked, moments_of, population
-from sandbox.moments import Moments
+from sandbox.maths import symbols
+from sandbox.maths.derivations import named, prove
+from sandbox.maths.derivations.numbers import InNumbers
+from sandbox.moments.moments import Moments
 from sandbox.report import Report
-from sandbox.simulate import Pairs
+from sandbox.simulate.vectors import Pairs
 
 if TYPE_CHECKING:
     from ipywidgets import VBox

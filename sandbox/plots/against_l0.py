@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from sandbox.measures import measure_named
+from sandbox.maths.measures import measure_named
 from sandbox.plots.style import FAINT, INK, LOCI, _axes, _plain
 from sandbox.report import Report
 

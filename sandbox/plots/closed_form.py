@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import torch
 from torch import Tensor
 
-from sandbox.compile import evaluate
-from sandbox.measures import measure_named
-from sandbox.moments import Moments
+from sandbox.maths.compile import evaluate
+from sandbox.maths.measures import measure_named
+from sandbox.moments.moments import Moments
 from sandbox.plots.style import FAINT, INK, LOCI, OF_X, _axes
 from sandbox.report import interval
-from sandbox.theory import at_shares
+from sandbox.simulate.theory import at_shares
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

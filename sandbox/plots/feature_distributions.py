@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from sandbox.measures import measure_named
+from sandbox.maths.measures import measure_named
 from sandbox.plots.closed_form import Curve, Simulated, legend_below, over_shares, points
 from sandbox.plots.style import INK, MARKERS, SAES, _axes, _cycle, _plain
-from sandbox.theory import at_shares
+from sandbox.simulate.theory import at_shares
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from sandbox.measures import REGISTRY
+from sandbox.maths.measures import REGISTRY
 from sandbox.plots.style import FAINT, INK, SAES, _axes, _cycle, _plain
 from sandbox.report import Report
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from sandbox.measuring.latents import OFTEN, Latents
 from sandbox.plots.style import FAINT, INK, SAES, _axes, _cycle, _plain
-from sandbox.sae.latents import OFTEN, Latents
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

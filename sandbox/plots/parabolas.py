@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from sandbox.compile import MOMENTS, evaluate, scale_losses, to_torch, why_undefined
-from sandbox.derivations.symbols import s
-from sandbox.measures import REGISTRY
-from sandbox.moments import Moments
+from sandbox.maths.compile import MOMENTS, evaluate, scale_losses, to_torch, why_undefined
+from sandbox.maths.measures import REGISTRY
+from sandbox.maths.symbols import s
+from sandbox.moments.moments import Moments
 from sandbox.plots.style import FAINT, INK, OF_X, OF_X_HAT, _axes, _plain
 
 if TYPE_CHECKING:

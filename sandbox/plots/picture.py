@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from sandbox.compile import evaluate, why_undefined
-from sandbox.measures import REGISTRY
+from sandbox.maths.compile import evaluate, why_undefined
+from sandbox.maths.measures import REGISTRY
 from sandbox.plots.parabolas import CURVES, _loss
 from sandbox.plots.plane import _tips, at_tip
 from sandbox.plots.style import FAINT, INK, LOCI, OF_X, OF_X_HAT, STYLE
-from sandbox.theory import at_an_angle
+from sandbox.simulate.theory import at_an_angle
 
 SCALES = torch.linspace(-2.2, 2.2, 221, dtype=torch.float64)
 NEAR = 2.0  # the longest vector that the plane shows large; with a longer one everything is drawn at half the size

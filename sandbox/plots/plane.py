@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from sandbox.compile import evaluate
-from sandbox.measures import REGISTRY
+from sandbox.maths.compile import evaluate
+from sandbox.maths.measures import REGISTRY
 from sandbox.plots.style import INK, LOCI, MARKERS, SAES, _axes, _cycle, _plain
 from sandbox.report import Report
 

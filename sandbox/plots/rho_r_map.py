@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from sandbox.compile import evaluate, to_torch
-from sandbox.measures import Measure, measure_named
+from sandbox.maths.compile import evaluate, to_torch
+from sandbox.maths.measures import Measure, measure_named
 from sandbox.plots.style import FAINT, INK, LOCI, MARKERS, SAES, _axes, _cycle, _plain
 from sandbox.report import Report
 

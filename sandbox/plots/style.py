@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sandbox.errors import InputError
-from sandbox.files import written_whole
-from sandbox.text import visible
+from sandbox.system.files import written_whole
+from sandbox.system.text import visible
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

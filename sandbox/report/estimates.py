@@ -9,10 +9,10 @@ from typing import Any
 import torch
 from sympy import Expr
 
-from sandbox.compile import evaluate, gradient, why_undefined
 from sandbox.errors import InputError
-from sandbox.measures import Measure
-from sandbox.moments import Moments
+from sandbox.maths.compile import evaluate, gradient, why_undefined
+from sandbox.maths.measures import Measure
+from sandbox.moments.moments import Moments
 from sandbox.report.jackknife import LEVEL, interval, why_none
 
 
@@ -52,7 +52,7 @@ def estimate(moments: Moments, measure: Measure, level: float = LEVEL) -> Estima
 
     >>> import torch
     >>> half = Moments.from_pairs(torch.tensor([[1.0]]), torch.tensor([[0.5]]))
-    >>> from sandbox.measures import measure_named
+    >>> from sandbox.maths.measures import measure_named
     >>> estimate(half, measure_named("relative_reconstruction_bias"))
     Estimate(value=0.5, low=None, high=None, reason='one cluster of tokens gives no interval')
     """

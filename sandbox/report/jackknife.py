@@ -16,9 +16,9 @@ from jaxtyping import Bool, Float64
 from scipy.special import stdtrit
 from torch import Tensor
 
-from sandbox.compile import defined, to_torch
-from sandbox.measures import ANY, Measure, Range, t, v, without_ends
-from sandbox.moments import Moments
+from sandbox.maths.compile import defined, to_torch
+from sandbox.maths.measures import ANY, Measure, Range, t, v, without_ends
+from sandbox.moments.moments import Moments
 
 LEVEL = 0.95
 

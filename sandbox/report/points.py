@@ -35,7 +35,7 @@ class Point:
     """One SAE of a sweep after so many steps of training, measured.
 
     Attributes:
-        architecture: a key of `sandbox.sae.sweep.ARCHITECTURES`
+        architecture: a key of `sandbox.training.ARCHITECTURES`
         coefficient:  of the sparsity: its meaning is the architecture's
         seed:         of the weights and the order of the tokens
         steps:        of training; `finished` unless it was looked at on the way

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from sandbox.measures import REGISTRY
-from sandbox.moments import Moments
+from sandbox.maths.measures import REGISTRY
+from sandbox.moments.moments import Moments
 from sandbox.report.estimates import Estimate, estimate
 from sandbox.report.verdict import UNDEFINED, Verdict, percent, sentence, verdict
 
@@ -41,7 +41,7 @@ class Report:
         published:       what libraries would print, by library and by their name for it
         published_batch: for batches of so many tokens
         findings:        what the look before the run found: `key` and `message`
-        latents:         each latent for itself (`sandbox.sae.latents.Latents`), if it was asked for
+        latents:         each latent for itself (`sandbox.measuring.latents.Latents`), if it was asked for
         complete:        False for the report so far of a run that was stopped
     """
 

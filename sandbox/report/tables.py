@@ -12,12 +12,12 @@ from rich.markup import escape
 from rich.table import Column, Table
 from rich.text import Text
 
-from sandbox.measures import REGISTRY
-from sandbox.moments import BLOCK, STRETCH
+from sandbox.maths.measures import REGISTRY
+from sandbox.moments.moments import BLOCK, STRETCH
 from sandbox.report.estimates import Estimate
 from sandbox.report.layout import PRINTED, fitting, number, stacked
 from sandbox.report.report import ORIGINS, Report
-from sandbox.screen import Screen
+from sandbox.system.terminal import Screen
 
 PUBLISHED_AS: Mapping[str, tuple[str, Mapping[str, str]]] = {
     "relative_reconstruction_bias": ("pooled b/c", {}),

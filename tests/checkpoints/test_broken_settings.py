@@ -15,9 +15,9 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from sandbox.checkpoints import load
 from sandbox.errors import InputError
-from sandbox.sae.checkpoints import load
-from tests.checkpoints.files import some
+from tests.helpers.checkpoint_files import some
 
 D, S = 6, 12
 X = torch.from_numpy(some(20, D, seed=5, scale=1.0))

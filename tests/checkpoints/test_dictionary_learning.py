@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from sandbox import checkpoints
 from sandbox.data import embedded
 from sandbox.errors import InputError
-from sandbox.sae import checkpoints
 
 with warnings.catch_warnings():  # the library's own imports warn, and nobody here can mend that
     warnings.simplefilter("ignore")

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import safetensors.numpy
 import torch
-from files import agrees, other_decoder, settings, some, tensors
 
+from sandbox import checkpoints
 from sandbox.errors import InputError
-from sandbox.sae import checkpoints
+from tests.helpers.checkpoint_files import agrees, other_decoder, settings, some, tensors
 
 D, LATENTS = 16, 48
 X = some(200, D, seed=4, scale=2)

@@ -5,10 +5,10 @@ from collections import OrderedDict
 import numpy as np
 import pytest
 import torch
-from files import agrees, other_decoder, some, tensors
 
+from sandbox import checkpoints
 from sandbox.errors import InputError
-from sandbox.sae import checkpoints
+from tests.helpers.checkpoint_files import agrees, other_decoder, some, tensors
 
 D, LATENTS, K = 16, 48, 6
 X = some(200, D, seed=4, scale=1) + 0.5  # with a mean, that a layer norm takes away

@@ -5,12 +5,12 @@ import json
 
 import pytest
 import torch
-from by_saelens import BY_BATCH, D_IN, D_SAE, INFERENCE, TRAINING, loaded, made, tokens, written
 from safetensors.torch import load_file
 
+from sandbox import checkpoints
 from sandbox.data import embedded
-from sandbox.sae import checkpoints
-from sandbox.sae.measure import measure
+from sandbox.measuring.measure import measure
+from tests.helpers.by_saelens import BY_BATCH, D_IN, D_SAE, INFERENCE, TRAINING, loaded, made, tokens, written
 
 NORMALISATIONS = ["none", "constant_norm_rescale", "layer_norm", "expected_average_only_in"]
 CASES = [

@@ -7,13 +7,13 @@ import json
 
 import pytest
 import torch
-from by_saelens import D_IN, D_SAE, TRAINING, loaded, made, tokens, written
 from sae_lens import TrainingSAE
 from safetensors.torch import load_file, save_file
-from test_saelens import agree
 
+from sandbox import checkpoints
 from sandbox.errors import InputError
-from sandbox.sae import checkpoints
+from tests.checkpoints.test_saelens import agree
+from tests.helpers.by_saelens import D_IN, D_SAE, TRAINING, loaded, made, tokens, written
 
 FIVE = json.loads("""{
     "d_in": 24, "d_sae": 96, "dtype": "torch.float32", "device": "cuda", "model_name": "gpt2-small",

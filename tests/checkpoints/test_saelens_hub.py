@@ -9,14 +9,14 @@ import sys
 
 import pytest
 import torch
-from by_saelens import D_IN, D_SAE, loaded, tokens, written
 from huggingface_hub import constants
 from sae_lens.loading.pretrained_saes_directory import get_pretrained_saes_directory
-from test_saelens import agree
 
+from sandbox import checkpoints
+from sandbox.checkpoints import hub
 from sandbox.errors import InputError
-from sandbox.sae import checkpoints
-from sandbox.sae.checkpoints import hub
+from tests.checkpoints.test_saelens import agree
+from tests.helpers.by_saelens import D_IN, D_SAE, loaded, tokens, written
 
 RES_JB = "gpt2-small-res-jb/blocks.0.hook_resid_pre"  # SAELens' own layout, of version 0
 BATCHTOPK = "saebench_gemma-2-2b_width-2pow12_date-0108/blocks.12.hook_resid_post__trainer_0"  # dictionary_learning's

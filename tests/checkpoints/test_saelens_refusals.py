@@ -5,13 +5,13 @@ import json
 
 import pytest
 import torch
-from by_saelens import BY_BATCH, D_SAE, INFERENCE, TRAINING, made, written
 from sae_lens import registry
 from safetensors.torch import load_file, save_file
 
+from sandbox import checkpoints
+from sandbox.checkpoints.saelens_settings import MEANT, NEUTRAL, READ, REFUSED
 from sandbox.errors import InputError
-from sandbox.sae import checkpoints
-from sandbox.sae.checkpoints.saelens_settings import MEANT, NEUTRAL, READ, REFUSED
+from tests.helpers.by_saelens import BY_BATCH, D_SAE, INFERENCE, TRAINING, made, written
 
 SAVED = dict.fromkeys(INFERENCE, INFERENCE) | dict.fromkeys(BY_BATCH, TRAINING)
 

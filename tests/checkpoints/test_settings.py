@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 import torch
 
+from sandbox.checkpoints import strict
+from sandbox.checkpoints.layout import checked
+from sandbox.checkpoints.normalisation import ConstantNorm, LayerNorm
+from sandbox.checkpoints.saelens_settings import UNFOLDED, architecture_of, understood
 from sandbox.errors import InputError
-from sandbox.sae.checkpoints import strict
-from sandbox.sae.checkpoints.layout import checked
-from sandbox.sae.checkpoints.saelens_settings import UNFOLDED, architecture_of, understood
-from sandbox.sae.normalisation import ConstantNorm, LayerNorm
 
 CFG = Path("cfg.json")
 SIX = {"architecture": "standard", "apply_b_dec_to_input": False, "metadata": {"sae_lens_version": "6.0.0"}}

@@ -6,10 +6,10 @@ import warnings
 
 import pytest
 import torch
-from files import agrees, other_decoder, settings, some, tensors
 
+from sandbox import checkpoints
 from sandbox.errors import InputError
-from sandbox.sae import checkpoints
+from tests.helpers.checkpoint_files import agrees, other_decoder, settings, some, tensors
 
 with warnings.catch_warnings():  # sparsify's own imports warn, and nobody here can mend that
     warnings.simplefilter("ignore")

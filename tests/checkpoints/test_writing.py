@@ -7,10 +7,10 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from sandbox.checkpoints.autoencoder import SAE
+from sandbox.checkpoints.folder import Place
+from sandbox.checkpoints.layout import Checkpoint, Stored
 from sandbox.errors import InputError
-from sandbox.sae.autoencoder import SAE
-from sandbox.sae.checkpoints.layout import Checkpoint, Stored
-from sandbox.sae.checkpoints.place import Place
 
 TWO = torch.eye(2)
 READERS = {

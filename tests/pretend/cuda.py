@@ -8,7 +8,7 @@ from typing import Any
 import torch
 import torch.distributed as dist
 
-from sandbox import fused
+from sandbox.moments import fused
 
 
 class Generator(torch.Generator):

@@ -53,7 +53,7 @@ FREE = {aten.view.default, aten._unsafe_view.default, aten.detach.default, aten.
 class Wait:
     """The program stood still until the device had done all that it was asked for.
 
-    Attributes: why; operation: torch's name of it; place: the file and the function, "sandbox/moments.py:merged"
+    Attributes: why; operation: torch's name of it; place: file and function, "sandbox/moments/moments.py:merged"
     """
 
     why: str

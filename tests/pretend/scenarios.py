@@ -12,18 +12,19 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sandbox import features, simulate
+from sandbox import simulate
+from sandbox.activations import activations
+from sandbox.checkpoints.activation_functions import Gate, GroupMax, JumpReLU, ReLU, TopK
+from sandbox.checkpoints.autoencoder import SAE
+from sandbox.checkpoints.normalisation import ConstantNorm, LayerNorm
 from sandbox.data import embedded
-from sandbox.moments import Moments
-from sandbox.sae.activation_functions import Gate, GroupMax, JumpReLU, ReLU, TopK
-from sandbox.sae.activations import activations
-from sandbox.sae.architectures import ARCHITECTURES
-from sandbox.sae.autoencoder import SAE
-from sandbox.sae.measure import measure, measure_pairs
-from sandbox.sae.normalisation import ConstantNorm, LayerNorm
-from sandbox.sae.rescale import FITS, rescale
-from sandbox.sae.sweep import Job, Training, gather, train
-from tests import runs
+from sandbox.measuring.measure import measure, measure_pairs
+from sandbox.measuring.rescale import FITS, rescale
+from sandbox.moments.moments import Moments
+from sandbox.simulate import features
+from sandbox.training import Job, Training, gather, train
+from sandbox.training.architectures import ARCHITECTURES
+from tests.helpers import runs
 
 D, D_SAE, BATCH = 16, 64, 96
 

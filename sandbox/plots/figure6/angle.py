@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from sandbox.compile import evaluate
-from sandbox.measures import REGISTRY
+from sandbox.maths.compile import evaluate
+from sandbox.maths.measures import REGISTRY
 from sandbox.plots.figure6.bias import KEY as GAMMA
 from sandbox.plots.figure6.drawing import (
     Coordinate,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from sandbox.measures import REGISTRY
+from sandbox.maths.measures import REGISTRY
 from sandbox.plots.figure6.drawing import against_l0, final, legend, name_line_at_1, of_l0, of_measure
 from sandbox.plots.style import _axes
 from sandbox.report.points import Point

@@ -9,7 +9,7 @@ from textwrap import fill as wrapped
 from typing import TYPE_CHECKING
 
 from sandbox.errors import InputError
-from sandbox.measures import REGISTRY
+from sandbox.maths.measures import REGISTRY
 from sandbox.plots.against_l0 import _set_scale
 from sandbox.plots.figure6.looks import handles, looks, marker, rings
 from sandbox.plots.style import FAINT, INK

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from sandbox.compile import evaluate, to_torch
-from sandbox.derivations import prove
-from sandbox.measures import REGISTRY
+from sandbox.maths.compile import evaluate, to_torch
+from sandbox.maths.derivations import prove
+from sandbox.maths.measures import REGISTRY
 from sandbox.plots.figure6.bias import KEY as GAMMA
 from sandbox.plots.figure6.drawing import (
     against_l0,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sandbox.plots.style import INK, _plain
 from sandbox.report.points import Point
-from sandbox.sae.architectures import ARCHITECTURES
+from sandbox.training.architectures import ARCHITECTURES
 
 if TYPE_CHECKING:
     from matplotlib.lines import Line2D

@@ -7,7 +7,7 @@ from statistics import fmean
 from textwrap import fill as wrapped
 from typing import TYPE_CHECKING
 
-from sandbox.measures import REGISTRY
+from sandbox.maths.measures import REGISTRY
 from sandbox.plots.figure6.drawing import (
     L0,
     by_coefficient,

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import torch
 
 from sandbox.errors import InputError
-from sandbox.features import GATES, stream_features
 from sandbox.plots.closed_form import closed_form
 from sandbox.plots.figure6.angle import KEYS, angle
 from sandbox.plots.figure6.bias import KEY, bias
@@ -22,7 +21,8 @@ from sandbox.plots.figure6.rho_r import rho_r
 from sandbox.plots.style import COLUMN, check_format, figure, save
 from sandbox.report.points import Point
 from sandbox.report.report import ORIGINS
-from sandbox.strengths import threshold_at
+from sandbox.simulate.distributions import threshold_at
+from sandbox.simulate.features import GATES, stream_features
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

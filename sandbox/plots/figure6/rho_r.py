@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from sandbox.compile import evaluate
-from sandbox.measures import REGISTRY
+from sandbox.maths.compile import evaluate
+from sandbox.maths.measures import REGISTRY
 from sandbox.plots.figure6.drawing import (
     draw,
     ends_of,

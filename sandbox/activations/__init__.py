@@ -1,0 +1,120 @@
+"""Activations from anywhere, a chunk at a time: memory stays flat however many there are.
+
+| source | any order | documents of its own |
+| --- | --- | --- |
+| a .npy, .safetensors, .pt or .pth file | yes | |
+| a folder of such files, or a pattern, `acts/*.npy` | yes | |
+| a folder that Hugging Face's datasets saved, as SAELens caches activations; `folder::column` | yes | its rows |
+| an array or a tensor | yes | |
+| an iterable or a DataLoader of tensors, or a function that returns an iterator | no | (x, documents), or a dict |
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from math import prod
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sandbox.activations import hf_datasets
+from sandbox.activations.files import FLOATS, INTEGERS, READERS, TORCH_NAMES, Kind, file_rows, width_of
+from sandbox.activations.pairs import SideBySide
+from sandbox.activations.shards import is_pattern, shard_rows
+from sandbox.activations.source import Chunk, Source, check_counts
+from sandbox.activations.stream import Stream
+from sandbox.activations.windows import ArrayRows, Rows, Stored
+from sandbox.data import resolve
+from sandbox.errors import InputError
+from sandbox.moments.clusters import numbered
+from sandbox.moments.dense import check_dense
+from sandbox.system.files import readable
+
+__all__ = ["Chunk", "Given", "Held", "Rows", "SideBySide", "Source", "Stored", "Stream", "activations", "document_ids"]
+
+Held = str | Path | np.ndarray | Tensor
+"""What can be reached in any order: a path, an array, a tensor."""
+
+Given = Held | Iterable[Any] | Callable[[], Iterable[Any]] | Source
+"""What `activations` opens."""
+
+
+def activations(source: Given, documents: Held | None = None, name: str = "activations") -> Source:
+    """Open activations of shape (..., d) in float16, bfloat16, float32 or float64: all axes but the last count tokens.
+
+    Args:
+        source:    any of the table at the top of this module; a `Source` is given back as it is
+        documents: one whole number (or text) a token, the same for tokens of the same document: a file, a folder or
+                   pattern of files, an array or a tensor; in place of the documents that a dataset has of its own
+        name:      what to call them in messages, where they are no file
+    Raises: InputError for another kind of source, a dtype that is not one of these, no tokens, or documents that are
+            not one a token (of a stream, whose tokens nobody knows, at its end).
+
+    >>> opened = activations(torch.arange(6.0).reshape(3, 2), documents=np.array([7, 7, 8]))
+    >>> for chunk in opened.chunks(2):
+    ...     print(chunk.x.tolist(), chunk.documents)
+    [[0.0, 1.0], [2.0, 3.0]] [7 7]
+    [[4.0, 5.0]] [8]
+    """
+    if callable(getattr(source, "chunks", None)) and callable(getattr(source, "sample", None)):
+        if documents is not None:
+            raise InputError(f"{name} is opened already: give its documents when it is opened")
+        return cast("Source", source)
+    if isinstance(source, str | Path | np.ndarray | Tensor):
+        rows, own = _opened(source, name, FLOATS)
+        if not len(rows):
+            raise InputError(f"{rows.name} holds no tokens: (..., d), with one token or more, is needed")
+        return Stored(rows, own if documents is None else document_ids(documents, len(rows)))
+    if isinstance(source, bytes | dict | torch.nn.Module) or not (callable(source) or isinstance(source, Iterable)):
+        found = type(source).__name__
+        raise InputError(f"{name} is a {found}: a file's path, an array, a tensor or an iterable is needed")
+    return Stream(source, None if documents is None else document_ids(documents), name)
+
+
+def document_ids(source: Held, tokens: int | None = None) -> Rows:
+    """One whole number (or text) a token, the same for tokens of the same document: files, an array or a tensor.
+
+    Raises: InputError for anything else, or another number than that of the tokens, if that is known.
+    """
+    if not isinstance(source, str | Path | np.ndarray | Tensor):
+        raise InputError(f"documents is a {type(source).__name__}: a file's path, an array or a tensor is needed")
+    rows, _ = _opened(numbered(source) if isinstance(source, np.ndarray) else source, "documents", INTEGERS)
+    if tokens is not None:
+        check_counts(rows.name, len(rows), tokens)
+    return rows
+
+
+def _opened(source: Held, name: str, kind: Kind) -> tuple[Rows, Rows | None]:
+    """Rows, and the documents that the source has of its own."""
+    if isinstance(source, str | Path):
+        with readable(source):
+            return _opened_path(resolve(source), name, kind)
+    check_dense(source, name)
+    if isinstance(source, Tensor):
+        # Document ids are counted on the CPU: they go there all at once, for each batch of them would wait.
+        fits, source = TORCH_NAMES.get(source.dtype) in kind.dtypes, source.detach().to("cpu" if kind.ids else None)
+    else:
+        fits = source.dtype.kind in ("iu" if kind.ids else "f") and source.dtype.itemsize <= 8
+    if not fits:
+        raise InputError(f"{name} has dtype {source.dtype}: {kind.needed} needed")
+    width = width_of(name, tuple(source.shape), kind)
+    # The length is said, and not -1: of no tokens nobody could tell it.
+    flat = source.reshape(prod(source.shape) // width, width)
+    return Rows(name, width, [flat if isinstance(flat, Tensor) else ArrayRows(flat)]), None
+
+
+def _opened_path(path: Path, name: str, kind: Kind) -> tuple[Rows, Rows | None]:
+    folder, _, column = str(path).rpartition("::")
+    if hf_datasets.is_dataset(path) or (folder and hf_datasets.is_dataset(Path(folder))):
+        if kind.ids:
+            raise InputError(f"{path} is a dataset: {name} are read from {', '.join(READERS)} files")
+        return hf_datasets.dataset_rows(*((path, None) if path.exists() else (Path(folder), column)), name)
+    if path.is_dir() or is_pattern(path):
+        return shard_rows(path, name, kind), None
+    if not path.is_file():
+        raise InputError(f"{path}: there is no such file (for {name})")
+    part = file_rows(path, name, kind)
+    return Rows(str(path), part.width, [part]), None

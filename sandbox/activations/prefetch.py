@@ -1,0 +1,73 @@
+"""Reading ahead: a thread reads the next batch, and copies it to the device, while this one is computed."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterable
+from queue import Full, Queue
+from threading import Event, Thread
+from typing import Any
+
+import torch
+
+from sandbox.activations import Chunk
+from sandbox.system.devices import sent
+
+DEPTH = 2  # batches that wait: one is enough to hide the reading, another evens out a slow disk
+
+
+def ahead(chunks: Iterable[Chunk], device: torch.device) -> Generator[Chunk, None, None]:
+    """The same chunks in the same order, on the device.
+
+    On CUDA a batch goes through pinned memory and is copied on a stream of its own; the stream that computes waits for
+    the copy, the program does not. An error in reading is raised where the chunk would have come. Closing the iterator
+    (or leaving its loop by an exception) ends the thread.
+    """
+    waiting: Queue[Any] = Queue(DEPTH)
+    over = Event()
+    copying = torch.cuda.Stream(device) if device.type == "cuda" else None
+
+    def put(item: Any) -> bool:
+        while not over.is_set():
+            try:
+                waiting.put(item, timeout=0.1)
+            except Full:
+                continue
+            return True
+        return False
+
+    def read() -> None:
+        try:
+            for chunk in chunks:
+                if not put(_sent(chunk, device, copying)):
+                    return
+            put(None)
+        except BaseException as error:  # whatever it is, it belongs to the one who waits
+            put(error)
+
+    reader = Thread(target=read, name="reading ahead", daemon=True)
+    reader.start()
+    try:
+        while (item := waiting.get()) is not None:
+            if isinstance(item, BaseException):
+                raise item
+            chunk, copied = item
+            if copied is not None:
+                computing = torch.cuda.current_stream(device)
+                computing.wait_event(copied)
+                chunk.x.record_stream(computing)  # its memory may be used again only after the computation
+            yield chunk
+    finally:
+        over.set()
+        reader.join(1)  # one that is blocked in reading is left to itself: it ends with the program at the latest
+
+
+def _sent(
+    chunk: Chunk, device: torch.device, copying: torch.cuda.Stream | None
+) -> tuple[Chunk, torch.cuda.Event | None]:
+    if chunk.x.device == device or copying is None:
+        return chunk._replace(x=chunk.x.to(device)), None
+    with torch.cuda.stream(copying):
+        x = sent(chunk.x, device)
+        copied = torch.cuda.Event()
+        copied.record(copying)
+    return chunk._replace(x=x), copied

@@ -1,0 +1,144 @@
+"""SAEs by their names in SAELens' directory, `saelens:RELEASE/ID`: SAELens fetches and converts, the reader here reads.
+
+SAELens (loading/pretrained_sae_loaders.py) has a converter for each foreign layout, and a converter that takes one
+architecture for another computes another x̂ without a word. So its answer is held against what the source says.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+import tempfile
+import warnings
+import weakref
+from contextlib import redirect_stdout
+from dataclasses import replace
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from sandbox.checkpoints import saelens
+from sandbox.checkpoints.folder import Place
+from sandbox.checkpoints.layout import Checkpoint
+from sandbox.checkpoints.saelens_settings import architecture_of, understood
+from sandbox.errors import InputError
+
+PREFIX = "saelens:"
+
+CONVERTED = {
+    "connor_rob_hook_z": "standard",
+    "deepseek_r1": "standard",
+    "goodfire": "standard",
+    "gemma_2": "jumprelu",
+    "gemma_3": "jumprelu",
+    "llama_scope": "jumprelu",
+    "llama_scope_r1_distill": "jumprelu",
+    "qwen_scope": "topk",
+}
+"""What SAELens' converters of SAEs of one architecture make of them."""
+
+DICTIONARIES = {
+    "AutoEncoder": "standard",
+    "GatedAutoEncoder": "gated",
+    "AutoEncoderTopK": "topk",
+    "JumpReluAutoEncoder": "jumprelu",
+    "BatchTopKSAE": "jumprelu",
+    "MatryoshkaBatchTopKSAE": "jumprelu",
+}
+"""What its converter of dictionary_learning must make of each class (`dict_class` in config.json)."""
+
+
+def read(name: str) -> Checkpoint:
+    """The SAE that SAELens knows by this name, in SAELens' layout, in float32.
+
+    Args:   name: saelens:RELEASE/ID; RELEASE ends at the first slash
+    Raises: InputError where SAELens is not installed, knows no such name, cannot fetch it, or mistakes it
+    """
+    try:
+        with warnings.catch_warnings():  # SAELens' own imports warn, and nobody here can mend that
+            warnings.simplefilter("ignore")
+            import sae_lens
+            from sae_lens.loading.pretrained_saes_directory import get_pretrained_saes_directory
+    except ModuleNotFoundError as error:
+        raise InputError(
+            f"--sae {name}: names on the hub are read by SAELens ({error}): pip install sae-lens"
+        ) from error
+    release, _, sae_id = name.removeprefix(PREFIX).partition("/")
+    directory = get_pretrained_saes_directory()
+    if release not in directory:
+        raise InputError(f"--sae {name}: SAELens knows no release {release!r}{_near(release, directory)}")
+    if sae_id not in directory[release].saes_map:
+        ids = directory[release].saes_map
+        raise InputError(f"--sae {name}: release {release} has no SAE {sae_id!r}{_near(sae_id, ids)}")
+    place, kind = _fetched(name, release, sae_id)
+    found = saelens.read(place)
+    notes = (*found.notes, f"fetched by SAELens {sae_lens.__version__}")
+    if kind not in ("sae_lens", "dictionary_learning_1", *CONVERTED):
+        notes = (*notes, f"converted by its {kind}, whose choice of architecture is not checked here")
+    return replace(found, notes=notes)
+
+
+def _near(name: str, known: Any) -> str:
+    near = get_close_matches(name, known, n=4, cutoff=0.4) or list(known)[:4]
+    return f"; near it: {', '.join(near)}"
+
+
+def _fetched(name: str, release: str, sae_id: str) -> tuple[Place, str]:
+    """The SAE as SAELens fetched it, in SAELens' layout, and the converter's name."""
+    from sae_lens import SAE
+    from sae_lens.loading.pretrained_sae_loaders import NAMED_PRETRAINED_SAE_LOADERS, get_conversion_loader_name
+
+    kind = get_conversion_loader_name(release)
+
+    def converter(
+        repo_id: str, folder_name: str, device: str, force_download: bool, cfg_overrides: dict[str, Any] | None
+    ) -> Any:
+        loader = NAMED_PRETRAINED_SAE_LOADERS[kind]
+        converted = loader(repo_id, folder_name, device, force_download, cfg_overrides)
+        _check(name, kind, converted[0], repo_id, folder_name)
+        return converted
+
+    try:
+        with redirect_stdout(sys.stderr):  # a report on stdout stays one
+            sae = SAE.from_pretrained(release, sae_id, converter=converter)
+    except InputError:
+        raise
+    except Exception as error:  # whatever SAELens, the hub's client and torch may raise: one line of it
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise InputError(f"--sae {name}: SAELens could not fetch it: {reason}") from error
+    return saved(sae, name.removeprefix(PREFIX)), kind
+
+
+def saved(sae: Any, name: str) -> Place:
+    """A SAELens object in SAELens' layout, in a temporary folder, which goes when nothing needs it any more."""
+    for weights in sae.parameters():  # some converters transpose, and safetensors stores no views
+        weights.data = weights.data.contiguous()
+    temporary = Path(tempfile.mkdtemp(prefix="sandbox-saelens-"))
+    folder = temporary / name.replace("/", "--")  # reports call an SAE by its folder
+    try:
+        sae.save_model(folder)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+    place = Place(name, folder)
+    weakref.finalize(place, shutil.rmtree, temporary, ignore_errors=True)
+    return place
+
+
+def _check(name: str, kind: str, config: dict[str, Any], repo_id: str, folder_name: str) -> None:
+    """Refuse what SAELens would turn into something else: it goes on to drop whatever its dataclasses do not know."""
+    path = Path(name)
+    came, expected = architecture_of(path, config)[0], CONVERTED.get(kind)
+    if kind == "sae_lens":
+        understood(path, config)
+    if kind == "dictionary_learning_1":
+        from huggingface_hub import hf_hub_download
+
+        source = hf_hub_download(repo_id, f"{folder_name}/config.json")
+        named = json.loads(Path(source).read_text(encoding="utf-8"))["trainer"]["dict_class"]
+        if named not in DICTIONARIES:
+            raise InputError(f"--sae {name}: it is a {named} of dictionary_learning, and SAELens makes {came} of that")
+        expected = DICTIONARIES[named]
+    if expected not in (None, came):
+        raise InputError(f"--sae {name}: it is {expected} at its source, but SAELens' {kind} makes {came} of it")

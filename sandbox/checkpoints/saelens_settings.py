@@ -1,0 +1,228 @@
+"""What the settings in SAELens' cfg.json mean for x̂. What is not known to leave x̂ alone is refused, never ignored.
+
+SAELens 6 writes cfg.json from its dataclasses (saes/sae.py, SAEConfig.to_dict). Without a sae_lens_version of 6 or more
+it is one of SAELens 0 to 5, which SAELens 6 reads by loading/pretrained_sae_loaders.py, handle_pre_6_0_config; so it is
+here, except that a setting which that function drops is refused if it changed x̂.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from sandbox.checkpoints.normalisation import ConstantNorm, LayerNorm
+from sandbox.errors import InputError
+
+READ = ("standard", "gated", "jumprelu", "topk", "batchtopk", "matryoshka_batchtopk")
+"""SAELens' architectures that are read; the last two exist only as training checkpoints."""
+
+TRAINED_BY_BATCH = ("batchtopk", "matryoshka_batchtopk")
+"""Those that keep the greatest latents of a whole batch while they train, and become a JumpReLU SAE for inference."""
+
+_ELSEWHERE = "x̂ lies in another space than x; give the layer's true output and the transcoder's as files (--x, --x-hat)"
+REFUSED = dict.fromkeys(
+    ("transcoder", "skip_transcoder", "jumprelu_transcoder", "jumprelu_skip_transcoder"), _ELSEWHERE
+) | {
+    "temporal": "its x̂ depends on the earlier tokens of the text, too; give x and x̂ as files (--x, --x-hat)",
+    "matching_pursuit": "it encodes step by step, with no encoder of its own; measure the SAE as a Python object",
+    "abstopk": "its latents have both signs; measure the SAE as a Python object",
+}
+"""SAELens' other architectures, and why they are not read."""
+
+MEANT = {
+    *("architecture", "d_in", "d_sae", "apply_b_dec_to_input", "normalize_activations", "reshape_activations"),
+    *("activation_fn", "activation_fn_str", "activation_fn_kwargs", "k", "rescale_acts_by_decoder_norm"),
+    *("finetuning_scaling_factor", "use_error_term", "sae_lens_version", "metadata", "hook_name", "hook_point"),
+}
+"""Settings that are looked at, here or where the weights are read."""
+
+NEUTRAL = {
+    # where it comes from
+    *("dtype", "device", "model_name", "model_class_name", "hook_layer", "hook_head_index", "hook_point_layer"),
+    *("hook_point_head_index", "hook_eval", "hook_point_eval", "context_size", "prepend_bos", "seqpos_slice"),
+    *("dataset_path", "dataset_trust_remote_code", "is_dataset_tokenized", "sae_lens_training_version", "streaming"),
+    *("neuronpedia_id", "model_from_pretrained_kwargs", "model_kwargs", "exclude_special_tokens", "release", "id"),
+    # how it was trained: SAELens 6 (the training configurations in saes/)
+    *("decoder_init_norm", "l1_coefficient", "lp_norm", "l1_warm_up_steps", "l0_coefficient", "l0_warm_up_steps"),
+    *("jumprelu_init_threshold", "jumprelu_bandwidth", "jumprelu_sparsity_loss_mode", "jumprelu_tanh_scale"),
+    *("jumprelu_ste_to_input", "pre_act_loss_coefficient", "target_l0", "use_sparse_activations"),
+    *("aux_loss_coefficient", "topk_threshold_lr", "matryoshka_widths", "use_matryoshka_aux_loss"),
+    # how it was trained: SAELens 0 to 5 (LanguageModelSAERunnerConfig in config.py, TrainingSAEConfig); noise_scale is
+    # noise on the pre-activations in training alone (training_sae.py, encode_with_hidden_pre: times self.training)
+    *("noise_scale", "use_ghost_grads", "normalize_sae_decoder", "decoder_orthogonal_init", "mse_loss_normalization"),
+    *("decoder_heuristic_init", "decoder_heuristic_init_norm", "init_encoder_as_decoder_transpose"),
+    *("scale_sparsity_penalty_by_decoder_norm", "finetuning_method", "finetuning_tokens", "b_dec_init_method"),
+    *("expansion_factor", "from_pretrained_path", "act_store_device", "adam_beta1", "adam_beta2", "autocast"),
+    *("autocast_lm", "cached_activations_path", "use_cached_activations", "checkpoint_path", "n_checkpoints"),
+    *("compile_llm", "compile_sae", "llm_compilation_mode", "sae_compilation_mode", "dead_feature_estimation_method"),
+    *("dead_feature_threshold", "dead_feature_window", "feature_reinit_scale", "feature_sampling_method"),
+    *("feature_sampling_window", "resample_batches", "eval_batch_size_prompts", "eval_every_n_wandb_logs"),
+    *("n_eval_batches", "n_eval_seqs", "log_activations_store_to_wandb", "log_optimizer_state_to_wandb"),
+    *("log_to_wandb", "wandb_entity", "wandb_id", "wandb_log_frequency", "wandb_project", "lr", "lr_decay_steps"),
+    *("lr_end", "lr_scheduler_name", "lr_warm_up_steps", "n_restart_cycles", "n_batches_in_buffer", "resume"),
+    *("run_name", "seed", "store_batch_size", "store_batch_size_prompts", "tokens_per_buffer", "training_tokens"),
+    *("total_training_tokens", "train_batch_size", "train_batch_size_tokens", "verbose"),
+}
+"""Settings that say where an SAE comes from or how it was trained; they do not change x̂."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What cfg.json says of x̂.
+
+    Attributes:
+        architecture:   one of READ
+        subtract_b_dec: whether b_dec is taken from x before encoding
+        normalisation:  of each token, or None
+        k:              latents of a token, of a topk SAE
+        rescaled:       whether pre-activations are times ‖W_dec‖ of their latent, and latents over it again
+        finetuned:      whether latents are scaled once more before they are decoded
+        notes:          conventions worth a line
+    """
+
+    architecture: str
+    subtract_b_dec: bool
+    normalisation: nn.Module | None
+    k: int | None
+    rescaled: bool
+    finetuned: bool
+    notes: tuple[str, ...]
+
+
+def understood(path: Path, config: dict[str, Any]) -> Settings:
+    """The settings, every one of them known.
+
+    Args:   path: of the configuration, for messages
+    Raises: InputError for whatever may change x̂ and is not known here
+    """
+    old = _before_6(path, config)
+    architecture, k = architecture_of(path, config)
+    if unknown := sorted(set(config) - MEANT - NEUTRAL):
+        raise InputError(f"{path}: {', '.join(unknown)} may change x̂ and is not known here; nothing is guessed")
+    if config.get("use_error_term") not in (False, None):
+        raise _not_read(path, "use_error_term", config, "False")
+    subtract = config.get("apply_b_dec_to_input", True if old else None)
+    if not isinstance(subtract, bool):
+        raise InputError(f"{path}: apply_b_dec_to_input is {subtract!r}; true or false is needed")
+    rescaled, finetuned = (config.get(name) for name in ("rescale_acts_by_decoder_norm", "finetuning_scaling_factor"))
+    if rescaled not in ((None, False, True) if architecture in ("topk", *TRAINED_BY_BATCH) else (None, False)):
+        raise _not_read(path, "rescale_acts_by_decoder_norm", config, "False, of any but a topk SAE,")
+    if finetuned not in (
+        (None, False, True) if old and architecture in ("standard", "jumprelu", "topk") else (None, False)
+    ):
+        raise _not_read(path, "finetuning_scaling_factor", config, "False")
+    normalisation, scale = _normalisation(path, config, old)
+    notes = (*_trained_as(path, config, architecture), *scale, *_heads(path, config, old))
+    if old and "apply_b_dec_to_input" not in config:
+        notes = (*notes, "apply_b_dec_to_input is not given, so yes, as SAELens takes it")
+    return Settings(architecture, subtract, normalisation, k, bool(rescaled), bool(finetuned), notes)
+
+
+def _not_read(path: Path, option: str, config: dict[str, Any], only: str) -> InputError:
+    return InputError(
+        f"{path}: {option} is {config[option]!r}, which changes x̂ and is not read here "
+        f"(only {only} is); measure the SAE as a Python object, or x and x̂ as files, instead"
+    )
+
+
+def _before_6(path: Path, config: dict[str, Any]) -> bool:
+    """Whether SAELens 0 to 5 wrote it, by the rule of handle_config_defaulting."""
+    metadata = config.get("metadata", {})
+    if not isinstance(metadata, dict):
+        raise InputError(f"{path}: metadata is {metadata!r}; settings by name are needed")
+    version = config.get("sae_lens_version") or metadata.get("sae_lens_version")
+    major = re.match(r"\d{1,4}\b", version, re.ASCII) if isinstance(version, str) else None
+    if version and not major:
+        raise InputError(f"{path}: sae_lens_version is {version!r}; a version such as '6.0.0' is needed")
+    return major is None or int(major[0]) < 6
+
+
+def architecture_of(path: Path, config: dict[str, Any]) -> tuple[str, int | None]:
+    """One of READ, and k where it is topk. Raises InputError for any other, or another activation function."""
+    old = _before_6(path, config)
+    architecture = config.get("architecture", "standard" if old else None)
+    if isinstance(architecture, str) and architecture in REFUSED:
+        raise InputError(f"{path}: architecture is {architecture!r}, which is not read: {REFUSED[architecture]}")
+    if architecture not in READ:
+        raise InputError(f"{path}: architecture is {architecture!r}; those that are read: {', '.join(READ)}")
+    # Until 6 the activation function was a setting of its own (sae.py, get_activation_fn), 'topk' beside 'standard'
+    named = [config[name] for name in ("activation_fn", "activation_fn_str") if config.get(name) is not None]
+    kwargs = config.get("activation_fn_kwargs") or {}
+    if old and architecture == "standard" and named == ["topk"]:
+        architecture = "topk"
+    if any(name != ("topk" if architecture == "topk" else "relu") for name in named):
+        raise InputError(
+            f"{path}: activation_fn is {' and '.join(map(repr, named))} in a {architecture} SAE, which changes x̂ and "
+            "is not read here; measure the SAE as a Python object, or x and x̂ as files, instead"
+        )
+    if not isinstance(kwargs, dict) or set(kwargs) - ({"k"} if architecture == "topk" else set()):
+        raise InputError(f"{path}: activation_fn_kwargs is {kwargs!r}, which may change x̂ and is not known here")
+    if architecture in ("standard", "gated") and config.get("k") is not None:
+        raise InputError(
+            f"{path}: k is {config['k']!r}, but a {architecture} SAE keeps no number of latents; one is wrong"
+        )
+    if architecture != "topk":
+        return architecture, None
+    given = {repr(k): k for k in (config.get("k"), kwargs.get("k")) if k is not None}
+    (k,) = given.values() if len(given) == 1 else (None,)
+    if type(k) is not int or k < 1:
+        found = " and ".join(given) or "missing"
+        raise InputError(f"{path}: k is {found}; a topk SAE needs one whole number of latents")
+    return architecture, k
+
+
+def _normalisation(path: Path, config: dict[str, Any], old: bool) -> tuple[nn.Module | None, tuple[str, ...]]:
+    """The normalisation of inference (saes/sae.py, _setup_activation_normalization), and a note on what it omits."""
+    named = config.get("normalize_activations", "none")
+    if old and (named is None or isinstance(named, bool)):
+        named = "expected_average_only_in" if named else "none"
+    if named == "constant_norm_rescale":
+        return ConstantNorm(), ()
+    if named == "layer_norm":
+        return LayerNorm(eps=1e-5), ()
+    if named == "expected_average_only_in":
+        return None, (UNFOLDED,)
+    if named == "covariance_whitening":
+        raise InputError(
+            f"{path}: normalize_activations is 'covariance_whitening': the SAE still takes whitened activations, which "
+            "SAELens folds into it only at the end of training; fold it with fold_activation_whitening and save it anew"
+        )
+    if named != "none":
+        raise _not_read(path, "normalize_activations", config, "none, constant_norm_rescale, layer_norm")
+    return None, ()
+
+
+UNFOLDED = "trained on activations scaled to a mean norm of √d_in, but x goes in unscaled, as in SAELens"
+"""expected_average_only_in: the trainer scales x, and folds that into the weights when it ends
+(training/sae_trainer.py, fit); at inference SAELens does nothing about it.
+"""
+
+
+def _heads(path: Path, config: dict[str, Any], old: bool) -> tuple[str, ...]:
+    """A note where SAELens takes x as (…, n_heads, d_head) and lays the heads side by side (reshape_fn_in).
+
+    That moves no number: over tokens as they are cached, (n, n_heads · d_head), everything is the same.
+    """
+    reshape = config.get("reshape_activations")
+    if reshape is None and old:  # by the name of the hook: sae.py until 5, handle_pre_6_0_config since
+        hook = config.get("hook_name") or config.get("hook_point") or ""
+        reshape = "hook_z" if "hook_z" in str(hook) or str(hook).endswith("_z") else "none"
+    if reshape not in ("none", "hook_z", None):
+        raise _not_read(path, "reshape_activations", config, "none or hook_z")
+    return ("x is the outputs of all heads side by side",) if reshape == "hook_z" else ()
+
+
+def _trained_as(path: Path, config: dict[str, Any], architecture: str) -> tuple[str, ...]:
+    """A note where training and inference differ. Raises InputError where the one cannot have become the other."""
+    if architecture in TRAINED_BY_BATCH:
+        return (f"a training checkpoint of {architecture} with the threshold that SAELens saves for inference",)
+    trained = config.get("metadata", {}).get("training_architecture")
+    if trained in READ and ("jumprelu" if trained in TRAINED_BY_BATCH else trained) != architecture:
+        raise InputError(
+            f"{path}: architecture is {architecture!r}, but metadata says that {trained!r} was trained; one is wrong"
+        )
+    return (f"trained as {trained}",) if trained in TRAINED_BY_BATCH else ()

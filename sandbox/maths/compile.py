@@ -1,0 +1,150 @@
+"""From an expression to a function: torch (batched, float64), JavaScript text, and the gradient.
+
+This is where SymPy's side and torch's side meet. Functions are kept by *expression*, so that a changed registry
+entry is compiled anew.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from functools import cache
+
+import torch
+from jaxtyping import Bool, Float64
+from sympy import Dummy, Expr, Symbol, diff, jscode, lambdify, latex, solve
+from torch import Tensor
+
+from sandbox.maths.derivations import prove
+from sandbox.maths.measures import NOT_RESOLVABLE, REGISTRY, Measure, t, v
+from sandbox.maths.proof.typeset import mathml
+from sandbox.maths.symbols import a, b, c, s
+
+MOMENTS = (a, b, c)
+
+
+@cache
+def to_torch(expression: Expr, symbols: tuple[Symbol, ...] = MOMENTS) -> Callable[..., Tensor]:
+    """The expression as a function of tensors, by default of a, b and c; evaluated in float64, shapes broadcast.
+
+    >>> from sympy.abc import u
+    >>> to_torch(u**2, (u,))(torch.tensor([1.0, 3.0]))
+    tensor([1., 9.], dtype=torch.float64)
+    """
+    function = lambdify(symbols, expression, modules="torch")
+
+    def evaluate(*values: Tensor | float) -> Tensor:
+        tensors = torch.broadcast_tensors(*(torch.as_tensor(value, dtype=torch.float64) for value in values))
+        return torch.zeros_like(tensors[0]) + function(*tensors)  # a constant expression takes the shape, too
+
+    return evaluate
+
+
+@cache
+def inverse(expression: Expr, symbol: Symbol) -> Callable[[Tensor | float], Tensor]:
+    """Where the expression takes a given positive value: the one value of the symbol, as a function of tensors.
+
+    Raises: ValueError for an expression that takes a value nowhere, or in more than one place
+    >>> from sympy.abc import u
+    >>> inverse(3 * u, u)(1.5)
+    tensor(0.5000, dtype=torch.float64)
+    """
+    taken = Dummy("taken", positive=True)
+    (found,) = solve(expression - taken, symbol)
+    return to_torch(found, (taken,))
+
+
+def gradient(expression: Expr) -> Callable[..., Float64[Tensor, "*batch 3"]]:
+    """The partial derivatives by a, b and c, as one function of tensors."""
+    partials = [to_torch(diff(expression, moment)) for moment in MOMENTS]
+    return lambda *moments: torch.stack([partial(*moments) for partial in partials], -1)
+
+
+def defined(measure: Measure) -> Callable[..., Bool[Tensor, "*batch"]]:
+    """Whether all that the measure needs holds, as a function of a, b and c."""
+    gaps = [to_torch(positive) for positive, _ in measure.needs]
+
+    def holds(*moments: Tensor | float) -> Tensor:
+        return torch.stack([gap(*moments) > 0 for gap in gaps]).all(0)
+
+    return holds
+
+
+def evaluate(measure: Measure, *moments: Tensor | float) -> Float64[Tensor, "*batch"]:
+    """The measure at moments a, b, c of any shape; nan where it is undefined.
+
+    >>> evaluate(REGISTRY["relative_reconstruction_bias"], 1.0, 0.25, 0.5)
+    tensor(0.5000, dtype=torch.float64)
+    """
+    value = to_torch(measure.expression)(*moments)
+    return torch.where(defined(measure)(*moments), value, torch.nan)
+
+
+def why_undefined(measure: Measure, *moments: float) -> str | None:
+    """The first reason why the measure is undefined at these moments, or None where it is defined."""
+    if any(moment != moment for moment in moments):
+        return NOT_RESOLVABLE
+    for positive, reason in measure.needs:
+        if not to_torch(positive)(*moments) > 0:
+            return reason
+    return None
+
+
+def to_javascript(expression: Expr, symbols: tuple[Symbol, ...] = MOMENTS) -> str:
+    """The expression as a JavaScript arrow function, by default of a, b and c.
+
+    >>> to_javascript(b / c)
+    '(a, b, c) => b/c'
+    """
+    return f"({', '.join(map(str, symbols))}) => {jscode(expression)}"
+
+
+def javascript_module() -> str:
+    """An ES module of what derivations and registry give, in the browser's language.
+
+    It exports `measures`, by key: the registry's words, `mathml` (the formula, typeset), `value(a, b, c)`,
+    `whyUndefined(a, b, c)`, the `range`, and for an interval `centre(a, b, c)` (`squared` where the measure is its
+    square), its place `unbounded(v)` on a scale without ends, and the way `back(t)`; and `losses`, by the key of the
+    scale that makes it least: `(a, b, c, s) =>` the loss.
+    """
+    entries = "\n".join(f"  {key}: {_javascript_entry(measure)}," for key, measure in REGISTRY.items())
+    losses = "\n".join(f"  {key}: {to_javascript(loss, (*MOMENTS, s))}," for key, loss in scale_losses().items())
+    return f"export const measures = {{\n{entries}\n}};\nexport const losses = {{\n{losses}\n}};\n"
+
+
+def scale_losses() -> dict[str, Expr]:
+    """The loss that each optimal scale makes least, in a, b, c and the scale s, by the scale's key (C1, C2)."""
+    return {key: prove(number).results["loss"] for key, number in (("scale_x", "C1"), ("scale_x_hat", "C2"))}
+
+
+def _javascript_entry(measure: Measure) -> str:
+    unbounded, back = measure.unbounded
+    words = {
+        "plain": measure.plain,
+        "question": measure.question,
+        "atOne": measure.at_one,
+        "latex": latex(measure.expression),
+        "mathml": mathml(measure.expression),
+        "squared": measure.root is not None,
+    }
+    code = {
+        "range": f"[{', '.join(_number(end) for end in (measure.range.inf, measure.range.sup))}]",
+        "value": to_javascript(measure.expression),
+        "centre": to_javascript(measure.centre),
+        "unbounded": to_javascript(unbounded, (v,)),
+        "back": to_javascript(back, (t,)),
+        "whyUndefined": f"(a, b, c) => {_javascript_reasons(measure)}",
+    }
+    entry = {key: json.dumps(value, ensure_ascii=False) for key, value in words.items()} | code
+    return "{" + ", ".join(f"{key}: {text}" for key, text in entry.items()) + "}"
+
+
+def _javascript_reasons(measure: Measure) -> str:
+    reasons = "null"
+    for positive, reason in reversed(measure.needs):
+        reasons = f"!({jscode(positive)} > 0) ? {json.dumps(reason, ensure_ascii=False)} : {reasons}"
+    return reasons
+
+
+def _number(end: Expr) -> str:
+    return str(float(end)).replace("inf", "Infinity")

@@ -1,0 +1,226 @@
+"""The registry of measures: what each is called, asks and means at 1, and the derivation that its formula comes from.
+
+No formula is typed here. A measure's expression in a, b, c *is* the result of a derivation; torch, JavaScript and
+the typeset form are all generated from it (`sandbox.maths.compile`).
+
+>>> REGISTRY["relative_reconstruction_bias"].expression
+b/c
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+
+from sympy import Expr, Interval, Set, Symbol, exp, latex, log, oo
+
+from sandbox.errors import InputError
+from sandbox.maths.derivations import prove
+from sandbox.maths.symbols import a, b, c
+
+X_IS_ZERO = (a, "x is zero everywhere, or does not vary once centred (a = 0)")
+X_HAT_IS_ZERO = (b, "x̂ is zero everywhere, or does not vary once centred (b = 0)")
+X_HAT_TURNS_AWAY = (c, "x̂ does not point along x (c ≤ 0), so no positive scale is best")
+NOT_RESOLVABLE = (
+    "not resolvable: beside its mean (or b_dec) x or x̂ varies by less than a millionth, which rounding hides; "
+    "take the mean from both before they are measured"
+)
+"""Why a measure is undefined where a moment is nan (`sandbox.moments.moments.Moments.about`)."""
+
+ROOT_OF_A_NEGATIVE = (2 * c - b, "γ ≥ 2 (b ≥ 2c): the first version takes the root of a negative number")
+
+
+Range = Set
+ANY, NOT_NEGATIVE, COSINES = Interval(-oo, oo), Interval(0, oo), Interval(-1, 1)
+
+v, t = Symbol("v", real=True), Symbol("t", real=True)
+"""A value, and its place on a scale without ends."""
+
+
+@cache
+def without_ends(range: Range) -> tuple[Expr, Expr]:
+    """The place on a scale without ends of a value `v` that lies in a range; and the value of a place `t`.
+
+    Errors are more nearly normal there, and no interval leaves the range.
+
+    >>> without_ends(NOT_NEGATIVE)
+    (log(v), exp(t))
+    """
+    low, high = range.inf, range.sup
+    if low.is_finite and high.is_finite:
+        return log((v - low) / (high - v)), low + (high - low) / (1 + exp(-t))
+    return (log(v - low), low + exp(t)) if low.is_finite else (v, t)
+
+
+@dataclass(frozen=True)
+class Measure:
+    """One way to put a number on shrinkage, as a function of a, b, c.
+
+    Attributes:
+        key:      the name in JSON, CSV and Python
+        symbol:   LaTeX, and `plain` the same for a terminal
+        question: what the measure answers
+        at_one:   what the value 1 means
+        source:   claim of MATHS, equation of arXiv 2404.16014, or the libraries that publish it
+        formula:  gives the expression: the result of a derivation
+        range:    the values that it can take
+        needs:    what must be positive, with the reason why the measure is undefined where it is not
+        root:     where the measure is a square: gives the signed quantity squared. An interval is computed for that
+                  and squared, since a square has no slope, and so no first-order error, where it is 0
+
+    An interval is computed on a scale without ends (`unbounded`), which `range` decides: the logarithm of what is
+    positive, the logit of what lies between two ends (for a cosine that is twice atanh), all else as it is.
+    """
+
+    key: str
+    symbol: str
+    plain: str
+    question: str
+    at_one: str
+    source: str
+    formula: Callable[[], Expr]
+    range: Range
+    needs: tuple[tuple[Expr, str], ...]
+    root: Callable[[], Expr] | None = None
+
+    @property
+    def expression(self) -> Expr:
+        """The formula in a, b, c; derived when first asked for."""
+        return self.formula()
+
+    @property
+    def centre(self) -> Expr:
+        """What an interval is computed for, in a, b, c: the measure, or its `root`."""
+        return self.root() if self.root else self.expression
+
+    @property
+    def unbounded(self) -> tuple[Expr, Expr]:
+        """`centre`, as `v`, on a scale without ends; and the way back from there, in `t`."""
+        return without_ends(ANY if self.root else self.range)
+
+    @property
+    def latex(self) -> str:
+        """`symbol = formula`, typeset."""
+        return f"{self.symbol} = {latex(self.expression)}"
+
+    def _repr_latex_(self) -> str:
+        return f"$\\displaystyle {self.latex}$"
+
+
+def _result(number: str, key: str) -> Callable[[], Expr]:
+    return lambda: prove(number).results[key]
+
+
+REGISTRY: dict[str, Measure] = {
+    measure.key: measure
+    for measure in (
+        Measure(
+            key="scale_x",
+            symbol=r"s_x",
+            plain="c/a",
+            question="which multiple of x is nearest to x̂?",
+            at_one="x itself is the multiple of x nearest to x̂",
+            source="C1; first version's eq. 9",
+            formula=_result("C1", "scale_x"),
+            range=ANY,
+            needs=(X_IS_ZERO,),
+        ),
+        Measure(
+            key="scale_x_hat",
+            symbol=r"s_{\hat x}",
+            plain="c/b",
+            question="which multiple of x̂ is nearest to x?",
+            at_one="no rescaling brings x̂ nearer to x",
+            source="C2",
+            formula=_result("C2", "scale_x_hat"),
+            range=ANY,
+            needs=(X_HAT_IS_ZERO,),
+        ),
+        Measure(
+            key="relative_reconstruction_bias",
+            symbol=r"\gamma",
+            plain="γ",
+            question="by which factor is x̂ too long (above 1) or too short (below 1)?",
+            at_one="no shrinkage: no rescaling brings x̂ nearer to x",
+            source="C6; corrected eq. 10; SAELens, SAEBench, dictionary_learning",
+            formula=_result("C6", "relative_reconstruction_bias"),
+            range=Interval.open(0, oo),
+            needs=(X_HAT_IS_ZERO, X_HAT_TURNS_AWAY),
+        ),
+        Measure(
+            key="equation_10_v1",
+            symbol=r"\gamma_{10}",
+            plain="γ₁₀",
+            question="what did the first version's equation 10 compute?",
+            at_one="the same as γ = 1; elsewhere it is above γ",
+            source="C7; first version's eq. 10",
+            formula=_result("C7", "equation_10_v1"),
+            range=Interval.open(0, oo),
+            needs=(X_HAT_IS_ZERO, X_HAT_TURNS_AWAY, ROOT_OF_A_NEGATIVE),
+        ),
+        Measure(
+            key="norm_ratio",
+            symbol=r"r",
+            plain="r",
+            question="how long is x̂, measured in lengths of x (pooled RMS)?",
+            at_one="x̂ is as long as x, wherever it points",
+            source="C12; pooled, unlike the mean of ratios published as l2_ratio",
+            formula=_result("C12", "norm_ratio"),
+            range=NOT_NEGATIVE,
+            needs=(X_IS_ZERO,),
+        ),
+        Measure(
+            key="cosine",
+            symbol=r"\rho",
+            plain="ρ",
+            question="how well does x̂ point along x?",
+            at_one="x̂ is a multiple of x",
+            source="C3; pooled, unlike the mean cosine published as cossim",
+            formula=_result("C3", "cosine"),
+            range=COSINES,
+            needs=(X_IS_ZERO, X_HAT_IS_ZERO),
+        ),
+        Measure(
+            key="relative_loss",
+            symbol=r"L/a",
+            plain="L/a",
+            question="which share of the energy of x is lost?",
+            at_one="as bad as x̂ = 0",
+            source="C12; FVU when centred",
+            formula=_result("C12", "relative_loss"),
+            range=NOT_NEGATIVE,
+            needs=(X_IS_ZERO,),
+        ),
+        Measure(
+            key="angle_loss",
+            symbol=r"1-\rho^2",
+            plain="1−ρ²",
+            question="which share is lost to the angle, beyond any rescaling?",
+            at_one="x̂ is perpendicular to x",
+            source="C12",
+            formula=_result("C12", "angle_loss"),
+            range=Interval(0, 1),
+            needs=(X_IS_ZERO, X_HAT_IS_ZERO),
+        ),
+        Measure(
+            key="length_loss",
+            symbol=r"(r-\rho)^2",
+            plain="(r−ρ)²",
+            question="which share is lost to the length, and would come back by the best rescaling?",
+            at_one="the length alone loses as much as x̂ = 0 does",
+            source="C12",
+            formula=_result("C12", "length_loss"),
+            range=NOT_NEGATIVE,
+            needs=(X_IS_ZERO, X_HAT_IS_ZERO),
+            root=_result("C12", "length_gap"),
+        ),
+    )
+}
+
+
+def measure_named(key: str) -> Measure:
+    """The measure of that key; raises InputError, with the keys that there are, for another."""
+    if key not in REGISTRY:
+        raise InputError(f"there is no measure {key!r}; there are {', '.join(REGISTRY)}")
+    return REGISTRY[key]

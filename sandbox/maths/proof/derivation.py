@@ -1,0 +1,158 @@
+"""`Derivation`: a claim and its checked steps; `Proof`: how one is written down."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sympy import Derivative, Expr, Lambda, Rel, Subs, Symbol, cancel, diff, factor, solve
+
+from sandbox.maths.proof.said import untold
+from sandbox.maths.proof.step import LOCK, Step, StepError, conditions, written_out
+from sandbox.maths.proof.typeset import derivation_markdown, derivation_text
+from sandbox.maths.proof.vocabulary import NotUnderstood, vet
+
+
+@dataclass(frozen=True, repr=False)
+class Derivation:
+    """A claim and its proof. `print` it in a terminal; a notebook typesets it.
+
+    Attributes:
+        number, name: "C1", "scale-x"
+        claim:        what is proven, in one sentence
+        where:        conditions that hold for every step, beside a > 0 and b > 0
+        steps:        the checked steps
+        results:      expressions that come out of it, by name: the key of a measure, or what the claim calls it.
+                      Each *is* a term of a step, so it has been checked, too
+        said:         what the claim says in symbols: chains of terms and relations, each the statement of a step
+    Raises: StepError for a result that is no term of any step, or a claim that says in symbols what no step shows
+    """
+
+    number: str
+    name: str
+    claim: str
+    where: tuple[Rel, ...]
+    steps: tuple[Step, ...]
+    results: Mapping[str, Expr] = field(default_factory=dict)
+    said: tuple[tuple, ...] = ()
+
+    def __post_init__(self):
+        self._check_words()
+        derived = {term for step in self.steps if ":=" not in step.signs for term in step.terms}
+        for key, result in self.results.items():
+            if result not in derived:
+                raise StepError(f"{self.number}: its result {key}, {result}, is no term of any of its steps")
+        names: dict[Any, Expr | Lambda] = {}
+        for i, step in enumerate(self.steps):
+            if step.names != names:
+                raise StepError(f"{self.number}: {step.reason!r} has other names than the steps before it define")
+            _refuse_used(step, self.where, self.steps[:i])
+            names |= [step.definition] if step.definition else []
+        if self.number and (trouble := untold(self.claim, self.said, self.steps, self.where)):
+            raise StepError(f"{self.number}: its claim is not what its steps show: {trouble}")
+
+    def _check_words(self) -> None:
+        """One symbol for what prints alike, in all steps; and conditions that can hold."""
+        try:
+            vet(part for step in self.steps for part in (*step.terms, *step.where, *self.where))
+        except NotUnderstood as trouble:
+            raise StepError(f"{self.number}: {trouble}") from None
+        with LOCK:
+            conditions(self.where, ())
+
+    @property
+    def text(self) -> str:
+        """The whole derivation as Unicode text for a terminal."""
+        return derivation_text(self)
+
+    def __repr__(self) -> str:
+        return self.text
+
+    def _repr_markdown_(self) -> str:
+        return derivation_markdown(self)
+
+
+class Proof:
+    """A proof while it is written: every step is checked when it is added, and names carry over to later steps.
+
+    >>> u, w = (Symbol(name, real=True) for name in "uw")
+    >>> proof = Proof(where=(u > 0,))
+    >>> proof.let("A name.", w, u + 1)
+    >>> proof.step("It is above 1.", w - 1, "=", u, ">", 0)
+    >>> len(proof.steps)
+    2
+    """
+
+    def __init__(self, where: tuple[Rel, ...] = ()):
+        self.steps: list[Step] = []
+        self.names: dict[Any, Expr | Lambda] = {}
+        self.results: dict[str, Expr] = {}
+        self.said: list[tuple] = []
+        self.where = where
+
+    def let(self, reason: str, name: Expr, value: Expr) -> None:
+        """Name something: a symbol, or a function of symbols."""
+        step = Step(reason, name, ":=", value, names=self.names)
+        _refuse_used(step, self.where, self.steps)
+        assert step.definition
+        self.steps.append(step)
+        self.names |= [step.definition]
+
+    def step(self, reason: str, *chain: Any, where: tuple[Rel, ...] = (), hint: str | None = None) -> None:
+        """Add a chain of relations (see `Step`), under the proof's conditions and its own."""
+        self.steps.append(Step(reason, *chain, where=self.where + where, names=self.names, hint=hint))
+
+    def result(self, **terms: Expr) -> None:
+        """Name terms of the steps as what the derivation has found."""
+        self.results |= terms
+
+    def says(self, *chain: Any) -> None:
+        """What the claim's sentence says in symbols: terms and relations that a step states."""
+        self.said.append(chain)
+
+    def value(self, term: Expr) -> Expr:
+        """What the term stands for, in a, b, c and free symbols, as it comes."""
+        return written_out(term, self.names)
+
+    def minimum(self, loss: Expr, scale: Symbol, where: tuple[Rel, ...] = (), hints: Sequence[str] = ()) -> Expr:
+        """Find the one scale with the least loss, `loss` being a named function of it, and show that it is the one."""
+        written = self.value(loss)
+        slope = factor(diff(written, scale))
+        (best,) = solve(slope, scale)
+        steep, gap = (scale - best) * cancel(slope / (scale - best)), factor(written - written.subs(scale, best))
+        curvature = factor(diff(written, (scale, 2)))
+        bend = Derivative(loss, (scale, 2))
+        if curvature.has(scale):
+            bend, curvature = Subs(bend, scale, best), factor(curvature.subs(scale, best))
+        hint = dict(enumerate(hints))
+        self.step(
+            "The slope of the loss: it vanishes at one scale.",
+            Derivative(loss, scale),
+            "=",
+            steep,
+            where=where,
+            hint=hint.get(0),
+        )
+        self.step("The second derivative is positive there: a minimum.", bend, "=", curvature, ">", 0, where=where)
+        self.step(
+            "No other scale does better: what it loses more is a square.",
+            loss - loss.subs(scale, best),
+            "=",
+            (scale - best) ** 2 * cancel(gap / (scale - best) ** 2),
+            "≥",
+            0,
+            where=where,
+            hint=hint.get(1),
+        )
+        return best
+
+
+def _refuse_used(step: Step, where: Sequence[Rel], before: Sequence[Step]) -> None:
+    """Raise TypeError if a definition gives a name that has occurred already."""
+    if step.definition is None:
+        return
+    word = step.definition[0]
+    for term in (*where, *(part for one in before for part in (*one.terms, *one.where))):
+        if term.has(word):
+            raise TypeError(f"the step {step.reason!r} defines {word} anew: it has occurred already")

@@ -1,0 +1,1 @@
+"""Measure a real SAE: one pass over its activations, every total, and what to do about the shrinkage."""

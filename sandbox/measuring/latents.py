@@ -1,0 +1,294 @@
+"""Shrinkage of each latent by itself: `Latents`, an additive tally, and from it every latent's best factor s_j."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from jaxtyping import Float, Float64, Int
+from torch import Tensor
+
+from sandbox.errors import InputError
+from sandbox.maths.compile import evaluate
+from sandbox.maths.measures import REGISTRY
+from sandbox.moments.clusters import runs_of
+from sandbox.moments.moments import Moments, compiled, wide_array
+from sandbox.moments.sums import Sums
+from sandbox.report import interval, standard_error
+from sandbox.report.layout import PRINTED, fitting, number
+from sandbox.system.devices import sent
+from sandbox.system.files import written_whole
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+GROUPS = 32
+"""Groups that clusters are dealt into: a t quantile with 31 degrees of freedom is 2.04, and memory 0.5 kB a latent."""
+
+OFTEN = 100
+"""Tokens that a latent is on in before it is ranked or drawn: the factor of a rarer one is mostly noise."""
+
+FACTOR = "scale_x_hat"
+STRIDE = 16  # latents looked at together: nearly always all off
+SHARE = 1024  # latents that a thread takes at once, or that intervals are computed for
+
+
+@dataclass(frozen=True, eq=False)
+class Latents(Sums):
+    """Totals over tokens of what each latent gives x̂, and of what it lacks, per group of clusters; `+` merges.
+
+    Let x̂_j = f_j·d_j be what latent j gives (f_j its activation in the space of x, d_j its row of W_dec), and
+    x_j = x − x̂ + x̂_j what would be right for it to give, all others being as they are. Which multiple of x̂_j is
+    nearest to x_j is C2 with a = E‖x_j‖², b = E‖x̂_j‖², c = E[x_j·x̂_j], and so the measure `scale_x_hat`:
+
+    $s_j = c/b = 1 + E[f_j d_j·(x − x̂)] / (E[f_j²]‖d_j‖²)$: 1 means not shrunk, above 1 shrunk, below 1 too strong.
+
+    s_j is a ratio of totals, so its interval needs only the totals of each cluster: the jackknife of the report. The
+    clusters are dealt into GROUPS groups, which are clusters themselves, larger and fewer; the price is a larger
+    quantile of Student's. Groups count in which the latent is on, and by how much of E‖x̂_j‖² they hold: a latent that
+    is on in a single group has no interval. Where no documents are known, blocks of tokens are the clusters, and
+    intervals are too narrow where documents are longer.
+
+    Attributes:
+        pull:   Float64[Tensor, "groups d_sae"], sums of f_j d_j·(x − x̂), squared activation units
+        energy: Float64[Tensor, "groups d_sae"], sums of f_j²‖d_j‖²
+        loss:   Float64[Tensor, "groups"], sums of ‖x − x̂‖²
+        tokens: Float64[Tensor, "groups"], finite tokens; others are left out
+        count:  Float64[Tensor, "d_sae"], tokens in which the latent is on
+
+    Source: MATHS, per latent; C2, C16
+
+    >>> import numpy as np
+    >>> import torch
+    >>> f, W_dec = torch.tensor([[1.0], [3.0]]), torch.tensor([[2.0, 0.0]])
+    >>> x = 1.25 * f @ W_dec
+    >>> Latents.from_batch(f, x - f @ W_dec, W_dec, np.arange(2)).scale_factors()
+    tensor([1.2500], dtype=torch.float64)
+    """
+
+    pull: Float64[Tensor, "groups d_sae"]
+    energy: Float64[Tensor, "groups d_sae"]
+    loss: Float64[Tensor, "groups"]
+    tokens: Float64[Tensor, "groups"]
+    count: Float64[Tensor, "d_sae"]
+
+    @classmethod
+    def from_batch(
+        cls,
+        feature_acts: Float[Tensor, "n d_sae"],
+        residual: Float[Tensor, "n d_in"],
+        W_dec: Float[Tensor, "d_sae d_in"],
+        cluster: Int[np.ndarray, "n"],
+        scale: Float[Tensor, "n 1"] | None = None,
+    ) -> Latents:
+        """The tally of a batch of tokens.
+
+        On the CPU only latents that are on are multiplied; on an accelerator the products are dense, with two
+        temporaries of the size of feature_acts (and two of a byte an entry), and nothing waits for the device.
+
+        Args:
+            feature_acts: as the SAE's encoder gives them
+            residual:     x − x̂, in the space of x
+            W_dec:        the decoder that made x̂
+            cluster:      an integer per token, the same for tokens that are not independent (document, or block)
+            scale:        what the SAE multiplies a token's reconstruction by, where it normalises each token
+        Returns: totals in float64, on the device of feature_acts (the CPU if that has no float64). Tokens with a NaN
+                 or an infinity in the residual count as if they were not there.
+        Raises:  InputError for shapes that do not fit
+        """
+        n, d_sae = feature_acts.shape
+        if (*W_dec.shape, *residual.shape) != (d_sae, W_dec.shape[1], n, W_dec.shape[1]) or (
+            scale is not None and scale.numel() != n
+        ):
+            raise InputError(
+                f"feature_acts {(n, d_sae)}, residual {tuple(residual.shape)}, W_dec {tuple(W_dec.shape)} do not fit: "
+                "(n, d_sae), (n, d_in), (d_sae, d_in) and a scale for each token are needed"
+            )
+        group = runs_of(cluster, torch.Size((n,)), GROUPS).of_each_token()
+        tensors = feature_acts.detach(), residual.detach(), W_dec.detach()
+        host = feature_acts.device.type in ("cpu", "mps")  # MPS has no float64
+        return cls(*(_on_host if host else _on_device)(*tensors, group, scale))
+
+    @cached_property
+    def moments(self) -> Moments:
+        """Raw moments of x_j and x̂_j for each latent, Moments of shape (d_sae,), in the groups in which it is on."""
+        pull, energy = self.pull.mT, self.energy.mT
+        on = energy > 0
+        totals = torch.stack((self.loss + 2 * pull + energy, energy, pull + energy), -1) * on[..., None]
+        sums = totals.new_zeros(*on.shape, 2, 0)  # of no vector: x_j has no mean that anyone needs
+        return Moments(totals, self.tokens * on, sums, totals.new_zeros(len(on)))
+
+    def scale_factors(self) -> Float64[Tensor, "d_sae"]:
+        """s_j: the factor by which each latent alone would serve x̂ best; nan where it was never on."""
+        return evaluate(REGISTRY[FACTOR], *self.moments.means.unbind(-1))
+
+    def standard_errors(self) -> Float64[Tensor, "d_sae"]:
+        """The cluster-robust standard error of each s_j, by the delta method (C16), which the interval is not.
+
+        It is nan where the latent was on in fewer than two groups.
+        """
+        return standard_error(self.moments, REGISTRY[FACTOR].expression)
+
+    def intervals(self) -> tuple[Float64[Tensor, "d_sae"], Float64[Tensor, "d_sae"]]:
+        """(low, high) of each 95 % interval, by the jackknife; nan where fewer than two groups count."""
+        shares = (self.moments[at : at + SHARE] for at in range(0, len(self.count), SHARE))  # for the memory's sake
+        low, high = zip(*(interval(share, REGISTRY[FACTOR]) for share in shares), strict=True)
+        return torch.cat(low), torch.cat(high)
+
+    def columns(self) -> dict[str, np.ndarray]:
+        """A row for each latent, as columns of a table; this is what `save` writes, and `sandbox measure --latents`.
+
+        Columns, each of length d_sae:
+            latent:         its number j, from 0: row j of W_dec
+            scale_factor:   s_j; 1 means not shrunk, above 1 shrunk, below 1 too strong; nan where it was never on
+            standard_error: of s_j, cluster-robust; nan where the latent was on in fewer than two groups of documents
+            low, high:      the ends of the 95 % interval of s_j; nan likewise
+            count:          tokens in which it was on
+        """
+        low, high = self.intervals()
+        named = {
+            "scale_factor": self.scale_factors(),
+            "standard_error": self.standard_errors(),
+            "low": low,
+            "high": high,
+            "count": self.count.long(),
+        }
+        return {"latent": np.arange(len(self.count))} | {key: t.cpu().numpy() for key, t in named.items()}
+
+    def most_shrunk(self, n: int = 10, often: int = OFTEN) -> list[dict[str, Any]]:
+        """The n latents with the greatest s_j of those that are on in `often` tokens or more, a row each.
+
+        What is undefined is None.
+        """
+        columns = self.columns()
+        ranked = np.argsort(-columns["scale_factor"], kind="stable")
+        ranked = ranked[columns["count"][ranked] >= max(often, 1)][:n]
+        rows = ({key: column[j].item() for key, column in columns.items()} for j in ranked)
+        return [{key: None if value != value else value for key, value in row.items()} for row in rows]
+
+    def table(self, n: int = 10, often: int = OFTEN, width: int = PRINTED) -> Table:
+        """The n most shrunk latents, for a terminal of that width."""
+        return fitting(width, lambda: self._table(n, often))
+
+    def _table(self, n: int, often: int) -> Table:
+        from rich.table import Table
+
+        table = Table(title="Latents with the greatest factors", title_justify="left", pad_edge=False)
+        for header in ("latent", "s_j", "std. error", "95 % interval", "tokens"):
+            table.add_column(header, justify="left" if "%" in header else "right", no_wrap=True)
+        for row in self.most_shrunk(n, often):
+            low, high = row["low"], row["high"]
+            table.add_row(
+                f"{row['latent']}",
+                number(row["scale_factor"]),
+                "—" if row["standard_error"] is None else number(row["standard_error"]),
+                "—" if low is None or high is None else f"{number(low)} … {number(high)}",
+                f"{row['count']:,}",
+            )
+        ranked, never = int((self.count >= often).sum()), int((self.count == 0).sum())
+        table.caption = (
+            f"s_j: the best factor for that latent alone; 1 means not shrunk. Of {len(self.count):,} latents, "
+            f"{ranked:,} are on in {often:,} tokens or more and ranked; {never:,} are never on."
+        )
+        table.caption_justify = "left"
+        return table
+
+    def save(self, path: str | Path) -> None:
+        """Write `columns` to a .npz or .parquet file, whole or not at all. Raises: as `check_table_format`."""
+        check_table_format(path)
+        columns = self.columns()
+        with written_whole(path) as beside:
+            if beside.suffix == ".npz":
+                np.savez(beside, allow_pickle=False, **columns)
+            else:
+                import pyarrow
+                from pyarrow import parquet
+
+                parquet.write_table(pyarrow.table(columns), beside)
+
+
+def check_table_format(path: str | Path) -> None:
+    """Raise InputError for a file that is neither .npz nor .parquet, or for .parquet without pyarrow."""
+    path = Path(path)
+    if path.suffix not in (".npz", ".parquet"):
+        raise InputError(
+            f"{path}: latents are written as .npz or .parquet, not {path.suffix or 'without an ending'}; name one"
+        )
+    if path.suffix == ".parquet" and find_spec("pyarrow") is None:
+        raise InputError(f"{path}: .parquet needs pyarrow; install it, or name a .npz file")
+
+
+def _on_host(feature_acts, residual, W_dec, group: np.ndarray, scale) -> tuple[Tensor, ...]:
+    """Each of torch's threads takes shares of the latents, and adds to columns that are its own.
+
+    A share is small enough for its rows of W_dec to stay in a cache.
+    """
+    acts, left, rows = (wide_array(t) for t in (feature_acts, residual, W_dec))
+    n, d_sae = acts.shape
+    sizes = np.ones(n) if scale is None else scale.detach().reshape(-1).double().cpu().numpy()
+    errors = np.einsum("nd,nd->n", left, left, dtype=np.float64)
+    ok = np.isfinite(errors)
+    norms = np.einsum("jd,jd->j", rows, rows, dtype=np.float64)
+    pull, energy, count = np.zeros((GROUPS, d_sae)), np.zeros((GROUPS, d_sae)), np.zeros(d_sae)
+
+    def share(low: int) -> None:
+        high = min(low + SHARE, d_sae)
+        _add_latents(acts, left, rows, norms, sizes, group, ok, low, high, pull, energy, count)
+
+    with ThreadPoolExecutor(torch.get_num_threads()) as pool:
+        list(pool.map(share, range(0, d_sae, SHARE)))
+    loss = np.bincount(group[ok], errors[ok], GROUPS)
+    tokens = np.bincount(group[ok], minlength=GROUPS).astype(np.float64)
+    return tuple(torch.from_numpy(total) for total in (pull, energy, loss, tokens, count))
+
+
+@compiled
+def _add_latents(acts, left, rows, norms, sizes, group, ok, low, high, pull, energy, count) -> None:
+    """Add the latents low to high of each finite token to its group, in float64."""
+    n, d = left.shape
+    for i in range(n):
+        if not ok[i]:
+            continue
+        g = group[i]
+        for start in range(low, high, STRIDE):
+            stop = min(start + STRIDE, high)
+            on = 0
+            for j in range(start, stop):  # a loop without a branch: as many latents at once as fit into a register
+                on += acts[i, j] != 0
+            if not on:
+                continue
+            for j in range(start, stop):
+                if acts[i, j] != 0:
+                    along = 0.0
+                    for k in range(d):
+                        along += np.float64(rows[j, k]) * np.float64(left[i, k])
+                    f = np.float64(acts[i, j]) * sizes[i]
+                    pull[g, j] += f * along
+                    energy[g, j] += f * f * norms[j]
+                    count[j] += 1
+
+
+def _on_device(feature_acts, residual, W_dec, group: np.ndarray, scale) -> tuple[Tensor, ...]:
+    """Dense: float32 products (float64 if any argument is), summed in float64 over batches."""
+    wide = torch.float64 if torch.float64 in {feature_acts.dtype, residual.dtype, W_dec.dtype} else torch.float32
+    left, rows = residual.to(wide), W_dec.to(wide)
+    errors = left.square().sum(1, dtype=torch.float64)
+    ok = errors.isfinite()
+    index = sent(group, feature_acts.device)
+    member = (index == torch.arange(GROUPS, device=index.device)[:, None]) & ok
+    on = (feature_acts != 0) & ok[:, None]
+    count = on.sum(0, dtype=torch.float64)
+    f = torch.where(on, feature_acts, 0).to(wide)
+    if scale is not None:
+        f *= torch.where(ok[:, None], scale.reshape(-1, 1), 0)
+    product = torch.where(ok[:, None], left, 0) @ rows.mT
+    pull = (member.to(wide) @ product.mul_(f)).double()
+    energy = (member.to(wide) @ f.square_()).double() * rows.square().sum(1, dtype=torch.float64)
+    loss = (member * torch.where(ok, errors, 0)).sum(1)
+    return pull, energy, loss, member.sum(1, dtype=torch.float64), count

@@ -1,0 +1,340 @@
+"""Measure SAEs on activations: look first, stream once, report. Flat memory, and nothing waits for the device."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, overload
+
+import torch
+from torch import Tensor
+
+from sandbox.activations import Given, Held, SideBySide, Source, activations
+from sandbox.checkpoints import Checkpoint
+from sandbox.errors import InputError
+from sandbox.measuring.forward import BATCH, DTYPES, FEW, Forward, Pairs
+from sandbox.measuring.identity import of_run
+from sandbox.measuring.objects import heads_side_by_side
+from sandbox.measuring.one_pass import NotSaved, Progress, Saving, Stopped, counted_at_once, stream
+from sandbox.measuring.preflight import Finding, outlier_limit, preflight, provenance
+from sandbox.measuring.ranks import Ranks
+from sandbox.measuring.resume import State
+from sandbox.measuring.summary import summary
+from sandbox.measuring.totals import Counting
+from sandbox.moments.moments import refuse_out_of_range
+from sandbox.report import Report
+from sandbox.system.devices import without_autocast
+from sandbox.system.files import written_whole
+from sandbox.system.interrupts import stoppable
+
+__all__ = ["BATCH", "DTYPES", "NotSaved", "Stopped", "look", "measure", "measure_pairs"]
+
+SAMPLE = 4096  # tokens that are looked at before a run
+OF_EACH = "{rank}"  # in a path: the number of the process, where each reads files of its own
+
+OneSAE = str | Path | Checkpoint | Callable[[Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class Options:
+    """How `measure` and `measure_pairs` go about it.
+
+    Attributes:
+        documents:        one id a token: the clusters of the standard error
+        batch_size:       tokens at a time
+        name:             of the SAE, for the report (one for each, where there are several)
+        drop_nonfinite:   leave out tokens with a NaN or an infinity in place of refusing them
+        exclude_outliers: leave out tokens of extreme norm (100 times the median), in place of reporting both ways
+        published:        tokens in a batch of the libraries' evaluations, whose figures stand beside ours; 0: not shown
+        latents:          count each latent for itself
+        look:             look at a sample before the run, at norms and errors after it, and report what is found
+        strict:           refuse to run if a sample shows anything, or to give figures if the whole pass does
+        warn:             called with a line for each finding
+        checkpoint:       a file for the run's state: the same call goes on from there
+        every:            seconds between two savings of it
+        tell:             called with a line where a run goes on from there
+        progress:         called with the tokens of each batch, or several batches, that were counted
+    """
+
+    documents: Held | None = None
+    batch_size: int = BATCH
+    name: str | Sequence[str] | None = None
+    drop_nonfinite: bool = False
+    exclude_outliers: bool = False
+    published: int = 0
+    latents: bool = False
+    look: bool = True
+    strict: bool = False
+    warn: Callable[[str], None] | None = None
+    checkpoint: str | Path | None = None
+    every: float = 30.0
+    tell: Callable[[str], None] | None = None
+    progress: Progress | None = None
+
+
+@overload
+def measure(sae: OneSAE, source: Given, *, device: str = "auto", dtype: str = "float32", **options: Any) -> Report: ...
+@overload
+def measure(
+    sae: Sequence[OneSAE], source: Given, *, device: str = "auto", dtype: str = "float32", **options: Any
+) -> list[Report]: ...
+@without_autocast()
+def measure(sae: Any, source: Given, *, device: str = "auto", dtype: str = "float32", **options: Any) -> Any:
+    """Every measure of shrinkage of an SAE on activations, with its uncertainty.
+
+    Args:
+        sae:           a checkpoint's path, or any module or callable that maps x to x̂ (a SAELens object as it is);
+                       a list of them shares one read of the activations
+        source:        activations of shape (..., d): files, shards, arrays, tensors, iterables (`activations`)
+        device, dtype: where and in what a checkpoint is computed; an object of yours stays where and as it is
+        options:       see `Options`
+    Returns: a Report; a list of them for a list
+    Raises:  InputError for input that cannot be measured; Stopped (a KeyboardInterrupt that holds the reports so far)
+             at Ctrl-C and SIGTERM; NotSaved, an InputError that holds them all, where just the state was not saved.
+    """
+    chosen = _options(options)
+    ranks = Ranks.here()
+    several = isinstance(sae, Sequence) and not isinstance(sae, str)
+    for one in sae if several else [sae]:
+        source = heads_side_by_side(source, one)
+    opened = _opened(source, chosen, ranks)
+    place = ranks.device(device)
+    given = opened.device
+    saes = [Forward(one, place, dtype, given, chosen.batch_size) for one in (sae if several else [sae])]
+    if not saes:
+        raise InputError("the list of SAEs is empty: at least one is needed")
+    for one in saes:
+        _check_width(one, opened)
+        if one.device != saes[0].device:
+            raise InputError(f"{one.name} is on {one.device}, {saes[0].name} on {saes[0].device}: one device is needed")
+    reports = _measured(saes, opened, chosen, ranks, own=_of_each(source))
+    return reports if several else reports[0]
+
+
+@without_autocast()
+def look(
+    sae: OneSAE,
+    source: Given,
+    *,
+    device: str = "auto",
+    dtype: str = "float32",
+    documents: Held | None = None,
+    drop_nonfinite: bool = False,
+) -> list[Finding]:
+    """What a sample of the activations shows of an SAE, without the run: what would make its shrinkage meaningless.
+
+    Args, Raises: as for `measure`.
+    Returns: findings, the likeliest cause first; empty if all seems well
+    """
+    opened = activations(heads_side_by_side(source, sae), documents)
+    one = Forward(sae, device, dtype, opened.device)
+    _check_width(one, opened)
+    _try_on([one], opened)
+    return _look([one], opened, Options(drop_nonfinite=drop_nonfinite))[0][0]
+
+
+@without_autocast()
+def measure_pairs(x: Given, x_hat: Given, **options: Any) -> Report:
+    """Every measure of shrinkage of reconstructions that are already there: two files, arrays or tensors.
+
+    Args, Raises: as for `measure`.
+    """
+    chosen = _options(options)
+    if chosen.latents:
+        raise InputError("pairs of x and x_hat have no latents: each latent is counted only where an SAE is given")
+    ranks = Ranks.here()
+    label = Path(x_hat).stem if isinstance(x_hat, str | Path) else "x_hat"
+    own = _own(x, ranks), _own(x_hat, ranks), _own(chosen.documents, ranks)
+    pairs = SideBySide(activations(own[0], own[2], name="x"), activations(own[1], name="x_hat"))
+    return _measured([Pairs(label, pairs.width // 2, pairs.device)], pairs, chosen, ranks, own=_of_each(x))[0]
+
+
+def _options(options: dict[str, Any]) -> Options:
+    try:
+        chosen = Options(**options)
+    except TypeError as error:
+        raise InputError(
+            f"{str(error).split('__init__() ')[-1]}; there are {', '.join(Options.__annotations__)}"
+        ) from error
+    if chosen.strict and not chosen.look:
+        raise InputError("strict refuses what the look before the run finds: look is needed, too")
+    for key, least in (("batch_size", 1), ("published", 0)):
+        value = getattr(chosen, key)
+        if not isinstance(value, int) or value < least:
+            raise InputError(f"{key} is {value!r}: a whole number of tokens, {least} or more, is needed")
+    return chosen
+
+
+def _batch(chosen: Options) -> int:
+    """Tokens that are computed at a time, or more, so that no published batch is cut."""
+    published = chosen.published or 1
+    return -(-chosen.batch_size // published) * published
+
+
+def _opened(source: Given, chosen: Options, ranks: Ranks) -> Source:
+    """The source; `{rank}` in its path, and in that of the ids, becomes the number of this process."""
+    return activations(_own(source, ranks), _own(chosen.documents, ranks))
+
+
+def _own(source: Any, ranks: Ranks) -> Any:
+    if not _of_each(source):
+        return source
+    if ranks.world == 1:
+        raise InputError(
+            f"{source}: {OF_EACH} stands for the number of a process, and there is one alone: use torchrun"
+        )
+    return str(source).replace(OF_EACH, str(ranks.rank))
+
+
+def _of_each(source: Any) -> bool:
+    return isinstance(source, str | Path) and OF_EACH in str(source)
+
+
+def _measured(
+    saes: Sequence[Forward | Pairs], source: Source, chosen: Options, ranks: Ranks, own: bool = False
+) -> list[Report]:
+    """Look, stream, sum over ranks, report. `own`: the source holds this rank's tokens alone."""
+    names = _names(saes, chosen)
+    _try_on(saes, source)
+    for sae in saes:
+        if chosen.latents and (sae.W_dec is None or not sae.sees_latents):
+            raise InputError(f"{sae.name}: its latents cannot be seen, or x̂ is not linear in them; leave latents out")
+    with ranks.joined(str(saes[0].device)), stoppable():
+        findings, limit = ranks.told(_look(saes, source, chosen) if ranks.first else None)
+        if chosen.strict and (found := [one for held in findings for one in held]):
+            raise InputError(f"strict, and the look before the run found: {'; '.join(one.message for one in found)}")
+        if chosen.warn and ranks.first:
+            for sae, held in zip(saes, findings, strict=True):
+                for one in held:
+                    chosen.warn(f"{sae.name}: {one.message}")
+        counting = Counting(chosen.published, chosen.latents, limit, chosen.exclude_outliers)
+        tokens, first_token = _tokens(source, chosen, ranks, own)
+        saving = _saving(saes, source, chosen, counting, ranks)
+
+        def reports(state: State, complete: bool) -> list[Report]:
+            facts = {"documents": len(state.documents) or None, "complete": complete}
+            every = zip(saes, state.tallies, names, findings, strict=False)  # no tallies before the first batch
+            return [
+                summary(sae, tallies, counting, name=name, findings=found, judged=chosen.look, **facts)
+                for sae, tallies, name, found in every
+            ]
+
+        settings = {"tokens": tokens, "first_token": first_token, "refuse_nonfinite": not chosen.drop_nonfinite}
+        # Ids that each rank's own source counts from 0 are set apart; ids that were given are taken as they are.
+        settings["first_document"] = first_token if own and chosen.documents is None else 0
+        progress = chosen.progress if ranks.first else None
+        try:
+            chunk = counted_at_once(_batch(chosen), source.width, saes[0].device)
+            state = stream(saes, source, chunk, counting, **settings, saving=saving, progress=progress)
+        except Stopped as stopped:
+            stopped.reports = reports(stopped.state, complete=False)
+            raise
+        state = ranks.total(state, saes[0].device)
+    if not state.tallies:
+        raise InputError(f"{source.name} holds no tokens to measure")
+    for tallies in state.tallies:
+        if not chosen.drop_nonfinite:
+            tallies.moments.refuse_nonfinite()
+        if not tallies.moments.count.sum():
+            raise InputError(
+                f"{source.name}: every token has a NaN or an infinity in x or x̂ (or a number whose square is one); "
+                "nothing is left to measure"
+            )
+        tallies.moments.refuse_out_of_range()
+    made = reports(state, complete=True)
+    _say_what_the_pass_found(made, findings, chosen, ranks)
+    if saving and saving.failed:
+        raise NotSaved(saving.failed[0], made)
+    return made
+
+
+def _say_what_the_pass_found(
+    made: Sequence[Report], findings: Sequence[list[Finding]], chosen: Options, ranks: Ranks
+) -> None:
+    """Warn of what the sample had not shown; or refuse the figures, as tokens that are not finite are refused."""
+    for report, held in zip(made, findings, strict=True):
+        known = {one.key for one in held}
+        found = [one["message"] for one in report.findings if one["key"] not in known]
+        if chosen.strict and found:
+            raise InputError(f"strict, and the whole pass found what the sample had not shown: {'; '.join(found)}")
+        if chosen.warn and ranks.first:
+            for message in found:
+                chosen.warn(f"{report.name}: {message}")
+
+
+def _check_width(sae: Forward, source: Source) -> None:
+    if sae.d_in is not None and sae.d_in != source.width:
+        heads = "; outputs of heads, (..., heads, d_head), are laid side by side first: x.flatten(-2)"
+        raise InputError(
+            f"the SAE reads activations of dimension {sae.d_in}, but {source.name} has {source.width}"
+            f"{heads if source.width and not sae.d_in % source.width else ''}"
+        )
+
+
+def _try_on(saes: Sequence[Forward | Pairs], source: Source) -> None:
+    few = source.sample(FEW)
+    for sae in saes:
+        with torch.no_grad(), sae.evaluating():
+            sae.try_on(few.to(sae.device))
+
+
+def _look(saes: Sequence[Forward | Pairs], source: Source, chosen: Options) -> tuple[list[list[Finding]], float]:
+    """What a sample shows of each SAE, and the norm above which a token is an outlier."""
+    sample = source.sample(SAMPLE)
+    refuse_out_of_range(sample, source.name)  # now rather than when all is counted
+    x = sample[:, : saes[0].d_in] if isinstance(saes[0], Pairs) else sample
+    if not chosen.look:
+        return [[] for _ in saes], outlier_limit(x)
+    found = []
+    for sae in saes:
+        with torch.no_grad(), sae.evaluating():
+            if isinstance(sae, Pairs):
+                found.append(preflight(None, x, x_hat=sample[:, sae.d_in :]))
+            else:
+                elsewhere = provenance(sae.trained_on, getattr(source, "origin", None))
+                found.append(elsewhere + preflight(sae.run, x.to(sae.device), b_dec=sae.b_dec))
+        bad = next((one for one in found[-1] if one.key.startswith("nonfinite")), None)
+        if bad and not chosen.drop_nonfinite:  # the run would end with this: better now
+            raise InputError(bad.message)
+    return found, outlier_limit(x)
+
+
+def _tokens(source: Source, chosen: Options, ranks: Ranks, own: bool) -> tuple[tuple[int, int | None], int]:
+    """This rank's tokens of its source, and the place of the source's first token among those of all."""
+    if ranks.world == 1:
+        return (0, None), 0
+    count = source.tokens if source.tokens is not None else getattr(source, "count", lambda: None)()
+    if count is None:
+        raise InputError(f"{source.name}: several processes need activations whose number is known, files or shards")
+    if own:
+        return (0, None), sum(ranks.each(count)[: ranks.rank])
+    return ranks.share(count, _batch(chosen)), 0
+
+
+def _saving(
+    saes: Sequence[Forward | Pairs], source: Source, chosen: Options, counting: Counting, ranks: Ranks
+) -> Saving | None:
+    if chosen.checkpoint is None:
+        return None
+    batch = _batch(chosen)
+    more = {
+        "--batch-size": chosen.batch_size,
+        "tokens counted at a time": batch,
+        "the number of processes": ranks.world,
+    }
+    run = of_run(saes, source, counting, **more)
+    path = Path(chosen.checkpoint)
+    if ranks.world > 1:
+        path = path.with_name(f"{path.name}.{ranks.rank}-of-{ranks.world}")
+    with written_whole(path, keep=False):  # better refused now than after the first minutes
+        pass
+    return Saving(path, run, chosen.every, chosen.tell)
+
+
+def _names(saes: Sequence[Forward | Pairs], chosen: Options) -> list[str]:
+    """What to call each SAE: two of the same name are told apart by their number."""
+    names = [chosen.name] if isinstance(chosen.name, str) else list(chosen.name or [sae.name for sae in saes])
+    if len(names) != len(saes):
+        raise InputError(f"{len(names)} names for {len(saes)} SAEs: one for each is needed")
+    return [f"{name} ({names[: i + 1].count(name)})" if names.count(name) > 1 else name for i, name in enumerate(names)]

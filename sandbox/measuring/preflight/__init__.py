@@ -1,0 +1,8 @@
+"""Preflight: what a sample shows, before a long run, that would make the measured shrinkage meaningless."""
+
+from sandbox.measuring.preflight.check import SAMPLE, preflight
+from sandbox.measuring.preflight.finding import Finding
+from sandbox.measuring.preflight.provenance import provenance
+from sandbox.measuring.preflight.sample import outlier_limit
+
+__all__ = ["SAMPLE", "Finding", "outlier_limit", "preflight", "provenance"]

@@ -1,0 +1,249 @@
+"""`preflight`: a sample through the SAE, and everything about it that a measurement should not start with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from sandbox.errors import InputError
+from sandbox.maths.compile import evaluate
+from sandbox.maths.measures import REGISTRY
+from sandbox.measuring.preflight.biases import COMPARED, offset_finding
+from sandbox.measuring.preflight.finding import Finding
+from sandbox.measuring.preflight.fit import fit
+from sandbox.measuring.preflight.input_spaces import GOOD_ENOUGH, input_finding, output_finding, spread
+from sandbox.measuring.preflight.sample import FEW, FLOAT16_MAX, look_at_sample, norms, ordinary, outlier_limit
+from sandbox.moments.moments import Moments
+
+Run = Callable[[Tensor], tuple[Tensor, Tensor | None]]
+
+SAMPLE = 4096
+"""Tokens that a sample should have: the mean of x is then known to 1/64 of its spread."""
+
+BATCH = 512
+"""Tokens at a time: never tokens × latents of a whole sample."""
+
+FINE = 0.01
+"""Share of the variance lost below which x̂ is x, for any question about spaces and biases."""
+
+USUAL = (0.75, 1.1)
+"""γ that SAEs in use have; beyond, weights in the units of other activations are likelier than shrinkage."""
+
+
+def preflight(
+    run: Run | None,
+    x: Float[Tensor, "n d"],
+    *,
+    x_hat: Float[Tensor, "n d"] | None = None,
+    b_dec: Float[Tensor, "d"] | None = None,
+) -> list[Finding]:
+    """What a sample shows that would make the measured shrinkage mean another thing than it seems to.
+
+    Args:
+        run:   x ► (x̂, latents or None), for any number of tokens of the dtype of x; None for pairs
+        x:     activations of a sample (SAMPLE tokens are enough), any float dtype, as they will be measured
+        x_hat: for pairs, the reconstructions; only what the pair shows can be found then
+        b_dec: the decoder bias, where there is one: recognised where it is missing, doubled, or not subtracted
+    Returns: findings: about x alone, then about spaces and biases (the likeliest cause first), then loss and L0; empty
+             if nothing was found
+    Raises:  InputError for shapes that do not fit
+
+    >>> generator = torch.Generator().manual_seed(0)
+    >>> x = 10 * torch.randn(500, 16, generator=generator)
+    >>> x_hat = 0.9 * x + 2 * torch.randn(500, 16, generator=generator)
+    >>> preflight(None, x, x_hat=x_hat)
+    []
+    >>> [finding.key for finding in preflight(None, x, x_hat=x_hat / 4)]
+    ['x_hat_root_d']
+    """
+    if x.ndim != 2 or not len(x):
+        raise InputError(f"the sample has shape {tuple(x.shape)}: (tokens, d), with one token or more, is needed")
+    if (run is None) == (x_hat is None):
+        raise InputError("preflight looks at a run of an SAE or at given x_hat: give one of the two")
+    if b_dec is not None and b_dec.shape != x.shape[1:]:
+        raise InputError(f"b_dec has shape {tuple(b_dec.shape)}, but the activations have d = {x.shape[1]}")
+    found = look_at_sample(x)
+    finite = norms(x).isfinite().to(x.device)
+    if any(one.key in ("zero", "constant") for one in found) or not finite.any():
+        return found
+    x = x[finite]
+    with torch.no_grad():
+        if run is None:
+            assert x_hat is not None
+            if len(x_hat) != len(finite) or x_hat.shape[1:] != x.shape[1:]:
+                raise InputError(f"x has shape {(len(finite), x.shape[1])} and x_hat {tuple(x_hat.shape)}: they differ")
+            x_hat, l0, d_sae = x_hat[finite], None, 0
+        else:
+            x_hat, l0, d_sae = _run_through(run, x)
+        found += _look_at_numbers(x_hat)
+        both = norms(x_hat).isfinite().to(x.device)
+        if both.any():
+            found += _look_at_pair(run, x[both], x_hat[both], b_dec)
+    return found + (_look_at_l0(l0, d_sae) if l0 is not None else [])
+
+
+def _run_through(run: Run, x: Tensor) -> tuple[Tensor, Tensor | None, int]:
+    """x̂, the number of latents on for each token, and d_sae; a batch at a time."""
+    pieces, counts, d_sae = [], [], 0
+    for part in x.split(BATCH):
+        x_hat, feature_acts = run(part.clone())  # the SAE may work in place
+        if x_hat.shape != part.shape:
+            raise InputError(f"the SAE gave x̂ of shape {tuple(x_hat.shape)} for x of shape {tuple(part.shape)}")
+        pieces.append(x_hat)
+        if feature_acts is not None:
+            counts.append((feature_acts != 0).sum(-1))
+            d_sae = feature_acts.shape[-1]
+    return torch.cat(pieces), torch.cat(counts) if counts else None, d_sae
+
+
+def _look_at_numbers(x_hat: Tensor) -> list[Finding]:
+    bad = int((~norms(x_hat).isfinite()).sum())
+    peak = x_hat.abs().where(x_hat.isfinite(), 0).max()
+    if bad:
+        why = " (float16 ends at 65504)" if x_hat.dtype == torch.float16 else ""
+        return [
+            Finding(
+                "nonfinite_x_hat",
+                f"x̂ has a NaN or an infinity in {bad} of {len(x_hat)} tokens whose x is finite"
+                f"{why}: compute the SAE in float32 or bfloat16",
+            )
+        ]
+    if x_hat.dtype == torch.float16 and peak > FLOAT16_MAX / 2:
+        return [
+            Finding(
+                "float16_x_hat",
+                f"the largest |x̂| is {peak:g} in float16, which ends at {FLOAT16_MAX:g}: compute "
+                "the SAE in float32 or bfloat16",
+            )
+        ]
+    return []
+
+
+def _look_at_pair(run: Run | None, x: Tensor, x_hat: Tensor, b_dec: Tensor | None) -> list[Finding]:
+    """Spaces, biases and the loss."""
+    if _is_same(x, x_hat):
+        message = (
+            "x̂ is x in every token of the sample, as no SAE makes it: the same file or tensor was given twice, or what "
+            "was lost is added to x̂ again (use_error_term)"
+        )
+        return [Finding("identical", message)]
+    usual = ordinary(x).to(x.device)
+    chosen = usual.nonzero()[:, 0]
+    chosen = chosen[spread(len(chosen), COMPARED).to(chosen.device)]
+    causes = _look_at_space(run, x[chosen], x_hat[chosen], b_dec) if len(chosen) >= FEW else []
+    kept = norms(x).to(x.device) <= outlier_limit(x)
+    raw = fit(x[kept], x_hat[kept])
+    biased = any(one.key in ("missing_bias", "extra_bias") for one in causes)
+    explained = bool(causes) and (not biased or raw.loss * (1 - raw.offset) < 1)
+    found = causes + _look_at_loss(x[kept], x_hat[kept], explained)
+    if found:
+        return found
+    means = Moments.from_pairs(x[kept], x_hat[kept], groups=1).means.unbind(-1)
+    return folding(evaluate(REGISTRY["relative_reconstruction_bias"], *means).item(), "of the sample")
+
+
+def folding(gamma: float, of: str) -> list[Finding]:
+    """What a γ says that few SAEs have; `of` says of which tokens."""
+    if not (gamma < USUAL[0] or gamma > USUAL[1]):
+        return []
+    message = (
+        f"γ {of} is {gamma:.3g}, and SAEs in use have {USUAL[0]} to {USUAL[1]}: check the folding, that is, whether "
+        "W_enc, b_enc, W_dec and b_dec are all in the units of these activations"
+    )
+    return [Finding("folding", message)]
+
+
+def _is_same(x: Tensor, x_hat: Tensor) -> bool:
+    """Equal up to rounding in every number; next to the median |x|, which few large numbers do not raise."""
+    near = 4 * max(torch.finfo(one.dtype).eps for one in (x, x_hat))
+    x, x_hat = _wide(x), _wide(x_hat)
+    size = x.abs()
+    return bool(((x - x_hat).abs() <= near * (size + size.median())).all()) and bool(x.any())
+
+
+def _look_at_space(run: Run | None, x: Tensor, x_hat: Tensor, b_dec: Tensor | None) -> list[Finding]:
+    kind, x, x_hat = x.dtype, _wide(x), _wide(x_hat)
+    b_dec = None if b_dec is None else b_dec.to(x)
+    raw = fit(x, x_hat)
+    if raw.loss < FINE:
+        return []
+    outcome = output_finding(x, x_hat)
+    if run is not None:
+        # In the dtype of x, as in the measurement: an SAE in half precision takes nothing else.
+        inner = input_finding(lambda moved: _wide(_run_through(run, moved.to(kind))[0]), x, x_hat, b_dec)
+        # A normalisation leaves what it normalised as it is, so an SAE that applies one passes on both counts: then
+        # what needs no change of the input is the simpler cause.
+        if inner is not None and (outcome is None or inner[1].badness * 1.25 < outcome[1].badness):
+            outcome = inner
+    offset, certain = offset_finding(x, x_hat, b_dec, raw.offset)
+    without = raw.loss * (1 - raw.offset)  # what the constant vector alone would leave
+    # Activations of another scale leave a mean that is off, too; then the vector is no whole multiple of b_dec, or
+    # (x̂ is b_dec alone) taking it away leaves nothing.
+    certain = certain and without < GOOD_ENOUGH
+    if outcome is not None and (offset is None or not certain or outcome[1].loss < 0.5 * without):
+        return [outcome[0]]
+    if offset is not None and outcome is not None:  # an error of scale moves a top-k SAE's x̂ by little more than b_dec
+        return [Finding(offset.key, f"{offset.message}; or else ({outcome[0].key}) {outcome[0].message}")]
+    return [offset] if offset is not None else []
+
+
+def _look_at_loss(x: Tensor, x_hat: Tensor, explained: bool) -> list[Finding]:
+    moments = Moments.from_pairs(x, x_hat, groups=1)
+    loss, cosine = (evaluate(REGISTRY[key], *moments.means.unbind(-1)).item() for key in ("relative_loss", "cosine"))
+    if not x_hat.any():
+        return [Finding("zero_x_hat", "x̂ is zero in every token of the sample: no shrinkage can be measured")]
+    if len(x) > 1 and bool((x_hat == x_hat[0]).all()):
+        return [
+            Finding(
+                "constant_x_hat",
+                "x̂ is the same vector for every token: no latent is on, and what is measured is "
+                "b_dec; check the scale of the activations and the threshold",
+            )
+        ]
+    about = fit(x, x_hat).loss
+    why = (
+        "what was found above would explain it"
+        if explained
+        else (
+            "the SAE does not belong to these activations (model, layer, hook), or its weights are read wrongly "
+            "(transposed, scaled)"
+        )
+    )
+    if loss > 1:
+        return [Finding("loss", f"L/a is {loss:.3g} (cosine {cosine:.3f}), worse than x̂ = 0: {why}")]
+    if 1 < about < float("inf"):
+        message = (
+            f"x̂ loses {about:.3g} of the variance of x, worse than the mean of x for every token (L/a is {loss:.3g} "
+            f"only because x has a large mean): {why}"
+        )
+        return [Finding("loss", message)]
+    return []
+
+
+def _look_at_l0(l0: Tensor, d_sae: int) -> list[Finding]:
+    mean, none = l0.double().mean().item(), (l0 == 0).double().mean().item()
+    usual = f"10 to 200 is usual, here {mean:.3g} of {d_sae}"
+    if none > 0.5:
+        return [
+            Finding(
+                "l0_none",
+                f"no latent is on for {none:.0%} of the tokens (L0: {usual}): x̂ is b_dec there; the "
+                "activations are too small for the SAE, or thresholds are read wrongly",
+            )
+        ]
+    if mean > d_sae / 2:
+        return [
+            Finding(
+                "l0_all",
+                f"more than half of the latents are on (L0: {usual}): a threshold or the encoder's bias "
+                "is missing, or the activations are too large for the SAE",
+            )
+        ]
+    return []
+
+
+def _wide(values: Tensor) -> Tensor:
+    return values if values.dtype == torch.float64 else values.float()

@@ -1,0 +1,91 @@
+"""What was counted of one SAE ► its `Report`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import torch
+
+from sandbox.measuring.forward import Forward, Pairs
+from sandbox.measuring.preflight import Finding
+from sandbox.measuring.preflight.whole import whole_pass
+from sandbox.measuring.totals import Counting, Tallies
+from sandbox.moments.moments import Moments
+from sandbox.report import Report
+
+OF_TOKENS = ("zero_tokens", "outliers", "heavy_tokens", "small", "hook", "model", "model_loaded", "folding")
+"""Findings that leave open whether x̂ fits x, so that what the whole pass shows of that is said, too."""
+
+
+def summary(
+    sae: Forward | Pairs,
+    tallies: Tallies,
+    counting: Counting,
+    *,
+    name: str | None = None,
+    documents: int | None = None,
+    findings: Sequence[Finding] = (),
+    judged: bool = False,
+    complete: bool = True,
+) -> Report:
+    """The report of what was counted.
+
+    Args:
+        counting:  how it was counted: outliers are excluded, or reported with and without; what the libraries would
+                   print is of all tokens either way
+        name:      in place of the SAE's own
+        documents: how many were met
+        findings:  of the look before the run
+        judged:    whether to look for findings in the whole pass, too: under a key of the sample's they replace it
+    """
+    tallies = tallies.to("cpu")
+    typical, extreme, both = tallies.moments[0], tallies.moments[1], tallies.moments.merged()
+    shared = {
+        "name": name or sae.name,
+        "documents": documents,
+        "blocks": documents is None,
+        "dtype": str(sae.dtype).removeprefix("torch.") if sae.dtype else "",
+        "device": _device_name(sae.device) if sae.dtype else "",
+        "description": sae.description,
+        "b_dec": None if sae.b_dec is None else sae.b_dec.cpu(),
+        "published": tallies.published.values() if tallies.published else {},
+        "published_batch": counting.published,
+        "latents": tallies.latents,
+        "complete": complete,
+    }
+
+    def report(moments: Moments, without: bool, **more: Any) -> Report:
+        statistics = tallies.tokens.estimates(typical=without, documents=documents is not None)
+        active = statistics.pop("l0")
+        if sae.sees_latents:
+            statistics["l0"] = active
+        l0 = active.value if sae.sees_latents else None
+        made = Report(moments=moments, l0=l0, statistics=statistics, **shared, **more)
+        found = [*findings]
+        if judged and moments.n:
+            gamma = made.raw["relative_reconstruction_bias"]
+            apart = None if without else extreme
+            found = _together(found, whole_pass(moments, tallies.norms, apart, counting.outlier_limit, gamma))
+        return replace(made, findings=[one.to_dict() for one in found])
+
+    if not extreme.n:
+        return report(both, without=False)
+    share = (extreme.totals[..., 0].sum() / both.totals[..., 0].sum()).item()
+    outliers = {"limit": counting.outlier_limit, "tokens": int(extreme.n), "share_of_a": share}
+    outliers["excluded"] = counting.exclude_outliers
+    if counting.exclude_outliers:
+        return report(typical, without=True, outliers=outliers)
+    return report(both, without=False, outliers=outliers, without_outliers=report(typical, without=True))
+
+
+def _together(sample: Sequence[Finding], whole: Sequence[Finding]) -> list[Finding]:
+    """What the sample showed and what the whole pass did; of two under one key the latter."""
+    explained = any(one.key not in OF_TOKENS for one in sample)  # then what follows from it needs no word of its own
+    whole = [one for one in whole if one.key in OF_TOKENS or not explained]
+    return [one for one in sample if one.key not in {other.key for other in whole}] + whole
+
+
+def _device_name(device: torch.device) -> str:
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else str(device)

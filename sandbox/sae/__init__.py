@@ -1,1 +1,0 @@
-"""Real SAEs: reading activations and checkpoints, and streaming both into a `Report`."""

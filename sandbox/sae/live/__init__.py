@@ -1,5 +1,0 @@
-"""Live activations: a transformers model reads text, and what one of its layers gives is a source like any other."""
-
-from sandbox.sae.live.source import Live, live
-
-__all__ = ["Live", "live"]

@@ -1,0 +1,151 @@
+"""Exact values, to draw and to lay simulations beside: what a, b and c have to be, and every measure of them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import torch
+from jaxtyping import Float64
+from torch import Tensor
+
+from sandbox.errors import InputError
+from sandbox.maths.compile import evaluate, inverse, to_torch, why_undefined
+from sandbox.maths.derivations import prove
+from sandbox.maths.measures import REGISTRY
+from sandbox.maths.symbols import lam
+from sandbox.moments.moments import Moments
+from sandbox.report import estimate
+from sandbox.report.layout import PRINTED, fitting, stacked
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+Exact = tuple[float, float, float]
+CLAIM_OF_GATE = {"soft": "C17", "hard": "C18"}
+
+
+def at_an_angle(angle: float, norm_ratio: float) -> Exact:
+    """a, b, c, up to a common factor, of pairs that are all at one angle (radians) and in one ratio of norms.
+
+    The cosine is rounded to 15 digits: that of π/2 is 0, and that of π/3 is ½, which decides whether γ is defined.
+    """
+    return 1.0, norm_ratio**2, norm_ratio * round(math.cos(angle), 15)
+
+
+def behind_a_threshold(threshold: float, gate: str) -> tuple[Exact, float]:
+    """a, b, c of each feature f ~ Exp(1) behind a "soft" or "hard" threshold, and the share that is active.
+
+    Source:  C17, C18
+    >>> behind_a_threshold(1.0, "soft")[1]
+    0.36787944117144233
+    """
+    (a, b, c), active = _of_a_feature(gate, threshold)
+    return (a.item(), b.item(), c.item()), active.item()
+
+
+class ClosedForm(NamedTuple):
+    """Curves over the share of active features.
+
+    Attributes:
+        threshold: Float64[Tensor, "*grid"], that leaves this share active; in units of the mean strength
+        values:    every measure of the registry by key, Float64[Tensor, "*grid"]; nan where undefined
+    """
+
+    threshold: Float64[Tensor, "*grid"]
+    values: dict[str, Float64[Tensor, "*grid"]]
+
+
+def at_shares(share: float | Tensor, gate: str) -> ClosedForm:
+    """Every measure where a "soft" or "hard" threshold leaves this share of features f ~ Exp(1) active.
+
+    The share is L0 over the width, the axis of figure 6. The threshold comes from solving the derivation's own share
+    for λ, the measures from its a, b and c: both follow the derivations and the registry, and hold no formula.
+
+    Args:    share: above 0, at most 1 (then nothing is cut off); any shape; gate: "soft" (L1) or "hard" (a gate)
+    Returns: float64, on the share's device
+    Raises:  InputError for a share outside this range, or another gate
+    Source:  C17, C18
+
+    >>> at_shares(torch.tensor([1.0, 0.1, 0.01]), "soft").values["relative_reconstruction_bias"]
+    tensor([1.0000, 0.4648, 0.3028], dtype=torch.float64)
+    """
+    share = torch.as_tensor(share, dtype=torch.float64)
+    if not ((share > 0) & (share <= 1)).all():
+        raise InputError("a share of active features lies outside 0 to 1: it is L0 over the width, above 0")
+    threshold = inverse(_results(gate)["active"], lam)(share)
+    moments, _ = _of_a_feature(gate, threshold)
+    return ClosedForm(threshold, {key: evaluate(measure, *moments) for key, measure in REGISTRY.items()})
+
+
+def _results(gate: str) -> Mapping[str, Any]:
+    if gate not in CLAIM_OF_GATE:
+        raise InputError(f"gate is {gate!r}: choose {', '.join(CLAIM_OF_GATE)}")
+    return prove(CLAIM_OF_GATE[gate]).results
+
+
+def _of_a_feature(gate: str, threshold: float | Tensor) -> tuple[tuple[Tensor, ...], Tensor]:
+    """a, b and c of one feature behind thresholds of any shape, and the share that is active."""
+    a, b, c, active = (to_torch(_results(gate)[key], (lam,))(threshold) for key in ("a", "b", "c", "active"))
+    return (a, b, c), active
+
+
+def against_theory(moments: Moments, exact: Exact | None) -> dict[str, dict[str, Any]]:
+    """Every measure of a simulation beside its exact value, by key.
+
+    Args:    exact: a, b and c as they should be, up to a common factor; None where no derivation says
+    Returns: by measure key `value`, `low`, `high` as in a report, and, given `exact`, `theory` (None where undefined)
+    """
+    compared = {}
+    for key, measure in REGISTRY.items():
+        compared[key] = estimate(moments, measure).to_dict()
+        if exact:
+            compared[key]["theory"] = None if why_undefined(measure, *exact) else evaluate(measure, *exact).item()
+    return compared
+
+
+def against_theory_table(compared: Mapping[str, Mapping[str, Any]], title: str, width: int = PRINTED) -> Table:
+    """What `against_theory` gives, for a terminal; without exact values, without their columns.
+
+    Args: width: of the screen: where it is narrower than the table, intervals and symbols are left out beside exact
+          values, and where it is narrower still, each number has a row of its own
+    """
+    exact = all("theory" in one for one in compared.values())
+    shown = [range(6), (0, 2, 4, 5)] if exact else [range(4), (0, 2, 3)]
+    table = partial(_theory_table, compared, title)
+    return fitting(
+        width, *(partial(table, columns) for columns in shown), partial(_theory_rows, compared, title, exact)
+    )
+
+
+def _theory_table(compared: Mapping[str, Mapping[str, Any]], title: str, shown: Sequence[int]) -> Table:
+    from rich.table import Table
+
+    table = Table(title=f"[bold]{title}[/]", title_justify="left", pad_edge=False)
+    for i in shown:
+        table.add_column(HEADERS[i], justify="left" if i < 2 else "right", no_wrap=True)
+    for key, one in compared.items():
+        cells = (key, REGISTRY[key].plain, *_cells(one))
+        table.add_row(*(cells[i] for i in shown))
+    return table
+
+
+def _theory_rows(compared: Mapping[str, Mapping[str, Any]], title: str, exact: bool) -> Table:
+    named = HEADERS[2:] if exact else HEADERS[2:4]
+    groups = ((key, list(zip(named, _cells(one), strict=False))) for key, one in compared.items())
+    return stacked(f"[bold]{title}[/]", ("measure", "value"), groups)
+
+
+HEADERS = ("measure", "", "simulated", "95 % interval", "theory", "simulated − theory")
+
+
+def _cells(one: Mapping[str, Any]) -> tuple[str, ...]:
+    value, theory = one["value"], one.get("theory")
+    return (
+        "undefined" if value is None else f"{value:.7g}",
+        "—" if one["low"] is None else f"{one['low']:.7g} … {one['high']:.7g}",
+        "undefined" if theory is None else f"{theory:.7g}",
+        "—" if value is None or theory is None else f"{value - theory:+.1e}",
+    )

@@ -1,0 +1,1 @@
+"""What surrounds the mathematics: files, outputs, terminals, devices and signals."""

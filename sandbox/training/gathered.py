@@ -1,0 +1,232 @@
+"""Activations of a sweep on disk: read once, and split by document into what trains and what is kept for measuring."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+import torch
+
+from sandbox.activations import Source, activations
+from sandbox.errors import InputError
+from sandbox.measuring.forward import FEW, fingerprint
+from sandbox.system.files import folder_written_whole
+
+CHUNK = 16_384  # tokens read at a time
+STRETCH = 4096  # tokens that stay together where no documents are known: a document's tokens are alike
+FIRST_LOOK = "first look"
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """The two parts of the activations, and where they came from.
+
+    Attributes:
+        folder:             train.npy and held-out.npy, and their documents where those are known
+        source:             what was read
+        d_in:               numbers in a token
+        tokens:             to train on, and `held_out_tokens` to measure on
+        held_out_documents: of those; None where no documents are known
+        scale:              what brings the tokens to train on to a mean norm of √d, so that coefficients mean the same
+                            for any model
+        sha256:             of both parts, a chunk of the one and of the other in turn, as they were written
+    """
+
+    folder: Path
+    source: str
+    d_in: int
+    tokens: int
+    held_out_tokens: int
+    held_out_documents: int | None
+    scale: float
+    sha256: str
+
+    @cached_property
+    def train(self) -> np.ndarray:
+        """Float[ndarray, "tokens d"], mapped from the file: read where it is touched."""
+        return np.load(self.folder / "train.npy", mmap_mode="r")
+
+    @property
+    def held_out(self) -> Source:
+        """The activations to measure on."""
+        return activations(self.folder / "held-out.npy", self._documents("held-out"))
+
+    def some_of_training(self) -> Source:
+        """As many of the tokens to train on, spread over them all."""
+        return self.training_tokens(np.arange(self.tokens))
+
+    def training_tokens(self, rows: np.ndarray) -> Source:
+        """Of those rows of `train` as many as are held out, spread over them all, with their documents.
+
+        Args: rows: Int[ndarray, "rows"], in ascending order
+        """
+        rows = rows[np.linspace(0, len(rows) - 1, min(len(rows), self.held_out_tokens)).astype(np.int64)]
+        ids = self._documents("train")
+        return activations(self.train[rows], None if ids is None else np.load(ids, mmap_mode="r")[rows], "training")
+
+    def _documents(self, part: str) -> Path | None:
+        return None if self.held_out_documents is None else self.folder / f"{part}-documents.npy"
+
+    @classmethod
+    def at(cls, folder: Path) -> Gathered:
+        """What `gather` left in `folder`; raises InputError where there is nothing, or it is not whole."""
+        if not (folder / "split.json").exists():
+            raise InputError(f"{folder}: there are no activations of a sweep")
+        return _held(folder)[0]
+
+    def to_dict(self) -> dict:
+        """As in JSON, without the folder."""
+        return {key: value for key, value in asdict(self).items() if key != "folder"}
+
+
+def gather(
+    folder: Path,
+    source: Source,
+    share: float,
+    tokens: int | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> Gathered:
+    """Read the source once into `folder`; what is there already is used again.
+
+    A document is held out or trained on as a whole, decided by its id alone. Where no documents are known, stretches of
+    4096 tokens take their place, and a document that lies across an edge is on both sides. Stored in float16 if the
+    source holds that, else in float32.
+
+    Args:
+        share:  of the documents to be held out, above 0 and below 1
+        tokens: to train on, at most; all but those held out if not given
+    Raises: InputError where `folder` holds something else, a value is not finite, a part would be empty, or less than
+            half of what should be is left to train on
+    """
+    check_share(share)
+    ids = getattr(source, "documents", None)  # of a source whose tokens can be reached in any order
+    asked = {
+        "source": source.name,
+        "d_in": source.width,
+        "share": share,
+        "tokens": tokens,
+        FIRST_LOOK: fingerprint([source.sample(FEW), *([] if ids is None else [ids[0:STRETCH]])]),
+    }
+    if (folder / "split.json").exists():
+        return _again(folder, asked)
+    with folder_written_whole(folder) as beside:
+        facts = {"source": source.name, "d_in": source.width, **_split(beside, source, share, tokens, progress)}
+        (beside / "split.json").write_text(json.dumps({"asked": asked, "facts": facts}, indent=2) + "\n", "utf-8")
+    return Gathered(folder, **facts)
+
+
+def _held(folder: Path) -> tuple[Gathered, dict[str, Any]]:
+    """What lies in the folder, and what was asked for when it was gathered."""
+    try:
+        held = json.loads((folder / "split.json").read_text("utf-8"))
+        found, asked = Gathered(folder, **held["facts"]), dict(held["asked"])
+        if found.train.shape != (found.tokens, found.d_in):
+            raise ValueError("train.npy is not what it was")
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{folder} cannot be gone on with ({error}): remove it to gather anew") from error
+    return found, asked
+
+
+def _again(folder: Path, asked: dict[str, Any]) -> Gathered:
+    found, before = _held(folder)
+    for what, now in asked.items():
+        if before.get(what) != now:
+            other = f"{what} = {before.get(what)}, not {now}"
+            how = "from other activations or documents" if what == FIRST_LOOK else f"with {other}"
+            raise InputError(f"{folder} was gathered {how}: name another folder to write to")
+    return found
+
+
+def check_share(share: float) -> None:
+    """Refuse what is no share of the documents."""
+    if not 0 < share < 1:
+        raise InputError(f"a share of {share} to hold out: a number above 0 and below 1 is needed")
+
+
+def is_held_out(documents: np.ndarray, share: float) -> np.ndarray:
+    """Whether each document id is of those to be held out: a fixed choice that falls evenly over any run of ids.
+
+    The multiples of the golden ratio, modulo 1, in whole numbers of 64 bits: ids may be hashes.
+
+    >>> is_held_out(np.arange(12), 0.25).nonzero()[0].tolist()
+    [0, 2, 5, 10]
+    """
+    return np.asarray(documents).astype(np.uint64) * GOLDEN_BITS < np.uint64(int(share * 2**64))  # it wraps around
+
+
+GOLDEN_BITS = np.uint64(int(0.5 * (5**0.5 - 1) * 2**53) << 11 | 1)
+PARTS = ("train", "held-out")
+
+
+def _split(
+    folder: Path, source: Source, share: float, tokens: int | None, progress: Callable[[int], None] | None
+) -> dict[str, Any]:
+    """Write both parts; gives the fields of `Gathered` that are found out thereby."""
+    digest, counts, norms, at = hashlib.sha256(), [0, 0], 0.0, 0
+    ids: list[list[np.ndarray]] = [[], []]
+    dtype = np.dtype(np.float32)
+    with ExitStack() as stack:
+        files = [stack.enter_context((folder / f"{part}.npy").open("wb")) for part in PARTS]
+        for chunk in source.chunks(CHUNK):
+            if at == 0:
+                dtype = np.dtype(np.float16 if chunk.x.dtype == torch.float16 else np.float32)
+                for file in files:
+                    _write_header(file, dtype, (0, source.width))
+            x = chunk.x.detach().cpu().to(torch.float16 if dtype.itemsize == 2 else torch.float32).numpy()
+            if not np.isfinite(x).all():
+                where = at + int(np.argmin(np.isfinite(x).all(1)))
+                raise InputError(f"{source.name}: token {where} has a NaN or an infinity: leave it out first")
+            unit = (np.arange(at, at + len(x)) // STRETCH) if chunk.documents is None else chunk.documents
+            out = is_held_out(unit, share)
+            wanted = np.flatnonzero(~out)[: None if tokens is None else tokens - counts[0]], np.flatnonzero(out)
+            for i, rows in enumerate(wanted):
+                held = np.ascontiguousarray(x[rows]).tobytes()
+                digest.update(held)
+                files[i].write(held)
+                counts[i] += len(rows)
+                if chunk.documents is not None:
+                    ids[i].append(chunk.documents[rows])
+            norms += float(np.linalg.norm(x[wanted[0]].astype(np.float32), axis=1).sum(dtype=np.float64))
+            at += len(x)
+            if progress:
+                progress(len(x))
+            if counts[0] == tokens:
+                break
+        for file, count, what in zip(files, counts, ("to train on", "to measure on"), strict=True):
+            if not count:
+                unit = "document" if ids[0] else f"stretch of {STRETCH} tokens"
+                raise InputError(f"{source.name}: no {unit} is left {what}: {at} tokens are too few")
+            _write_header(file, dtype, (count, source.width))
+    kept = counts[1] / at
+    if 1 - kept < (1 - share) / 2:  # what is held out as a whole is too large a part of so few tokens
+        unit = "documents" if ids[0] else f"stretches of {STRETCH} tokens (no documents are given)"
+        raise InputError(
+            f"{source.name}: {at} tokens are too few {unit}: {kept:.0%} would be held out, not {share:.0%}"
+        )
+    if not norms:
+        raise InputError(f"{source.name}: every token to train on is zero")
+    for part, held in zip(PARTS, ids, strict=True):
+        if held:
+            np.save(folder / f"{part}-documents.npy", np.concatenate(held))
+    return {
+        "tokens": counts[0],
+        "held_out_tokens": counts[1],
+        "held_out_documents": len(np.unique(np.concatenate(ids[1]))) if ids[0] else None,
+        "scale": float(np.sqrt(source.width) * counts[0] / norms),
+        "sha256": digest.hexdigest(),
+    }
+
+
+def _write_header(file: BinaryIO, dtype: np.dtype, shape: tuple[int, int]) -> None:
+    """At the beginning of a .npy file; numpy leaves room in it for a first axis that grows."""
+    file.seek(0)
+    np.lib.format.write_array_header_1_0(
+        file, {"shape": shape, "fortran_order": False, "descr": np.lib.format.dtype_to_descr(dtype)}
+    )

@@ -1,0 +1,257 @@
+"""The CUDA path on a machine without CUDA: the CPU's numbers, one device, and no wait for each batch.
+
+`tests.pretend` makes the device. What only a card can tell is in test_gpu.py and `benchmarks.gpu`.
+"""
+
+from __future__ import annotations
+
+import inspect
+import warnings
+from collections import Counter
+
+import pytest
+import torch
+
+from sandbox import simulate
+from sandbox.measuring import one_pass as stream_module
+from sandbox.measuring.totals import Tallies
+from sandbox.moments import moments
+from tests.pretend import Pretended, pretend_cuda
+from tests.pretend.scenarios import SCENARIOS, TRAINING, Scenario, numbers
+
+with warnings.catch_warnings():  # SAELens' own imports may warn, and nobody here can mend that
+    warnings.simplefilter("ignore")
+    import sae_lens  # noqa: F401
+
+FEW, MANY = 2, 5  # batches
+TOLERANCE = {torch.float32: 1e-4, torch.bfloat16: 2e-2}  # the CPU decodes by other products where few latents are on
+
+WAITS = {
+    # before the run
+    "sandbox/system/devices.py:device_named": "a device is tried out with one number",
+    "sandbox/measuring/forward.py:__init__": "weights go to the device",
+    "sandbox/measuring/rescale.py:_placed": "weights go to the device",
+    "sandbox/measuring/measure.py:_try_on": "a few tokens go there",
+    "sandbox/measuring/forward.py:try_on": "of them those that are finite are taken",
+    "sandbox/measuring/objects.py:refuse_dependence": "whether a few tokens alone give the x̂ that they give together",
+    "sandbox/measuring/forward.py:fingerprint": "a saved run is known by the SAE's weights",
+    "sandbox/measuring/measure.py:_look": "a sample goes there",
+    "sandbox/measuring/preflight": "what a sample shows decides whether the run begins",
+    "sandbox/simulate/distributions.py:_try_out": "a user's own distribution is tried out",
+    "sandbox/activations/__init__.py:_opened": "document ids that are on the device come to the CPU",
+    # at the end
+    "sandbox/moments/moments.py:refuse_nonfinite": "tokens that are not finite are refused",
+    "sandbox/moments/moments.py:refuse_out_of_range": "numbers whose squares leave float64 are refused",
+    "sandbox/simulate/vectors.py:refuse_invalid": "values of a user's distribution are refused",
+    "sandbox/simulate/distributions.py:refuse_invalid": "strengths of a user's distribution are refused",
+    "sandbox/measuring/measure.py:_measured": "whether anything was measured",
+    "sandbox/measuring/totals.py:<dictcomp>": "totals come to the CPU",
+    "sandbox/measuring/summary.py:summary": "b_dec comes to the CPU",
+    "sandbox/moments/sums.py:<genexpr>": "totals come to the CPU, once a reading of the activations",
+    "sandbox/measuring/rescale.py:to": "totals come to the CPU, once a reading of the activations",
+    "sandbox/measuring/split.py:total": "whether the tokens were those of the reading before",
+    "sandbox/measuring/rescale.py:_per_latent": "rows of W_dec are put together on the CPU",
+    # every so many seconds or steps
+    "sandbox/measuring/resume.py:<dictcomp>": "a run is saved",
+    "sandbox/training/train.py:write": "an SAE in training is saved, or measured on the way",
+    "sae_lens/saes/sae.py:to": "SAELens puts its weights there",
+    "sae_lens/saes/jumprelu_sae.py:_apply": "likewise",
+    "sae_lens/training/sae_trainer.py:_build_sparsity_log_dict": "SAELens logs once a window of steps",
+    "sae_lens/training/sae_trainer.py:_log_feature_sparsity": "likewise",
+}
+"""Every function, or package, that waits for the device, and why it has to; none does so once a batch."""
+
+ONCE = "sandbox/measuring/preflight/"
+"""It looks once a run: in how many spaces depends on what the sample shows, and that on how many batches there are."""
+
+EACH_STEP = {
+    "sae_lens/saes/jumprelu_sae.py:calculate_pre_act_loss": "SAELens asks whether any latent is dead",
+    "sae_lens/saes/topk_sae.py:calculate_topk_aux_loss": "likewise",
+}
+"""The two that do, in SAELens' own loss of a training step."""
+
+
+@pytest.fixture(autouse=True)
+def every_batch_is_counted_by_itself(monkeypatch):
+    """These few tokens would all be counted at once, and a wait for each count would look like one at the end."""
+    monkeypatch.setattr(stream_module, "COUNTED", 1)
+
+
+def places(log: Pretended) -> Counter[str]:
+    """How often each function waited."""
+    return Counter(wait.place for wait in log.waits if not wait.place.startswith("tests/"))
+
+
+def pretended(scenario: Scenario, dtype: torch.dtype, batches: int) -> tuple[dict, Pretended]:
+    """What a scenario gives on the pretended device, and what happened there."""
+    with pretend_cuda() as log:
+        found = dict(numbers(scenario("cuda", dtype, batches)))
+    return found, log
+
+
+def reason(place: str) -> str | None:
+    """Why that function may wait."""
+    named = (WAITS | EACH_STEP).items()
+    return next((why for known, why in named if place == known or place.startswith(f"{known}/")), None)
+
+
+CASES = [
+    *((name, dtype) for name in SCENARIOS for dtype in (torch.float32, torch.bfloat16)),
+    *((name, torch.float32) for name in TRAINING),
+]
+
+
+@pytest.mark.parametrize(("name", "dtype"), CASES, ids=lambda one: str(one).removeprefix("torch."))
+def test_the_device_gives_the_numbers_of_the_cpu_and_is_not_waited_for_in_the_loop(name, dtype):
+    scenario = (SCENARIOS | TRAINING)[name]
+    _, few = pretended(scenario, dtype, FEW)
+    found, many = pretended(scenario, dtype, MANY)
+    assert few.operations  # something ran there
+    more = {place for place in places(many) - places(few) if not place.startswith(ONCE)}
+    assert more <= EACH_STEP.keys(), "a wait for each batch"
+    assert not {place for place in places(many) if reason(place) is None}, "a wait that nobody has named"
+    expected = dict(numbers(scenario("cpu", dtype, MANY)))
+    assert found.keys() == expected.keys()
+    tolerance = TOLERANCE[dtype]
+    for key, value in expected.items():
+        torch.testing.assert_close(found[key], value, rtol=tolerance, atol=tolerance, equal_nan=True, msg=key)
+
+
+def test_every_wait_that_is_named_happens():
+    met = set()
+    for scenario in (SCENARIOS | TRAINING).values():
+        met |= places(pretended(scenario, torch.float32, 1)[1]).keys()
+    for known in WAITS | EACH_STEP:
+        assert any(place == known or place.startswith(f"{known}/") for place in met), f"{known} waits no more"
+
+
+FAULTS = {
+    "an index that stays on the CPU": ("sent(group, x.device)", "torch.from_numpy(group)"),
+    "a number that is read": ("ok = dots.isfinite().all(1)", "ok = dots.isfinite().all(1) | (dots.sum().item() > 0)"),
+    "a mask as an index": (
+        "finite = torch.where(ok[:, None], dots, 0)",
+        "finite = dots.clone(); finite[~ok] = dots[:1]",
+    ),
+    "a copy that is waited for": ("sent(group, x.device)", "torch.from_numpy(group).to(x.device)"),
+    "a copy of what is not pinned": (
+        "sent(group, x.device)",
+        "torch.from_numpy(group).to(x.device, non_blocking=True)",
+    ),
+}
+"""Planted in a copy of `_total_on_device`: what is replaced, and by what."""
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_planted_fault_is_caught(fault, monkeypatch):
+    source = inspect.getsource(moments._total_on_device)
+    before, after = FAULTS[fault]
+    assert source.count(before) == 1
+    namespace = dict(vars(moments))
+    exec(source.replace(before, after), namespace)
+    monkeypatch.setattr(moments, "_total_on_device", namespace["_total_on_device"])
+    if "CPU" in fault:
+        with pytest.raises(RuntimeError, match="on the same device"):
+            pretended(SCENARIOS["moments"], torch.float32, FEW)
+        return
+    few, many = (places(pretended(SCENARIOS["moments"], torch.float32, batches)[1]) for batches in (FEW, MANY))
+    assert many - few
+
+
+@pytest.mark.parametrize("name", ["measure relu", "measure what is there already", "measure two from a file"])
+def test_a_wait_for_each_count_of_a_run_is_caught(name, monkeypatch):
+    count = Tallies.of
+
+    def waiting(*args):
+        tallies = count(*args)
+        tallies.moments.refuse_nonfinite()
+        return tallies
+
+    monkeypatch.setattr(Tallies, "of", waiting)
+    few, many = (places(pretended(SCENARIOS[name], torch.float32, batches)[1]) for batches in (FEW, MANY))
+    assert many - few
+
+
+@pytest.mark.parametrize("n", [100, 500])
+def test_a_small_simulation_has_as_many_clusters_on_the_device(n):
+    here = simulate.stream(1.0, n=n)
+    with pretend_cuda():
+        there = simulate.stream(1.0, n=n, device="cuda").to("cpu")
+    assert there.clusters == here.clusters == 32
+
+
+def on_device(*shape: int, **options):
+    """Ones there."""
+    return torch.ones(*shape, device="cuda", **options)
+
+
+REFUSED = {
+    "a product of whole numbers": lambda: on_device(2, 2, dtype=torch.int64) @ on_device(2, 2, dtype=torch.int64),
+    "a generator of the CPU": lambda: torch.randn(3, device="cuda", generator=torch.Generator()),
+    "a generator of the CPU, in place": lambda: on_device(3).normal_(generator=torch.Generator()),
+    "a sum into a number of the CPU": lambda: torch.zeros(()).add_(on_device(1)[0]),
+    "a stack with a number of the CPU": lambda: torch.stack([on_device(1)[0], torch.ones(())]),
+    "two devices": lambda: on_device(3) + torch.ones(3),
+}
+"""By CUDA, and so by what pretends to be it."""
+
+
+@pytest.mark.parametrize("what", REFUSED)
+def test_what_cuda_refuses_is_refused(what):
+    with pretend_cuda(), pytest.raises(RuntimeError, match=r"same device|for generator|not implemented"):
+        REFUSED[what]()
+
+
+WAITING = {
+    "number": lambda x: x.sum().item(),
+    "truth": lambda x: bool((x > 0).any()),
+    "mask": lambda x: x[x > 0],
+    "mask that is set to a number of the device": lambda x: x.__setitem__(x > 0, x[0]),
+    "index of the CPU": lambda x: x[torch.tensor([1, 2])],
+    "copy": lambda x: x.cpu(),
+    "list": lambda x: x.tolist(),
+    "print": lambda x: str(x),
+    "inverse": lambda x: torch.linalg.inv(torch.eye(3, device=x.device)),
+    "solution": lambda x: torch.linalg.solve(torch.eye(3, device=x.device), x),
+    "eigenvalues": lambda x: torch.linalg.eigh(torch.eye(3, device=x.device)),
+    "distinct": lambda x: x.unique(),
+    "pageable copy": lambda x: torch.ones(3).to(x.device, non_blocking=True),
+    "question": lambda x: torch.cuda.synchronize(),
+}
+"""What makes a program wait for its device."""
+
+
+@pytest.mark.parametrize("what", WAITING)
+def test_what_waits_is_logged(what):
+    with pretend_cuda() as log:
+        x = torch.arange(3.0, device="cuda")
+        assert not log.waits
+        WAITING[what](x)
+    assert log.waits
+
+
+def test_what_does_not_wait_is_not_logged():
+    with pretend_cuda() as log:
+        x = torch.arange(3.0, device="cuda")
+        x[x > 1] = 0.0  # a masked fill
+        x += torch.tensor(2.0)  # a number goes along as an argument
+        torch.ones(3).pin_memory().to("cuda", non_blocking=True)
+        torch.randn(3, device="cuda", generator=torch.Generator("cuda"))
+    assert not log.waits
+
+
+def test_array_operations_move_many_times_what_a_pass_over_both_tensors_does():
+    """Why there is a fused pass: what this one writes and reads again, in times the size of x and x̂ together."""
+    with pretend_cuda() as log:
+        x = torch.randn(4096, 768, device="cuda")
+        x_hat = 0.9 * x
+        before = log.moved
+        moments.Moments.from_pairs(x, x_hat, drop_nonfinite=True)
+    assert (log.moved - before) / (2 * x.numel() * 4) > 8
+
+
+def test_afterwards_there_is_no_device():
+    with pretend_cuda():
+        assert torch.cuda.is_available()
+    if not torch.cuda.is_available():
+        with pytest.raises((RuntimeError, AssertionError)):
+            torch.ones(1, device="cuda")

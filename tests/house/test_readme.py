@@ -1,0 +1,97 @@
+"""Every command and example of the README runs, and every number in it is the one that the demo finds."""
+
+import json
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"```(\w*)\n(.*?)```", README, re.DOTALL)
+COMMANDS = [
+    line.split("#")[0].strip() for kind, block in BLOCKS if not kind for line in block.replace("\\\n", " ").splitlines()
+]
+EXAMPLES = [block for kind, block in BLOCKS if kind == "python"]
+
+
+def run(command: list[str], cwd: Path, **options) -> subprocess.CompletedProcess:
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=True, **options)
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory):
+    """What `sandbox demo` prints and writes."""
+    out = tmp_path_factory.mktemp("demo")
+    done = run([sys.executable, "-m", "sandbox", "demo", "--out", str(out)], out)
+    return done.stdout, out
+
+
+@pytest.mark.parametrize("command", [line for line in COMMANDS if line.startswith("sandbox ")])
+def test_every_sandbox_command_runs(command, tmp_path):
+    assert run([sys.executable, "-m", *shlex.split(command)], tmp_path).stdout
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_every_example_runs_and_prints_what_it_says(example, tmp_path):
+    done = run([sys.executable, "-c", example], tmp_path)
+    for promised in re.findall(r"\)  # ([\d.]+)$", example, re.MULTILINE):
+        assert round(float(done.stdout.splitlines()[0]), 6) == float(promised)
+
+
+def test_every_make_target_that_is_named_exists():
+    targets = {line.split()[1] for line in COMMANDS if line.startswith("make ")} | set(
+        re.findall(r"`make ([\w-]+)`", README)
+    )
+    assert {"demo", "test", "bench"} <= targets
+    for target in targets | {"app", "data"}:
+        run(["make", "--dry-run", target], ROOT)
+
+
+def test_the_plain_pip_instructions_are_those_of_the_makefile():
+    assert ".venv/bin/pip install -c constraints.txt ." in COMMANDS
+    assert "torch==2.13.0" in (ROOT / "constraints.txt").read_text(encoding="utf-8")
+
+
+def test_the_demo_does_the_main_job(demo):
+    printed, out = demo
+    assert "C1  Which multiple of x is nearest to x̂?" in printed
+    assert "C2  Which multiple of x̂ is nearest to x?" in printed
+    assert "89.9°" in printed
+    assert "30°" in printed
+    assert "minilm-relu shrinks by 6.8 %" in printed
+    assert "minilm-gated does not shrink" in printed
+    assert sorted(path.name for path in out.iterdir()) == ["measures.png", "parabolas.png", "plane.png", "report.json"]
+    for picture in out.glob("*.png"):
+        assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_numbers_of_the_readme_are_those_of_the_demo(demo):
+    saes = json.loads((demo[1] / "report.json").read_text(encoding="utf-8"))["saes"]
+    assert ["relu" in sae["name"] for sae in saes] == [True, False]
+    assert "gated" in saes[1]["name"]
+    keys = {"γ = b/c": "relative_reconstruction_bias", "√(b/a)": "norm_ratio", "c/a |": "scale_x"}
+    for label, key in keys.items():
+        (row,) = (
+            line for line in README.splitlines() if line.startswith("|") and label in line[: line.find("|", 1) + 1]
+        )
+        for cell, sae in zip(row.split("|")[2:4], saes, strict=True):
+            one = sae["raw"][key]
+            assert cell.strip() == f"{one['value']:.3f} ± {(one['high'] - one['low']) / 2:.3f}"
+    for sae in saes:
+        assert round(sae["l0"]) == 42
+        assert sae["documents"] == 100
+
+
+def test_the_embedded_pair_is_small_and_says_where_it_comes_from(demo):
+    data = ROOT / "sandbox" / "data"
+    size = sum(path.stat().st_size for path in data.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
+    assert size <= 12e6
+    text = (data / "README.md").read_text(encoding="utf-8")
+    for sae, column in zip(json.loads((demo[1] / "report.json").read_text())["saes"], (2, 3), strict=True):
+        for key, one in sae["centred"].items():
+            (row,) = (line for line in text.splitlines() if line.startswith(f"| centred {key} |"))
+            assert row.split("|")[column].split()[0] == f"{one['value']:.4f}"

@@ -1,0 +1,159 @@
+"""torchrun: the report of several processes is that of one."""
+
+import sys
+import time
+
+import pytest
+import torch
+import torch.distributed as dist
+
+from sandbox.errors import InputError
+from sandbox.measuring.norms import Norms
+from sandbox.measuring.ranks import Ranks
+from sandbox.measuring.resume import State
+from sandbox.measuring.token_means import TokenStatistics
+from sandbox.measuring.totals import Tallies
+from sandbox.moments.moments import GROUPS, Moments
+from tests.helpers.runs import arguments, assert_same, by_torchrun, found, run, write_files
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    made = tmp_path_factory.mktemp("run")
+    write_files(made)
+    return made
+
+
+@pytest.fixture(scope="module")
+def whole(folder):
+    """The report of one unbroken process."""
+    return found(run([sys.executable, "-m", "sandbox", *arguments(folder, "--documents", folder / "ids.npy")]))
+
+
+def test_shares_are_whole_batches_and_all_of_them():
+    for tokens in (1, 63, 64, 65, 6000):
+        for world in (1, 2, 3, 7):
+            shares = [Ranks(rank, world).share(tokens, 64) for rank in range(world)]
+            covered = [token for start, stop in shares for token in range(start, stop)]
+            assert covered == list(range(tokens))
+            assert all(start % 64 == 0 for start, stop in shares if start < stop)
+
+
+@pytest.mark.parametrize("processes", [2, 3])
+def test_the_report_is_that_of_one_process(processes, folder, whole):
+    done = by_torchrun(processes, arguments(folder, "--documents", folder / "ids.npy"))
+    assert_same(whole, found(done))
+
+
+def test_a_rank_without_data_adds_nothing(folder):
+    command = arguments(folder, "--batch-size", 4096)  # two batches for three processes
+    alone = found(run([sys.executable, "-m", "sandbox", *command]))
+    assert_same(alone, found(by_torchrun(3, command)))
+
+
+def test_each_may_have_a_file_of_its_own(folder):
+    """Uneven shards: the blocks of tokens that are clusters are those of the whole, and so the intervals agree."""
+    alone = found(run([sys.executable, "-m", "sandbox", *arguments(folder, "--published", 0, source="x.npy")]))
+    apart = found(by_torchrun(3, arguments(folder, "--published", 0, source="part-{rank}.npy")))
+    assert_same(alone["raw"], apart["raw"])
+    assert_same(alone["centred"], apart["centred"])
+
+
+def test_a_rank_that_fails_ends_the_run_with_its_error(folder):
+    begun = time.monotonic()
+    done = by_torchrun(2, arguments(folder, source="part-{rank}0.npy"))  # part-10.npy is nowhere, nor is part-00
+    assert done.returncode != 0
+    assert "part-10.npy: there is no such file" in done.stderr
+    assert time.monotonic() - begun < 60
+
+
+def test_two_ranks_on_pretended_gpus_make_the_report_of_one_on_the_cpu(folder, whole):
+    """The code that NCCL needs: each rank's device, its totals there, and one sum over all."""
+    command = [part for part in arguments(folder, "--documents", folder / "ids.npy") if part not in ("--device", "cpu")]
+    done = by_torchrun(2, [*command, "--device", "cuda"], program="tests.pretend")
+    there = found(done)
+    assert there["device"] == "a pretended GPU"
+    for origin in ("raw", "centred", "decoder_bias", "statistics"):
+        assert_same(whole[origin], there[origin], 1e-5)  # products of float32 in another order
+
+
+TORCHRUN = {"RANK": "3", "WORLD_SIZE": "4", "LOCAL_RANK": "1", "MASTER_ADDR": "here", "MASTER_PORT": "1"}
+
+
+def test_a_process_is_alone_unless_torchrun_says_everything(monkeypatch):
+    for name, value in TORCHRUN.items():
+        monkeypatch.setenv(name, value)
+    assert Ranks.here() == Ranks(rank=3, world=4, local=1)
+    for name in TORCHRUN:
+        with monkeypatch.context() as without:
+            without.delenv(name)
+            assert Ranks.here() == Ranks(0, 1, 0)
+    monkeypatch.setenv("LOCAL_RANK", "one")
+    with pytest.raises(InputError, match="'LOCAL_RANK': 'one'}: numbers"):
+        Ranks.here()
+
+
+def test_the_first_rank_speaks():
+    assert [Ranks(rank, 3).first for rank in range(3)] == [True, False, False]
+    assert Ranks().each("alone") == ["alone"]
+    assert Ranks().told("alone") == "alone"
+
+
+@pytest.mark.parametrize(
+    ("gpus", "ranks", "asked", "given"),
+    [
+        (0, Ranks(), "auto", "auto"),  # it may find another accelerator
+        (0, Ranks(1, 2, 1), "auto", "cpu"),
+        (0, Ranks(1, 2, 1), "cuda", "cuda"),  # refused elsewhere
+        (2, Ranks(), "auto", "auto"),
+        (2, Ranks(), "cuda", "cuda"),
+        (2, Ranks(3, 4, 3), "auto", "cuda:1"),
+        (2, Ranks(2, 4, 2), "cuda", "cuda:0"),
+        (2, Ranks(3, 4, 3), "cuda:0", "cuda:0"),
+        (2, Ranks(3, 4, 3), "cpu", "cpu"),
+    ],
+)
+def test_each_rank_has_a_gpu_of_its_own(gpus, ranks, asked, given, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: gpus > 0)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
+    assert ranks.device(asked) == given
+
+
+def state(tokens: int, documents: set[int]) -> State:
+    if not tokens:
+        return State()
+    x = torch.arange(2.0 * tokens, dtype=torch.float64).reshape(-1, 2)
+    index = torch.arange(tokens)
+    moments, dots = Moments.with_dots(x, x / 2, index, apart_above=9.0)
+    tallies = Tallies(
+        moments, TokenStatistics.from_dots(dots, None, index % GROUPS, GROUPS), Norms.from_dots(dots), None, None
+    )
+    return State(tokens, (tallies,), documents)
+
+
+@pytest.mark.parametrize(
+    ("mine", "theirs"), [((3, {1, 2}), (5, {2, 7})), ((0, set()), (5, {2})), ((3, {1}), (0, set()))]
+)
+def test_the_total_is_the_sum_of_every_ranks_state(mine, theirs, monkeypatch):
+    """Two ranks in one process: what the other says and adds is computed here."""
+    here, there = state(*mine), state(*theirs)
+
+    def gather(values, said):
+        monkeypatch.undo()
+        other = [{name: (tuple(t.shape), t.dtype) for name, t in one.tensors().items()} for one in there.tallies]
+        values[:] = [said, (other, sorted(there.documents), there.position)]
+        monkeypatch.setattr(dist, "all_reduce", lambda flat: flat.add_(added))
+
+    added = torch.cat([t.flatten() for t in there.tallies[0].tensors().values()]) if there.tallies else 0
+    monkeypatch.setattr(dist, "all_gather_object", gather)
+    total = Ranks(0, 2).total(here, torch.device("cpu"))
+    assert total.position == mine[0] + theirs[0]
+    assert total.documents == mine[1] | theirs[1]
+    one, other = (found.tallies[0].tensors() if found.tallies else None for found in (here, there))
+    for name, tensor in total.tallies[0].tensors().items():
+        assert torch.equal(tensor, sum(known[name] for known in (one, other) if known is not None))
+
+
+def test_alone_the_total_is_the_state_itself():
+    alone = state(3, {1})
+    assert Ranks().total(alone, torch.device("cpu")) is alone
