@@ -39,12 +39,12 @@ RANK = {
     "measuring": 9,
     "training.architectures": 3,
     "training": 10,
-    "plots": 9,
-    "explorer": 10,
-    "claims": 10,
-    "demo": 11,
-    "cli": 12,
-    "__main__": 13,
+    "plots": 10,
+    "explorer": 11,
+    "claims": 11,
+    "demo": 12,
+    "cli": 13,
+    "__main__": 14,
 }
 SYMPY = {"maths", "report", "claims"}
 TORCH = {
