@@ -1,11 +1,11 @@
-"""`stoppable`: Ctrl-C and SIGTERM end a run after the batch that is being counted, and never lose its report."""
+"""What Ctrl-C and SIGTERM do: every signal handler of the program is set here."""
 
 from __future__ import annotations
 
 import os
 import signal
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from threading import current_thread, main_thread
 from typing import Any, TypeVar
@@ -13,34 +13,34 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 PATIENCE = 5.0
-"""Seconds after the first signal from which another breaks off a batch that does not come to its end."""
+"""Seconds after the first signal; from then on, a second one interrupts a batch that does not end."""
 
 
 class Stopping:
-    """What became of the signals.
+    """The state of a stoppable run.
 
     Attributes:
-        by:       the signal that asked for the stop; None while nobody has
-        counting: whether batches are being counted: before and after, a signal does what it did outside
+        by:       the signal that requested the stop; None so far
+        counting: whether batches are being counted; before and after, signals go to the previous handler
     """
 
     def __init__(self) -> None:
         self.by: int | None = None
         self.counting = False
         self._waiting = False
-        self._asked = 0.0
+        self._requested_at = 0.0
 
     def each(self, chunks: Generator[T, None, None]) -> Iterator[T]:
-        """The chunks, until a stop is asked for. Waiting for one is broken off at once: nothing of it is counted yet.
+        """The chunks, until a stop is requested. A wait for a chunk ends at once, because nothing of it is counted yet.
 
-        Raises: KeyboardInterrupt after the chunk in which the stop was asked for
+        Raises: KeyboardInterrupt after the chunk during which the stop was requested
         """
         self.counting = True
         try:
             while True:
                 self._waiting = True
                 try:
-                    self._refuse_to_go_on()
+                    self._raise_if_requested()
                     chunk = next(chunks, None)
                 finally:
                     self._waiting = False
@@ -50,17 +50,17 @@ class Stopping:
         finally:
             self.counting = False
 
-    def _refuse_to_go_on(self) -> None:
+    def _raise_if_requested(self) -> None:
         if self.by is not None:
             raise KeyboardInterrupt
 
     def _handle(self, number: int, frame: Any, before: dict[int, Any]) -> None:
         if self.by is not None:
-            if self.counting and time.monotonic() - self._asked > PATIENCE:
+            if self.counting and time.monotonic() - self._requested_at > PATIENCE:
                 raise KeyboardInterrupt
-            return  # the report is being written, or soon will be
+            return  # the report is being written, or is about to be
         if self.counting:
-            self.by, self._asked = number, time.monotonic()
+            self.by, self._requested_at = number, time.monotonic()
             if self._waiting:
                 raise KeyboardInterrupt
         elif callable(handler := before[number]):
@@ -75,21 +75,72 @@ _current: Stopping | None = None
 
 @contextmanager
 def stoppable() -> Iterator[Stopping]:
-    """While this lasts, the first SIGINT or SIGTERM ends `Stopping.each`, and what comes after it is passed over.
+    """Within the block, the first SIGINT or SIGTERM ends `Stopping.each` after its batch; later ones are ignored.
 
-    Within another it is that other one: who prints the report holds the signals back until it is printed.
+    The report is never lost. A nested block is the outer one, so whoever prints the report can hold signals back until
+    it is printed.
     """
     global _current
-    if _current is not None or current_thread() is not main_thread():  # elsewhere no handler can be set
+    if _current is not None or current_thread() is not main_thread():  # handlers can only be set there
         yield _current or Stopping()
         return
     stopping = _current = Stopping()
     before: dict[int, Any] = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
         for number in before:
-            signal.signal(number, lambda given, frame: stopping._handle(given, frame, before))
+            signal.signal(number, lambda number, frame: stopping._handle(number, frame, before))
         yield stopping
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
         _current = None
+
+
+@contextmanager
+def stop_requested() -> Iterator[Callable[[], bool]]:
+    """A function that says whether SIGINT or SIGTERM has come; within the block they interrupt nothing by themselves.
+
+    If one has come, the previous handler of SIGINT is called at the end of the block.
+    """
+    came: list[int] = []
+    if current_thread() is not main_thread():  # handlers can only be set there
+        yield lambda: False
+        return
+    before = {n: signal.signal(n, lambda number, _: came.append(number)) for n in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield lambda: bool(came)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        if came and callable(handler := before[signal.SIGINT]):
+            handler(signal.SIGINT, None)  # so that the program knows
+
+
+@contextmanager
+def signals_blocked() -> Iterator[None]:
+    """SIGINT and SIGTERM wait until the block ends; processes started within it never receive them."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def raise_on_interrupt() -> Callable[[], bool]:
+    """From now on SIGINT raises KeyboardInterrupt. Returns a function that says whether it ever has."""
+    came: list[int] = []
+
+    def interrupt(number: int, _: Any) -> None:
+        came.append(number)
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGINT, interrupt)
+    return lambda: bool(came)
+
+
+def ignore_interrupts() -> None:
+    """From now on SIGINT does nothing."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import os
-import signal
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from multiprocessing import get_context, parent_process
 from pathlib import Path
 from queue import Empty
-from threading import Lock, Thread, current_thread, main_thread
+from threading import Lock, Thread
 from typing import Any
 
 import torch
 
 from sandbox.errors import InputError
+from sandbox.system.interrupts import signals_blocked, stop_requested
 from sandbox.training.gathered import Gathered
 from sandbox.training.train import Job, Training, train
 
@@ -47,7 +47,7 @@ def sweep(
     settings = (training, data, folder, device)
     if workers == 1 or len(jobs) < 2:
         records = []
-        with _told_to_stop() as stop:
+        with stop_requested() as stop:
             for job in jobs:
                 records.append(_trained(job, settings, progress, stop))
                 finished(records[-1])
@@ -56,8 +56,8 @@ def sweep(
     steps, halt = context.Queue(), context.Event()
     pool = ProcessPoolExecutor(workers, context, initializer=_work_for, initargs=(steps, halt))
     try:
-        with _told_to_stop() as stop:
-            with _signals_held():  # and by the workers for good: they are told by `halt`
+        with stop_requested() as stop:
+            with signals_blocked():  # and by the workers for good: they are told by `halt`
                 futures = [pool.submit(_work, job, settings) for job in jobs]
             waiting = list(futures)
             while waiting:
@@ -124,33 +124,3 @@ def _work(job: Job, settings: tuple) -> dict[str, Any]:
             return _trained(job, settings, progress, stop)
         finally:
             _steps.put(held)
-
-
-@contextmanager
-def _signals_held() -> Iterator[None]:
-    """Ctrl-C and SIGTERM wait while this lasts; processes that are born meanwhile never get them."""
-    if not hasattr(signal, "pthread_sigmask"):
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-@contextmanager
-def _told_to_stop() -> Iterator[Callable[[], bool]]:
-    """Whether Ctrl-C or SIGTERM came, which while this lasts break nothing off by themselves."""
-    came: list[int] = []
-    if current_thread() is not main_thread():  # where no handler can be set
-        yield lambda: False
-        return
-    before = {n: signal.signal(n, lambda number, _: came.append(number)) for n in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield lambda: bool(came)
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-        if came and callable(handler := before[signal.SIGINT]):
-            handler(signal.SIGINT, None)  # as if it came now, that the program knows of it
