@@ -1,6 +1,12 @@
-"""The commands. Nothing heavy is imported before a command that needs it has been chosen."""
+"""The commands. Nothing heavy is imported until a command needs it."""
 
-from sandbox.cli import argument, explorer, figure6, measure, rescale  # each adds its commands to the program
+from sandbox.cli import (  # importing a module adds its commands to the program
+    argument,
+    explorer,
+    figure6,
+    measure,
+    rescale,
+)
 from sandbox.cli.program import app, main
 
 __all__ = ["app", "argument", "explorer", "figure6", "main", "measure", "rescale"]

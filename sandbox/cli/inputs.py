@@ -1,12 +1,15 @@
-"""What the commands of real SAEs read, as options: checkpoints, activations, a model and its text."""
+"""What the commands on real SAEs read, as options: checkpoints, activations, or a model and its text."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
+from functools import wraps
 from glob import escape
+from inspect import Parameter, signature
 from os.path import isfile, lexists
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_type_hints
 
 import typer
 
@@ -14,100 +17,143 @@ from sandbox.data import resolve
 from sandbox.errors import InputError
 
 SETTINGS = ("cfg.json", "config.json", "hyperparams.json", "activation_scaler.json")
-"""What layouts of checkpoints call their settings."""
+"""Names of the settings files in the checkpoint layouts."""
 
 Saes = Annotated[
     list[str] | None,
-    typer.Option("--sae", help="Folder or file of a checkpoint, saelens:RELEASE/ID, or embedded:NAME; may come again."),
+    typer.Option("--sae", help="Folder or file of a checkpoint, saelens:RELEASE/ID, or embedded:NAME; repeatable."),
 ]
-Activations = Annotated[
-    str | None, typer.Option(help="Shape (..., d): .npy, .safetensors, .pt; a folder or 'glob*' of shards; a dataset.")
-]
-Documents = Annotated[
-    str | None, typer.Option(help="A document id for each token, in a file likewise: a number or, in .npy, a text.")
-]
-Model = Annotated[str | None, typer.Option(help="In place of --activations: a transformers model …", metavar="PATH")]
-Layer = Annotated[
-    int | None,
-    typer.Option(
-        help="… the block after which the residual stream is read, from 0 (for an SAE of blocks.N.hook_resid_pre, "
-        "N − 1; of hook_resid_post, N) …"
-    ),
-]
-Hook = Annotated[str | None, typer.Option(help="… or the module, by its name in the model …")]
-Text = Annotated[
-    str | None,
-    typer.Option(
-        help="… on this text: .txt (blank lines separate documents), .jsonl (field text), a folder or a 'glob*'."
-    ),
-]
-WholeFiles = Annotated[bool, typer.Option("--whole-files", help="Each .txt file is one document.")]
-Context = Annotated[
-    int | None, typer.Option(help="Tokens that the model reads at once; as many as it can if not given.")
-]
-Dtype = Annotated[str, typer.Option(help="To compute the SAE in: float32, float64 or bfloat16.")]
-BatchSize = Annotated[int, typer.Option(min=1, help="Tokens at a time; halved where memory is short.")]
+Dtype = Annotated[str, typer.Option(help="Compute the SAE in float32, float64 or bfloat16.")]
+BatchSize = Annotated[int, typer.Option(min=1, help="Tokens per batch; halved when memory runs short.")]
+DropNonfinite = Annotated[bool, typer.Option("--drop-nonfinite", help="Leave out tokens with NaN or infinity.")]
+Strict = Annotated[bool, typer.Option("--strict", help="Refuse to run if the preflight check warns.")]
 
 
-def source(activations: str | None, documents: str | None, live: dict[str, Any], device: str) -> Any:
-    """The activations, opened; a path that each process reads for itself stays a path."""
-    from sandbox.activations import activations as opened
-    from sandbox.measuring.measure import OF_EACH
-    from sandbox.measuring.ranks import Ranks
+@dataclass(frozen=True)
+class Inputs:
+    """The options that say what is read: a file of activations, or a model that computes them from text."""
 
-    if activations is None:
-        from sandbox.activations.live import live as lively
+    activations: Annotated[
+        str | None,
+        typer.Option(help="Shape (..., d): .npy, .safetensors, .pt; a folder or 'glob*' of shards; a dataset."),
+    ] = None
+    documents: Annotated[
+        str | None, typer.Option(help="A document id per token, same file formats: an integer or, in .npy, a string.")
+    ] = None
+    model: Annotated[
+        str | None, typer.Option(metavar="PATH", help="Instead of --activations: a transformers model …")
+    ] = None
+    layer: Annotated[
+        int | None,
+        typer.Option(
+            help="… the block after which to read the residual stream, from 0 (for an SAE on blocks.N.hook_resid_pre, "
+            "N − 1; on hook_resid_post, N) …"
+        ),
+    ] = None
+    hook: Annotated[str | None, typer.Option(help="… or the module to read, by its name in the model …")] = None
+    text: Annotated[
+        str | None,
+        typer.Option(
+            help="… on this text: .txt (blank lines separate documents), .jsonl (field text), a folder or a 'glob*'."
+        ),
+    ] = None
+    context: Annotated[int | None, typer.Option(help="Tokens per context; by default as many as the model takes.")] = (
+        None
+    )
+    whole_files: Annotated[bool, typer.Option("--whole-files", help="Treat each .txt file as one document.")] = False
 
-        if documents is not None:
+    def check(self) -> None:
+        """Refuse anything but --activations alone, or --model with --text and one of --layer and --hook.
+
+        Raises: InputError that says which options were given
+        """
+        named = self._named()
+        if not ({"--model", "--text"} <= set(named) if self.activations is None else named == ["--activations"]):
+            found = " ".join(named) or "none of them"
+            raise InputError(f"give --activations, or --model with --layer and --text; found {found}")
+        self._check_where()
+
+    def check_with(self, sae: Sequence[str] | None, x: str | None, x_hat: str | None) -> None:
+        """The same for a command that needs --sae as well, or takes --x with --x-hat instead of everything else."""
+        others = {"--sae": sae or None}, {"--x": x, "--x-hat": x_hat}
+        before, after = ([option for option, value in each.items() if value is not None] for each in others)
+        named = [*before, *self._named(), *after]
+        live = {"--sae", "--model", "--text"} <= set(named) and not {"--activations", "--x", "--x-hat"} & set(named)
+        if live:
+            self._check_where()
+        elif named not in (["--sae", "--activations"], ["--x", "--x-hat"]):
+            found = " ".join(named) or "none of them"
+            raise InputError(
+                "give --sae with --activations, or --sae with --model, --layer and --text, or --x with --x-hat; "
+                f"found {found}"
+            )
+
+    def open(self, device: str) -> Any:
+        """The activations, opened; a path with {rank} stays a path, because each process opens its own."""
+        from sandbox.activations import activations
+        from sandbox.measuring.measure import OF_EACH
+
+        if self.activations is not None:
+            return self.activations if OF_EACH in self.activations else activations(self.activations, self.documents)
+        from sandbox.activations.live import live
+        from sandbox.measuring.ranks import Ranks
+
+        if self.documents is not None:
             raise InputError("--documents are not needed with --model: they are made from the text")
-        given = {key: value for key, value in live.items() if key != "layer" and value is not None}
-        return lively(given.pop("model"), live["layer"], given.pop("text"), device=Ranks.here().device(device), **given)
-    return activations if OF_EACH in activations else opened(activations, documents)
+        options: dict[str, Any] = {"hook": self.hook, "context": self.context, "whole_files": self.whole_files or None}
+        options = {name: value for name, value in options.items() if value is not None}
+        device = Ranks.here().device(device)
+        return live(self.model or "", self.layer, self.text or "", device=device, **options)
+
+    def files(self, *more: str | None, saes: Sequence[str] = ()) -> list[str]:
+        """Everything that is read, as paths and patterns, so that no output overwrites an input.
+
+        For an SAE that is a single file, this includes the settings beside it and in the folder above.
+        """
+        given = (self.activations, *more, self.documents, self.model, self.text, *saes)
+        read = [path for name in given if name and not name.startswith("saelens:") for path in _paths(name)]
+        folders = [Path(sae).parent for sae in saes if isfile(sae)]
+        settings = (folder / up / name for folder in folders for up in (".", "..") for name in SETTINGS)
+        return read + [str(path) for path in settings if path.is_file()]
+
+    def _named(self) -> list[str]:
+        """The options that were given, but for --documents."""
+        values = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "documents"}
+        values["whole_files"] = self.whole_files or None
+        return [f"--{name.replace('_', '-')}" for name, value in values.items() if value is not None]
+
+    def _check_where(self) -> None:
+        if self.activations is None and (self.layer is None) == (self.hook is None):
+            raise InputError("with --model, give --layer or --hook: where its activations are read")
 
 
-def check_sources(
-    sae: list[str] | None, activations: str | None, live: dict[str, Any], x: str | None, x_hat: str | None
-) -> None:
-    """Either --sae with --activations, or --sae with --model and --text, or --x with --x-hat."""
-    given = {"--sae": sae or None, "--activations": activations}
-    given |= {f"--{key.replace('_', '-')}": value for key, value in live.items()} | {"--x": x, "--x-hat": x_hat}
-    named = [option for option, value in given.items() if value is not None]
-    lively = {"--sae", "--model", "--text"} <= set(named) and not {"--activations", "--x", "--x-hat"} & set(named)
-    if lively and ("--layer" in named) == ("--hook" in named):
-        raise InputError("with --model, give --layer or --hook: where its activations are read")
-    if not lively and named not in (["--sae", "--activations"], ["--x", "--x-hat"]):
-        found = " ".join(named) or "none of them"
-        raise InputError(
-            "give --sae with --activations, or --sae with --model, --layer and --text, or --x with --x-hat; "
-            f"found {found}"
-        )
+def with_inputs(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options of `Inputs` in place of its parameter `inputs`, which receives them as one value."""
+    hints = get_type_hints(Inputs, include_extras=True)
+    options = [
+        Parameter(field.name, Parameter.KEYWORD_ONLY, default=field.default, annotation=hints[field.name])
+        for field in fields(Inputs)
+    ]
+    own = signature(command, eval_str=True)
+    parameters = []
+    for name, parameter in own.parameters.items():
+        parameters += options if name == "inputs" else [parameter.replace(kind=Parameter.KEYWORD_ONLY)]
+
+    @wraps(command)
+    def run(**given: Any) -> None:
+        inputs = Inputs(**{option.name: given.pop(option.name) for option in options})
+        command(inputs=inputs, **given)
+
+    run.__signature__ = own.replace(parameters=parameters)  # type: ignore[attr-defined]
+    run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    del run.__wrapped__  # type: ignore[attr-defined]
+    return run
 
 
-def check_activations(activations: str | None, live: dict[str, Any]) -> None:
-    """Either --activations, or --model with --text and --layer or --hook."""
-    given = {"--activations": activations} | {f"--{key.replace('_', '-')}": value for key, value in live.items()}
-    named = [option for option, value in given.items() if value is not None]
-    if not ({"--model", "--text"} <= set(named) if activations is None else named == ["--activations"]):
-        found = " ".join(named) or "none of them"
-        raise InputError(f"give --activations, or --model with --layer and --text; found {found}")
-    if activations is None and ("--layer" in named) == ("--hook" in named):
-        raise InputError("with --model, give --layer or --hook: where its activations are read")
-
-
-def files(*given: str | Path | None, saes: Sequence[str] = ()) -> list[str]:
-    """What is read, as paths and patterns, so that no output takes its place; of SAEs that are one file, also the
-    settings beside it and in the folder above.
-    """
-    found = [path for one in (*given, *saes) if one and not str(one).startswith("saelens:") for path in _paths(one)]
-    folders = [Path(sae).parent for sae in saes if isfile(sae)]
-    settings = (folder / up / name for folder in folders for up in (".", "..") for name in SETTINGS)
-    return found + [str(one) for one in settings if one.is_file()]
-
-
-def _paths(given: str | Path) -> list[str]:
+def _paths(name: str) -> list[str]:
     from sandbox.measuring.measure import OF_EACH
 
-    path = str(resolve(given))
+    path = str(resolve(name))
     if not lexists(path) and "::" in path:  # a column of a dataset
         path = path.rpartition("::")[0]
     if OF_EACH in path:

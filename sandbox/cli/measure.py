@@ -9,21 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sandbox.cli import inputs
-from sandbox.cli.inputs import (
-    Activations,
-    BatchSize,
-    Context,
-    Documents,
-    Dtype,
-    Hook,
-    Layer,
-    Model,
-    Saes,
-    Text,
-    WholeFiles,
-)
-from sandbox.cli.program import Device, Json, app, console, progress, say
+from sandbox.cli.inputs import BatchSize, DropNonfinite, Dtype, Inputs, Saes, Strict, with_inputs
+from sandbox.cli.program import Device, Json, app, console, files_of, progress, say, show_and_write
 from sandbox.errors import InputError
 
 if TYPE_CHECKING:
@@ -34,47 +21,41 @@ if TYPE_CHECKING:
     epilog="Example: [bold]sandbox measure --sae embedded:minilm-gated --activations embedded:activations "
     "--documents embedded:documents --plot gated.png[/]"
 )
+@with_inputs
 def measure(
+    inputs: Inputs,
     sae: Saes = None,
-    activations: Activations = None,
-    documents: Documents = None,
-    model: Model = None,
-    layer: Layer = None,
-    hook: Hook = None,
-    text: Text = None,
-    context: Context = None,
-    whole_files: WholeFiles = False,
-    x: Annotated[str | None, typer.Option("--x", help="In place of all these: activations …")] = None,
+    x: Annotated[str | None, typer.Option("--x", help="Instead of all these: activations …")] = None,
     x_hat: Annotated[str | None, typer.Option("--x-hat", help="… and their reconstructions, a file each.")] = None,
-    name: Annotated[list[str] | None, typer.Option(help="Of the SAE, in the output; one for each --sae.")] = None,
+    name: Annotated[list[str] | None, typer.Option(help="Name of the SAE in the output; one per --sae.")] = None,
     device: Device = "auto",
     dtype: Dtype = "float32",
     batch_size: BatchSize = 4096,
-    drop_nonfinite: Annotated[
-        bool, typer.Option("--drop-nonfinite", help="Leave out tokens with NaN or infinity.")
-    ] = False,
+    drop_nonfinite: DropNonfinite = False,
     exclude_outliers: Annotated[
         bool, typer.Option("--exclude-outliers", help="Leave out tokens of norm above 100 × the median.")
     ] = False,
     published: Annotated[
         int,
         typer.Option(
-            min=0, max=2**20, help="Show what SAELens, SAEBench and dictionary_learning print for such batches."
+            min=0,
+            max=2**20,
+            help="Show what SAELens, SAEBench and dictionary_learning print at this batch size; 0 for none.",
         ),
     ] = 4096,
-    preflight: Annotated[bool, typer.Option(help="Look at a sample first, at all norms afterwards, and warn.")] = True,
-    strict: Annotated[bool, typer.Option("--strict", help="Refuse where that warns.")] = False,
+    preflight: Annotated[bool, typer.Option(help="Check a sample first and all norms afterwards, and warn.")] = True,
+    strict: Strict = False,
     checkpoint: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Save the run's state there; the same command goes on from it.")
+        Path | None, typer.Option(metavar="FILE", help="Save the run's state here; the same command resumes it.")
     ] = None,
-    every: Annotated[float, typer.Option(min=0, help="Seconds between two savings of it.")] = 30.0,
+    every: Annotated[float, typer.Option(min=0, help="Seconds between two saves of that state.")] = 30.0,
     latents: Annotated[
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="Write a row for each latent of the one --sae, as .npz or .parquet. Columns: latent (row of W_dec), "
-            "scale_factor (the best one for it alone: 1 not shrunk, above 1 shrunk), standard_error, low and high "
-            "(95 % interval), count (tokens in which it was on); nan where undefined.",
+            help="Write a row per latent of a single --sae, as .npz or .parquet. Columns: latent (row of W_dec), "
+            "scale_factor (the best factor for that latent alone: above 1 if shrunk), standard_error, low and high "
+            "(95 % interval), count (tokens on which it is active); nan where undefined.",
         ),
     ] = None,
     json: Json = None,
@@ -83,10 +64,10 @@ def measure(
 ) -> None:
     """Measure shrinkage of SAEs on activations: every definition side by side, with its 95 % interval.
 
-    Several --sae share one read of the activations, and are compared in one table and one plot. On several processes:
-    torchrun --nproc-per-node 2 -m sandbox measure … ('{rank}' in a path stands for the number of the process, where
-    each has files of its own). The small real pair that comes with the sandbox is named embedded:minilm-relu and
-    embedded:minilm-gated, its data embedded:activations and embedded:documents.
+    Several --sae share one read of the activations, and are compared in one table and one plot. To use several
+    processes: torchrun --nproc-per-node 2 -m sandbox measure … ('{rank}' in a path is the number of the process, if
+    each has its own files). The sandbox includes two small real SAEs, embedded:minilm-relu and embedded:minilm-gated,
+    with embedded:activations and embedded:documents.
     """
     from sandbox.measuring import measure as engine
     from sandbox.measuring.latents import check_table_format
@@ -94,13 +75,11 @@ def measure(
     from sandbox.system.interrupts import stoppable
     from sandbox.system.outputs import check_outputs
 
-    live = {"model": model, "layer": layer, "hook": hook, "text": text, "context": context}
-    live["whole_files"] = whole_files or None
-    inputs.check_sources(sae, activations, live, x, x_hat)
-    outputs = [path for path in (json, csv, plot, latents, checkpoint) if path not in (None, "-")]
+    inputs.check_with(sae, x, x_hat)
+    outputs = files_of(json, csv, plot, latents, checkpoint)
     first = Ranks.here().first
     if first:
-        check_outputs(outputs, inputs.files(activations, x, x_hat, documents, model, text, saes=sae or ()))
+        check_outputs(outputs, inputs.files(x, x_hat, saes=sae or ()))
     if plot:
         from sandbox import plots
 
@@ -125,30 +104,30 @@ def measure(
         "every": every,
         "tell": say if first else None,
     }
-    with stoppable():  # until the report so far is printed, whatever comes after the first Ctrl-C
+    with stoppable():  # a second Ctrl-C does not interrupt the printing of the report
         try:
             with progress() as bars:
                 if sae:
-                    source = inputs.source(activations, documents, live, device)
+                    source = inputs.open(device)
                     total = getattr(source, "tokens", None) or 0
-                    # of which this process does its share
+                    # this process does its share of them
                     options["progress"] = bars("tokens", total // Ranks.here().world)
-                    options["documents"] = documents if isinstance(source, str) else None  # else opened with it
+                    options["documents"] = inputs.documents if isinstance(source, str) else None  # else already open
                     reports = engine.measure(sae, source, device=device, dtype=dtype, **options)
                 else:
                     options["progress"] = bars("tokens", 0)
-                    reports = [engine.measure_pairs(x or "", x_hat or "", documents=documents, **options)]
+                    reports = [engine.measure_pairs(x or "", x_hat or "", documents=inputs.documents, **options)]
         except engine.Stopped as stopped:
             if first and stopped.reports:
-                _print(stopped.reports, json)
+                _write(stopped.reports, "-" if json == "-" else None, None, None, None)
                 if Ranks.here().world > 1:
                     say("these are the tokens of the first process alone")
                 say(
                     f"stopped: {stopped.unsaved}"
                     if stopped.unsaved
-                    else f"stopped: the same command goes on from {checkpoint}"
+                    else f"stopped: the same command resumes from {checkpoint}"
                     if checkpoint
-                    else "stopped: to be able to go on from there, give --checkpoint FILE"
+                    else "stopped: give --checkpoint FILE to be able to resume"
                 )
             raise typer.Exit(128 + stopped.by) from stopped
         except engine.NotSaved as unsaved:
@@ -160,9 +139,9 @@ def measure(
 
 
 def _write(reports: list[Report], json: str | None, csv: Path | None, plot: Path | None, latents: Path | None) -> None:
-    """All that was asked for, the screen first; what cannot be written is no reason to lose the rest."""
+    """Write every output, the screen first; if one cannot be written, the others still are."""
     from sandbox import report
-    from sandbox.system.files import write_all, write_text
+    from sandbox.system.files import write_text
 
     def draw(plot: Path) -> None:
         from sandbox import plots
@@ -170,30 +149,25 @@ def _write(reports: list[Report], json: str | None, csv: Path | None, plot: Path
         with plots.measured(reports) as figure:
             plots.save(figure, plot)
 
-    writers: list[Callable[[], object]] = [lambda: _print(reports, json)]
-    if json not in (None, "-"):
-        writers.append(lambda: write_text(json, report.to_json(reports) + "\n"))
+    writers: list[Callable[[], object]] = []
     if csv:
         writers.append(lambda: write_text(csv, report.to_csv(reports)))
     if latents:
         writers.append(lambda: reports[0].latents.save(latents))
     if plot:
         writers.append(lambda: draw(plot))
-    write_all(*writers)
+    show_and_write(json, lambda: report.to_json(reports), lambda: _show(reports), *writers)
 
 
-def _print(reports: list[Report], json: str | None) -> None:
-    """On standard output: the tables, or the JSON in their place."""
-    from sandbox.report import tables, to_json
+def _show(reports: list[Report]) -> None:
+    """Print the tables."""
+    from sandbox.report import tables
 
-    if json == "-":
-        print(to_json(reports), flush=True)
-        return
     screen = console()
-    for one in reports:
-        tables.show(one, screen)
-        if one.latents is not None:
-            screen.print(one.latents.table(width=screen.width))
+    for report in reports:
+        tables.show(report, screen)
+        if report.latents is not None:
+            screen.print(report.latents.table(width=screen.width))
     if len(reports) > 1:
         screen.print(tables.comparison(reports, screen.width))
     sys.stdout.flush()

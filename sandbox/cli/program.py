@@ -9,12 +9,15 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from io import TextIOWrapper
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
 
 from sandbox.errors import InputError
+from sandbox.system.interrupts import ignore_interrupts, raise_on_interrupt
 from sandbox.system.text import one_line
 
 if TYPE_CHECKING:
@@ -48,34 +51,46 @@ def program(
 
 
 PAGE = 120
-"""Columns of what is written to a file or into a pipe."""
+"""Columns of output to a file or a pipe."""
 
 Json = Annotated[
     str | None,
-    typer.Option("--json", metavar="FILE", help="Write JSON; - for standard output, with nothing else on it."),
+    typer.Option("--json", metavar="FILE", help="Write JSON; - writes it, and nothing else, to standard output."),
 ]
-Device = Annotated[str, typer.Option(help="auto (a GPU if there is one), cpu, cuda, cuda:N or mps.")]
+Device = Annotated[str, typer.Option(help="auto (a GPU if available), cpu, cuda, cuda:N or mps.")]
+
+
+def files_of(*outputs: str | Path | None) -> list[str | Path]:
+    """The outputs that are files: neither left out nor standard output."""
+    return [path for path in outputs if path not in (None, "-")]  # type: ignore[misc]
+
+
+def show_and_write(
+    json: str | None, text: Callable[[], str], show: Callable[[], object], *more: Callable[[], object]
+) -> None:
+    """Show a result (with --json -, its JSON instead), write its JSON to the file --json names, and do the rest.
+
+    Everything is tried before the first failure is raised.
+    """
+    from sandbox.system.files import write_all, write_text
+
+    on_screen = (lambda: print(text(), flush=True)) if json == "-" else show
+    to_file = [partial(write_text, path) for path in files_of(json)]
+    write_all(on_screen, *(lambda write=write: write(text() + "\n") for write in to_file), *more)
 
 
 def main() -> None:
-    """Run the program: bad input is one line on standard error and exit status 2, never a traceback.
+    """Run the program: bad input gives one line on standard error and exit status 2, never a traceback.
 
-    A file or a screen that the system refuses (no permission, a full disk) is bad input, too. Where whoever reads
-    standard output has gone, the program ends as if SIGPIPE had ended it, without a word.
+    A file or a screen that the system refuses (no permission, a full disk) counts as bad input. If the reader of
+    standard output has gone, the program ends silently, as if SIGPIPE had killed it.
     """
-    if sys.stdout is None:  # closed by whoever started it
+    if sys.stdout is None:  # the caller closed it
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="replace")  # x̂ and γ do not fit every encoding
-    stopped = False
-
-    def stop(*_) -> None:
-        nonlocal stopped
-        stopped = True
-        raise KeyboardInterrupt
-
-    signal.signal(signal.SIGINT, stop)
+    interrupted = raise_on_interrupt()
     try:
         _name_a_temporary_folder()
         _refuse_empty(sys.argv[1:])
@@ -91,15 +106,15 @@ def main() -> None:
             code = _refuse_of_system(error.__context__)
         elif explain is not None:
             command = getattr(getattr(error, "ctx", None), "command_path", "sandbox")
-            code = _refuse(f"{explain()} (see '{command} --help')") if explain() else 2  # no words: help was shown
-        elif not stopped:
+            code = _refuse(f"{explain()} (see '{command} --help')") if explain() else 2  # empty: help was shown
+        elif not interrupted():
             raise
-        # else a library may have made something of its own of the interrupt
-    if stopped:
+        # else a library has replaced the KeyboardInterrupt by an exception of its own
+    if interrupted():
         say("stopped")
         code = 130
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # all is done: there is nothing left to stop
-    _let_go_of(sys.stdout)
+    ignore_interrupts()  # the work is done: nothing is left to stop
+    _flush(sys.stdout)
     sys.exit(code or 0)
 
 
@@ -109,17 +124,17 @@ def _refuse(message: str) -> int:
 
 
 def _refuse_of_system(error: OSError) -> int:
-    """What the system did not let the program do, which no command has put into words of its own."""
+    """Report a system error that no command has described itself."""
     if error.errno == errno.EPIPE:
         return 128 + getattr(signal, "SIGPIPE", 13)
     reason = error.strerror or str(error)
-    if error.filename is None:  # of a file, Python names it
+    if error.filename is None:  # for files, Python fills it in
         return _refuse(f"standard output cannot be written to: {reason}")
     return _refuse(f"{error.filename}: {reason}")
 
 
 def _name_a_temporary_folder() -> None:
-    """Where no folder for temporary files can be written to, libraries that ask for its name alone still import."""
+    """If no folder for temporary files is writable, let libraries that only ask for its name import all the same."""
     try:
         tempfile.gettempdir()
     except OSError:
@@ -127,7 +142,7 @@ def _name_a_temporary_folder() -> None:
 
 
 def _refuse_empty(arguments: list[str]) -> None:
-    """Refuse arguments without a character: they come of variables that are not set, and would name this folder."""
+    """Refuse empty arguments: they come from unset variables, and would name the current folder."""
     for before, argument in zip(["sandbox", *arguments], arguments, strict=False):
         if not argument:
             raise InputError(f"the argument after {before} is empty: is a variable unset?")
@@ -135,8 +150,8 @@ def _refuse_empty(arguments: list[str]) -> None:
             raise InputError(f"{argument} is followed by nothing: is a variable unset?")
 
 
-def _let_go_of(stream: TextIO) -> None:
-    """Write what is left; where that fails, Python shall not try once more at the end, with a traceback."""
+def _flush(stream: TextIO) -> None:
+    """Flush the stream; if that fails, keep Python from trying again at exit, with a traceback."""
     try:
         stream.flush()
     except OSError:
@@ -145,28 +160,28 @@ def _let_go_of(stream: TextIO) -> None:
 
 def say(message: str) -> None:
     """One line on standard error."""
-    with suppress(OSError):  # of a screen that is gone, nobody can be told
+    with suppress(OSError):  # standard error may be gone, too
         print("sandbox: " + one_line(message), file=sys.stderr, flush=True)
 
 
 def console() -> Console:
-    """Standard output; where it is no terminal, as wide as COLUMNS says, or else as a page is."""
+    """Standard output; if it is not a terminal, COLUMNS wide, or PAGE."""
     from sandbox.system.terminal import Screen
 
-    found = Screen()
-    return found if found.is_terminal or "COLUMNS" in os.environ else Screen(width=PAGE)
+    screen = Screen()
+    return screen if screen.is_terminal or "COLUMNS" in os.environ else Screen(width=PAGE)
 
 
 @contextmanager
 def progress() -> Iterator[Callable[[str, int], Callable[[int], None]]]:
-    """Progress bars on standard error: call with a label and a total (0: unknown) for a function that moves one on."""
+    """Progress bars on standard error: a label and a total (0: unknown) give a function that advances a new bar."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     from sandbox.system.terminal import Screen
 
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
     screen = Screen(stderr=True)
-    shown = screen.is_terminal and os.environ.get("RANK", "0") == "0"  # of several processes, one speaks
+    shown = screen.is_terminal and os.environ.get("RANK", "0") == "0"  # among several processes, one speaks
     with Progress(*columns, console=screen, transient=True, disable=not shown) as bars:
 
         def start(label: str, total: int) -> Callable[[int], None]:

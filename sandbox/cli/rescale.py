@@ -7,9 +7,8 @@ from typing import Annotated
 
 import typer
 
-from sandbox.cli import inputs
-from sandbox.cli.inputs import Activations, BatchSize, Context, Documents, Dtype, Hook, Layer, Model, Text, WholeFiles
-from sandbox.cli.program import Device, Json, app, console, progress, say
+from sandbox.cli.inputs import BatchSize, DropNonfinite, Dtype, Inputs, Strict, with_inputs
+from sandbox.cli.program import Device, Json, app, console, files_of, progress, say, show_and_write
 from sandbox.errors import InputError
 
 
@@ -17,36 +16,27 @@ from sandbox.errors import InputError
     epilog="Example: [bold]sandbox rescale --sae embedded:minilm-relu --activations embedded:activations "
     "--documents embedded:documents --out corrected[/]"
 )
+@with_inputs
 def rescale(
     sae: Annotated[str, typer.Option(help="Folder or file of a checkpoint, saelens:RELEASE/ID, or embedded:NAME.")],
-    out: Annotated[Path, typer.Option(help="New folder for the corrected checkpoint, in the layout it came in.")],
-    activations: Activations = None,
-    documents: Documents = None,
-    model: Model = None,
-    layer: Layer = None,
-    hook: Hook = None,
-    text: Text = None,
-    context: Context = None,
-    whole_files: WholeFiles = False,
+    out: Annotated[Path, typer.Option(help="New folder for the corrected checkpoint; it keeps its layout.")],
+    inputs: Inputs,
     kind: Annotated[
-        str, typer.Option(help="scalar (one factor), scale-shift (and another b_dec), or per-latent.")
+        str, typer.Option(help="scalar (one factor), scale-shift (also a new b_dec), or per-latent.")
     ] = "scalar",
-    share: Annotated[float, typer.Option(help="Of the documents to fit on; the others show what it is worth.")] = 0.5,
-    seed: Annotated[int, typer.Option(help="Of the draw of documents.")] = 0,
+    share: Annotated[float, typer.Option(help="Share of documents to fit on; the rest evaluate the fit.")] = 0.5,
+    seed: Annotated[int, typer.Option(help="Random seed of the split of documents.")] = 0,
     device: Device = "auto",
     dtype: Dtype = "float32",
     batch_size: BatchSize = 4096,
-    drop_nonfinite: Annotated[
-        bool, typer.Option("--drop-nonfinite", help="Leave out tokens with NaN or infinity.")
-    ] = False,
-    preflight: Annotated[bool, typer.Option(help="Look at a sample first, and warn.")] = True,
-    strict: Annotated[bool, typer.Option("--strict", help="Refuse to run where that warns.")] = False,
+    drop_nonfinite: DropNonfinite = False,
+    preflight: Annotated[bool, typer.Option(help="Check a sample first, and warn.")] = True,
+    strict: Strict = False,
     json: Json = None,
 ) -> None:
-    """Undo an SAE's shrinkage: fit a correction of its decoder on some documents, evaluate it on the others, write it.
+    """Undo an SAE's shrinkage: fit a correction of its decoder on some documents, evaluate it on the rest, write it.
 
-    The latents stay as they are, and so does L0. The encoder is changed only where it takes b_dec from x and b_dec
-    changes, so that the latents stay the same.
+    The latents do not change, and neither does L0. The encoder changes only if it subtracts a b_dec that changes.
     """
     from json import dumps
 
@@ -54,37 +44,31 @@ def rescale(
     from sandbox.measuring import rescale as engine
     from sandbox.measuring.measure import look
     from sandbox.measuring.ranks import Ranks
-    from sandbox.system.files import check_new_folder, write_all, write_text
+    from sandbox.system.files import check_new_folder
     from sandbox.system.outputs import check_outputs
 
-    live = {"model": model, "layer": layer, "hook": hook, "text": text, "context": context}
-    live["whole_files"] = whole_files or None
-    inputs.check_sources([sae], activations, live, None, None)
-    given = inputs.files(activations, documents, model, text, saes=[sae])
-    check_outputs([json] if json not in (None, "-") else [], [*given, str(out)])
+    inputs.check_with([sae], None, None)
+    check_outputs(files_of(json), [*inputs.files(saes=[sae]), str(out)])
     check_new_folder(out)
     if Ranks.here().world > 1:
         raise InputError("rescale runs in one process: start it without torchrun")
     checkpoint = read(sae)
     engine.check_kind(checkpoint, kind)
-    opened = inputs.source(activations, documents, live, device)
+    source = inputs.open(device)
     settings = {"device": device, "dtype": dtype, "drop_nonfinite": drop_nonfinite}
-    findings = look(checkpoint, opened, **settings) if preflight else []
-    for one in findings:
-        say(f"warning: {checkpoint.name}: {one.message}")
+    findings = look(checkpoint, source, **settings) if preflight else []
+    for finding in findings:
+        say(f"warning: {checkpoint.name}: {finding.message}")
     if strict and findings:
-        raise InputError("--strict, and the look before the run found what is said above")
+        raise InputError("--strict: the preflight check failed, for the reasons above")
     options = settings | {"kind": kind, "share": share, "seed": seed}
     with progress() as bars:
-        total = (opened.tokens or 0) * engine.passes(kind)
+        total = (source.tokens or 0) * engine.passes(kind)
         options |= {"batch_size": batch_size, "progress": bars("tokens", total)}
-        made = engine.rescale(checkpoint, opened, **options)
-    text_of, screen = dumps(made.to_dict(), indent=2, allow_nan=False), console()
+        made = engine.rescale(checkpoint, source, **options)
+    screen = console()
 
     def show() -> None:
-        if json == "-":
-            print(text_of)
-            return
         screen.print(made.checkpoint.describe(), highlight=False, markup=False)
         screen.print(made.table(screen.width))
 
@@ -93,4 +77,4 @@ def rescale(
         if json != "-":
             screen.print(f"Written: {out}", highlight=False, markup=False)
 
-    write_all(show, write, *([lambda: write_text(json, text_of + "\n")] if json not in (None, "-") else []))
+    show_and_write(json, lambda: dumps(made.to_dict(), indent=2, allow_nan=False), show, write)

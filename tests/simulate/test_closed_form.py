@@ -225,7 +225,7 @@ def test_the_table_of_other_strengths_has_no_column_of_theory():
     done = simulate("--threshold", "1", "--features", "log-normal", "--gate", "hard")
     assert done.returncode == 0, done.stderr
     said = " ".join(done.stdout.split())
-    assert "no theory: C17 and C18 are of exponential features" in said
+    assert "no theory: C17 and C18 cover exponential features" in said
     assert "simulated − theory" not in said
 
 

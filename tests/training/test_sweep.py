@@ -360,7 +360,7 @@ def test_a_signal_saves_all_that_is_in_training(workers, number, files, tmp_path
 def test_where_there_is_no_screen_a_line_says_how_far_it_is(monkeypatch, capsys):
     monkeypatch.setattr(figure6_command, "MINUTE", -1)
     moves = []
-    moved = figure6_command._said_too(lambda label, total: moves.append)("training", 8)
+    moved = figure6_command._also_in_lines(lambda label, total: moves.append)("training", 8)
     moved(2)
     moved(4)
     assert moves == [2, 4]
