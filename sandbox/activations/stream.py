@@ -10,13 +10,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, RandomSampler, SubsetRandomSampler, WeightedRandomSampler
 
-<<<<<<< HEAD
-from sandbox.activations.source import FLOATS, Chunk, check_counts, check_range
-from sandbox.activations.windows import Windows, as_ids
-=======
 from sandbox.activations.source import Chunk, check_counts, check_range
-from sandbox.activations.windows import Rows, as_ids
->>>>>>> main
+from sandbox.activations.windows import Windows, as_ids
 from sandbox.errors import InputError
 from sandbox.moments.clusters import numbered
 from sandbox.moments.dense import check_dense
