@@ -72,8 +72,8 @@ def check(
 
     [bold]Names[/]: a = E‖x‖², b = E‖x̂‖², c = E\\[x·x̂]; r and rho, the norm ratio and the cosine; theta, the angle,
     0 to pi; L = E‖x̂ − x‖²; gamma, gamma_10; and the measures: scale_x, scale_x_hat, relative_reconstruction_bias,
-    equation_10_v1, norm_ratio, cosine, relative_loss, angle_loss, length_loss. γ, ρ, θ and γ₁₀ work, too. Numbered names compare
-    two SAEs on the same x: gamma1 < gamma2 => c1/a < c2/a.
+    equation_10_v1, norm_ratio, cosine, relative_loss, angle_loss, length_loss. γ, ρ, θ and γ₁₀ work too. Numbered
+    names compare two SAEs on the same x: gamma1 < gamma2 => c1/a < c2/a.
 
     [bold]Vectors[/]: norm(x_hat - x)**2, dot(x, x_hat), ‖x̂‖, x·x̂ of one pair; E\\[x·x̂], E‖x̂ − 2x‖² over all; x̂ = x.
 
