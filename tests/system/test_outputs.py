@@ -228,7 +228,7 @@ def test_an_argument_of_nothing_is_refused(inputs, tmp_path):
 def test_what_a_kill_left_goes_with_the_next_save_and_what_is_being_written_stays(tmp_path):
     script = f"""
 import sys, time
-from sandbox.files import folder_written_whole, written_whole
+from sandbox.system.files import folder_written_whole, written_whole
 with written_whole({str(tmp_path / "st")!r}) as a, folder_written_whole({str(tmp_path / "out")!r}) as b:
     a.write_text("half"); (b / "weights").write_text("half"); print("there", flush=True); time.sleep(60)
 """
