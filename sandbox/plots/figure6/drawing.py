@@ -13,9 +13,8 @@ from sandbox.maths.measures import REGISTRY
 from sandbox.plots.against_l0 import _set_scale
 from sandbox.plots.figure6.looks import handles, looks, marker, rings
 from sandbox.plots.style import FAINT, INK
-from sandbox.report.estimates import Estimate
+from sandbox.report.estimates import ORIGINS, Estimate
 from sandbox.report.points import Point
-from sandbox.report.report import ORIGINS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
