@@ -96,7 +96,8 @@ def reason(place: str) -> str | None:
 
 
 CASES = [
-    *((name, dtype) for name in SCENARIOS for dtype in (torch.float32, torch.bfloat16)),
+    *((name, torch.float32) for name in SCENARIOS),
+    *(pytest.param(name, torch.bfloat16, marks=pytest.mark.slow) for name in SCENARIOS),
     *((name, torch.float32) for name in TRAINING),
 ]
 
@@ -117,6 +118,7 @@ def test_the_device_gives_the_numbers_of_the_cpu_and_is_not_waited_for_in_the_lo
         torch.testing.assert_close(found[key], value, rtol=tolerance, atol=tolerance, equal_nan=True, msg=key)
 
 
+@pytest.mark.slow
 def test_every_wait_that_is_named_happens():
     met = set()
     for scenario in (SCENARIOS | TRAINING).values():

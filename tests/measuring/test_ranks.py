@@ -38,18 +38,20 @@ def test_shares_are_whole_batches_and_all_of_them():
             assert all(start % 64 == 0 for start, stop in shares if start < stop)
 
 
-@pytest.mark.parametrize("processes", [2, 3])
+@pytest.mark.parametrize("processes", [2, pytest.param(3, marks=pytest.mark.slow)])
 def test_the_report_is_that_of_one_process(processes, folder, whole):
     done = by_torchrun(processes, arguments(folder, "--documents", folder / "ids.npy"))
     assert_same(whole, found(done))
 
 
+@pytest.mark.slow
 def test_a_rank_without_data_adds_nothing(folder):
     command = arguments(folder, "--batch-size", 4096)  # two batches for three processes
     alone = found(sandbox(*command))
     assert_same(alone, found(by_torchrun(3, command)))
 
 
+@pytest.mark.slow
 def test_each_may_have_a_file_of_its_own(folder):
     """Uneven shards: the blocks of tokens that are clusters are those of the whole, and so the intervals agree."""
     alone = found(sandbox(*arguments(folder, "--published", 0, source="x.npy")))

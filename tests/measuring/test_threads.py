@@ -3,6 +3,8 @@
 import subprocess
 import sys
 
+import pytest
+
 SCRIPT = """
 import sys
 sys.setswitchinterval(1e-5)
@@ -23,6 +25,7 @@ print(len(reports), *proofs.values())
 """
 
 
+@pytest.mark.slow
 def test_all_claims_hold_in_four_threads_and_each_is_proven_once():
     ran = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, text=True, timeout=900)
     assert not ran.returncode, ran.stderr[-2000:]

@@ -66,6 +66,7 @@ for kill in range(20):
 """Starts a run twenty times and kills it each time at a random point: before, in or after a saving."""
 
 
+@pytest.mark.slow
 def test_a_run_that_is_killed_twenty_times_ends_with_the_same_totals(folder, tmp_path):
     state = tmp_path / "state"
     command = arguments(folder, "--documents", folder / "ids.npy")
@@ -76,7 +77,9 @@ def test_a_run_that_is_killed_twenty_times_ends_with_the_same_totals(folder, tmp
     assert_same(whole, broken, 0)
 
 
-@pytest.mark.parametrize("again", [None, 0.0, 0.02, 0.2])
+@pytest.mark.parametrize(
+    "again", [None, *(pytest.param(seconds, marks=pytest.mark.slow) for seconds in (0.0, 0.02, 0.2))]
+)
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_saves_the_state_and_prints_the_report_so_far(number, status, again, folder, tmp_path, x):
     """Also if the same signal comes again, so many seconds later, while the report is made."""
