@@ -13,7 +13,7 @@ from jaxtyping import Bool, Int
 from torch import Tensor
 
 from sandbox.activations import Source
-from sandbox.activations.prefetch import ahead
+from sandbox.activations.prefetch import prefetch
 from sandbox.errors import InputError
 from sandbox.moments.moments import BLOCK, Moments
 from sandbox.system.devices import sent
@@ -84,7 +84,7 @@ class Parts:
     def total(self, tally: Callable[[Tensor, np.ndarray], T], *, fitting: bool) -> T:
         """The sum of a tally over the part to fit on, or over the one held out, on the CPU."""
         total, start, seen = None, 0, torch.zeros((), dtype=torch.float32, device=self.device)
-        with torch.no_grad(), closing(ahead(self.source.chunks(self.batch_size), self.device)) as chunks:
+        with torch.no_grad(), closing(prefetch(self.source.chunks(self.batch_size), self.device)) as chunks:
             for x, documents in chunks:
                 self.blocks = documents is None
                 cluster = np.arange(start, start + len(x)) // BLOCK if documents is None else documents
