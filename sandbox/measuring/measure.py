@@ -10,7 +10,7 @@ from typing import Any, overload
 import torch
 from torch import Tensor
 
-from sandbox.activations import Given, Held, SideBySide, Source, activations
+from sandbox.activations import PathOrArray, SideBySide, Source, SourceLike, activations
 from sandbox.checkpoints import Checkpoint
 from sandbox.errors import InputError
 from sandbox.measuring.forward import BATCH, FEW, Forward, Pairs
@@ -56,7 +56,7 @@ class Options:
         progress:         called with the tokens of each batch, or several batches, that were counted
     """
 
-    documents: Held | None = None
+    documents: PathOrArray | None = None
     batch_size: int = BATCH
     name: str | Sequence[str] | None = None
     drop_nonfinite: bool = False
@@ -73,13 +73,15 @@ class Options:
 
 
 @overload
-def measure(sae: OneSAE, source: Given, *, device: str = "auto", dtype: str = "float32", **options: Any) -> Report: ...
+def measure(
+    sae: OneSAE, source: SourceLike, *, device: str = "auto", dtype: str = "float32", **options: Any
+) -> Report: ...
 @overload
 def measure(
-    sae: Sequence[OneSAE], source: Given, *, device: str = "auto", dtype: str = "float32", **options: Any
+    sae: Sequence[OneSAE], source: SourceLike, *, device: str = "auto", dtype: str = "float32", **options: Any
 ) -> list[Report]: ...
 @without_autocast()
-def measure(sae: Any, source: Given, *, device: str = "auto", dtype: str = "float32", **options: Any) -> Any:
+def measure(sae: Any, source: SourceLike, *, device: str = "auto", dtype: str = "float32", **options: Any) -> Any:
     """Every measure of shrinkage of an SAE on activations, with its uncertainty.
 
     Args:
@@ -114,11 +116,11 @@ def measure(sae: Any, source: Given, *, device: str = "auto", dtype: str = "floa
 @without_autocast()
 def look(
     sae: OneSAE,
-    source: Given,
+    source: SourceLike,
     *,
     device: str = "auto",
     dtype: str = "float32",
-    documents: Held | None = None,
+    documents: PathOrArray | None = None,
     drop_nonfinite: bool = False,
 ) -> list[Finding]:
     """What a sample of the activations shows of an SAE, without the run: what would make its shrinkage meaningless.
@@ -135,7 +137,7 @@ def look(
 
 
 @without_autocast()
-def measure_pairs(x: Given, x_hat: Given, **options: Any) -> Report:
+def measure_pairs(x: SourceLike, x_hat: SourceLike, **options: Any) -> Report:
     """Every measure of shrinkage of reconstructions that are already there: two files, arrays or tensors.
 
     Args, Raises: as for `measure`.

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from sandbox.activations import Source
-from sandbox.activations.prefetch import ahead
+from sandbox.activations.prefetch import prefetch
 from sandbox.errors import InputError
 from sandbox.measuring.forward import Forward, Pairs
 from sandbox.measuring.ranks import Share
@@ -130,7 +130,7 @@ def stream(
         stack.enter_context(torch.no_grad())
         for sae in saes:
             stack.enter_context(sae.evaluating())
-        chunks = ahead(source.chunks(chunk, share.start + state.position, share.stop), saes[0].device)
+        chunks = prefetch(source.chunks(chunk, share.start + state.position, share.stop), saes[0].device)
         stack.callback(chunks.close)
         try:
             for x, ids in stopping.each(chunks):

@@ -50,7 +50,7 @@ WAITS = {
     "sandbox/measuring/rescale.py:_per_latent": "rows of W_dec are put together on the CPU",
     # every so many seconds or steps
     "sandbox/measuring/resume.py:<dictcomp>": "a run is saved",
-    "sandbox/training/train.py:write": "an SAE in training is saved, or measured on the way",
+    "sandbox/training/trainer.py:write": "an SAE in training is saved, or measured on the way",
     "sae_lens/saes/sae.py:to": "SAELens puts its weights there",
     "sae_lens/saes/jumprelu_sae.py:_apply": "likewise",
     "sae_lens/training/sae_trainer.py:_build_sparsity_log_dict": "SAELens logs once a window of steps",

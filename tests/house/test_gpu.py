@@ -7,7 +7,7 @@ import torch
 
 from sandbox import simulate
 from sandbox.activations import Chunk, activations
-from sandbox.activations.prefetch import ahead
+from sandbox.activations.prefetch import prefetch
 from sandbox.data import embedded
 from sandbox.measuring.forward import Forward
 from sandbox.measuring.measure import measure
@@ -131,7 +131,7 @@ def test_the_stream_waits_for_nothing(latents):
 def test_batches_arrive_whole_though_nobody_waits():
     x = torch.randn(50, 4096, 384)
     chunks = (Chunk(part, None) for part in x)
-    sums = [chunk.x.double().sum() for chunk in ahead(chunks, torch.device("cuda"))]
+    sums = [chunk.x.double().sum() for chunk in prefetch(chunks, torch.device("cuda"))]
     torch.testing.assert_close(torch.stack(sums).cpu(), x.double().sum((1, 2)), rtol=1e-9, atol=1e-6)
 
 

@@ -25,11 +25,10 @@ from sandbox.cli import figure6 as figure6_command
 from sandbox.errors import InputError
 from sandbox.measuring.measure import measure
 from sandbox.report import ORIGINS, read_points
-from sandbox.training import ARCHITECTURES, Job, Training, figure6, gather, last_seen, plan, train
-from sandbox.training import train as training_module
-from sandbox.training.gathered import Gathered
+from sandbox.training import ARCHITECTURES, Job, Training, figure6, gather, last_seen, plan, train, trainer
 from sandbox.training.last_seen import by_last_step, last_step
-from sandbox.training.train import Batches
+from sandbox.training.sweep_data import SweepData
+from sandbox.training.trainer import BatchSchedule
 from tests.helpers.models import make_texts, save_model
 
 with warnings.catch_warnings():  # SAELens' own imports may warn, and nobody here can mend that
@@ -126,19 +125,19 @@ def test_few_tokens_of_many_without_documents_are_no_lopsided_split(tmp_path):
 
 def test_every_epoch_is_a_permutation_and_every_step_a_function_of_the_seed():
     rows = np.arange(100)[:, None]
-    one, other = Batches(rows, 10, 3), Batches(rows, 10, 3)
+    one, other = BatchSchedule(rows, 10, 3), BatchSchedule(rows, 10, 3)
     first = np.concatenate([one[step] for step in range(10)])[:, 0]
     second = np.concatenate([one[step] for step in range(10, 20)])[:, 0]
     assert sorted(first) == sorted(second) == list(range(100))
     assert (first != second).any()
     np.testing.assert_array_equal(other[17], one[17])  # reached without those before
-    assert (Batches(rows, 10, 4)[0] != one[0]).any()
+    assert (BatchSchedule(rows, 10, 4)[0] != one[0]).any()
 
 
 def test_each_token_of_the_training_is_in_the_stretch_that_used_it_last(data, tmp_path):
     less_than_a_pass = replace(SHORT, batch=80)
     train(Job("gated", 1.0, 0), less_than_a_pass, data, tmp_path / "sae")
-    found = dict(by_last_step(tmp_path / "sae", Gathered.at(data.folder), 4))
+    found = dict(by_last_step(tmp_path / "sae", SweepData.at(data.folder), 4))
     assert [(steps.start, steps.stop) for steps in found] == [(-1, 0), (0, 10), (10, 20), (20, 30), (30, 40)]
     assert [report.tokens for report in found.values()] == [data.held_out_tokens, 800, 800, 800, 800]
     order = np.random.default_rng([0, 0]).permutation(data.tokens)
@@ -165,11 +164,11 @@ def test_the_tokens_by_their_last_step_are_written_beside_the_sweep(tmp_path, mo
     assert stopped.value.code == 2
     assert "is no finished SAE" in capsys.readouterr().err
     with pytest.raises(InputError, match="there are no activations of a sweep"):
-        Gathered.at(tmp_path / "elsewhere")
+        SweepData.at(tmp_path / "elsewhere")
 
 
 def test_a_token_counts_where_it_was_used_last():
-    batches, used = Batches(np.empty((100, 0)), 30, 1), last_step(100, 30, 8, 1)
+    batches, used = BatchSchedule(np.empty((100, 0)), 30, 1), last_step(100, 30, 8, 1)
     assert set(used[batches.rows(7)]) == {7}
     later = np.concatenate([batches.rows(step) for step in range(3, 8)])
     np.testing.assert_array_equal(used == 2, np.isin(np.arange(100), np.setdiff1d(batches.rows(2), later)))
@@ -205,8 +204,8 @@ def test_training_that_is_broken_off_ends_in_the_same_weights(key, data, tmp_pat
 @pytest.mark.parametrize("key", ARCHITECTURES)
 @pytest.mark.filterwarnings("ignore")  # SAELens' own
 def test_what_is_written_is_what_was_trained_and_saelens_reads_it(key, data, tmp_path, monkeypatch):
-    trained, write = [], training_module._Run.write
-    monkeypatch.setattr(training_module._Run, "write", lambda run, folder: (trained.append(run), write(run, folder)))
+    trained, write = [], trainer._Run.write
+    monkeypatch.setattr(trainer._Run, "write", lambda run, folder: (trained.append(run), write(run, folder)))
     record = train(Job(key, ARCHITECTURES[key].coefficients[0], 1), SHORT, data, tmp_path / "sae")
     x = torch.from_numpy(np.load(data.folder / "held-out.npy"))
     theirs = sae_lens.SAE.load_from_disk(str(tmp_path / "sae"))
@@ -370,7 +369,7 @@ def test_where_there_is_no_screen_a_line_says_how_far_it_is(monkeypatch, capsys)
 def test_a_saving_that_is_broken_off_loses_nothing_that_was_saved(data, tmp_path, monkeypatch):
     """The state is saved at every step, and one saving after the other is broken off, at each of its files in turn."""
     job, broken = Job("relu", 1.0, 0), 0
-    save, text = torch.save, training_module.write_text
+    save, text = torch.save, trainer.write_text
 
     def dies(*given):
         nonlocal broken
@@ -381,7 +380,7 @@ def test_a_saving_that_is_broken_off_loses_nothing_that_was_saved(data, tmp_path
 
     whole = train(job, SHORT, data, tmp_path / "whole")
     monkeypatch.setattr(torch, "save", dies)
-    monkeypatch.setattr(training_module, "write_text", dies)
+    monkeypatch.setattr(trainer, "write_text", dies)
     for _ in range(100):
         with suppress(MemoryError):
             found = train(job, SHORT, data, tmp_path / "broken", every=0)
@@ -403,12 +402,12 @@ def test_an_interrupt_while_it_is_measured_loses_nothing(data, tmp_path, monkeyp
                 raise KeyboardInterrupt
             return measure(*given, **options)
 
-        monkeypatch.setattr(training_module, "measure", broken_off)
+        monkeypatch.setattr(trainer, "measure", broken_off)
         with pytest.raises(KeyboardInterrupt):
             train(job, SHORT, data, tmp_path / "broken", every=1e9)
         saved = json.loads((tmp_path / "broken.unfinished/run.json").read_text())
         assert len(saved["points"]) == points
-    monkeypatch.setattr(training_module, "measure", measure)
+    monkeypatch.setattr(trainer, "measure", measure)
     assert train(job, SHORT, data, tmp_path / "broken")["points"] == whole["points"]
 
 
