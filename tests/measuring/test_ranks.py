@@ -1,7 +1,6 @@
 """torchrun: the report of several processes is that of one."""
 
 import json
-import sys
 import time
 
 import pytest
@@ -17,7 +16,7 @@ from sandbox.measuring.resume import State
 from sandbox.measuring.token_means import TokenMeans
 from sandbox.measuring.totals import Totals
 from sandbox.moments.moments import GROUPS, Moments
-from tests.helpers.runs import arguments, assert_same, by_torchrun, found, run, write_files
+from tests.helpers.runs import arguments, assert_same, by_torchrun, found, sandbox, write_files
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +29,7 @@ def folder(tmp_path_factory):
 @pytest.fixture(scope="module")
 def whole(folder):
     """The report of one unbroken process."""
-    return found(run([sys.executable, "-m", "sandbox", *arguments(folder, "--documents", folder / "ids.npy")]))
+    return found(sandbox(*arguments(folder, "--documents", folder / "ids.npy")))
 
 
 def test_shares_are_whole_batches_and_all_of_them():
@@ -47,7 +46,7 @@ def test_shares_are_whole_batches_and_all_of_them():
 def test_the_correction_of_two_processes_is_that_of_one(kind, folder, tmp_path):
     command = ["rescale", "--sae", folder / "sae-0", "--activations", folder / "x.npy", "--documents"]
     command += [folder / "ids.npy", "--kind", kind, "--device", "cpu", "--batch-size", 64, "--json", "-", "--out"]
-    alone = run([sys.executable, "-m", "sandbox", *map(str, [*command, tmp_path / "alone"])])
+    alone = sandbox(*command, tmp_path / "alone")
     together = by_torchrun(2, [*map(str, [*command, tmp_path / "together"])])
     assert alone.returncode == together.returncode == 0, together.stderr
     assert_same(json.loads(alone.stdout), json.loads(together.stdout))
@@ -63,13 +62,13 @@ def test_the_report_is_that_of_one_process(processes, folder, whole):
 
 def test_a_rank_without_data_adds_nothing(folder):
     command = arguments(folder, "--batch-size", 4096)  # two batches for three processes
-    alone = found(run([sys.executable, "-m", "sandbox", *command]))
+    alone = found(sandbox(*command))
     assert_same(alone, found(by_torchrun(3, command)))
 
 
 def test_each_may_have_a_file_of_its_own(folder):
     """Uneven shards: the blocks of tokens that are clusters are those of the whole, and so the intervals agree."""
-    alone = found(run([sys.executable, "-m", "sandbox", *arguments(folder, "--published", 0, source="x.npy")]))
+    alone = found(sandbox(*arguments(folder, "--published", 0, source="x.npy")))
     apart = found(by_torchrun(3, arguments(folder, "--published", 0, source="part-{rank}.npy")))
     assert_same(alone["raw"], apart["raw"])
     assert_same(alone["centred"], apart["centred"])

@@ -9,7 +9,7 @@ sys.setswitchinterval(1e-5)
 from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import sandbox
-from sandbox.derivations import claims, prove
+from sandbox.maths.derivations import claims, prove
 draw = np.random.default_rng(0)
 x = draw.normal(size=(400, 8))
 x_hat = 0.8 * x + 0.1 * draw.normal(size=(400, 8))
