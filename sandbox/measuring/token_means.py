@@ -35,7 +35,7 @@ NO_LINE = "all tokens have the same norm: no line is determined"
 
 
 @dataclass(frozen=True, eq=False)
-class TokenStatistics(Sums):
+class TokenMeans(Sums):
     """Sums over tokens, per group of clusters; of the tokens up to a norm, and of those above it.
 
     Attributes: sums: Float64[Tensor, "2 groups columns"]; norms are in activation units, the other columns numbers
@@ -51,7 +51,7 @@ class TokenStatistics(Sums):
         group: Int[Tensor, "n"],
         groups: int,
         apart_above: float = float("inf"),
-    ) -> TokenStatistics:
+    ) -> TokenMeans:
         """Of a batch, from every token's ‖x‖², ‖x̂‖², x·x̂; tokens that are not finite are left out.
 
         Args: apart_above: tokens with ‖x‖ above it, activation units, are kept apart

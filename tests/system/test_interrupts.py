@@ -42,13 +42,13 @@ import numpy, torch
 torch.set_num_threads(1)
 from sandbox.cli import main
 from sandbox.measuring.measure import measure
-from sandbox.measuring.totals import Tallies
+from sandbox.measuring.totals import Totals
 
 x = torch.randn(500, 24)  # all that is loaded and compiled once is so before the children are born
 measure(lambda t: 0.9 * t, x, documents=numpy.arange(500), published=32).to_dict()
 
-counted = Tallies.of
-Tallies.of = lambda *given: (time.sleep(0.02), counted(*given))[1]  # so that a run has a middle
+counted = Totals.of
+Totals.of = lambda *given: (time.sleep(0.02), counted(*given))[1]  # so that a run has a middle
 chance, state = random.Random(0), sys.argv[1]
 sys.argv = ["sandbox", *sys.argv[2:]]
 for kill in range(20):

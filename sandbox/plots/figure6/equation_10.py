@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from sandbox.maths.compile import evaluate, to_torch
-from sandbox.maths.derivations import prove
+from sandbox.maths.derived import derived
 from sandbox.maths.measures import REGISTRY
 from sandbox.plots.figure6.bias import KEY as GAMMA
 from sandbox.plots.figure6.drawing import (
@@ -100,7 +100,7 @@ def exact_error(epsilon: Tensor) -> Tensor:
 
 def error_near_1(epsilon: Tensor) -> Tensor:
     """The first term of its series in ε, as C9 derives it."""
-    series = prove("C9").results["error_near_1"].removeO()
+    series = derived("C9")["error_near_1"].removeO()
     (variable,) = series.free_symbols
     return to_torch(series, (variable,))(epsilon)
 
