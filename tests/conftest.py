@@ -2,9 +2,8 @@
 
 import os
 
-if (
-    "PYTEST_XDIST_WORKER" in os.environ
-):  # workers whose OpenMP threads wait for each other's cores are many times slower
+# Before torch is imported: workers whose OpenMP threads wait for each other's cores are many times slower.
+if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
