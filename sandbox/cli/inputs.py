@@ -91,12 +91,11 @@ class Inputs:
     def open(self, device: str) -> Any:
         """The activations, opened; a path with {rank} stays a path, because each process opens its own."""
         from sandbox.activations import activations
-        from sandbox.measuring.measure import OF_EACH
+        from sandbox.measuring.ranks import OF_EACH, Ranks
 
         if self.activations is not None:
             return self.activations if OF_EACH in self.activations else activations(self.activations, self.documents)
         from sandbox.activations.live import live
-        from sandbox.measuring.ranks import Ranks
 
         if self.documents is not None:
             raise InputError("--documents are not needed with --model: they are made from the text")
@@ -151,7 +150,7 @@ def with_inputs(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def _paths(name: str) -> list[str]:
-    from sandbox.measuring.measure import OF_EACH
+    from sandbox.measuring.ranks import OF_EACH
 
     path = str(resolve(name))
     if not lexists(path) and "::" in path:  # a column of a dataset

@@ -42,7 +42,7 @@ def rescale(
 
     from sandbox.checkpoints import read
     from sandbox.measuring import rescale as engine
-    from sandbox.measuring.measure import look
+    from sandbox.measuring.measure import Stopped, look
     from sandbox.measuring.ranks import Ranks
     from sandbox.system.files import check_new_folder
     from sandbox.system.outputs import check_outputs
@@ -50,22 +50,30 @@ def rescale(
     inputs.check_with([sae], None, None)
     check_outputs(files_of(json), [*inputs.files(saes=[sae]), str(out)])
     check_new_folder(out)
-    if Ranks.here().world > 1:
-        raise InputError("rescale runs in one process: start it without torchrun")
     checkpoint = read(sae)
     engine.check_kind(checkpoint, kind)
     source = inputs.open(device)
     settings = {"device": device, "dtype": dtype, "drop_nonfinite": drop_nonfinite}
+    # a path that each process opens for itself still needs the document ids
+    settings["documents"] = inputs.documents if isinstance(source, str) else None
     findings = look(checkpoint, source, **settings) if preflight else []
-    for finding in findings:
+    first = Ranks.here().first
+    for finding in findings if first else ():
         say(f"warning: {checkpoint.name}: {finding.message}")
     if strict and findings:
         raise InputError("--strict: the preflight check failed, for the reasons above")
     options = settings | {"kind": kind, "share": share, "seed": seed}
     with progress() as bars:
-        total = (source.tokens or 0) * engine.passes(kind)
-        options |= {"batch_size": batch_size, "progress": bars("tokens", total)}
-        made = engine.rescale(checkpoint, source, **options)
+        tokens = (getattr(source, "tokens", None) or 0) // Ranks.here().world  # this process's share
+        options |= {"batch_size": batch_size, "progress": bars("tokens", tokens * engine.passes(kind))}
+        try:
+            made = engine.rescale(checkpoint, source, **options)
+        except Stopped as stopped:
+            if first:
+                say("stopped")
+            raise typer.Exit(128 + stopped.by) from stopped
+    if not first:
+        return
     screen = console()
 
     def show() -> None:

@@ -2,7 +2,6 @@
 
 import csv
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -30,6 +29,7 @@ from sandbox.training.last_seen import by_last_step, last_step
 from sandbox.training.sweep_data import SweepData
 from sandbox.training.trainer import BatchSchedule
 from tests.helpers.models import make_texts, save_model
+from tests.helpers.runs import sandbox
 
 with warnings.catch_warnings():  # SAELens' own imports may warn, and nobody here can mend that
     warnings.simplefilter("ignore")
@@ -62,14 +62,9 @@ def files(tmp_path_factory):
 
 def command(files: Path, out: Path, *more: object) -> list[str]:
     given = ["figure6", "--activations", files / "x.npy", "--documents", files / "ids.npy", "--out", out]
-    small = ["--held-out", 0.2, "--steps", 40, "--batch", 64, "--seeds", 0, "--device", "cpu"]
+    small = ["--held-out", 0.2, "--steps", 40, "--batch", 64, "--seeds", 0, "--device", "cpu", "--workers", 1]
     chosen = ["--coefficients", "relu=0.3,1", "--coefficients", "gated=1"]
-    return [sys.executable, "-m", "sandbox", *map(str, [*given, *small, *chosen, *more])]
-
-
-def run(line: list[str]) -> subprocess.CompletedProcess:
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    return subprocess.run(line, capture_output=True, text=True, check=False, timeout=300, env=environment)
+    return [*map(str, [*given, *small, *chosen, *more])]
 
 
 def test_every_document_is_on_one_side_and_every_token_is_there_once(data):
@@ -300,7 +295,7 @@ def test_what_holds_the_mean_error_at_0(which, x):
 
 
 def test_the_command_trains_measures_and_draws_and_does_it_once(files, tmp_path):
-    done = run(command(files, tmp_path / "out", "--workers", 2))
+    done = sandbox(*command(files, tmp_path / "out", "--workers", 2))
     assert done.returncode == 0, done.stderr
     assert "gated-1-seed-0: L0" in done.stderr
     points = read_points(tmp_path / "out")
@@ -314,12 +309,12 @@ def test_the_command_trains_measures_and_draws_and_does_it_once(files, tmp_path)
     assert list((tmp_path / "out").glob("*.png"))
     assert list((tmp_path / "out").glob("*.svg"))
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "out/saes").rglob("*") if path.is_file()}
-    more = run(command(files, tmp_path / "out", "--seeds", "0,1", "--json", "-"))
+    more = sandbox(*command(files, tmp_path / "out", "--seeds", "0,1", "--json", "-"))
     assert more.returncode == 0, more.stderr
     assert len(json.loads(more.stdout)["saes"]) == 6
     assert all(path.stat().st_mtime_ns == at for path, at in before.items())  # nothing was trained again
     assert more.stderr.count("there already") == 3
-    fewer = run(command(files, tmp_path / "out"))
+    fewer = sandbox(*command(files, tmp_path / "out"))
     assert "3 more finished SAEs" in fewer.stderr
     assert {one.seed for one in read_points(tmp_path / "out")} == {0}
 
@@ -330,18 +325,26 @@ def test_a_model_and_its_text_take_the_place_of_activations(tmp_path):
     given = ["figure6", "--model", model, "--layer", 1, "--text", text, "--context", 12, "--out", tmp_path / "out"]
     small = ["--latents", 40, "--steps", 8, "--batch", 32, "--seeds", 0, "--held-out", 0.2, "--device", "cpu"]
     chosen = ["--architecture", "jumprelu", "--coefficients", "jumprelu=1", "--json", tmp_path / "found.json"]
-    done = run([sys.executable, "-m", "sandbox", *map(str, [*given, *small, *chosen])])
+    done = sandbox(*given, *small, *chosen, "--workers", 1)
     assert done.returncode == 0, done.stderr
     found = json.loads((tmp_path / "found.json").read_text())
     assert found["activations"]["source"] == f"{model}, h.1 in float32, on {text} in contexts of 12"
     assert found["activations"]["held_out_documents"] == pytest.approx(0.2 * 150, abs=3)
-    assert found["command"] == " ".join(map(str, ["sandbox", *given, *small, *chosen]))
+    assert found["command"] == " ".join(map(str, ["sandbox", *given, *small, *chosen, "--workers", 1]))
     assert [one["settings"]["architecture"] for one in found["saes"]] == ["jumprelu"]
 
 
-@pytest.mark.parametrize(("workers", "number"), [(1, signal.SIGINT), (2, signal.SIGINT), (2, signal.SIGTERM)])
+@pytest.mark.parametrize(
+    ("workers", "number"),
+    [*(pytest.param(count, signal.SIGINT, marks=pytest.mark.slow) for count in (1, 2)), (2, signal.SIGTERM)],
+)
 def test_a_signal_saves_all_that_is_in_training(workers, number, files, tmp_path):
-    line = command(files, tmp_path / "out", "--steps", 100_000, "--workers", workers)
+    line = [
+        sys.executable,
+        "-m",
+        "sandbox",
+        *command(files, tmp_path / "out", "--steps", 100_000, "--workers", workers),
+    ]
     running = subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     until = time.monotonic() + 200
     while len(held := list((tmp_path / "out/saes").glob("*.unfinished/run.json"))) < workers:
@@ -423,10 +426,10 @@ def test_two_runs_do_not_write_to_one_folder(files, tmp_path):
 
 
 def test_other_settings_in_the_same_folder_are_refused(files, tmp_path):
-    assert run(command(files, tmp_path / "out")).returncode == 0
+    assert sandbox(*command(files, tmp_path / "out")).returncode == 0
     for option, words in (("--steps", "steps = 40"), ("--held-out", "share = 0.2"), ("--latents", "d_sae = 48")):
         value = 0.5 if option == "--held-out" else 30
-        done = run(command(files, tmp_path / "out", option, value))
+        done = sandbox(*command(files, tmp_path / "out", option, value))
         assert done.returncode == 2
         assert words in done.stderr
         assert len(done.stderr.splitlines()) == 1
@@ -442,7 +445,7 @@ def test_other_settings_in_the_same_folder_are_refused(files, tmp_path):
     ],
 )
 def test_bad_input_is_one_line(more, words, files, tmp_path):
-    done = run(command(files, tmp_path / "out", *more))
+    done = sandbox(*command(files, tmp_path / "out", *more))
     assert done.returncode == 2
     assert words in done.stderr
     assert len(done.stderr.splitlines()) == 1
