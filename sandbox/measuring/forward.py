@@ -21,9 +21,8 @@ from sandbox.checkpoints.origin import trained_on
 from sandbox.errors import InputError
 from sandbox.measuring.objects import refuse_dependence, refuse_settings, taking_flat_tokens, width
 from sandbox.measuring.sparse import is_sparse, nonzero, sparse_product
-from sandbox.system.devices import device_named, device_type
+from sandbox.system.devices import device_named, device_type, dtype_named
 
-DTYPES = {"float32": torch.float32, "float64": torch.float64, "bfloat16": torch.bfloat16}
 BATCH = 4096  # tokens at a time
 FEW = 64  # tokens that show whether encode and decode are the forward pass: next to nothing in time
 NORMALISATIONS = {"constant_norm_rescale": ConstantNorm, "layer_norm": LayerNorm}
@@ -254,13 +253,6 @@ class Forward:
         finally:
             for one in modules:
                 one.training = True
-
-
-def dtype_named(name: str) -> torch.dtype:
-    """The dtype of that name to compute in. Raises InputError for another."""
-    if name not in DTYPES:
-        raise InputError(f"dtype is {name!r}: choose {', '.join(DTYPES)}")
-    return DTYPES[name]
 
 
 class Pairs:

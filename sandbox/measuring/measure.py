@@ -13,7 +13,7 @@ from torch import Tensor
 from sandbox.activations import Given, Held, SideBySide, Source, activations
 from sandbox.checkpoints import Checkpoint
 from sandbox.errors import InputError
-from sandbox.measuring.forward import BATCH, DTYPES, FEW, Forward, Pairs
+from sandbox.measuring.forward import BATCH, FEW, Forward, Pairs
 from sandbox.measuring.identity import of_run
 from sandbox.measuring.objects import heads_side_by_side
 from sandbox.measuring.one_pass import NotSaved, Progress, Saving, Stopped, counted_at_once, stream
@@ -28,7 +28,7 @@ from sandbox.system.devices import without_autocast
 from sandbox.system.files import written_whole
 from sandbox.system.interrupts import stoppable
 
-__all__ = ["BATCH", "DTYPES", "NotSaved", "Stopped", "look", "measure", "measure_pairs"]
+__all__ = ["BATCH", "NotSaved", "Stopped", "look", "measure", "measure_pairs"]
 
 SAMPLE = 4096  # tokens that are looked at before a run
 OF_EACH = "{rank}"  # in a path: the number of the process, where each reads files of its own

@@ -27,12 +27,12 @@ from sandbox.errors import InputError
 from sandbox.maths.compile import evaluate, why_undefined
 from sandbox.maths.measures import REGISTRY
 from sandbox.measuring.correction import Correction, Evaluated
-from sandbox.measuring.forward import BATCH, dtype_named
+from sandbox.measuring.forward import BATCH
 from sandbox.measuring.latents import Latents
 from sandbox.measuring.split import Parts, Split
 from sandbox.moments.moments import Moments
 from sandbox.report import Report
-from sandbox.system.devices import device_named, without_autocast
+from sandbox.system.devices import device_named, dtype_named, without_autocast
 
 Fit = tuple[Tensor, Tensor | None]
 

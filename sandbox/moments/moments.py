@@ -29,7 +29,7 @@ from sandbox.moments.clusters import BLOCK, Runs, blocks_of, runs_of
 from sandbox.moments.dense import check_dense
 from sandbox.moments.fused import fused_totals, supported
 from sandbox.moments.sums import Sums
-from sandbox.system.devices import sent, without_autocast
+from sandbox.system.devices import ANY_FLOAT, sent, without_autocast
 from sandbox.system.files import written_whole
 
 __all__ = ["BLOCK", "GROUPS", "Moments", "refuse_out_of_range"]
@@ -352,12 +352,12 @@ def _checked(values: Any, name: str) -> Tensor:
         except ValueError as error:
             raise InputError(f"{name} is no array: {error}") from error
         if array.dtype.kind != "f" or array.dtype.itemsize > 8:
-            raise InputError(f"{name} has dtype {array.dtype}: activations are float16, bfloat16, float32 or float64")
+            raise InputError(f"{name} has dtype {array.dtype}: activations are {ANY_FLOAT}")
         # A copy where torch cannot share the memory: another byte order, a negative stride, a file mapped read-only.
         shared = array.dtype.isnative and array.flags.c_contiguous and array.flags.writeable
         values = torch.from_numpy(array if shared else np.array(array, array.dtype.newbyteorder("="), order="C"))
     if not values.is_floating_point():
-        raise InputError(f"{name} has dtype {values.dtype}: activations are float16, bfloat16, float32 or float64")
+        raise InputError(f"{name} has dtype {values.dtype}: activations are {ANY_FLOAT}")
     if not values.ndim:
         raise InputError(f"{name} is a single number: a vector per token, shape (..., d), is needed")
     return values

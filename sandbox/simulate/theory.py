@@ -18,7 +18,7 @@ from sandbox.maths.measures import REGISTRY
 from sandbox.maths.symbols import lam
 from sandbox.moments.moments import Moments
 from sandbox.report import estimate
-from sandbox.report.layout import PRINTED, fitting, stacked
+from sandbox.report.layout import PRINTED, fitting, stacked, table
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -114,22 +114,15 @@ def against_theory_table(compared: Mapping[str, Mapping[str, Any]], title: str, 
     """
     exact = all("theory" in one for one in compared.values())
     shown = [range(6), (0, 2, 4, 5)] if exact else [range(4), (0, 2, 3)]
-    table = partial(_theory_table, compared, title)
-    return fitting(
-        width, *(partial(table, columns) for columns in shown), partial(_theory_rows, compared, title, exact)
-    )
+    wide = partial(_theory_table, compared, title)
+    return fitting(width, *(partial(wide, columns) for columns in shown), partial(_theory_rows, compared, title, exact))
 
 
 def _theory_table(compared: Mapping[str, Mapping[str, Any]], title: str, shown: Sequence[int]) -> Table:
-    from rich.table import Table
-
-    table = Table(title=f"[bold]{title}[/]", title_justify="left", pad_edge=False)
-    for i in shown:
-        table.add_column(HEADERS[i], justify="left" if i < 2 else "right", no_wrap=True)
-    for key, one in compared.items():
-        cells = (key, REGISTRY[key].plain, *_cells(one))
-        table.add_row(*(cells[i] for i in shown))
-    return table
+    rows = ((key, REGISTRY[key].plain, *_cells(one)) for key, one in compared.items())
+    return table(
+        f"[bold]{title}[/]", [HEADERS[i] for i in shown], ([row[i] for i in shown] for row in rows), right=HEADERS[2:]
+    )
 
 
 def _theory_rows(compared: Mapping[str, Mapping[str, Any]], title: str, exact: bool) -> Table:

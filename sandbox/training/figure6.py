@@ -12,11 +12,12 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from sandbox.activations import Given, Held, activations
+from sandbox.activations.split import Split
 from sandbox.errors import InputError
 from sandbox.report import Point
 from sandbox.system.devices import device_named
 from sandbox.training.architectures import architecture
-from sandbox.training.gathered import check_share, gather
+from sandbox.training.gathered import gather
 from sandbox.training.plan import MAIN, SEEDS, plan
 from sandbox.training.results import results, write_results
 from sandbox.training.sweep import sweep
@@ -71,7 +72,7 @@ def figure6(
     if not find_spec("sae_lens"):
         raise InputError("training needs SAELens: pip install sae-lens")
     jobs, folder, place = plan(architectures, coefficients, seeds), Path(out).resolve(), device_named(device)
-    check_share(held_out)
+    Split(held_out)  # refuses what is no share
     if not lr > 0 or min(steps, batch, workers or 1, d_sae or 1, tokens or 1) < 1:
         raise InputError("steps, batch, workers, latents and tokens are whole numbers, 1 or more, and lr is above 0")
     try:

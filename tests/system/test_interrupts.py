@@ -41,8 +41,8 @@ import os, random, signal, sys, time
 import numpy, torch
 torch.set_num_threads(1)
 from sandbox.cli import main
-from sandbox.sae.measure import measure
-from sandbox.sae.tallies import Tallies
+from sandbox.measuring.measure import measure
+from sandbox.measuring.totals import Tallies
 
 x = torch.randn(500, 24)  # all that is loaded and compiled once is so before the children are born
 measure(lambda t: 0.9 * t, x, documents=numpy.arange(500), published=32).to_dict()

@@ -19,6 +19,7 @@ from filelock import FileLock
 from safetensors.torch import load_file
 
 from sandbox.activations import activations
+from sandbox.activations.split import Split
 from sandbox.checkpoints import load
 from sandbox.cli import figure6 as figure6_command
 from sandbox.errors import InputError
@@ -26,7 +27,7 @@ from sandbox.measuring.measure import measure
 from sandbox.report import ORIGINS, read_points
 from sandbox.training import ARCHITECTURES, Job, Training, figure6, gather, last_seen, plan, train
 from sandbox.training import train as training_module
-from sandbox.training.gathered import Gathered, is_held_out
+from sandbox.training.gathered import Gathered
 from sandbox.training.last_seen import by_last_step, last_step
 from sandbox.training.train import Batches
 from tests.helpers.models import make_texts, save_model
@@ -77,7 +78,7 @@ def test_every_document_is_on_one_side_and_every_token_is_there_once(data):
     kept, trained = np.load(data.folder / "held-out-documents.npy"), np.load(data.folder / "train-documents.npy")
     assert not set(kept) & set(trained)
     assert set(kept) | set(trained) == set(ids)
-    out = is_held_out(ids, 0.2)
+    out = Split(0.2, seed=None).chosen(ids)
     np.testing.assert_array_equal(np.load(data.folder / "held-out.npy"), x[out])
     np.testing.assert_array_equal(data.train, x[~out])
     assert data.held_out_documents == len(set(kept)) == pytest.approx(0.2 * N / DOCUMENT, abs=2)  # evenly: off by few
@@ -94,7 +95,7 @@ def test_tokens_without_documents_are_split_in_long_stretches(tmp_path):
 
 def test_ids_of_any_size_are_split_evenly():
     for ids in (np.arange(100_000), np.arange(100_000) + 2**53, np.random.default_rng(0).integers(0, 2**63, 100_000)):
-        assert is_held_out(ids, 0.05).mean() == pytest.approx(0.05, abs=0.004)  # 5 standard errors of random ids
+        assert Split(0.05, seed=None).chosen(ids).mean() == pytest.approx(0.05, abs=0.004)  # 5 SE at random
 
 
 def test_other_activations_of_the_same_name_are_refused(tmp_path):
@@ -457,7 +458,7 @@ def test_bad_input_is_one_line(more, words, files, tmp_path):
         ({"coefficients": {"relu": [-1]}}, "coefficient -1 of relu"),
         ({"architectures": ["topk"]}, "coefficient 20 of topk: there are 16 latents only"),
         ({"seeds": [-1]}, "seed -1"),
-        ({"held_out": 0}, "a share of 0 to hold out"),
+        ({"held_out": 0}, "share is 0: a share of the documents between 0 and 1 is needed"),
         ({"lr": 0}, "lr is above 0"),
         ({"batch": 100_000}, "less than one batch"),
         ({"steps": 0}, "whole numbers, 1 or more"),
