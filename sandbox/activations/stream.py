@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, RandomSampler, SubsetRandomSampler, WeightedRandomSampler
 
 from sandbox.activations.source import Chunk, check_counts, check_range
-from sandbox.activations.windows import Rows, as_ids
+from sandbox.activations.windows import Windows, as_ids
 from sandbox.errors import InputError
 from sandbox.moments.clusters import numbered
 from sandbox.moments.dense import check_dense
@@ -32,7 +32,9 @@ class Stream:
     for, and from a later token on by passing over the ones before. An iterator, such as a generator, is read once.
     """
 
-    def __init__(self, source: Iterable[Any] | Callable[[], Iterable[Any]], documents: Rows | None, name: str) -> None:
+    def __init__(
+        self, source: Iterable[Any] | Callable[[], Iterable[Any]], documents: Windows | None, name: str
+    ) -> None:
         self.name = name
         self._source = source
         self.documents = documents

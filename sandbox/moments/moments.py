@@ -112,7 +112,7 @@ class Moments(Sums):
         cls,
         x: Float[Tensor, "*batch *tokens d"] | np.ndarray,
         x_hat: Float[Tensor, "*batch *tokens d"] | np.ndarray,
-        cluster: Int[Tensor, "*tokens"] | np.ndarray | None = None,
+        cluster: Int[Tensor, "*tokens"] | np.ndarray | Runs | None = None,
         *,
         batch_dims: int = 0,
         first_token: int = 0,
@@ -121,8 +121,10 @@ class Moments(Sums):
     ) -> tuple[Moments, Float64[Tensor, "n 3"]]:
         """As `from_pairs`, with every token's own ‖x‖², ‖x̂‖², x·x̂, which are there anyway.
 
-        Args:    apart_above: tokens with ‖x‖ above it are kept apart: the moments then have a first axis of 2, the
-                 other tokens' and theirs (both together: `merged`)
+        Args:
+            cluster:     as for `from_pairs`, or `runs_of` it in as many groups
+            apart_above: tokens with ‖x‖ above it are kept apart: the moments then have a first axis of 2, the other
+                         tokens' and theirs (both together: `merged`)
         Returns: the moments, tokens that are not finite left out and counted; and the dots, nan or infinite for those
         Raises:  as `from_pairs`
         """
@@ -139,7 +141,10 @@ class Moments(Sums):
             raise InputError(f"x has shape {tuple(x.shape)}: there are no tokens to measure")
         batch, tokens, d = x.shape[:batch_dims], x.shape[batch_dims:-1], x.shape[-1]
         n, settings = tokens.numel(), batch.numel()
-        runs = blocks_of(first_token, n, groups) if cluster is None else runs_of(cluster, tokens, groups)
+        if cluster is None:
+            runs = blocks_of(first_token, n, groups)
+        else:
+            runs = cluster if isinstance(cluster, Runs) else runs_of(cluster, tokens, groups)
         if settings > 1:  # a setting's groups are its own
             runs = runs.repeated(settings, groups)
         parts = (1 if apart_above is None else 2, *batch)

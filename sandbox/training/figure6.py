@@ -11,27 +11,27 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from sandbox.activations import Given, Held, activations
+from sandbox.activations import PathOrArray, SourceLike, activations
 from sandbox.activations.split import Split
 from sandbox.errors import InputError
 from sandbox.report import Point
 from sandbox.system.devices import device_named
 from sandbox.training.architectures import architecture
-from sandbox.training.gathered import gather
 from sandbox.training.plan import MAIN, SEEDS, plan
 from sandbox.training.results import results, write_results
-from sandbox.training.sweep import sweep
-from sandbox.training.train import Training
+from sandbox.training.sweep_data import gather
+from sandbox.training.train_all import train_all
+from sandbox.training.trainer import Training
 
 Bars = Callable[[str, int], Callable[[int], None]]
 """Called with a label and a total (0: unknown), for a function that is called with what has been done since."""
 
 
 def figure6(
-    source: Given,
+    source: SourceLike,
     out: str | Path,
     *,
-    documents: Held | None = None,
+    documents: PathOrArray | None = None,
     architectures: Sequence[str] = MAIN,
     coefficients: Mapping[str, Sequence[float]] | None = None,
     seeds: Sequence[int] = SEEDS,
@@ -91,7 +91,7 @@ def figure6(
         count = workers or (min(_cores(), len(jobs)) if place.type == "cpu" else 1)
         progress = bars(f"training {len(jobs)} SAEs, {count} at a time", len(jobs) * steps)
         settings = {"device": str(place), "workers": count, "progress": progress, "finished": finished}
-        records = sweep(jobs, training, data, folder / "saes", **settings)
+        records = train_all(jobs, training, data, folder / "saes", **settings)
         return write_results(results(records, training, data, command), folder)
 
 

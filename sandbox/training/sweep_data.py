@@ -26,7 +26,7 @@ FIRST_LOOK = "first look"
 
 
 @dataclass(frozen=True)
-class Gathered:
+class SweepData:
     """The two parts of the activations, and where they came from.
 
     Attributes:
@@ -76,7 +76,7 @@ class Gathered:
         return None if self.held_out_documents is None else self.folder / f"{part}-documents.npy"
 
     @classmethod
-    def at(cls, folder: Path) -> Gathered:
+    def at(cls, folder: Path) -> SweepData:
         """What `gather` left in `folder`; raises InputError where there is nothing, or it is not whole."""
         if not (folder / "split.json").exists():
             raise InputError(f"{folder}: there are no activations of a sweep")
@@ -93,7 +93,7 @@ def gather(
     share: float,
     tokens: int | None = None,
     progress: Callable[[int], None] | None = None,
-) -> Gathered:
+) -> SweepData:
     """Read the source once into `folder`; what is there already is used again.
 
     A document is held out or trained on as a whole, decided by its id alone. Where no documents are known, stretches of
@@ -120,14 +120,14 @@ def gather(
     with folder_written_whole(folder) as beside:
         facts = {"source": source.name, "d_in": source.width, **_split(beside, source, split, tokens, progress)}
         (beside / "split.json").write_text(json.dumps({"asked": asked, "facts": facts}, indent=2) + "\n", "utf-8")
-    return Gathered(folder, **facts)
+    return SweepData(folder, **facts)
 
 
-def _held(folder: Path) -> tuple[Gathered, dict[str, Any]]:
+def _held(folder: Path) -> tuple[SweepData, dict[str, Any]]:
     """What lies in the folder, and what was asked for when it was gathered."""
     try:
         held = json.loads((folder / "split.json").read_text("utf-8"))
-        found, asked = Gathered(folder, **held["facts"]), dict(held["asked"])
+        found, asked = SweepData(folder, **held["facts"]), dict(held["asked"])
         if found.train.shape != (found.tokens, found.d_in):
             raise ValueError("train.npy is not what it was")
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -135,7 +135,7 @@ def _held(folder: Path) -> tuple[Gathered, dict[str, Any]]:
     return found, asked
 
 
-def _again(folder: Path, asked: dict[str, Any]) -> Gathered:
+def _again(folder: Path, asked: dict[str, Any]) -> SweepData:
     found, before = _held(folder)
     for what, now in asked.items():
         if before.get(what) != now:
@@ -151,7 +151,7 @@ PARTS = ("train", "held-out")
 def _split(
     folder: Path, source: Source, split: Split, tokens: int | None, progress: Callable[[int], None] | None
 ) -> dict[str, Any]:
-    """Write both parts; gives the fields of `Gathered` that are found out thereby."""
+    """Write both parts; gives the fields of `SweepData` that are found out thereby."""
     digest, counts, norms, at = hashlib.sha256(), [0, 0], 0.0, 0
     ids: list[list[np.ndarray]] = [[], []]
     dtype = np.dtype(np.float32)
