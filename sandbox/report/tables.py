@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from html import escape as html_escape
 from io import StringIO
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.markup import escape
@@ -14,10 +15,12 @@ from rich.text import Text
 
 from sandbox.maths.measures import REGISTRY
 from sandbox.moments.moments import BLOCK, STRETCH
-from sandbox.report.estimates import Estimate
+from sandbox.report.estimates import ORIGINS, Estimate
 from sandbox.report.layout import PRINTED, fitting, number, stacked, table
-from sandbox.report.report import ORIGINS, Report
 from sandbox.system.terminal import Screen
+
+if TYPE_CHECKING:
+    from sandbox.report.report import Report
 
 PUBLISHED_AS: Mapping[str, tuple[str, Mapping[str, str]]] = {
     "relative_reconstruction_bias": ("pooled b/c", {}),

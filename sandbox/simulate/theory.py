@@ -13,7 +13,7 @@ from torch import Tensor
 
 from sandbox.errors import InputError
 from sandbox.maths.compile import evaluate, inverse, to_torch, why_undefined
-from sandbox.maths.derivations import prove
+from sandbox.maths.derived import derived
 from sandbox.maths.measures import REGISTRY
 from sandbox.maths.symbols import lam
 from sandbox.moments.moments import Moments
@@ -83,7 +83,7 @@ def at_shares(share: float | Tensor, gate: str) -> ClosedForm:
 def _results(gate: str) -> Mapping[str, Any]:
     if gate not in CLAIM_OF_GATE:
         raise InputError(f"gate is {gate!r}: choose {', '.join(CLAIM_OF_GATE)}")
-    return prove(CLAIM_OF_GATE[gate]).results
+    return derived(CLAIM_OF_GATE[gate])
 
 
 def _of_a_feature(gate: str, threshold: float | Tensor) -> tuple[tuple[Tensor, ...], Tensor]:

@@ -18,6 +18,7 @@ from sandbox.claims.limit import SYMPY_SECONDS
 from sandbox.claims.tokens import MAX_CHARACTERS
 from sandbox.maths.measures import REGISTRY
 from sandbox.maths.symbols import a, b, c
+from tests.helpers.runs import sandbox
 
 TRUE = [
     "equation_10_v1 >= relative_reconstruction_bias",
@@ -273,9 +274,7 @@ def test_long_thinking_ends():
 
 
 def run(*arguments: str, cwd) -> subprocess.CompletedProcess:
-    return subprocess.run(
-        [sys.executable, "-m", "sandbox", "check", *arguments], cwd=cwd, capture_output=True, text=True
-    )
+    return sandbox("check", *arguments, cwd=cwd)
 
 
 def test_the_command_prints_writes_and_draws(tmp_path):
