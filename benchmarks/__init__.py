@@ -1,1 +1,1 @@
-"""Claims about speed and memory, each against a named peer or a physical limit in the same run: `make bench`."""
+"""Claims about speed and memory, each measured against a named peer or a physical limit in one run: `make bench`."""

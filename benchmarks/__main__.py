@@ -1,27 +1,37 @@
-"""Run every benchmark of the CPU and print its ratios; exit status 1 if a claim does not hold in this run.
+"""Run the CPU benchmarks, or those that are named, and print their ratios; exit with 1 if a claim fails in this run.
 
-Those of a GPU are `python -m benchmarks.gpu`.
+The GPU benchmarks are `python -m benchmarks.gpu`.
 """
 
+import argparse
 import sys
+from importlib import import_module
 
-from benchmarks import (
-    claims,
-    coverage,
-    drag,
-    memory,
-    moments,
-    proofs,
-    real_path,
-    scaling,
-    simulator,
-    stress,
-    throughput,
-    training,
+ALL = (
+    "moments",
+    "stress",
+    "coverage",
+    "real_path",
+    "throughput",
+    "scaling",
+    "simulator",
+    "memory",
+    "proofs",
+    "claims",
+    "training",
+    "drag",
 )
 
-ALL = (moments, stress, coverage, real_path, throughput, scaling, simulator, memory, proofs, claims, training, drag)
+
+def _named() -> list[str]:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"one or more of {', '.join(ALL)}; default: all")
+    names = parser.parse_args().names
+    if unknown := [name for name in names if name not in ALL]:
+        parser.error(f"no benchmark is called {', '.join(unknown)}; there are {', '.join(ALL)}")
+    return names or list(ALL)
+
 
 if __name__ == "__main__":
-    held = [claim for module in ALL for claim in module.claims()]
-    sys.exit(0 if all(held) else 1)
+    kept = [claim for name in _named() for claim in import_module(f"benchmarks.{name}").claims()]
+    sys.exit(0 if all(kept) else 1)

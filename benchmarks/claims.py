@@ -1,4 +1,4 @@
-"""`check` on claims whose truth is known: none wrong, nearly all decided; and what Z3 is worth beside SymPy alone."""
+"""`check` on claims whose truth is known: none wrong, nearly all decided. Also: what Z3 adds to SymPy alone."""
 
 import sys
 from collections.abc import Iterator

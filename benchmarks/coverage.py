@@ -1,8 +1,8 @@
-"""How often 95 % intervals hold the truth: the delta method (C16) and the jackknife that reports use, side by side.
+"""How often 95 % intervals contain the truth: the delta method (C16) beside the jackknife that reports use.
 
-Documents are drawn that share an offset, a strength and a factor, which is what makes their tokens correlated; every
-expectation is known in closed form. Each case is repeated 2000 times: of 400 the least of eighteen coverages would be
-mostly noise (a share of 0.95 then has a standard error of 0.011).
+The tokens of a simulated document share an offset, a strength and a factor, and so are correlated; every expectation
+is known in closed form. Each case is repeated 2000 times: with 400 repetitions the smallest of eighteen coverages would
+be mostly noise (a share of 0.95 then has a standard error of 0.011).
 """
 
 from __future__ import annotations

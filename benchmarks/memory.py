@@ -1,7 +1,7 @@
-"""Peak memory: flat in the tokens, a few batches of latents in d_sae, and less than SAELens' own evaluation takes.
+"""Peak memory: constant in the number of tokens, a few batches of latents, and less than SAELens' own evaluation.
 
-Every figure is of a process of its own. `python -m benchmarks.memory ours|SAELens D_SAE BATCHES [latents]` prints, in
-bytes, by how much a run raises the peak of a process that has its imports, the weights and the activations already.
+Each figure comes from its own process. `python -m benchmarks.memory ours|SAELens D_SAE BATCHES [latents]` prints how
+many bytes a run adds to the peak of a process that already holds its imports, the weights and the activations.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Moments of two (200000, 768) float32 tensors: against what evaluation libraries do a batch, and against reading."""
+"""Moments of two (200000, 768) float32 tensors, against what evaluation libraries do a batch, and against reading."""
 
 from collections.abc import Iterator
 

@@ -1,7 +1,7 @@
-"""SAELens' own evaluation of an SAE, on activations that are there already: the peer of throughput and memory.
+"""SAELens' own evaluation of an SAE, on ready-made activations: the peer for throughput and memory.
 
-`sae_lens.evals.get_sparsity_and_variance_metrics` takes activations from a model, so it gets one whose activations at
-its one hook are known. Nothing is computed there and nothing copied: a prompt's tokens are the places of its rows.
+`sae_lens.evals.get_sparsity_and_variance_metrics` takes activations from a model, so it gets a model whose
+activations at its only hook are known. That model computes and copies nothing: a prompt's tokens are row numbers.
 """
 
 import warnings

@@ -1,4 +1,4 @@
-"""The proofs refuse every change of a sign, a factor or an exponent that says something else."""
+"""Every proof fails when a sign, a factor or an exponent is changed, unless the change leaves the meaning the same."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""Streaming an SAE and measuring it on the CPU, against the SAE's forward pass alone over the same batches."""
+"""Measuring a streamed SAE on the CPU, against its forward pass alone over the same batches."""
 
 from collections.abc import Iterator
 from typing import Any

@@ -1,6 +1,6 @@
-"""torchrun over the cores of one machine: the tokens per second of two processes over those of one.
+"""torchrun on the cores of one machine: tokens per second of two processes against one.
 
-Each process computes on one thread. Times are taken inside, once all have started and have run once, to the report.
+Each process uses one thread. The clock starts once every process has run once, and stops at the report.
 `python -m torch.distributed.run --nproc-per-node K -m benchmarks.scaling FILE` prints the times of its runs.
 """
 

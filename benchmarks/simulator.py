@@ -1,4 +1,4 @@
-"""Simulated pairs against drawing as many normal numbers, 2·n·d, with torch."""
+"""Simulating pairs, against drawing the same 2·n·d normal numbers with torch."""
 
 from collections.abc import Iterator
 

@@ -1,10 +1,10 @@
-"""Data that break a published number, and what SAELens, SAEBench, dictionary_learning and we make of them.
+"""Data that break published numbers: SAELens, SAEBench, dictionary_learning and this package side by side.
 
-Each row is one metric of one set of pairs: what the three libraries would print for it at batch size B, ours with its
-95 % interval, and the truth, summed by brute force in float64 from the numbers as they are in their dtype. Norms that
-are nearly equal, in float32, are fair weather: there all agree on γ. The rest is met in practice: a few tokens of huge
-norm, evaluation in bfloat16, float16 activations of norm 310, another unit, a forgotten bias. The claims are of
-numbers, not of times, and so hold on any machine. `python -m benchmarks.stress` prints the table.
+Each row is one metric of one set of pairs: what the three libraries would print at batch size B, ours with its 95 %
+interval, and the truth, summed by brute force in float64 from the stored numbers. With nearly equal norms in float32
+all agree on γ. The other cases occur in practice: a few tokens of huge norm, evaluation in bfloat16, float16
+activations of norm 310, a different unit, a forgotten bias. The claims concern numbers, not times, so they hold on any
+machine. `python -m benchmarks.stress` prints the table.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
-"""Measuring an SAE against SAELens' own evaluation of the same SAE, on the same activations and batches, on a CPU.
+"""Measuring an SAE on a CPU, against SAELens' own evaluation of it on the same activations and batches.
 
-SAELens: every metric of `get_sparsity_and_variance_metrics` but the densities of features (`benchmarks.peer`); its l1,
-which is none of our measures, is timed by itself and taken off. Ours: a, b and c for each cluster, of x and x̂ as they
-are and about their means, in float64, and from them every measure of the registry with its interval; and the norm
-ratio, cosine and L0 of each token with theirs. What both print is compared first. "The metric part alone" is the same
-code of both on x̂ and latents that are there already.
+SAELens computes every metric of `get_sparsity_and_variance_metrics` except the feature densities (`benchmarks.peer`);
+its l1, which we do not report, is timed separately and subtracted. Ours: a, b and c of each cluster, raw and centred,
+in float64, then every measure in the registry with its interval, and the norm ratio, cosine and L0 of the tokens with
+theirs. The numbers that both print are compared first. "The metric part alone" runs the same code of both on x̂ and
+latents that are already there.
 """
 
 from __future__ import annotations

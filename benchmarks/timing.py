@@ -1,4 +1,4 @@
-"""Ratios of times taken in turn, in one run: machines are noisy, so absolute times say little."""
+"""Ratios of times measured alternately in one run: machines are noisy, so absolute times say little."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A step of the gated SAE of the paper, as a sweep trains it, against a step of SAELens' own gated SAE."""
+"""A training step of the paper's gated SAE, as a sweep runs it, against a step of SAELens' own gated SAE."""
 
 from __future__ import annotations
 

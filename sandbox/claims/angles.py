@@ -1,11 +1,11 @@
-"""Angles: θ between x and x̂, 0 to π, multiples and sums of it, and their cosines as formulas in cos θ and sin θ."""
+"""Angles (θ between x and x̂, its multiples and sums), and their cosines as formulas in cos θ and sin θ."""
 
 from __future__ import annotations
 
 from sympy import Dummy, Expr, Symbol, acos, cos, expand_trig, pi, sin, sqrt
 
 MAX_MULTIPLE = 12
-"""Times θ, within a cosine."""
+"""The largest multiple of θ within a cosine."""
 
 _FUNCTIONS = {"cos": cos, "sin": sin}
 
@@ -17,7 +17,7 @@ def is_angle(term: Expr) -> bool:
 
 
 def linear(term: Expr) -> dict[Expr, Expr] | None:
-    """Factors of θ, arc cosines, π and 1, or None where the term is no such sum."""
+    """The factors of θ, arc cosines, π and 1 in a sum of them; None for any other term."""
     parts = dict(term.expand().as_coefficients_dict())
     return parts if all(key in (1, pi) or _is_theta(key) or isinstance(key, acos) for key in parts) else None
 
@@ -27,7 +27,7 @@ def _is_theta(term: Expr) -> bool:
 
 
 def trigonometric(name: str, angle: Expr) -> tuple[Expr, Expr | None] | None:
-    """cos, sin or tan of an angle in terms of cos θ and sin θ, and the divisor of a tangent; None where it is none.
+    """cos, sin or tan of an angle in cos θ and sin θ, with the divisor of a tangent; None if it cannot be expanded.
 
     >>> theta = Symbol("theta", real=True)
     >>> trigonometric("cos", 2 * theta)
@@ -46,7 +46,7 @@ def trigonometric(name: str, angle: Expr) -> tuple[Expr, Expr | None] | None:
 
 
 def _expanded(term: Expr, angles: dict[Expr, Expr]) -> Expr:
-    """Multiple angles and sums written out; half angles by the roots that are theirs between 0 and π."""
+    """Multiple angles and sums expanded; half angles as roots, whose signs hold from 0 to π."""
     halves = {angle: Dummy("half", real=True) for angle, factor in angles.items() if not factor.is_Integer}
     term = term.subs({angle: 2 * half for angle, half in halves.items()})
     roots = {

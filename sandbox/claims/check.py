@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-from sympy import Expr
-
 from sandbox.claims.decide import Decision, decide
 from sandbox.claims.language import ParsedClaim, Statement, read_claim, statements
 from sandbox.claims.limit import SYMPY_FAILURES, SYMPY_SECONDS, Undecidable, time_limit
 from sandbox.claims.outcome import Outcome
 from sandbox.claims.vectors import truth, values
 
+ONE_PAIR = "norm and dot are about one pair x, x̂, and so are a, b and c beside them."
+
 
 def check(claim: str) -> Outcome:
     """Decide a claim about x and x̂: true, refuted by explicit vectors, undefined everywhere, or undecided.
 
-    A claim compares formulas in the measures' names (`sandbox.REGISTRY`), a, b, c, r, rho, theta, L, gamma and gamma_10
-    with ==, !=, <, <=, > or >=, and joins such statements by and, or, not and =>. It is *true* if it holds for all
-    vectors at which all of its terms are defined. `sandbox check --help` describes the language whole.
+    A claim compares formulas in the names of the measures (`sandbox.REGISTRY`), a, b, c, r, rho, theta, L, gamma and
+    gamma_10 with ==, !=, <, <=, > or >=, and joins such statements by and, or, not and =>. It is *true* if it holds for
+    all vectors at which all of its terms are defined. `sandbox check --help` describes the whole language.
 
     Args:    claim: such as "c/a * c/b == 1" or "gamma < 1 => r < 1"
-    Returns: a Outcome; print it, or let a notebook show it
-    Raises:  InputError (a ValueError), one line, for a text that is no such claim. The text is never executed.
+    Returns: an Outcome; print it, or let a notebook show it
+    Raises:  InputError (a ValueError), one line, for a text that is not a claim. The text is never executed.
 
     >>> check("scale_x * scale_x_hat == cosine**2").verdict
     'true'
@@ -29,50 +29,44 @@ def check(claim: str) -> Outcome:
     >>> print(check("gamma1 < gamma2 => c1/a < c2/a").counterexample)
     x = (1, 0), x̂₁ = (1, 1), x̂₂ = (1/2, 1)
     """
-    read = read_claim(claim)
+    parsed = read_claim(claim)
     try:
         with time_limit(SYMPY_SECONDS):
-            return _decided(read)
+            return _decided(parsed)
     except Undecidable as trouble:
-        return Outcome(claim, "undecided", notes=(str(trouble), *read.remarks))
-    except SYMPY_FAILURES as stumble:
-        why = f"SymPy cannot work with it ({type(stumble).__name__}: {stumble})"
-        return Outcome(claim, "undecided", notes=(why, *read.remarks))
-
-
-ONE_PAIR = "norm and dot speak of one pair x, x̂, and so do a, b and c beside them."
+        why = str(trouble)
+    except SYMPY_FAILURES as failure:
+        why = f"SymPy cannot work with it ({type(failure).__name__}: {failure})"
+    return Outcome(claim, "undecided", notes=(why, *parsed.remarks))
 
 
 def _decided(claim: ParsedClaim) -> Outcome:
+    """Decide the formulas one after the other, as far as the first that fails."""
     remarks = (*claim.remarks, *((ONE_PAIR,) if claim.pairwise else ()))
     decisions: list[Decision] = []
     for formula in claim.formulas:
         decision = decide(formula, claim.about, claim.free)
         if decision.pair is not None:
-            found = [(one.as_written(*values(one, decision.pair.moments)), one) for one in statements(formula)]
-            single = found[0][0] if isinstance(formula, Statement) else None
             point = decision.pair.moments
-            others = () if single else tuple((side, bool(truth(one, point))) for side, one in found)
-            return Outcome(claim.text, "false", decision.by, decision.pair, single, others, remarks, claim)
+            sides = [(one.as_written(*values(one, point)), bool(truth(one, point))) for one in statements(formula)]
+            if isinstance(formula, Statement):
+                return Outcome(claim.text, "false", decision.by, decision.pair, sides[0][0], (), remarks, claim)
+            return Outcome(claim.text, "false", decision.by, decision.pair, None, tuple(sides), remarks, claim)
         decisions.append(decision)
-    notes = tuple(dict.fromkeys(note for decision in decisions for note in decision.notes)) + remarks
+    notes = (*dict.fromkeys(note for decision in decisions for note in decision.notes), *remarks)
     verdicts = {decision.verdict for decision in decisions}
-    verdict = next(one for one in ("undecided", "undefined", "true") if one in verdicts)
+    verdict = next(verdict for verdict in ("undecided", "undefined", "true") if verdict in verdicts)
     by = "" if verdict == "undecided" else "SymPy" if any(decision.by == "SymPy" for decision in decisions) else "Z3"
-    if verdict == "true" and (needs := _needs(claim)):
-        notes = (f"Defined where {', '.join(needs)}.", *notes)
+    if verdict == "true" and (bounds := _bounds(claim)):
+        notes = (f"Defined where {', '.join(bounds)}.", *notes)
     return Outcome(claim.text, verdict, by, notes=notes, claim=claim)
 
 
-def _needs(claim: ParsedClaim) -> list[str]:
-    """Where a claim is defined, as conditions on the moments, each once."""
-    found: dict[str, None] = {}
-    for one in (one for formula in claim.formulas for one in statements(formula)):
-        found |= {f"{need} > 0": None for need, _ in one.needs}
-        found |= {f"{term} ≠ 0": None for term in one.divisors if not _is_positive(term, found)}
-        found |= {f"{term} ≥ 0": None for term in one.radicands}
-    return list(found)
-
-
-def _is_positive(term: Expr, found: dict[str, None]) -> bool:
-    return f"{term} > 0" in found
+def _bounds(claim: ParsedClaim) -> list[str]:
+    """Where a claim is defined: its bounds as the reader would write them, each once."""
+    bounds: dict[str, None] = {}
+    for statement in (one for formula in claim.formulas for one in statements(formula)):
+        for term, sign in statement.bounds:
+            if sign != "≠" or f"{term} > 0" not in bounds:
+                bounds[f"{term} {sign} 0"] = None
+    return list(bounds)

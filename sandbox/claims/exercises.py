@@ -1,9 +1,8 @@
 """Exercises: a derivation with its next term left out, for the reader to find.
 
-The questions are the steps of the derivation that come with a hint, so there is nothing here to fall out of date. A
-wrong answer gets numbers at which it fails and the hint; one that is right, but not in the form that is the point of
-the step, such as a completed square, is told so; a right one gets the next question. What is asked for is shown only by
-`solution`.
+The questions are those steps of a derivation that have a hint, so they never fall out of date. A wrong answer gets
+numbers at which it fails, and the hint. An answer that is equal but lacks the form that is the point of the step, such
+as a completed square, is told what to change. A right one gets the next question. Only `solution` shows the term.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ from sandbox.maths.symbols import GIVEN, a, b, c, lam, n
 
 @dataclass(frozen=True)
 class Feedback:
-    """What an exercise says to an answer; a terminal prints it, a notebook typesets it."""
+    """The response to an answer: a terminal prints it, a notebook typesets it."""
 
     right: bool
     text: str
@@ -44,13 +43,13 @@ class Feedback:
 
 
 class Exercise:
-    """The steps of a claim as questions, one after the other; see `exercise`."""
+    """The steps of a claim as a series of questions; see `exercise`."""
 
-    def __init__(self, which: str):
-        self.derivation = prove(which)
+    def __init__(self, claim: str):
+        self.derivation = prove(claim)
         self.questions = [step for step in self.derivation.steps if step.hint]
         if not self.questions:
-            having = [one.number for one in claims() if any(step.hint for step in prove(one.number).steps)]
+            having = [claim.number for claim in claims() if any(step.hint for step in prove(claim.number).steps)]
             raise InputError(f"{self.derivation.number} has no exercise; there is one for {', '.join(having)}")
         self.at = 0
 
@@ -59,18 +58,18 @@ class Exercise:
         return self.questions[self.at] if self.at < len(self.questions) else None
 
     def answer(self, text: str) -> Feedback:
-        """Try a term for the place of the question mark, such as "2*(a*s - c)"; right ones lead on.
+        """Try a term, such as "2*(a*s - c)", in place of the question mark; a right one leads to the next question.
 
-        Raises: InputError (a ValueError), one line, for a text that is no formula.
+        Raises: InputError (a ValueError), one line, for a text that is not a formula.
         """
         step = self._step
         if step is None:
-            return self._says(False, "There is no question left to answer.")
+            return self._feedback(False, "There is no question left to answer.")
         shown = step.terms[: asked(step)]
         left = shown[-1]
         term = read_expression(text, _names(step))
         if term in [Mul(*known.args) if known.is_Mul else known for known in shown]:
-            return self._says(False, "That is what stands on the left already: write it another way.")
+            return self._feedback(False, "That is already on the left: write it in another way.")
         try:
             with time_limit(SYMPY_SECONDS):
                 Step(step.reason, left, "=", term, where=step.where, names=step.names)
@@ -78,49 +77,49 @@ class Exercise:
             against = _against(step, left, term)
             if not against and (at := getattr(error, "at", "")):
                 against = f"It fails at {at}."
-            verdict = "Not so." if against else "That could not be shown to be the same."
-            return self._says(False, " ".join(filter(None, (verdict, against, f"Hint: {step.hint}"))))
+            verdict = "That is not equal." if against else "SymPy could not show that this is equal."
+            return self._feedback(False, " ".join(filter(None, (verdict, against, f"Hint: {step.hint}"))))
         if lacking := missing(term, step.terms[asked(step)]):
-            return self._says(
-                False, f"That is the same, but not yet in the form that is asked for: {lacking}. Hint: {step.hint}"
+            return self._feedback(
+                False, f"That is equal, but not yet in the form asked for: {lacking}. Hint: {step.hint}"
             )
         self.at += 1
-        return self._says(True, "Right.")
+        return self._feedback(True, "Right.")
 
     def hint(self) -> str:
         """A hint for the question."""
         return (self._step.hint if self._step else None) or "There is no question left."
 
     def solution(self) -> Feedback:
-        """The step in full; ask when you want to see it. `answer` still waits for it."""
+        """The whole step; the question stays open."""
         step = self._step
-        return Feedback(True, step_text(step), step_markdown(step)) if step else self._says(True, "")
+        return Feedback(True, step_text(step), step_markdown(step)) if step else self._feedback(True, "")
 
-    def _says(self, right: bool, words: str) -> Feedback:
+    def _feedback(self, right: bool, words: str) -> Feedback:
         return Feedback(right, f"{words}\n\n{self}".strip(), f"{words}\n\n{self._repr_markdown_()}".strip())
 
     def __str__(self) -> str:
         if self._step is None:
             return f"{self.derivation.number} is done: {self.derivation.claim}"
-        place = f"{self.derivation.number}, question {self.at + 1} of {len(self.questions)}. {self._step.reason}"
-        return f"{place}\n\n{question_text(self._step)}\n\nAnswer in {', '.join(_asked_in(self._step))}."
+        question = f"{self.derivation.number}, question {self.at + 1} of {len(self.questions)}. {self._step.reason}"
+        return f"{question}\n\n{question_text(self._step)}\n\nAnswer in {', '.join(_asked_in(self._step))}."
 
     __repr__ = __str__
 
     def _repr_markdown_(self) -> str:
         if self._step is None:
             return f"**{self.derivation.number} is done.** {self.derivation.claim}"
-        place = f"**{self.derivation.number}, question {self.at + 1} of {len(self.questions)}.** {self._step.reason}"
+        question = f"**{self.derivation.number}, question {self.at + 1} of {len(self.questions)}.** {self._step.reason}"
         names = ", ".join(f"`{name}`" for name in _asked_in(self._step))
-        return f"{place}\n\n{question_markdown(self._step)}\n\nAnswer in {names}."
+        return f"{question}\n\n{question_markdown(self._step)}\n\nAnswer in {names}."
 
 
 def exercise(which: str) -> Exercise:
-    """Find the steps of a claim by yourself: shows a question, and `answer("…")` checks a term for it.
+    """Find the steps of a claim by yourself: it shows a question, and `answer("…")` checks your term.
 
-    Args:    which: a claim's number or name
+    Args:    which: the number or name of a claim
     Returns: an Exercise, with `answer`, `hint` and `solution`
-    Raises:  InputError for a claim that there is not, or that has no exercise, with those that have one
+    Raises:  InputError for an unknown claim, or one without an exercise (the message lists those with one)
 
     >>> c3 = exercise("C3")
     >>> c3.answer("rho").right
@@ -132,7 +131,7 @@ def exercise(which: str) -> Exercise:
 
 
 def _names(step: Step) -> dict[str, Expr]:
-    """What an answer may use: the moments and ratios, and the symbols that the step itself is about."""
+    """The names that an answer may use: the moments, the ratios, and the symbols of the step."""
     common = {name: vocabulary()[name] for name in ("a", "b", "c", "r", "rho", "L")}
     free = {symbol for term in (*step.terms, *step.where) for symbol in term.free_symbols} - {n}
     own = {"lam" if symbol == lam else symbol.name: symbol for symbol in free if not symbol.is_Matrix}
@@ -140,7 +139,7 @@ def _names(step: Step) -> dict[str, Expr]:
 
 
 def _asked_in(step: Step) -> list[str]:
-    """The names that the answer is to be written in."""
+    """The names in which the answer is wanted."""
     wanted = names_in(step.terms[asked(step)])
     return [name for name, symbol in _names(step).items() if symbol in wanted]
 
@@ -154,27 +153,27 @@ def _against(step: Step, left: Expr, term: Expr) -> str:
 
 
 def _counterexample(step: Step, left: Expr, term: Expr) -> str:
-    """Vectors, or numbers, at which the answer is another number than it should be."""
+    """A sentence with vectors or numbers at which the answer has a wrong value; "" if none are found."""
     names = {**step.names, **step.ties}
     sides = [written_out(side, names) for side in (left, term)]
     moments = {a, b, c} & (sides[0].free_symbols | sides[1].free_symbols)
     others = sorted((sides[0].free_symbols | sides[1].free_symbols) - {a, b, c}, key=str)
     for pair in small_pairs():
-        for size in (Rational(2), Rational(1, 2)):  # some, such as γ, have to lie below 2
+        for size in (Rational(2), Rational(1, 2)):  # some symbols, such as γ, must be below 2
             at = pair.moments | {symbol: size + i for i, symbol in enumerate(others)}
             if values := _values(step, sides, at):
                 shown = [f"{letters.shown(symbol.name)} = {at[symbol]}" for symbol in others]
                 where = ", ".join(([str(pair)] if moments else []) + shown)
-                return f"At {where} it is {values[1]}, and should be {values[0]}."
+                return f"At {where} it is {values[1]}, but should be {values[0]}."
     return ""
 
 
 def _values(step: Step, sides: list[Expr], at: dict[Symbol, Expr]) -> list[Expr] | None:
-    """Both sides' values at a point where the step's conditions hold and the sides differ, else None."""
+    """The values of both sides at a point, if the step's conditions hold there and the values differ."""
     names = {**step.names, **step.ties}
     conditions = [written_out(condition, names).subs(at) for condition in (*GIVEN, *step.where)]
     if not all(condition is true for condition in conditions):
         return None
     values = [simplify(evaluated(side.subs(at))) for side in sides]
-    well = all(value.is_number and value.is_real for value in values)
-    return values if well and sign_of(values[0] - values[1]) else None
+    real = all(value.is_number and value.is_real for value in values)
+    return values if real and sign_of(values[0] - values[1]) else None

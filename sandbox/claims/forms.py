@@ -1,8 +1,6 @@
-"""The form of an answer, where the form is the point: a completed square, a product, the names that are asked for."""
+"""The form of a right answer, where the form is the point: a completed square, a product, the names to use."""
 
 from __future__ import annotations
-
-from collections.abc import Iterator
 
 from sympy import Expr, Mul, Pow, Symbol, cancel, fraction, together
 
@@ -10,31 +8,29 @@ from sandbox.maths.symbols import Expect
 
 
 def names_in(term: Expr) -> set[Symbol]:
-    """The numbers that a term is written in; an expectation counts as the moments that it is."""
+    """The scalar symbols of a term, with expectations written as moments."""
     return {symbol for symbol in _in_moments(term).free_symbols if not symbol.is_Matrix}
 
 
 def missing(answer: Expr, wanted: Expr) -> str | None:
-    """What the form of a right answer lacks, in words, or None.
+    """What the form of a right answer lacks, in words; None if nothing.
 
-    The wanted term says what matters: the squares of sums in it, its factors, the names that it is written in.
+    What counts follows from the wanted term: the squares of sums in it, its factors, and its names.
 
     >>> from sympy.abc import u, w
     >>> missing(u**2 + 2*u*w + w**2, (u + w) ** 2)
-    'a square is to appear'
+    'write it with a square'
     >>> missing((2*u + 2*w) ** 2 / 4, (u + w) ** 2)
     """
     answer, wanted = _in_moments(answer), _in_moments(wanted)
     others = names_in(answer) - names_in(wanted)
     if others:
-        names = ", ".join(sorted(str(one).replace("lambda", "lam") for one in names_in(wanted))) or "numbers alone"
-        return f"it is to be written in {names}"
-    squares, there = list(_squared(wanted)), list(_squared(answer))
-    if not all(any(_proportional(one, other) for other in there) for one in squares):
-        return "a square is to appear"
-    factors, there = _sums(wanted), _sums(answer)
-    if len(factors) > 1 and not all(any(_proportional(one, other) for other in there) for one in factors):
-        return "it is to be a product"
+        names = ", ".join(sorted(str(name).replace("lambda", "lam") for name in names_in(wanted))) or "numbers only"
+        return f"write it in {names}"
+    if not _all_appear(_squared(wanted), _squared(answer)):
+        return "write it with a square"
+    if len(_sums(wanted)) > 1 and not _all_appear(_sums(wanted), _sums(answer)):
+        return "write it as a product"
     return None
 
 
@@ -42,18 +38,18 @@ def _in_moments(term: Expr) -> Expr:
     return term.replace(Expect, lambda *uv: Expect(*uv).doit())
 
 
-def _squared(term: Expr) -> Iterator[Expr]:
-    """Every sum whose square is in the term."""
-    for part in term.atoms(Pow):
-        if part.exp == 2 and fraction(together(part.base))[0].is_Add:
-            yield part.base
+def _squared(term: Expr) -> list[Expr]:
+    """The sums whose squares are in the term."""
+    return [part.base for part in term.atoms(Pow) if part.exp == 2 and fraction(together(part.base))[0].is_Add]
 
 
 def _sums(term: Expr) -> list[Expr]:
-    """The sums that the numerator is a product of."""
+    """The sums among the factors of the numerator."""
     return [part for part in Mul.make_args(fraction(term)[0]) if part.is_Add]
 
 
-def _proportional(one: Expr, other: Expr) -> bool:
-    """Whether they are the same up to a factor that is a product of powers."""
-    return all(not part.is_Add for part in fraction(cancel(one / other)))
+def _all_appear(wanted: list[Expr], written: list[Expr]) -> bool:
+    """Whether each wanted sum is among the written ones, up to a factor that is a product of powers."""
+    return all(
+        any(not any(part.is_Add for part in fraction(cancel(term / other))) for other in written) for term in wanted
+    )

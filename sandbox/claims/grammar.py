@@ -1,7 +1,7 @@
 """Tokens ► a tree, by operator precedence [Pratt, "Top down operator precedence", POPL 1973].
 
-From loosest to tightest: <=>, => (to the right), or, and, not, comparisons (which chain), + −, · / and products without
-a sign, powers (to the right). What people read in two ways, such as 1/2c, is asked back.
+From loosest to tightest: <=>, => (groups to the right), or, and, not, comparisons (which chain), + −, · / and products
+without an operator, powers (to the right). A text that people read in two ways, such as 1/2c, is refused with both.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from sandbox.claims.tokens import Token, short, tokens
 from sandbox.errors import InputError
 
 DEEPEST = 80
-"""Brackets, signs and powers within one another."""
+"""Levels of nesting: brackets, signs and powers."""
 
 COMPARISONS = ("=", "≠", "<", "≤", ">", "≥")
 _BINDS = {"<=>": 10, "=>": 20, "or": 30, "and": 40, "+": 70, "-": 70, "*": 80, "/": 80, "**": 100}
@@ -22,10 +22,11 @@ _NOT, _RELATION, _PRODUCT, _SIGNED, _POWER = 50, 60, 80, 85, 100
 
 
 class Node(NamedTuple):
-    """A piece of the tree: `kind` with its parts, and the place in the text where it begins.
+    """A node of the tree: its kind, its parts, and its position in the text.
 
-    Kinds: number, name (a text); call (a name, nodes); E, neg, deg, not, + - * / ** and or => <=> (nodes); chain
-    (nodes, signs); in (a value, low, high, and whether either end belongs to it); each end may be None.
+    Parts by kind: number (its digits); name (itself, the word it was split from); call (a name, nodes); E, neg, deg,
+    not, + - * / ** and or => <=> (nodes); chain (nodes, signs); in (value, low, high, whether low and high belong to
+    it; an end at infinity is None).
     """
 
     kind: str
@@ -44,7 +45,7 @@ class Quantified(NamedTuple):
 def parsed(text: str, names: Collection[str], functions: Collection[str]) -> Quantified:
     """The tree of a text.
 
-    Raises: InputError, one line that names the word at fault, for what is no formula
+    Raises: InputError, one line that names the word at fault, if it is not a formula
     """
     free = _announced(text, {*names, *functions})
     parser = _Parser(text, {*names, *functions, *free}, functions)
@@ -63,73 +64,73 @@ def _announced(text: str, taken: set[str]) -> tuple[str, ...]:
     free: list[str] = []
     for i, token in enumerate(others):
         if token.kind == "name" and (i == 0 or others[i - 1].kind == ","):
-            name = token.of or token.text
-            if name in taken or token.of:
+            name = token.word or token.text
+            if name in taken or token.word:
                 if free:
                     break
-                raise InputError(f"{short(text)}: {name!r} has a meaning already; take another name, such as s")
+                raise InputError(f"{short(text)}: {name!r} already has a meaning; use another name, such as s")
             free.append(name)
         elif token.kind != ",":
             break
     if not free:
-        raise InputError(f"{short(text)}: for all what? write, for example, for all s: ...")
+        raise InputError(f"{short(text)}: 'for all' needs a name, as in for all s: ...")
     return tuple(free)
 
 
 class _Parser:
     def __init__(self, text: str, names: Collection[str], functions: Collection[str]):
         self.text, self.names, self.functions = text, names, functions
-        self.tokens, self.place, self.depth = tokens(text, names), 0, 0
-        self.bars: list[str] = []  # what has to close; a "(" hides the bars around it
+        self.tokens, self.position, self.depth = tokens(text, names), 0, 0
+        self.bars: list[str] = []  # what is still to close, innermost last; a "(" hides the bars around it
 
     @property
     def next(self) -> Token:
-        return self.tokens[self.place]
+        return self.tokens[self.position]
 
     def take(self, *kinds: str) -> Token | None:
-        """The next token, if it is one of those."""
+        """Consume and return the next token if it is of one of these kinds."""
         token = self.next
         if token.kind not in kinds:
             return None
-        self.place += 1
+        self.position += 1
         return token
 
     def unexpected(self, wanted: str = "") -> InputError:
         token = self.next
         what = "it ends too early" if token.kind == "end" else f"{token.text!r} does not belong here"
-        known = f"; {wanted}" if wanted else ""
-        return InputError(f"{short(self.text)}: {what} (character {token.at}){known}")
+        hint = f"; {wanted}" if wanted else ""
+        return InputError(f"{short(self.text)}: {what} (character {token.at}){hint}")
 
     def expect(self, kind: str) -> None:
         if self.take(kind) is None:
             raise self.unexpected(f"{kind!r} is missing")
 
     def header(self) -> Node | None:
-        """for all s, t > 0: the condition, on the last name."""
+        """Read `for all s, t > 0:` and return the condition, which is on the last name."""
         self.take("for all")
-        mark = self.place
+        mark = self.position
         while self.take("name", ","):
-            last = self.place
+            last = self.position
             mark = last - 1 if self.tokens[last - 1].kind == "name" else mark
         condition = None
         if self.next.kind in (*COMPARISONS, "in"):
-            self.place = mark
+            self.position = mark
             condition = self.expression(_NOT)
         if self.take(":") is None:
-            raise self.unexpected("after 'for all s' comes a colon and the claim")
+            raise self.unexpected("'for all s' must be followed by a colon and the claim")
         return condition
 
     def expression(self, binds: int) -> Node:
-        """What holds together more tightly than `binds`."""
+        """The longest expression whose operators bind more tightly than `binds`."""
         self.depth += 1
         if self.depth > DEEPEST:
             raise InputError(f"{short(self.text)}: it is nested too deeply (character {self.next.at})")
         left = self.operand()
-        divided = False  # whether what stands left is an open quotient
+        divided = False  # whether `left` is a quotient without brackets
         while True:
             token = self.next
             if token.kind in _BINDS and _BINDS[token.kind] > binds:
-                self.place += 1
+                self.position += 1
                 right_first = token.kind in ("**", "=>")
                 tightness = _SIGNED - 1 if token.kind == "**" else _BINDS[token.kind] - right_first
                 left = Node(token.kind, (left, self.expression(tightness)), token.at)
@@ -139,20 +140,20 @@ class _Parser:
             elif token.kind == "in" and binds < _RELATION:
                 left = self.interval(left)
             elif token.kind == "raised" and binds < _POWER:
-                self.place += 1
+                self.position += 1
                 left = self.raised(left, token)
             elif token.kind == "deg" and left.kind == "number":
-                self.place += 1
+                self.position += 1
                 left = Node("deg", (left,), token.at)
             elif self.starts_operand(token) and binds < _PRODUCT:
                 if divided:
                     raise InputError(
-                        f"{short(self.text)}: a quotient followed by {token.text!r} without a sign can be read in two "
-                        f"ways (character {token.at}): write brackets, as in 1/(2c) or (1/2)c"
+                        f"{short(self.text)}: a quotient followed by {token.text!r} without an operator can be read "
+                        f"in two ways (character {token.at}): write brackets, as in 1/(2c) or (1/2)c"
                     )
                 if token.kind == "(" and left.kind == "name" and self.is_word(left):
                     name = left.parts[0]
-                    raise InputError(f"{short(self.text)}: {name} is no function; write {name} * (...)")
+                    raise InputError(f"{short(self.text)}: {name} is not a function; write {name} * (...)")
                 left = Node("*", (left, self.expression(_PRODUCT)), token.at)
             else:
                 break
@@ -160,13 +161,13 @@ class _Parser:
         return left
 
     def starts_operand(self, token: Token) -> bool:
-        """Whether a product without a sign goes on here, as in 2c."""
+        """Whether a factor follows without an operator, as in 2c."""
         if token.kind in ("|", "‖"):
             return not self.bars or self.bars[-1] not in ("|", "‖")
         return token.kind in ("name", "(", "√")
 
     def is_word(self, name: Node) -> bool:
-        """Whether a name is known, and was written in several letters of ASCII, as functions are."""
+        """Whether a name is known and is written in several ASCII letters, as a function would be."""
         return (
             len(name.parts[0]) > 1
             and name.parts[0] in self.names
@@ -182,7 +183,7 @@ class _Parser:
 
     def operand(self) -> Node:
         token = self.next
-        self.place += 1
+        self.position += 1
         match token.kind:
             case "number":
                 return Node("number", (token.text,), token.at)
@@ -191,24 +192,24 @@ class _Parser:
             case "name" if token.text in self.functions:
                 return self.call(token)
             case "name":
-                return Node("name", (token.text, token.of), token.at)
+                return Node("name", (token.text, token.word), token.at)
             case "-":
                 return Node("neg", (self.expression(_SIGNED - 5),), token.at)
             case "+":
                 return self.expression(_SIGNED - 5)
             case "√":
-                if self.next.of:
-                    raise InputError(f"{short(self.text)}: write the root's brackets, as in √(a*b), or √a * b")
+                if self.next.word:
+                    raise InputError(f"{short(self.text)}: add brackets to the root, as in √(a*b) or √a * b")
                 root = Node("call", ("sqrt", (self.expression(_POWER),)), token.at)
                 if self.next.kind in ("raised", "**"):
-                    raise InputError(f"{short(self.text)}: write brackets, as in √(c²) or (√c)²")
+                    raise InputError(f"{short(self.text)}: add brackets, as in √(c²) or (√c)²")
                 return root
             case "not":
                 return Node("not", (self.expression(_NOT),), token.at)
             case "if":
                 condition = self.expression(0)
                 if self.take("then", ",") is None:
-                    raise self.unexpected("after 'if' comes 'then'")
+                    raise self.unexpected("'if' needs a 'then'")
                 return Node("=>", (condition, self.expression(10)), token.at)
             case "(":
                 return self.within(")")
@@ -216,7 +217,7 @@ class _Parser:
                 return Node("call", ("abs", (self.within("|"),)), token.at)
             case "‖":
                 return Node("call", ("norm", (self.within("‖"),)), token.at)
-        self.place -= 1
+        self.position -= 1
         raise self.unexpected()
 
     def within(self, closes: str) -> Node:
@@ -225,7 +226,7 @@ class _Parser:
         self.bars.pop()
         token = self.next
         if closes == "|" and token.text == "||":  # |u||v|: one closes, the other opens
-            self.tokens[self.place] = Token("|", "|", token.at + 1)
+            self.tokens[self.position] = Token("|", "|", token.at + 1)
         else:
             self.expect(closes)
         return inside
@@ -263,7 +264,7 @@ class _Parser:
         self.take("in")
         opens = self.take("(", "[", "]")
         if opens is None:
-            raise self.unexpected("after 'in' comes an interval, as in gamma in (0, 2]")
+            raise self.unexpected("'in' must be followed by an interval, as in gamma in (0, 2]")
         self.bars.append("interval")
         low = self.end()
         self.expect(",")
@@ -271,14 +272,14 @@ class _Parser:
         self.bars.pop()
         closes = self.take(")", "]", "[")
         if closes is None:
-            raise self.unexpected("an interval ends with ) or ]")
+            raise self.unexpected("an interval must end with ) or ]")
         return Node("in", (value, low, high, opens.kind == "[", closes.kind == "]"), at)
 
     def end(self) -> Node | None:
-        """An end of an interval; None for ∞ or −∞."""
-        mark = self.place
+        """One end of an interval; None for ∞ or −∞."""
+        mark = self.position
         self.take("-", "+")
         if self.take("oo"):
             return None
-        self.place = mark
+        self.position = mark
         return self.expression(0)

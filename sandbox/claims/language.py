@@ -1,35 +1,47 @@
-"""The language of a reader's own claim: statements that compare two sides, and how they are joined."""
+"""The language of a reader's own claim: statements that compare two sides, and formulas that join them."""
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import NamedTuple
 
 from sympy import Expr, Symbol
 
 from sandbox.claims.grammar import Node, parsed
-from sandbox.claims.names import meanings, moments, products, vocabulary
+from sandbox.claims.names import meanings, products, vocabulary
 from sandbox.claims.reading import FUNCTIONS, TermReader
+from sandbox.claims.tokens import short
 from sandbox.errors import InputError
 from sandbox.maths.symbols import Expect, x, x_hat
 
-CLAIMS = ("chain", "in", "not", "and", "or", "=>", "<=>")
-"""The kinds of a tree that is true or false."""
+COMPARE = {
+    "=": operator.eq,
+    "≠": operator.ne,
+    ">": operator.gt,
+    "≥": operator.ge,
+    "<": operator.lt,
+    "≤": operator.le,
+}
+CONNECTIVES = ("and", "or", "=>", "<=>", "not")
+MIRRORED = {"<": ">", "≤": "≥", ">": "<", "≥": "≤", "=": "=", "≠": "≠"}
+"""The sign that says the same with its sides exchanged, or of the negatives of both sides."""
 
-TURNED = {">": "<", "≥": "≤"}
-_STRAIGHT = {"<": ">", "≤": "≥"}
 VECTOR_NAMES = ("x", "x_hat", "x_hat1", "x_hat2", "E")
 
 
 class Statement(NamedTuple):
-    """`left sign right`, in a, b, c and names; the sign is one of = ≠ > ≥.
+    """`left sign right`, in a, b, c and names; the sign is =, ≠, > or ≥.
+
+    SymPy cancels as it builds the sides, so what bounds the domain is kept beside them.
 
     Attributes:
-        turned:    whether the reader wrote < or ≤
-        used:      the symbols in it, also those that have cancelled
-        divisors:  what it divides by, and radicands: what it takes even roots of, likewise
+        turned:    whether the reader wrote < or ≤, with the sides the other way round
+        used:      every symbol in it
+        divisors:  every term it divides by
+        radicands: every term it takes an even root of
     """
 
     left: Expr
@@ -41,36 +53,42 @@ class Statement(NamedTuple):
     radicands: tuple[Expr, ...] = ()
 
     def as_written(self, left: Expr, right: Expr) -> tuple[Expr, str, Expr]:
-        """The sides' values with the sign between them, in the reader's own order."""
-        return (right, TURNED[self.sign], left) if self.turned else (left, self.sign, right)
-
-    @property
-    def names(self) -> dict[Symbol, Expr]:
-        """What its names stand for: formulas in the moments, which come out of the derivations."""
-        known = meanings()
-        return {one: known[one].formula for one in self.ordered if one in known and known[one].formula is not None}
+        """The values of the sides with the sign between them, in the reader's own order."""
+        return (right, MIRRORED[self.sign], left) if self.turned else (left, self.sign, right)
 
     @property
     def ordered(self) -> list[Symbol]:
-        """Its symbols, in the order of the vocabulary."""
-        return sorted(self.used, key=lambda one: list(meanings()).index(one) if one in meanings() else -1)
+        """Its symbols in the order of `meanings`, free ones first."""
+        order = list(meanings())
+        return sorted(self.used, key=lambda symbol: order.index(symbol) if symbol in order else -1)
 
     @property
-    def needs(self) -> list[tuple[Expr, str]]:
-        """What must be positive for its names to be defined, with the reason why, each once."""
+    def names(self) -> dict[Symbol, Expr]:
+        """The formula of each of its names in the moments, as the derivations give it."""
         known = meanings()
-        found: dict[Expr, str] = {}
-        for symbol in self.ordered:
-            for need, reason in known[symbol].needs if symbol in known else ():
-                found.setdefault(need, reason)
-        return list(found.items())
+        return {
+            name: formula for name in self.ordered if name in known and (formula := known[name].formula) is not None
+        }
+
+    @property
+    def bounds(self) -> list[tuple[Expr, str]]:
+        """Where it is defined: terms with the sign (>, ≠ or ≥) that relates each to 0."""
+        known = meanings()
+        needs = [need for symbol in self.ordered if symbol in known for need in known[symbol].needs]
+        return [
+            *((need, ">") for need in dict.fromkeys(needs)),
+            *((divisor, "≠") for divisor in self.divisors),
+            *((radicand, "≥") for radicand in self.radicands),
+        ]
+
+    @property
+    def positive(self) -> list[Expr]:
+        """What must be positive for its names to be defined."""
+        return [term for term, sign in self.bounds if sign == ">"]
 
     def in_moments(self, term: Expr) -> Expr:
         """A term of it in the moments and free symbols."""
         return term.subs(self.names)
-
-    def __str__(self) -> str:
-        return " ".join(map(str, self.as_written(self.left, self.right)))
 
 
 class Joined(NamedTuple):
@@ -92,60 +110,65 @@ def statements(formula: Formula) -> Iterator[Statement]:
             yield from statements(part)
 
 
+def domain(formula: Formula) -> list[tuple[Expr, str]]:
+    """Where a formula is defined: the bounds of its statements in the moments, the simplest terms first."""
+    bounds = [(one.in_moments(term), sign) for one in statements(formula) for term, sign in one.bounds]
+    return sorted(bounds, key=lambda bound: (">", "≠", "≥").index(bound[1]))
+
+
 @dataclass(frozen=True)
 class ParsedClaim:
-    """A claim as formulas that are decided one after the other: it is true if all of them are.
+    """A claim as formulas, all of which must hold.
 
     Attributes:
         free:     the names after "for all"
-        pairwise: whether it speaks of one pair, x and x̂
-        remarks:  how it has been read, where that may surprise
+        pairwise: whether it is about one pair, x and x̂
+        remarks:  how it was read, where that may surprise
     """
 
     text: str
     formulas: tuple[Formula, ...]
     free: tuple[Symbol, ...] = ()
     pairwise: bool = False
-    remarks: tuple[str, ...] = field(default=())
+    remarks: tuple[str, ...] = ()
 
     @property
     def about(self) -> tuple[str, ...]:
-        """The reconstructions that it is about: ("",) or ("_1", "_2")."""
-        used = {symbol for formula in self.formulas for one in statements(formula) for symbol in one.used}
-        return ("_1", "_2") if any(meanings()[one].of for one in used if one in meanings()) else ("",)
+        """The suffixes of the reconstructions that it is about: ("",) or ("_1", "_2")."""
+        return ("_1", "_2") if self.suffixes & {"_1", "_2"} else ("",)
 
     @property
-    def variables(self) -> tuple[Symbol, ...]:
-        """The moments that it is about, and its free symbols."""
-        return tuple(dict.fromkeys(one for of in self.about for one in moments(of))) + self.free
+    def suffixes(self) -> set[str | None]:
+        """The suffixes of the names in it."""
+        used = {symbol for formula in self.formulas for one in statements(formula) for symbol in one.used}
+        return {meanings()[symbol].suffix for symbol in used if symbol in meanings()}
 
 
 def read_claim(text: str) -> ParsedClaim:
     """A claim such as `c/a * c/b == 1`, `0 < rho <= 1` or `gamma < 1 => r < 1`.
 
-    Raises: InputError (a ValueError), one line, for a text that is no claim in the vocabulary's names
+    Raises: InputError (a ValueError), one line, for a text that is not a claim in the names of `vocabulary`
     """
     names = vocabulary()
-    free, condition, tree = parsed(text, [*names, *VECTOR_NAMES], set(FUNCTIONS) - {"exp"})
+    free, condition, tree = parsed(text, [*names, *VECTOR_NAMES], FUNCTIONS - {"exp"})
     symbols = {name: Symbol(name, real=True) for name in free}
-    reading = _Reading(text, {**names, **symbols})
-    parts = reading.conjuncts(tree)
+    reader = _ClaimReader(text, {**names, **symbols})
+    formulas = reader.conjuncts(tree)
     if condition is not None:
-        given = reading.joined(condition)
-        parts = [Joined("=>", (given, part)) for part in parts]
-    remarks = tuple(dict.fromkeys(reading.remarks))
-    claim = ParsedClaim(text, _on_one_domain(parts), tuple(symbols.values()), reading.pairwise, remarks)
-    used = {meanings()[one].of for part in parts for made in statements(part) for one in made.used if one in meanings()}
-    if "" in used and used & {"_1", "_2"}:
-        raise InputError(
-            f"{text.strip()[:60]!r}: of two SAEs each name takes a number, as in gamma1 <= gamma2; a has none"
-        )
+        premise = reader.formula(condition)
+        formulas = [Joined("=>", (premise, formula)) for formula in formulas]
+    remarks = tuple(dict.fromkeys(reader.terms.remarks))
+    claim = ParsedClaim(text, _on_one_domain(formulas), tuple(symbols.values()), reader.terms.pairwise, remarks)
+    if "" in claim.suffixes and claim.about != ("",):
+        raise InputError(f"{short(text)}: with two SAEs, every name but a needs a number, as in gamma1 <= gamma2")
     return claim
 
 
-def _on_one_domain(parts: Sequence[Formula]) -> tuple[Formula, ...]:
-    """The parts, each of them defined only where all of them are, as if they were joined in one formula."""
-    every = [one for part in parts for one in statements(part)]
+def _on_one_domain(formulas: Sequence[Formula]) -> tuple[Formula, ...]:
+    """The formulas, each defined only where all of them are, as if joined in one."""
+    if len(formulas) == 1:
+        return tuple(formulas)
+    every = [one for formula in formulas for one in statements(formula)]
     used = frozenset(symbol for one in every for symbol in one.used)
     divisors = tuple(dict.fromkeys(term for one in every for term in one.divisors))
     radicands = tuple(dict.fromkeys(term for one in every for term in one.radicands))
@@ -155,71 +178,61 @@ def _on_one_domain(parts: Sequence[Formula]) -> tuple[Formula, ...]:
             return formula._replace(used=used, divisors=divisors, radicands=radicands)
         return formula._replace(parts=(limited(formula.parts[0]), *formula.parts[1:]))  # what one needs, all need
 
-    return tuple(map(limited, parts)) if len(parts) > 1 else tuple(parts)
+    return tuple(map(limited, formulas))
 
 
-class _Reading:
+class _ClaimReader:
     """Trees of claims ► formulas."""
 
     def __init__(self, text: str, names: Mapping[str, Expr]):
-        self.text, self.names, self.pairwise = text, names, False
-        self.averaged = False
-        self.remarks: list[str] = []
+        self.terms = TermReader(text, names, products)
 
     def conjuncts(self, node: Node) -> list[Formula]:
-        """The formulas that have to hold, each by itself."""
+        """The formulas that must all hold, each by itself."""
         if node.kind == "and":
             return [part for inner in node.parts for part in self.conjuncts(inner)]
-        formula = self.joined(node)
+        formula = self.formula(node)
         return list(formula.parts) if isinstance(formula, Joined) and formula.how == "and" else [formula]
 
-    def joined(self, node: Node) -> Formula:
+    def formula(self, node: Node) -> Formula:
         """The formula of a node."""
-        if node.kind in ("and", "or", "=>", "<=>", "not"):
-            if node.kind == "=>" and not any(part.kind in CLAIMS for part in node.parts):
-                raise self._reader().refused("=> is 'implies', and joins claims; for greater or equal write >=", node)
-            return Joined(node.kind, tuple(self.joined(part) for part in node.parts))
+        if node.kind in CONNECTIVES:
+            claims = (*CONNECTIVES, "chain", "in")
+            if node.kind == "=>" and not any(part.kind in claims for part in node.parts):
+                raise self.terms.refused("=> means 'implies' and joins claims; for greater or equal write >=", node)
+            return Joined(node.kind, tuple(self.formula(part) for part in node.parts))
         if node.kind == "chain":
             nodes, signs = node.parts
-            links = [self.compared(u, sign, v, node) for (u, v), sign in zip(pairwise(nodes), signs, strict=True)]
+            links = [self.statement(u, sign, v, node) for (u, v), sign in zip(pairwise(nodes), signs, strict=True)]
         elif node.kind == "in":
-            value, low, high, low_belongs, high_belongs = node.parts
-            ends = ((value, ">", low, low_belongs), (value, "<", high, high_belongs))
-            closed = {">": "≥", "<": "≤"}
-            links = [self.compared(u, closed[s] if belongs else s, v, node) for u, s, v, belongs in ends if v]
+            value, low, high, with_low, with_high = node.parts
+            ends = ((low, "≥" if with_low else ">"), (high, "≤" if with_high else "<"))
+            links = [self.statement(value, sign, end, node) for end, sign in ends if end]
             if not links:
-                raise self._reader().refused("an interval without ends says nothing", node)
+                raise self.terms.refused("an interval without ends says nothing", node)
         else:
-            raise self._reader().refused("a claim compares two sides with ==, !=, <, <=, > or >=", node)
+            raise self.terms.refused("a claim compares two sides with ==, !=, <, <=, > or >=", node)
         return links[0] if len(links) == 1 else Joined("and", tuple(links))
 
-    def _reader(self) -> TermReader:
-        return TermReader(self.text, self.names, products)
-
-    def compared(self, left: Node, sign: str, right: Node, node: Node) -> Statement:
-        """The statement of one comparison."""
-        reader = self._reader()
-        reader.pairwise, reader.averaged = self.pairwise, self.averaged
-        sides = reader.compared(left, right, node, sign in ("=", "≠"))
-        self.pairwise, self.averaged = reader.pairwise, reader.averaged
-        self.remarks += reader.remarks
-        used = frozenset(self.names[name] for name in reader.used if self.names[name].is_Symbol) | reader.moments
-        domain = used, tuple(reader.divisors), tuple(reader.radicands)
-        if sign in _STRAIGHT:
-            return Statement(sides[1], _STRAIGHT[sign], sides[0], True, *domain)
-        return Statement(sides[0], sign, sides[1], False, *domain)
+    def statement(self, left: Node, sign: str, right: Node, node: Node) -> Statement:
+        """The statement that one comparison makes."""
+        u, v = self.terms.compared(left, right, node, sign in ("=", "≠"))
+        domain = self.terms.take_domain()
+        if sign in ("<", "≤"):
+            return Statement(v, MIRRORED[sign], u, True, *domain)
+        return Statement(u, sign, v, False, *domain)
 
 
 def read_expression(text: str, names: Mapping[str, Expr]) -> Expr:
-    """One side alone, in the names given, and E[u·v] of x and x_hat, which stays as it is.
+    """A term in the given names, and in E[u·v] of x and x_hat, which stays as it is.
 
     >>> read_expression("2*(a*s - c)", {"a": Symbol("a"), "c": Symbol("c"), "s": Symbol("s")})
     2*a*s - 2*c
     """
     free, _, tree = parsed(text, [*names, "x", "x_hat", "E"], FUNCTIONS)
-    reader = TermReader(text, names, _expected, keep_expectations=True)
+    reader = TermReader(text, names, _expected)
     if free:
-        raise reader.refused("a term takes no 'for all'")
+        raise reader.refused("'for all' belongs to a claim, not to a term")
     term = reader.built(tree)
     if reader.pairwise:
         raise reader.refused("x·x̂ is random; its average is E[x·x̂]")

@@ -1,4 +1,4 @@
-"""Thinking ends: what is not decided in time is undecided, and so is what SymPy stumbles over."""
+"""Limits on SymPy: what it does not decide in time, or cannot work with, is undecided."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from contextlib import contextmanager
 from sandbox.maths.proof import step
 
 SYMPY_SECONDS = 10.0
-"""How long SymPy may think about a claim or an answer."""
+"""CPU seconds that SymPy may spend on a claim or an answer."""
 
 PROOF_SECONDS = 4.0
-"""How long it may look for steps to show of what is decided."""
+"""CPU seconds that it may spend on finding steps to show for a claim that is already decided."""
 
 SYMPY_FAILURES = (*step.STUMBLES, LookupError, TypeError)
 """What SymPy raises on expressions that it cannot work with."""
 
 
 class Undecidable(Exception):
-    """What stands in the way, in words."""
+    """SymPy cannot decide; the message says why."""
 
 
 @contextmanager
 def time_limit(seconds: float) -> Iterator[None]:
-    """Raise Undecidable after so many seconds in the block; without timers (Windows, threads) it may take longer.
+    """Raise Undecidable once the block has used that much CPU time, so a busy machine reaches the same verdict.
 
-    They are seconds of the processor: a busy machine comes to the same verdict.
+    There is no limit where there is no timer: on Windows, and outside the main thread.
     """
     if not hasattr(signal, "setitimer") or threading.current_thread() is not threading.main_thread():
         yield

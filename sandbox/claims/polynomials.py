@@ -1,14 +1,14 @@
-"""A claim's terms as polynomials: what is no polynomial becomes a symbol with facts that hold of it.
+"""A claim's terms as polynomials, in which each root, angle or the like is a new symbol with facts about it.
 
-Where x ≠ 0, the moments are b = a·r² and c = a·r·ρ, with a > 0, r ≥ 0 and −1 ≤ ρ ≤ 1: every pair, and nothing else.
-Where x = 0, c is 0, too. A root is a symbol y ≥ 0 with yⁿ = u, and an absolute value, a maximum or an angle likewise;
-numbers such as π lie between two fractions. The facts are true wherever the claim is defined, so what follows from them
-follows. What they allow need not be: it is looked at exactly afterwards.
+Where x ≠ 0, the moments are b = a·r² and c = a·r·ρ with a > 0, r ≥ 0 and −1 ≤ ρ ≤ 1: every pair, and nothing else.
+Where x = 0, c is 0 too. The n-th root of u becomes a symbol y ≥ 0 with yⁿ = u; absolute values, maxima and angles are
+treated alike; a number such as π lies between two fractions. The facts hold wherever the claim is defined, so whatever
+follows from them is true. A point that they allow need not exist, and is evaluated exactly afterwards.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from sympy import (
@@ -33,32 +33,31 @@ from sympy import (
 )
 
 from sandbox.claims.angles import linear
-from sandbox.claims.language import Formula, Joined, Statement, statements
+from sandbox.claims.language import COMPARE, MIRRORED, Formula, Joined, Statement, domain
 from sandbox.claims.names import moments
+from sandbox.claims.vectors import sign_of
 from sandbox.maths.symbols import a
 
 MOST_TERMS = 3000
-REVERSED = {">": "<", "≥": "≤", "=": "=", "≠": "≠", "<": ">", "≤": "≥"}
-TRUE, FALSE = Rational(1), Rational(0)
 
 
 class Unsupported(Exception):
-    """A term that is not made of polynomials, roots, absolute values and angles."""
+    """A term that cannot be translated: not made of polynomials, roots, absolute values and angles, or too long."""
 
 
 class Sign(NamedTuple):
-    """A polynomial compared with 0; the sign is one of = ≠ > ≥ < ≤."""
+    """A polynomial compared with 0; the sign is =, ≠, >, ≥, < or ≤."""
 
     polynomial: Poly | Expr
     sign: str
 
 
 Fact = Sign | Joined
-"""Signs, joined by and, or, not, => and <=>."""
+"""A sign, or several joined by and, or, not, => and <=>."""
 
 
 class Region(NamedTuple):
-    """A part of the vectors: what the moments are there, and the facts that bound its symbols."""
+    """A part of all vectors: the moments there in the region's symbols, and the facts that bound these."""
 
     moments: dict[Symbol, Expr]
     facts: tuple[Fact, ...]
@@ -69,10 +68,10 @@ def regions(about: tuple[str, ...]) -> tuple[Region, Region]:
     size = Symbol("size", positive=True)
     away, facts = {a: size}, [Sign(size, ">")]
     zero, edge = {a: Rational(0)}, []
-    for of in about:
-        _, b_i, c_i = moments(of)
-        ratio, cosine = Symbol(f"ratio{of}", nonnegative=True), Symbol(f"cosine{of}", real=True)
-        rest = Symbol(f"rest{of}", nonnegative=True)
+    for suffix in about:
+        _, b_i, c_i = moments(suffix)
+        ratio, cosine = Symbol(f"ratio{suffix}", nonnegative=True), Symbol(f"cosine{suffix}", real=True)
+        rest = Symbol(f"rest{suffix}", nonnegative=True)
         away |= {b_i: size * ratio**2, c_i: size * ratio * cosine}
         zero |= {b_i: rest, c_i: Rational(0)}
         facts += [Sign(ratio, "≥"), Sign(cosine + 1, "≥"), Sign(1 - cosine, "≥")]
@@ -81,28 +80,19 @@ def regions(about: tuple[str, ...]) -> tuple[Region, Region]:
 
 
 def plainly(sign: Sign) -> bool | None:
-    """Whether a number is in that relation to 0; None for a polynomial."""
-    number = sign.polynomial
-    if number.free_symbols:
-        return None
-    size = int(bool(number > 0)) - int(bool(number < 0))
-    return {"=": size == 0, "≠": size != 0, ">": size > 0, "≥": size >= 0, "<": size < 0, "≤": size <= 0}[sign.sign]
-
-
-def _bounds(formula: Formula) -> Iterator[tuple[Expr, str]]:
-    """What has to be positive, not 0 or not negative: what a term is made of before the term."""
-    yield from ((need, ">") for one in statements(formula) for need, _ in one.needs)
-    yield from ((one.in_moments(term), "≠") for one in statements(formula) for term in one.divisors)
-    yield from ((one.in_moments(term), "≥") for one in statements(formula) for term in one.radicands)
+    """Whether a number satisfies the sign; None for a polynomial."""
+    size = sign_of(sign.polynomial)
+    return None if size is None else COMPARE[sign.sign](size, 0)
 
 
 class Translation:
     """A formula in one region, as facts about polynomials.
 
     Attributes:
-        facts:   what holds of the symbols that have been made
-        numbers: those of them that stand for a number, such as π
-    Raises: Unsupported, from each method
+        facts:   what holds of the region's symbols and of those made so far
+        numbers: the made symbols that stand for a number, such as π
+
+    Every method may raise Unsupported.
     """
 
     def __init__(self, region: Region):
@@ -111,38 +101,31 @@ class Translation:
         self._made: dict[Expr, Expr] = {}
 
     def domain(self, formula: Formula) -> list[Fact] | None:
-        """Where the formula is defined; None where a part of it plainly is not, and the rest may have no value."""
-        found: dict[Fact, None] = {}
-        for term, sign in _bounds(formula):
-            if term.subs(self.region.moments).has(I):  # a root of what is negative: its radicand says so
+        """Where the formula is defined; None if that is plainly nowhere, and its other terms may have no value."""
+        bounds: dict[Fact, None] = {}
+        for term, sign in domain(formula):
+            here = term.subs(self.region.moments)
+            if here.has(I):  # the root of a negative number: the bound of its radicand says so
                 continue
-            fact = self.sign(term, sign)
-            if plainly(fact) is False:
+            bound = self._signed(here, sign)
+            if plainly(bound) is False:
                 return None
-            found[fact] = None
-        return list(found)
+            bounds[bound] = None
+        return list(bounds)
 
     def formula(self, formula: Formula) -> Fact:
         """What the formula says."""
         if isinstance(formula, Statement):
-            return self.compared(formula.in_moments(formula.left), formula.sign, formula.in_moments(formula.right))
+            gap = formula.in_moments(formula.left) - formula.in_moments(formula.right)
+            gap = gap.subs(self.region.moments)
+            by_cosines = self._by_cosines(gap, formula.sign) if gap.has(acos) else None
+            return by_cosines or self._signed(gap, formula.sign)
         return Joined(formula.how, tuple(map(self.formula, formula.parts)))  # type: ignore[arg-type]
-
-    def compared(self, left: Expr, sign: str, right: Expr) -> Fact:
-        """Two terms in the moments; angles between 0 and π by their cosines, which fall where they rise."""
-        gap = (left - right).subs(self.region.moments)
-        if gap.has(acos) and (fact := self._by_cosines(gap, sign)) is not None:
-            return fact
-        return self._signed(gap, sign)
-
-    def sign(self, term: Expr, sign: str) -> Sign:
-        """A term in the moments, compared with 0."""
-        return self._signed(term.subs(self.region.moments), sign)
 
     def _signed(self, term: Expr, sign: str) -> Sign:
         above, below = self._fraction(term)
         if below.is_number:
-            return Sign(above, sign if below.is_positive else REVERSED[sign])
+            return Sign(above, sign if below.is_positive else MIRRORED[sign])
         return Sign(above, sign) if sign in ("=", "≠") else Sign(above * below, sign)
 
     def _fraction(self, term: Expr) -> tuple[Expr, Expr]:
@@ -153,7 +136,7 @@ class Translation:
         return above, below
 
     def _flat(self, term: Expr) -> Expr:
-        """The term with symbols for whatever is no polynomial."""
+        """The term with a symbol for every part that is not a polynomial."""
         if term.is_Rational or term.is_Symbol:
             return term
         if term in self._made:
@@ -178,19 +161,19 @@ class Translation:
 
     def _root(self, base: Expr, degree: int) -> Expr:
         term = base ** Rational(1, degree)
-        if not (isinstance(term, Pow) and term.exp.q > 1):  # it is none, once simplified
+        if not (isinstance(term, Pow) and term.exp.q > 1):  # SymPy has simplified the root away
             return self._flat(term)
         if term in self._made:
             return self._made[term]
         above, below = self._fraction(base)
         root = self._new(term, "root")
-        unreal = Sign(above * below, "<")  # where the claim is not defined
+        unreal = Sign(above * below, "<")  # there the claim is undefined
         self.facts += [Sign(root, "≥"), Joined("or", (unreal, Sign(root**degree * below - above, "=")))]
         return root
 
     def _chosen(self, term: Expr, candidates: Iterable[Expr], sign: str) -> Expr:
-        """The one of the candidates that is on that side of all of them."""
-        flat = [self._fraction(one) for one in candidates]
+        """The largest (≥) or smallest (≤) of the candidates."""
+        flat = [self._fraction(candidate) for candidate in candidates]
         chosen = self._new(term, "chosen")
         gaps = [(chosen * below - above, below) for above, below in flat]
         self.facts.append(Joined("or", tuple(Sign(gap, "=") for gap, _ in gaps)))
@@ -198,11 +181,11 @@ class Translation:
         return chosen
 
     def _between(self, number: Expr) -> Symbol:
-        """A real number that is no fraction, by two fractions that it lies between."""
+        """An irrational number, by two fractions that enclose it."""
         fine = 10**45
         low = floor(number.evalf(80) * fine)
         if not low.is_Integer:
-            raise Unsupported(f"{number} is no real number")
+            raise Unsupported(f"{number} is not a real number")
         symbol = self._new(number, "number")
         self.numbers[symbol] = number
         self.facts += [
@@ -212,10 +195,10 @@ class Translation:
         return symbol
 
     def _angle(self, term: Expr) -> Symbol:
-        """acos u: between 0 and π, with facts that an angle and its cosine have in common."""
+        """acos u: between 0 and π, with facts that relate an angle to its cosine."""
         u = term.args[0]
         angle = self._new(term, "angle")
-        half_turn, sine = self._between_once(pi), self._flat(sqrt(cancel(1 - u**2)))
+        half_turn, sine = self._flat(pi), self._flat(sqrt(cancel(1 - u**2)))
         above, below = self._fraction(u)
         cosine = self._new(Symbol(f"cosine of {angle.name} {len(self._made)}"), "cosine")
         self.facts += [
@@ -233,32 +216,25 @@ class Translation:
         ]
         return angle
 
-    def _between_once(self, number: Expr) -> Expr:
-        return self._made[number] if number in self._made else self._between(number)
-
     def _by_cosines(self, gap: Expr, sign: str) -> Fact | None:
-        """A comparison of one angle with a number, or of two angles, without angles; None where it is neither."""
+        """Compare an angle with a number, or two angles, by cosines, which fall as angles rise; None for other gaps."""
         parts = linear(gap)
         if parts is None:
             return None
         angles = [(key, parts.pop(key)) for key in list(parts) if isinstance(key, acos)]
         rest = sum((key * factor for key, factor in parts.items()), Rational(0))
         (first, factor), *others = angles
-        edge = -rest / factor  # first compared with this
-        sign = sign if factor > 0 else REVERSED[sign]
+        edge = -rest / factor  # what the first angle is compared with
+        sign = sign if factor > 0 else MIRRORED[sign]
         if not others:
-            if edge.evalf(30) < 0 or (edge - pi).evalf(30) > 0:
-                return Sign(TRUE if _holds_beyond(sign, bool(edge.evalf(30) < 0)) else FALSE, ">")
-            return self._signed(first.args[0] - cos(edge), REVERSED[sign])
+            if (below := edge.evalf(30) < 0) or (edge - pi).evalf(30) > 0:  # no angle reaches the edge
+                holds = sign == "≠" or sign in ((">", "≥") if below else ("<", "≤"))
+                return Sign(Rational(int(holds)), ">")
+            return self._signed(first.args[0] - cos(edge), MIRRORED[sign])
         if len(others) == 1:
             second, other = others[0]
             if other == -factor and rest == 0:
-                return self._signed(first.args[0] - second.args[0], REVERSED[sign])
+                return self._signed(first.args[0] - second.args[0], MIRRORED[sign])
             if other == factor and edge == pi:
-                return self._signed(first.args[0] + second.args[0], REVERSED[sign])
+                return self._signed(first.args[0] + second.args[0], MIRRORED[sign])
         return None
-
-
-def _holds_beyond(sign: str, below: bool) -> bool:
-    """Whether an angle is in that relation to a number below 0, or above π."""
-    return sign == "≠" or sign in ((">", "≥") if below else ("<", "≤"))

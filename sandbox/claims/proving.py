@@ -1,12 +1,12 @@
-"""Steps that prove a statement, each checked by SymPy: what is shown where they are quickly found.
+"""Steps that prove a statement, each checked by SymPy.
 
-Where Z3 has decided, they are only shown; where it has not, they decide. They speak of a > 0 and b > 0. By continuity
-what they show of = and ≥ holds where x or x̂ is 0, too; for > and ≠ that is looked at by itself.
+Where Z3 has decided, the steps only explain; where it has not, they decide. They assume a > 0 and b > 0. By continuity
+an = or ≥ also holds where x or x̂ is 0; for > and ≠ those cases are checked separately.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from sympy import Add, Eq, Expr, Gt, Mul, Ne, Poly, PolynomialError, Symbol, factor, nan, simplify, true, zoo
 
@@ -20,18 +20,18 @@ from sandbox.maths.symbols import GIVEN, Expect, a, b, c, theta, x, x_hat
 
 
 def proof_of(claim: str, formulas: Sequence[Formula]) -> Derivation | None:
-    """The steps that prove all of some formulas, where each is one statement about one x̂; None where none are found."""
+    """Steps that prove all of the formulas; None unless each is a statement about one x̂ that a strategy proves."""
     proof = Proof()
     for formula in formulas:
-        if not isinstance(formula, Statement) or not _is_of_one(formula) or not _prove(formula, proof):
+        if not isinstance(formula, Statement) or not _is_about_one(formula) or not _prove(formula, proof):
             return None
     return Derivation("", "own", claim, (), tuple(proof.steps))
 
 
 def proves(formula: Formula) -> bool:
-    """Whether steps prove a formula for all vectors, those that are 0 among them.
+    """Whether steps prove a formula for all vectors, including 0.
 
-    Raises: Undecidable where they prove it for all others only
+    Raises: Undecidable if they prove it only for the others
     """
     if proof_of("", [formula]) is None:
         return False
@@ -40,20 +40,20 @@ def proves(formula: Formula) -> bool:
     return True
 
 
-def _is_of_one(statement: Statement) -> bool:
-    return all(symbol in meanings() and not meanings()[symbol].of for symbol in statement.used)
+def _is_about_one(statement: Statement) -> bool:
+    return all(symbol in meanings() and not meanings()[symbol].suffix for symbol in statement.used)
 
 
 def _prove(statement: Statement, proof: Proof) -> bool:
     """Add the steps that prove a statement to a proof."""
-    where = tuple(Gt(need, 0) for need, _ in statement.needs if Gt(need, 0) not in GIVEN)
+    where = tuple(Gt(need, 0) for need in statement.positive if Gt(need, 0) not in GIVEN)
     for strategy in STRATEGIES[statement.sign]:
         attempt = Proof()
         attempt.steps, attempt.names = list(proof.steps), dict(proof.names)
         try:
             _name_measures(attempt, statement)
             strategy(attempt, statement, where)
-        except (StepError, TypeError, PolynomialError, ZeroDivisionError):  # it cannot be shown like this
+        except (StepError, TypeError, PolynomialError, ZeroDivisionError):  # not provable in this way
             continue
         proof.steps, proof.names = attempt.steps, attempt.names
         return True
@@ -61,17 +61,17 @@ def _prove(statement: Statement, proof: Proof) -> bool:
 
 
 def _check_edges(statement: Statement) -> None:
-    """Look where a vector is 0: a strict statement has to hold there, too, and continuity does not carry it over."""
+    """Check a strict statement where a vector is 0: continuity does not carry it over from the other vectors."""
     if statement.sign in ("=", "≥"):
         return
     gap = statement.in_moments(Add(statement.left, -statement.right))
-    needed = {need for need, _ in statement.needs}
+    needed = set(statement.positive)
     other = Symbol("other", nonnegative=True)
     for zero, rest in ((a, b), (b, a)):
         edge = gap.subs({zero: 0, c: 0, rest: other}, simultaneous=True)
         known = edge.is_positive if statement.sign == ">" else edge.is_nonzero
         if zero not in needed and c not in needed and not edge.has(zoo, nan) and not known:
-            raise Undecidable("it holds where neither vector is 0; whether it does where one is 0 is open")
+            raise Undecidable("it holds where neither vector is 0, but it may fail where one is")
 
 
 def _name_measures(proof: Proof, statement: Statement) -> None:
@@ -90,10 +90,8 @@ def _source(name: Symbol) -> str:
 def _same(proof: Proof, statement: Statement, where: tuple) -> None:
     left, right = statement.left, statement.right
     common = simplify(proof.value(left))
-    chain = [term for i, term in enumerate((left, common, right)) if i != 1 or term not in (left, right)]
-    if left == right:
-        chain = [left, right]
-    proof.step("Both sides are the same.", *_linked(chain, "="), where=where)
+    between = () if common in (left, right) else (common, "=")
+    proof.step("Both sides are the same.", left, "=", *between, right, where=where)
 
 
 def _gap(proof: Proof, statement: Statement, where: tuple) -> None:
@@ -113,7 +111,7 @@ def _square(proof: Proof, statement: Statement, where: tuple) -> None:
 def _gap_by_cauchy_schwarz(proof: Proof, statement: Statement, where: tuple, what: str = "Their difference") -> None:
     gap = statement.left - statement.right
     form, left_over = _tidy(proof.value(gap)), a * b - c**2
-    reason = f"{what}, where x̂ is no multiple of x: then c² < a·b (Cauchy–Schwarz, C3)."
+    reason = f"{what}, where x̂ is not a multiple of x: then c² < a·b (Cauchy–Schwarz, C3)."
     proof.step(reason, gap, "=", form, statement.sign, 0, where=(*where, Gt(left_over, 0)))
     parallel = (*(where if Gt(c, 0) in where else (Ne(c, 0),)), Eq(left_over, 0))
     proof.step("And where it is one: then c² = a·b.", gap, statement.sign, 0, where=parallel)
@@ -121,31 +119,33 @@ def _gap_by_cauchy_schwarz(proof: Proof, statement: Statement, where: tuple, wha
 
 def _squares_by_cauchy_schwarz(proof: Proof, statement: Statement, where: tuple) -> None:
     left, right = statement.left, statement.right
-    value = proof.value(left)
-    chain = _linked([left] if value == left else [left, value], "=")
-    proof.step("The larger side is not negative.", *chain, "≥", 0, where=where)
+    _not_negative(proof, left, where, "The larger side")
     squares = Statement(left**2, statement.sign, right**2)
     _gap_by_cauchy_schwarz(proof, squares, where, "The difference of the squares")
+
+
+def _not_negative(proof: Proof, side: Expr, where: tuple, subject: str) -> None:
+    value = proof.value(side)
+    chain = (side,) if value == side else (side, "=", value)
+    proof.step(f"{subject} is not negative.", *chain, "≥", 0, where=where)
 
 
 def _squares(proof: Proof, statement: Statement, where: tuple) -> None:
     left, right = statement.left, statement.right
     for side in (left, right):
-        value = proof.value(side)
-        chain = _linked([side] if value == side else [side, value], "=")
-        proof.step("This side is not negative.", *chain, "≥", 0, where=where)
+        _not_negative(proof, side, where, "This side")
     gap = left**2 - right**2
     proof.step("So they compare as their squares.", gap, "=", _tidy(proof.value(gap)), statement.sign, 0, where=where)
 
 
 def _tidy(gap: Expr) -> Expr:
-    """The difference in factors, written so that those below the line are positive where c > 0 and b < 2c."""
+    """The difference in factors, those in the denominator signed to be positive where c > 0 and b < 2c."""
     whole = factor(simplify(gap))
     somewhere = {a: 3, b: 1, c: 1}
     turned = [part for part in Mul.make_args(whole) if (part.is_Pow and part.exp.is_Integer) or part.is_Add]
     for part in turned:
         base, exponent = part.as_base_exp()
-        if exponent < 0 and (base.subs(somewhere) < 0) is true:  # and not a relation that stays open
+        if exponent < 0 and (base.subs(somewhere) < 0) is true:  # not a relation that stays open
             whole = (-1) ** exponent * whole.subs(part, (-base) ** exponent)
     return whole
 
@@ -165,10 +165,3 @@ STRATEGIES: Mapping[str, tuple[Callable, ...]] = {
     ">": (_gap, _squares, _gap_by_cauchy_schwarz),
     "≠": (_apart,),
 }
-
-
-def _linked(terms: list[Expr], sign: str) -> Iterator:
-    for i, term in enumerate(terms):
-        if i:
-            yield sign
-        yield term

@@ -2,8 +2,8 @@
 
 [de Moura and Bjørner, "Z3", TACAS 2008; Jovanović and de Moura, "Solving non-linear arithmetic", IJCAR 2012]
 
-It is given a number of its own steps rather than seconds, so that a busy machine comes to the same answer. A point that
-it finds is exact, and is a counterexample only once SymPy has looked at it.
+Its limit is a number of its own steps rather than seconds, so a busy machine reaches the same answer. The points it
+finds are exact, but become counterexamples only once SymPy has confirmed them.
 """
 
 from __future__ import annotations
@@ -15,12 +15,14 @@ from typing import Any, NamedTuple
 
 from sympy import Expr, Poly, Rational, Symbol
 
-from sandbox.claims.language import Formula, Joined
+from sandbox.claims.language import COMPARE, Formula, Joined
 from sandbox.claims.polynomials import Fact, Region, Sign, Translation, Unsupported, plainly, regions
 
 Z3_STEPS = 1_000_000
-"""Of Z3, for one question; about a second or two. Seconds beyond which it is stopped, should they not bind."""
+"""Steps that Z3 may take for one question; about a second or two."""
+
 Z3_SECONDS = 20
+"""Seconds after which Z3 is stopped even if its steps are not used up."""
 
 SIMPLE = sorted(
     (
@@ -32,27 +34,27 @@ SIMPLE = sorted(
     key=len,
     reverse=True,
 )[:-1]
-"""What may be fixed, most of it first: the squared length of x, the ratio of the lengths, the cosine."""
+"""Simple values of the squared length of x, the ratio of the lengths and the cosine; most of them fixed first."""
 
 
 class Answer(NamedTuple):
-    """What Z3 says of a formula.
+    """What Z3 says about a formula.
 
     Attributes:
-        kind:   "true", "false", "undefined" (nowhere defined), "unknown" or "missing" (there is no Z3)
-        points: values of the moments and free symbols at which it fails
+        kind:    "true", "false", "undefined" (defined nowhere), "unknown" or "missing" (Z3 is not installed)
+        point:   values of the moments and free symbols at which it fails
         vacuous: whether it is an implication whose condition no vectors meet
-        why:    what stood in the way
+        why:     why there is no answer
     """
 
     kind: str
-    points: tuple[dict[Symbol, Expr], ...] = ()
+    point: dict[Symbol, Expr] | None = None
     vacuous: bool = False
     why: str = ""
 
 
 def z3_module() -> ModuleType | None:
-    """The package z3, or None where it is not installed, as in a browser."""
+    """The package z3; None where it is not installed, as in a browser."""
     try:
         import z3
     except ImportError:
@@ -66,72 +68,77 @@ def ask(formula: Formula, about: tuple[str, ...], free: tuple[Symbol, ...]) -> A
     if z3 is None:
         return Answer("missing", why="Z3 is not installed (pip install z3-solver)")
     try:
-        asked: list[_Question] = []
-        open_end = False
+        questions: list[_Question] = []
+        undecided = False
         for region in regions(about):
-            asked.append(question := _Question(z3, formula, region, free))
+            question = _Question(z3, formula, region, free)
             if question.empty:
                 continue
-            found, point = question.fails()
-            if found == "sat" and point:
-                return Answer("false", (point,))
-            open_end |= found != "unsat"
-        if open_end:
+            questions.append(question)
+            result, point = question.fails()
+            if point:
+                return Answer("false", point)
+            undecided |= result != "unsat"
+        if undecided:
             return Answer("unknown", why=f"Z3 did not decide it within {Z3_STEPS:,} steps")
-        if all(question.empty or question.undefined() for question in asked):
+        if all(question.undefined() for question in questions):
             return Answer("undefined")
-        return Answer("true", vacuous=all(question.empty or question.never_met() for question in asked))
+        return Answer("true", vacuous=all(question.never_met() for question in questions))
     except Unsupported as trouble:
         return Answer("unknown", why=f"Z3 cannot be asked: {trouble}")
     except z3.Z3Exception as trouble:
-        return Answer("unknown", why=f"Z3 stumbled: {trouble}")
+        return Answer("unknown", why=f"Z3 failed: {trouble}")
 
 
 def simpler(formula: Formula, about: tuple[str, ...], free: tuple[Symbol, ...]) -> Iterator[dict[Symbol, Expr]]:
-    """More points at which a formula fails: with x ≠ 0, and some of length, ratio and cosine simple fractions."""
+    """More points with x ≠ 0 at which a formula fails, with simple values of length, ratio and cosine."""
     z3 = z3_module()
     if z3 is None:
         return
     try:
         question = _Question(z3, formula, regions(about)[0], free)
         for fixed in SIMPLE if not question.empty else ():
-            found, point = question.fails(fixed)
-            if found == "sat" and point:
+            _, point = question.fails(fixed)
+            if point:
                 yield point
     except (Unsupported, z3.Z3Exception):
         return
 
 
 class _Question:
-    """A formula in one region, as Z3 takes it; `empty` where it is plainly not defined there."""
+    """A formula in one region as Z3 reads it; `empty` if it is defined nowhere in the region."""
 
     def __init__(self, z3: Any, formula: Formula, region: Region, free: tuple[Symbol, ...]):
         self.z3, self.formula, self.region, self.free = z3, formula, region, free
-        self.context = z3.Context()  # one of its own: no other question, and no other thread, changes the answer
+        self.context = z3.Context()  # its own, so that no other question or thread changes the answer
         self.variables: dict[Symbol, Any] = {}
         self.translation = Translation(region)
-        domain = self.translation.domain(formula)
-        self.empty = domain is None
-        if domain is not None:
-            try:
-                said = self.translation.formula(formula)
-            except Unsupported:
-                self.domain = [self.fact(one) for one in (*domain, *self.translation.facts)]
-                self.empty = self.undefined()
-                if self.empty:
-                    return
-                raise
-            self.domain = [self.fact(one) for one in (*domain, *self.translation.facts)]
-            self.said = self.fact(said)
-            self.condition = self.fact(said.parts[0]) if isinstance(said, Joined) and said.how == "=>" else None
+        bounds = self.translation.domain(formula)
+        self.empty = bounds is None
+        if bounds is None:
+            return
+        try:
+            fact, unsupported = self.translation.formula(formula), None
+        except Unsupported as trouble:
+            fact, unsupported = None, trouble
+        self.domain = [self.fact(bound) for bound in (*bounds, *self.translation.facts)]
+        if unsupported or fact is None:
+            self.empty = self.undefined()
+            if not self.empty:
+                raise unsupported or Unsupported
+            return
+        self.claim = self.fact(fact)
+        self.condition = self.fact(fact.parts[0]) if isinstance(fact, Joined) and fact.how == "=>" else None
 
     def fails(self, fixed: Mapping[str, Rational] | None = None) -> tuple[str, dict[Symbol, Expr] | None]:
-        """Whether there is a point at which the formula fails, and the point; with some of its symbols fixed."""
-        places = [(one, value) for one in self.symbols for name, value in (fixed or {}).items() if name in one.name]
-        equal = [self.variable(symbol) == self.number(value) for symbol, value in places]
-        solver = self.solver(self.z3.Not(self.said), *equal)
-        found = str(solver.check())
-        return found, self.point(solver.model()) if found == "sat" else None
+        """Z3's result on whether the formula fails somewhere, and such a point; `fixed` fixes symbols by name."""
+        values = [
+            (symbol, value) for symbol in self.symbols for name, value in (fixed or {}).items() if name in symbol.name
+        ]
+        equal = [self.variable(symbol) == self.number(value) for symbol, value in values]
+        solver = self.solver(self.z3.Not(self.claim), *equal)
+        result = str(solver.check())
+        return result, self.point(solver.model()) if result == "sat" else None
 
     def undefined(self) -> bool:
         """Whether there is no point at which the formula is defined."""
@@ -149,20 +156,12 @@ class _Question:
         return solver
 
     def fact(self, fact: Fact) -> Any:
-        """Signs of polynomials, joined, for Z3."""
+        """A fact as Z3 reads it."""
         z3 = self.z3
         if isinstance(fact, Sign):
             if (known := plainly(fact)) is not None:
                 return z3.BoolVal(known, self.context)
-            polynomial, zero = self.polynomial(fact.polynomial), z3.RealVal(0, self.context)
-            return {
-                "=": polynomial == zero,
-                "≠": polynomial != zero,
-                ">": polynomial > zero,
-                "≥": polynomial >= zero,
-                "<": polynomial < zero,
-                "≤": polynomial <= zero,
-            }[fact.sign]
+            return COMPARE[fact.sign](self.polynomial(fact.polynomial), z3.RealVal(0, self.context))
         parts = [self.fact(part) for part in fact.parts]
         match fact.how:
             case "not":
@@ -187,7 +186,7 @@ class _Question:
 
     def number(self, number: Expr) -> Any:
         if not number.is_Rational:
-            raise Unsupported(f"{number} is no fraction")
+            raise Unsupported(f"{number} is not a fraction")
         return self.z3.RealVal(str(number), self.context)
 
     def variable(self, symbol: Symbol) -> Any:
@@ -196,25 +195,25 @@ class _Question:
         return self.variables[symbol]
 
     def point(self, model: Any) -> dict[Symbol, Expr] | None:
-        """The moments and free symbols of a model, exactly."""
+        """The exact values of the moments and free symbols in a model."""
         here = {symbol: self.value(model, symbol) for symbol in (*self.symbols, *self.free)}
         numbers = {self.value(model, symbol): number for symbol, number in self.translation.numbers.items()}
-        here = {symbol: numbers.get(value, value) for symbol, value in here.items()}  # cos(1), not what lies near it
+        here = {symbol: numbers.get(value, value) for symbol, value in here.items()}  # cos(1), not a fraction near it
         moments = {symbol: value.subs(here) for symbol, value in self.region.moments.items()}
         return moments | {symbol: here[symbol] for symbol in self.free}
 
     @property
     def symbols(self) -> list[Symbol]:
-        """Those that the moments are written in."""
+        """The symbols that the moments are written in."""
         own = {symbol for value in self.region.moments.values() for symbol in value.free_symbols}
         return sorted(own, key=lambda symbol: symbol.name)
 
     def value(self, model: Any, symbol: Symbol) -> Expr:
-        """A symbol's number in a model: a fraction, or a root of a polynomial."""
+        """The value of a symbol in a model: a fraction, or a root of a polynomial."""
         value = model.eval(self.variable(symbol), model_completion=True)
         if self.z3.is_rational_value(value):
             return Rational(value.numerator_as_long(), value.denominator_as_long())
         unknown = Symbol("unknown")
-        factors = [Rational(one.numerator_as_long(), one.denominator_as_long()) for one in value.poly()]
+        factors = [Rational(factor.numerator_as_long(), factor.denominator_as_long()) for factor in value.poly()]
         polynomial = Poly(sum(factor * unknown**i for i, factor in enumerate(factors)), unknown)
         return Poly(polynomial, unknown).real_roots(multiple=False)[value.index() - 1][0]

@@ -1,7 +1,7 @@
-"""A reader's text as tokens: every spelling of a sign, in ASCII or Unicode, is one of a few words.
+"""A reader's text ► tokens: the spellings of a sign, in ASCII and Unicode, all become one token.
 
-A run of raised digits is one exponent (a²³ is a to the 23rd), and letters that are no name but each of them is one are
-a product (2as is 2·a·s).
+A run of raised digits is one exponent (a²³ is a to the 23rd). A word that is not a name, but whose letters all are, is
+their product (2as is 2·a·s).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import NamedTuple
 from sandbox.errors import InputError
 
 MAX_CHARACTERS = 300
-"""Characters of a text that are read."""
+"""Characters that a text may have."""
 
 OPERATORS = {
     "<=>": "<=>", "==>": "=>", "-->": "=>", "=>": "=>", "->": "=>", "⇒": "=>", "→": "=>", "⟹": "=>", "⇔": "<=>",
@@ -37,7 +37,7 @@ _TOKEN = re.compile(
     r"|(?P<number>(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?)"
     rf"|(?P<raised>[{''.join(RAISED)}]+)"
     r"|(?P<word>for\s+(?:all|every|any)(?:\s+real)?\b)"
-    rf"|(?P<greek>(?:x\u0302|[{''.join(one for one in GREEK if len(one) == 1)}])(?:[₀-₉]+|_?\d+)?)"
+    rf"|(?P<greek>(?:x\u0302|[{''.join(letter for letter in GREEK if len(letter) == 1)}])(?:[₀-₉]+|_?\d+)?)"
     r"|(?P<name>[A-Za-z](?!\u0302)(?:[A-Za-z0-9_₀-₉](?!\u0302))*)"
     rf"|(?P<sign>{'|'.join(map(re.escape, sorted(OPERATORS, key=len, reverse=True)))})",
     re.ASCII,
@@ -48,38 +48,39 @@ class Token(NamedTuple):
     """A piece of the text.
 
     Attributes:
-        kind: "number", "name", "raised" (an exponent), "end", or a sign or word of the grammar itself
-        text: as it is read; at: its place in the text, from 1
-        of:   the word that it was split from, if it was
+        kind: "number", "name", "raised" (an exponent), "end", or a sign or word of the grammar
+        text: as the grammar reads it
+        at:   its position in the text, from 1
+        word: the word that it was split from, if any
     """
 
     kind: str
     text: str
     at: int
-    of: str = ""
+    word: str = ""
 
 
 def tokens(text: str, names: Collection[str]) -> list[Token]:
-    """The tokens of a text, an "end" last.
+    """The tokens of a text, with "end" last.
 
-    Args:   names: what may stand for itself; a word of single letters that are all names is their product
-    Raises: InputError, one line, for what is no text, is empty or too long, or has another character
+    Args:   names: the names that the text may use
+    Raises: InputError, one line, if it is not a string, is empty or too long, or has a character with no meaning
     """
     if not isinstance(text, str):
-        raise InputError(f"a formula is a text, such as 'c/a * c/b', not {type(text).__name__}")
+        raise InputError(f"a formula must be text, such as 'c/a * c/b', not {type(text).__name__}")
     if len(text) > MAX_CHARACTERS:
-        raise InputError(f"this text has {len(text)} characters: {MAX_CHARACTERS} at most are read")
+        raise InputError(f"the text has {len(text)} characters; at most {MAX_CHARACTERS} are allowed")
     plain = unicodedata.normalize("NFC", text)
     if not plain.strip():
         raise InputError("the text is empty: write a formula, such as c/a * c/b")
-    found, place = [], 0
-    while place < len(plain):
-        match = _TOKEN.match(plain, place)
+    read, position = [], 0
+    while position < len(plain):
+        match = _TOKEN.match(plain, position)
         if match is None:
-            raise InputError(f"{short(text)}: {plain[place]!r} cannot be read (character {place + 1})")
-        found += _read(match, names)
-        place = match.end()
-    return [*found, Token("end", "its end", len(plain) + 1)]
+            raise InputError(f"{short(text)}: {plain[position]!r} cannot be read (character {position + 1})")
+        read += _read(match, names)
+        position = match.end()
+    return [*read, Token("end", "its end", len(plain) + 1)]
 
 
 def _read(match: re.Match, names: Collection[str]) -> Iterator[Token]:
@@ -93,7 +94,7 @@ def _read(match: re.Match, names: Collection[str]) -> Iterator[Token]:
     elif kind == "sign":
         yield Token(OPERATORS[written], written, at)
     elif kind == "greek":
-        letter = next(one for one in GREEK if written.startswith(one))
+        letter = next(letter for letter in GREEK if written.startswith(letter))
         yield Token("name", GREEK[letter] + written.removeprefix(letter).translate(LOWERED), at)
     elif kind == "name":
         name = written.translate(LOWERED)

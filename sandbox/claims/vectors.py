@@ -1,17 +1,17 @@
-"""Explicit vectors, exact, and what a formula says of them, for certain or not at all.
+"""Exact vectors, and what a formula says about them: true, false, or neither where that is not certain.
 
-Nothing is lost by looking at vectors in the plane: any a, b, c that random vectors can have (c² ≤ a·b) are those of one
-pair in it; and with two reconstructions, which are not compared with each other, both may lie in one plane with x.
+Vectors in the plane are enough. Any a, b and c of random vectors (c² ≤ a·b) are those of one pair in the plane; two
+reconstructions are never compared with each other directly, so both can lie in one plane with x.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from sympy import Expr, Rational, Symbol, expand, nan, oo, simplify, sqrt, zoo
 
-from sandbox.claims.language import Formula, Statement, statements
+from sandbox.claims.language import COMPARE, Formula, Statement, domain
 from sandbox.claims.names import moments
 from sandbox.maths.measures import Measure
 from sandbox.maths.symbols import a
@@ -23,7 +23,7 @@ Assignment = Mapping[Symbol, Expr]
 
 @dataclass(frozen=True)
 class Pair:
-    """x and x̂ in the plane, exact; beside them the reconstruction of a second SAE and the free numbers, if any."""
+    """Exact x and x̂ in the plane; also the reconstruction of a second SAE, and free numbers, if any."""
 
     x: Vector
     x_hat: Vector
@@ -31,19 +31,23 @@ class Pair:
     free: tuple[tuple[Symbol, Expr], ...] = ()
 
     @property
+    def hats(self) -> dict[str, Vector]:
+        """Its reconstructions by suffix: "" for the only one, "_1" and "_2" for two."""
+        return {"": self.x_hat} if self.second is None else {"_1": self.x_hat, "_2": self.second}
+
+    @property
     def moments(self) -> dict[Symbol, Expr]:
-        """a, b, c of this pair alone; with two SAEs those of either; and the free numbers."""
-        hats = {"": self.x_hat} if self.second is None else {"_1": self.x_hat, "_2": self.second}
-        found = {a: _dot(self.x, self.x)}
-        for of, hat in hats.items():
-            _, b_i, c_i = moments(of)
-            found |= {b_i: _dot(hat, hat), c_i: _dot(self.x, hat)}
-        return found | dict(self.free)
+        """a, b and c of this pair alone, or of both where there are two x̂; and the free numbers."""
+        values = {a: _dot(self.x, self.x)}
+        for suffix, hat in self.hats.items():
+            _, b_i, c_i = moments(suffix)
+            values |= {b_i: _dot(hat, hat), c_i: _dot(self.x, hat)}
+        return values | dict(self.free)
 
     @property
     def pairs(self) -> tuple[Pair, ...]:
-        """x with each of the reconstructions."""
-        return tuple(Pair(self.x, hat) for hat in (self.x_hat, self.second) if hat is not None)
+        """x with each reconstruction."""
+        return tuple(Pair(self.x, hat) for hat in self.hats.values())
 
     def measured(self, measure: Measure) -> Expr | str:
         """The exact value of a measure, or the reason why it is undefined here."""
@@ -54,9 +58,14 @@ class Pair:
         return simplify(measure.expression.subs(here))
 
     def __str__(self) -> str:
-        hats = (("x̂", self.x_hat),) if self.second is None else (("x̂₁", self.x_hat), ("x̂₂", self.second))
-        shown = [f"{name} = ({u}, {v})" for name, (u, v) in (("x", self.x), *hats)]
+        vectors = [("x", self.x), *((hat_name(suffix), hat) for suffix, hat in self.hats.items())]
+        shown = [f"{name} = ({u}, {v})" for name, (u, v) in vectors]
         return ", ".join(shown + [f"{symbol} = {value}" for symbol, value in self.free])
+
+
+def hat_name(suffix: str) -> str:
+    """x̂, x̂₁ or x̂₂."""
+    return {"": "x̂", "_1": "x̂₁", "_2": "x̂₂"}[suffix]
 
 
 def _dot(u: Vector, v: Vector) -> Expr:
@@ -67,8 +76,8 @@ def pair_of(point: Assignment, about: tuple[str, ...], free: tuple[Symbol, ...])
     """Vectors with those moments: x along the first axis, each x̂ above it."""
     length = sqrt(point[a])
     hats = []
-    for of in about:
-        _, b_i, c_i = moments(of)
+    for suffix in about:
+        _, b_i, c_i = moments(suffix)
         along = point[c_i] / length if point[a] != 0 else Rational(0)
         hats.append((along, sqrt(point[b_i] - along**2)))
     second = hats[1] if len(hats) > 1 else None
@@ -76,17 +85,19 @@ def pair_of(point: Assignment, about: tuple[str, ...], free: tuple[Symbol, ...])
 
 
 def truth(formula: Formula, point: Assignment) -> bool | None:
-    """Whether a formula holds at a point; None where it is undefined, or where that cannot be told for certain."""
-    if not all(_defined(one, point) for one in statements(formula)):
-        return None
+    """Whether a formula holds at a point; None where it is undefined, or where that is not certain."""
+    for term, sign in domain(formula):
+        size = sign_of(term.subs(point))
+        if size is None or not COMPARE[sign](size, 0):
+            return None
     return joined_truth(formula, lambda statement: _holds(statement, point))
 
 
-def joined_truth(formula: Formula, of) -> bool | None:
-    """The truth of a formula from that of its statements, None being open (Kleene's logic)."""
+def joined_truth(formula: Formula, truth_of: Callable[[Statement], bool | None]) -> bool | None:
+    """The truth of a formula from that of its statements, where None is open (Kleene's three-valued logic)."""
     if isinstance(formula, Statement):
-        return of(formula)
-    parts = [joined_truth(part, of) for part in formula.parts]
+        return truth_of(formula)
+    parts = [joined_truth(part, truth_of) for part in formula.parts]
     match formula.how:
         case "not":
             return None if parts[0] is None else not parts[0]
@@ -106,27 +117,14 @@ def values(statement: Statement, point: Assignment) -> tuple[Expr, Expr]:
     return left, right
 
 
-def _defined(statement: Statement, point: Assignment) -> bool:
-    """Whether it is defined at a point, for certain."""
-    needs = [need for need, _ in statement.needs]
-    if any(sign_of(need.subs(point)) != 1 for need in needs):
-        return False
-    below, under = (
-        [statement.in_moments(term).subs(point) for term in some] for some in (statement.divisors, statement.radicands)
-    )
-    return all(sign_of(value) in (-1, 1) for value in below) and all(sign_of(value) in (0, 1) for value in under)
-
-
 def _holds(statement: Statement, point: Assignment) -> bool | None:
     left, right = values(statement, point)
     size = sign_of(left - right)
-    if size is None:
-        return None
-    return {"=": size == 0, "≠": size != 0, ">": size > 0, "≥": size >= 0}[statement.sign]
+    return None if size is None else COMPARE[statement.sign](size, 0)
 
 
 def sign_of(number: Expr) -> int | None:
-    """−1, 0 or 1 for a real number; None where it is none, or cannot be told from 0 for certain."""
+    """−1, 0 or 1 for a real number; None for any other term, and where the number cannot be told from 0."""
     if number.has(nan, oo, zoo) or number.free_symbols:
         return None
     if number.is_Rational:

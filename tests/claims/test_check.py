@@ -160,8 +160,8 @@ HOSTILE = {
     "9" * 29 + "*" + "*".join(["9" * 29] * 8) + " == 1": "too large",
     "((a+b)**6)**8 == 1": "too large",
     "a**b == 1": "exponent",
-    "a²³⁴ == 1": "exponent is at most 40",
-    "(a + b)²³ == 1": "exponent is at most 12",
+    "a²³⁴ == 1": "exponent may be at most 40",
+    "(a + b)²³ == 1": "exponent may be at most 12",
     "10**99999999999 == 1": "exponent",
     "9e999 == 1": "too large",
     "9e999999999999 == 1": "too large",
@@ -170,7 +170,7 @@ HOSTILE = {
     "": "empty",
     "  \n ": "empty",
     "a and b": "compares two sides",
-    "a => b": "=> is 'implies', and joins claims; for greater or equal write >=",
+    "a => b": "=> means 'implies' and joins claims; for greater or equal write >=",
     "a + (b == c) > 0": "stands where a number should",
     "cosin == 1": "did you mean cosine",
     "cosin1 == 1": "did you mean cosine1",
@@ -188,7 +188,7 @@ HOSTILE = {
     "a == 1; b == 1": "cannot be read",
     "sqrt == 1": "sqrt needs brackets",
     "sqrt a == 1": "sqrt needs brackets",
-    "gamma(3) == 2": "gamma is no function",
+    "gamma(3) == 2": "gamma is not a function",
     "sqrt(a, b) == 1": "one number",
     "sqrt(*a) == 1": "does not belong here",
     "sqrt(-1) == a": "root of a negative",
@@ -218,15 +218,15 @@ HOSTILE = {
     "rho <= cos(60)": "write 60 deg",
     "acos(rho) < 45": "write 45 deg",
     "x == 1": "a vector and a number cannot",
-    "x_hat >= x": "vectors are equal or not",
-    "x > 0": "vectors are equal or not",
+    "x_hat >= x": "vectors can only be equal or unequal",
+    "x > 0": "vectors can only be equal or unequal",
     "norm(a) > 0": "norm takes vectors",
     "E[norm(x)] > 0": "sum of products",
     "E[x·x̂] <= norm(x)*norm(x_hat)": "one or the other",
     "norm(x_hat1 - x_hat2) > 0": "two reconstructions",
-    "b1 <= b": "each name takes a number",
-    "for all a: a > 0": "'a' has a meaning already",
-    "for all s a > 0": "comes a colon",
+    "b1 <= b": "every name but a needs a number",
+    "for all a: a > 0": "'a' already has a meaning",
+    "for all s a > 0": "followed by a colon",
     "s > 0": "there is no 's'",
     "x_hat3 == x": "there is no 'x_hat3'",
     "|rho <= 1": "is missing",
@@ -249,7 +249,7 @@ def test_a_text_that_is_no_claim_gets_one_line_at_once(text, tmp_path, monkeypat
 
 
 def test_a_claim_is_a_text():
-    with pytest.raises(ValueError, match="is a text"):
+    with pytest.raises(ValueError, match="must be text"):
         check(7)  # type: ignore[arg-type]
 
 

@@ -94,7 +94,7 @@ def test_z3_is_imported_when_it_is_asked_only():
 
 def test_numbers_of_z3s_refute_nothing_before_sympy_has_looked(monkeypatch):
     point: dict[Symbol, Expr] = {a: Integer(1), b: Integer(4), c: Integer(1)}
-    monkeypatch.setattr(decide, "ask", lambda *_: Answer("false", (point,)))
+    monkeypatch.setattr(decide, "ask", lambda *_: Answer("false", point))
     assert check("gamma >= r").verdict != "false"
     unsure = check("gamma < 1 => r < 1")
     assert unsure.verdict == "undecided"
@@ -108,7 +108,7 @@ def test_the_same_question_gets_the_same_answer_in_any_thread():
         return ask(claim.formulas[0], claim.about, claim.free)
 
     alone = [asked(claim) for claim in claims]
-    assert all(answer.points for answer in alone)
+    assert all(answer.point for answer in alone)
     with ThreadPoolExecutor(4) as threads:
         for _ in range(3):
             assert list(threads.map(asked, claims)) == alone
