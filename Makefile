@@ -4,16 +4,21 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test bench gpu lab app data figure-6 figure-6-more clean
+.PHONY: demo test test-all bench gpu lab app data figure-6 figure-6-more clean
 
 demo: $(VENV)/.installed
 	$(BIN)/sandbox demo
 
+SELECTED = -m "not slow"
 test: $(VENV)/.installed-test $(VENV)/.chromium
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright --warnings
-	$(BIN)/pytest --numprocesses auto
+	$(BIN)/pytest --numprocesses auto $(SELECTED)
+
+# With the slow tests, too: what CI runs.
+test-all: SELECTED =
+test-all: test
 
 bench: $(VENV)/.installed-test $(VENV)/.chromium
 	$(BIN)/python -m benchmarks

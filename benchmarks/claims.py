@@ -8,7 +8,7 @@ from unittest.mock import patch
 
 from benchmarks.timing import claim
 from sandbox import InputError, check
-from sandbox.claims import verdict
+from sandbox.claims import check as deciding
 from tests.helpers.claims import EVERY
 
 PATIENCE = 5.0  # seconds of SymPy alone, a claim; `check` itself waits longer
@@ -24,7 +24,7 @@ def claims() -> Iterator[bool]:
     yield claim("check: share of them decided", 1 - open_ones / len(EVERY), 0.97, at_least=True)
     yield claim("check: median time of the processor for one, over 0.1 s", median(one[1] for one in found) / 0.1, 1)
     some = range(0, len(EVERY), 6)
-    with patch.dict(sys.modules, {"z3": None}), patch.object(verdict, "SECONDS", PATIENCE):
+    with patch.dict(sys.modules, {"z3": None}), patch.object(deciding, "SYMPY_SECONDS", PATIENCE):
         alone = [_timed(*EVERY[i][1:]) for i in some]
     decided = sum(one[0] == "right" for one in alone) / sum(found[i][0] == "right" for i in some)
     yield claim(f"check: share decided by SymPy alone of what Z3 decides, {len(alone)} claims", decided, 0.9)

@@ -22,7 +22,7 @@ from benchmarks.timing import claim
 from sandbox.maths.compile import evaluate, to_torch
 from sandbox.maths.measures import REGISTRY, Measure
 from sandbox.measuring.latents import Latents
-from sandbox.measuring.token_means import COLUMNS, MEANS, TokenStatistics
+from sandbox.measuring.token_means import COLUMNS, MEANS, TokenMeans
 from sandbox.moments.moments import Moments, runs_of
 from sandbox.report import LEVEL, interval, standard_error
 
@@ -188,15 +188,15 @@ def pooled(case: Case) -> dict[tuple[str, str], Tally]:
 def per_token(case: Case, repeats: int = 800) -> dict[str, Tally]:
     """The means over tokens; the truth is that of 200,000 documents."""
 
-    def statistics(x: Tensor, x_hat: Tensor, document: np.ndarray, groups: int) -> TokenStatistics:
+    def statistics(x: Tensor, x_hat: Tensor, document: np.ndarray, groups: int) -> TokenMeans:
         dots = torch.stack([(one * another).sum(-1) for one, another in ((x, x), (x_hat, x_hat), (x, x_hat))], -1)
         group = torch.from_numpy(runs_of(document, torch.Size((len(document),)), groups).of_each_token())
-        return TokenStatistics.from_dots(dots, None, group, groups)
+        return TokenMeans.from_dots(dots, None, group, groups)
 
     many = replace(case, documents=20_000)
     worlds = (many.draw(1, seed) for seed in range(10_000, 10_010))
     whole = sum((statistics(x[0], x_hat[0], ids, 1).sums for x, x_hat, ids in worlds), torch.zeros(()))
-    truth = TokenStatistics(whole).estimates()
+    truth = TokenMeans(whole).estimates()
     found = {name: Tally([], [], []) for name in MEANS if name != "l0"}
     for seed in range(repeats // AT_ONCE):
         x, x_hat, document = case.draw(AT_ONCE, seed)

@@ -27,7 +27,7 @@ NARROW, WIDE = 4096, 16384  # latents
 OF_A_FILE = """
 import sys
 from benchmarks.memory import peak
-from sandbox.sae.measure import measure
+from sandbox.measuring.measure import measure
 measure(sys.argv[1], sys.argv[2], documents=sys.argv[3], device="cpu")
 print(peak())
 """

@@ -28,7 +28,7 @@ from sandbox.data import embedded
 from sandbox.maths.measures import REGISTRY
 from sandbox.measuring.published import LIBRARIES, Published
 from sandbox.moments.moments import Moments
-from sandbox.report import Estimate, estimate
+from sandbox.report import Estimate, estimate, layout
 
 GAMMA, EXPLAINED, MSE = "relative_reconstruction_bias", "explained variance", "mse"
 
@@ -209,15 +209,15 @@ def claims() -> Iterator[bool]:
 
 def table(groups: dict[str, list[Case]]) -> Table:
     """What everyone says of each case, and what is right."""
-    printed = Table(title="What is printed for the same pairs", title_justify="left", pad_edge=False)
-    for header in ("pairs", "metric", *LIBRARIES, "ours", "95 % interval", "true"):
-        printed.add_column(header, justify="left" if header in ("pairs", "metric", "95 % interval") else "right")
+    headers = ("pairs", "metric", *LIBRARIES, "ours", "95 % interval", "true")
+    right = (*LIBRARIES, "ours", "true")
+    caption = "red: off by more than 1 %"
+    printed = layout.table("What is printed for the same pairs", headers, (), right, caption=caption)
     for group in groups.values():
         for case in group:
             for question in case.questions:
                 printed.add_row(case.name if question == case.questions[0] else "", question, *_answers(case, question))
         printed.add_section()
-    printed.caption = "red: off by more than 1 %"
     return printed
 
 

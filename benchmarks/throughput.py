@@ -28,7 +28,7 @@ from sandbox.checkpoints.autoencoder import SAE
 from sandbox.data import embedded
 from sandbox.measuring.forward import Passed, nonzero
 from sandbox.measuring.measure import measure
-from sandbox.measuring.totals import Counting, Tallies
+from sandbox.measuring.totals import Counting, Totals
 from sandbox.moments.moments import BLOCK
 from sandbox.report import Report
 
@@ -108,7 +108,7 @@ def metrics(sae: SAE, x: Tensor) -> float:
     given: Any = Computed(sae, as_saelens(sae), x)
     cluster, counting = np.arange(BATCH) // BLOCK, Counting()
     times = in_turn(
-        lambda: Tallies.of(given, x, cluster, counting),
+        lambda: Totals.of(given, x, cluster, counting),
         lambda: saelens_evaluation(given, x, BATCH),
         lambda: l1(given.feature_acts),
         repeats=15,

@@ -11,8 +11,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from sandbox.claims.check import check
     from sandbox.claims.exercises import exercise
-    from sandbox.claims.verdict import check
     from sandbox.errors import InputError
     from sandbox.explorer.widget import Explorer
     from sandbox.maths.derivations import prove
@@ -29,7 +29,7 @@ _HOMES = {
     "Moments": "moments",
     "REGISTRY": "maths.measures",
     "Report": "report",
-    "check": "claims.verdict",
+    "check": "claims.check",
     "exercise": "claims.exercises",
     "figure6": "training",
     "look": "measuring.measure",

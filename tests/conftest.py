@@ -1,4 +1,10 @@
-"""Shared by the tests: random pairs, and hypothesis without a deadline (a first torch call may be slow)."""
+"""Shared by the tests: random pairs, one thread per worker, and hypothesis without a deadline."""
+
+import os
+
+# Before torch is imported: workers whose OpenMP threads wait for each other's cores are many times slower.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
 import torch

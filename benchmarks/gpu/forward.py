@@ -19,7 +19,7 @@ from sandbox.checkpoints.autoencoder import SAE
 from sandbox.measuring.forward import FEW, Forward
 from sandbox.measuring.measure import measure
 from sandbox.measuring.one_pass import counted_at_once, stream
-from sandbox.measuring.totals import Counting
+from sandbox.measuring.totals import Counting, counter
 
 BATCH = 4096
 SIZES = ((768, 24576), (2304, 16384), (4096, 65536))
@@ -79,7 +79,8 @@ def _row(place: Place, d_in: int, d_sae: int, activation: str, precision: str) -
 
     measured, source = Forward(sae, place.device, "float32", tokens=batch), activations(x)
     measured.try_on(source.sample(FEW))
-    ours = partial(stream, [measured], source, counted_at_once(batch, d_in, measured.device), Counting())
+    size = counted_at_once(batch, d_in, measured.device)
+    ours = partial(stream, [measured], source, size, counter([measured], Counting()))
     times = place.times(ours, forward, repeats=2)
     peak = place.peak(ours)
     whole = place.time(lambda: measure(sae, x, batch_size=batch, look=False).raw, repeats=1)

@@ -22,7 +22,7 @@ from benchmarks.gpu.row import Row
 from sandbox.activations import activations
 from sandbox.measuring.forward import Forward
 from sandbox.measuring.one_pass import counted_at_once, stream
-from sandbox.measuring.totals import Counting
+from sandbox.measuring.totals import Counting, counter
 
 LINKS = {8: (450e9, 5e-6), 64: (50e9, 15e-6), 512: (50e9, 15e-6)}
 """Ranks ► bytes a second over a link one way, and seconds of latency a step: NVLink within a machine of 8 cards, one
@@ -49,11 +49,11 @@ def rows(place: Place) -> Iterator[Row]:
         sae = Forward(random_sae(d_in, d_sae, "ReLU", place.device), place.device, "float32", tokens=batch)
         source = activations(torch.randn(4 * batch, d_in, device=place.device))
         sae.try_on(source.sample(64).to(place.device))
-        counting = Counting(latents=latents)
+        count = counter([sae], Counting(latents=latents))
         size = counted_at_once(batch, d_in, sae.device)
-        state = stream([sae], source, size, counting)
-        sent = sum(tensor.nbytes for tensor in state.tallies[0].tensors().values())
-        run = partial(stream, [sae], source, size, counting)
+        state = stream([sae], source, size, count)
+        sent = sum(tensor.nbytes for tensor in state.totals[0].tensors().values())
+        run = partial(stream, [sae], source, size, count)
         rate = 4 * batch / place.time(run, repeats=5)
         for ranks, (bandwidth, latency) in LINKS.items():
             spent = seconds_of_all_reduce(sent, ranks, bandwidth, latency)

@@ -16,7 +16,7 @@ from benchmarks.gpu.row import Row
 from sandbox.activations import activations
 from sandbox.measuring.forward import FEW, Forward
 from sandbox.measuring.one_pass import counted_at_once, stream
-from sandbox.measuring.totals import Counting
+from sandbox.measuring.totals import Counting, counter
 
 
 def rows(place: Place) -> Iterator[Row]:
@@ -33,7 +33,7 @@ def rows(place: Place) -> Iterator[Row]:
             measured = Forward(sae, place.device, "float32", tokens=batch)
             measured.try_on(source.sample(FEW).to(place.device))
             size = counted_at_once(batch, d_in, measured.device)
-            ours = partial(stream, [measured], source, size, Counting())
+            ours = partial(stream, [measured], source, size, counter([measured], Counting()))
 
             def forward(sae: torch.nn.Module = sae, held: list[torch.Tensor] = held) -> None:
                 with torch.inference_mode():

@@ -142,7 +142,7 @@ EQUIVALENT: tuple[Equivalent, ...] = (
     ),
     Equivalent(
         "sandbox/measuring/ranks.py",
-        "hours=24",
+        "PATIENCE = timedelta(hours=24)",
         "24 ► 25",
         "how long a rank waits for a slower one is a matter of patience: no test waits a day",
     ),

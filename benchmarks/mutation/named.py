@@ -30,9 +30,7 @@ COMPILE, PUBLISHED = "sandbox/maths/compile.py", "sandbox/measuring/published.py
 NAMED: tuple[Named, ...] = (
     Named("sandbox/report/jackknife.py", "jackknife_error", "(n - 1) / n,", "n / n,"),
     Named("sandbox/report/jackknife.py", "jackknife_error", "(n - 1) / n,", "n / (n - 1),"),
-    Named(
-        "sandbox/measuring/token_means.py", "TokenStatistics.from_dots", "groups * (u > apart", "groups * (v > apart"
-    ),
+    Named("sandbox/measuring/token_means.py", "TokenMeans.from_dots", "groups * (u > apart", "groups * (v > apart"),
     Named(COMPILE, "_javascript_entry", "measure.root is not None", "measure.root is None"),
     Named(COMPILE, "_javascript_entry", '"squared": measure.root is not None', '"squared": True'),
     Named(COMPILE, "_javascript_reasons", "({jscode(positive)} > 0)", "({jscode(positive)} >= 0)"),

@@ -26,23 +26,34 @@ from sandbox.activations.pairs import SideBySide
 from sandbox.activations.shards import is_pattern, shard_rows
 from sandbox.activations.source import Chunk, Source, check_counts
 from sandbox.activations.stream import Stream
-from sandbox.activations.windows import ArrayRows, Rows, Stored
+from sandbox.activations.windows import ArrayRows, RandomAccess, Windows
 from sandbox.data import resolve
 from sandbox.errors import InputError
 from sandbox.moments.clusters import numbered
 from sandbox.moments.dense import check_dense
 from sandbox.system.files import readable
 
-__all__ = ["Chunk", "Given", "Held", "Rows", "SideBySide", "Source", "Stored", "Stream", "activations", "document_ids"]
+__all__ = [
+    "Chunk",
+    "PathOrArray",
+    "RandomAccess",
+    "SideBySide",
+    "Source",
+    "SourceLike",
+    "Stream",
+    "Windows",
+    "activations",
+    "document_ids",
+]
 
-Held = str | Path | np.ndarray | Tensor
+PathOrArray = str | Path | np.ndarray | Tensor
 """What can be reached in any order: a path, an array, a tensor."""
 
-Given = Held | Iterable[Any] | Callable[[], Iterable[Any]] | Source
+SourceLike = PathOrArray | Iterable[Any] | Callable[[], Iterable[Any]] | Source
 """What `activations` opens."""
 
 
-def activations(source: Given, documents: Held | None = None, name: str = "activations") -> Source:
+def activations(source: SourceLike, documents: PathOrArray | None = None, name: str = "activations") -> Source:
     """Open activations of shape (..., d) in float16, bfloat16, float32 or float64: all axes but the last count tokens.
 
     Args:
@@ -67,14 +78,14 @@ def activations(source: Given, documents: Held | None = None, name: str = "activ
         rows, own = _opened(source, name, FLOATS)
         if not len(rows):
             raise InputError(f"{rows.name} holds no tokens: (..., d), with one token or more, is needed")
-        return Stored(rows, own if documents is None else document_ids(documents, len(rows)))
+        return RandomAccess(rows, own if documents is None else document_ids(documents, len(rows)))
     if isinstance(source, bytes | dict | torch.nn.Module) or not (callable(source) or isinstance(source, Iterable)):
         found = type(source).__name__
         raise InputError(f"{name} is a {found}: a file's path, an array, a tensor or an iterable is needed")
     return Stream(source, None if documents is None else document_ids(documents), name)
 
 
-def document_ids(source: Held, tokens: int | None = None) -> Rows:
+def document_ids(source: PathOrArray, tokens: int | None = None) -> Windows:
     """One whole number (or text) a token, the same for tokens of the same document: files, an array or a tensor.
 
     Raises: InputError for anything else, or another number than that of the tokens, if that is known.
@@ -87,7 +98,7 @@ def document_ids(source: Held, tokens: int | None = None) -> Rows:
     return rows
 
 
-def _opened(source: Held, name: str, kind: Kind) -> tuple[Rows, Rows | None]:
+def _opened(source: PathOrArray, name: str, kind: Kind) -> tuple[Windows, Windows | None]:
     """Rows, and the documents that the source has of its own."""
     if isinstance(source, str | Path):
         with readable(source):
@@ -103,10 +114,10 @@ def _opened(source: Held, name: str, kind: Kind) -> tuple[Rows, Rows | None]:
     width = width_of(name, tuple(source.shape), kind)
     # The length is said, and not -1: of no tokens nobody could tell it.
     flat = source.reshape(prod(source.shape) // width, width)
-    return Rows(name, width, [flat if isinstance(flat, Tensor) else ArrayRows(flat)]), None
+    return Windows(name, width, [flat if isinstance(flat, Tensor) else ArrayRows(flat)]), None
 
 
-def _opened_path(path: Path, name: str, kind: Kind) -> tuple[Rows, Rows | None]:
+def _opened_path(path: Path, name: str, kind: Kind) -> tuple[Windows, Windows | None]:
     folder, _, column = str(path).rpartition("::")
     if hf_datasets.is_dataset(path) or (folder and hf_datasets.is_dataset(Path(folder))):
         if kind.ids:
@@ -117,4 +128,4 @@ def _opened_path(path: Path, name: str, kind: Kind) -> tuple[Rows, Rows | None]:
     if not path.is_file():
         raise InputError(f"{path}: there is no such file (for {name})")
     part = file_rows(path, name, kind)
-    return Rows(str(path), part.width, [part]), None
+    return Windows(str(path), part.width, [part]), None

@@ -19,6 +19,7 @@ from torch import Tensor
 from sandbox.activations.text_ids import TextRows
 from sandbox.activations.windows import FileRows
 from sandbox.errors import InputError
+from sandbox.system.devices import ANY_FLOAT
 from sandbox.system.files import readable, version_of
 
 
@@ -36,7 +37,7 @@ class Kind(NamedTuple):
     ids: bool
 
 
-FLOATS = Kind({"F16": "<f2", "F32": "<f4", "F64": "<f8", "BF16": "<u2"}, "float16, bfloat16, float32 or float64", False)
+FLOATS = Kind({"F16": "<f2", "F32": "<f4", "F64": "<f8", "BF16": "<u2"}, ANY_FLOAT, False)
 INTEGERS = Kind(
     {"I8": "|i1", "U8": "|u1", "I16": "<i2", "U16": "<u2", "I32": "<i4", "U32": "<u4", "I64": "<i8"},
     "whole numbers, or texts in a .npy file (numpy's dtypes U and S),",

@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sandbox.activations.windows import FileRows, Part, Rows
+from sandbox.activations.windows import FileRows, Part, Windows
 from sandbox.errors import InputError
 from sandbox.system.files import Version, readable, version_of
 from sandbox.system.text import shown
@@ -66,7 +66,7 @@ def is_dataset(path: Path) -> bool:
         return path.is_dir() and ((path / SPLITS).is_file() or all((path / one).is_file() for one in (INFO, STATE)))
 
 
-def dataset_rows(folder: Path, column: str | None, name: str) -> tuple[Rows, Rows | None]:
+def dataset_rows(folder: Path, column: str | None, name: str) -> tuple[Windows, Windows | None]:
     """The activations of a saved dataset, and the number of the row of each token as its document.
 
     The column of activations is the only one of lists of floats, or the one that `folder::column` names. A row may be
@@ -90,8 +90,8 @@ def dataset_rows(folder: Path, column: str | None, name: str) -> tuple[Rows, Row
         raise InputError(f"{folder} cannot be read: {str(error).partition(chr(10))[0]}") from error
     if not reader.parts:
         raise InputError(f"{folder} has no rows: {name} of one token or more are needed")
-    rows = Rows(f"{folder}::{column}" if column else str(folder), reader.width, reader.parts, reader.column)
-    return rows, Rows(str(folder), 1, reader.ids) if reader.ids else None
+    rows = Windows(f"{folder}::{column}" if column else str(folder), reader.width, reader.parts, reader.column)
+    return rows, Windows(str(folder), 1, reader.ids) if reader.ids else None
 
 
 def _described(folder: Path) -> tuple[list[Path], dict[str, Any]]:

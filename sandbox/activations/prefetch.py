@@ -15,7 +15,7 @@ from sandbox.system.devices import sent
 DEPTH = 2  # batches that wait: one is enough to hide the reading, another evens out a slow disk
 
 
-def ahead(chunks: Iterable[Chunk], device: torch.device) -> Generator[Chunk, None, None]:
+def prefetch(chunks: Iterable[Chunk], device: torch.device) -> Generator[Chunk, None, None]:
     """The same chunks in the same order, on the device.
 
     On CUDA a batch goes through pinned memory and is copied on a stream of its own; the stream that computes waits for
@@ -44,7 +44,7 @@ def ahead(chunks: Iterable[Chunk], device: torch.device) -> Generator[Chunk, Non
         except BaseException as error:  # whatever it is, it belongs to the one who waits
             put(error)
 
-    reader = Thread(target=read, name="reading ahead", daemon=True)
+    reader = Thread(target=read, name="prefetch", daemon=True)
     reader.start()
     try:
         while (item := waiting.get()) is not None:

@@ -8,7 +8,7 @@ from glob import glob, has_magic
 from pathlib import Path
 
 from sandbox.activations.files import READERS, Kind, file_rows
-from sandbox.activations.windows import FileRows, Rows
+from sandbox.activations.windows import FileRows, Windows
 from sandbox.errors import InputError
 
 DOCUMENTS = "documents"
@@ -20,7 +20,7 @@ def is_pattern(path: Path) -> bool:
     return not path.exists() and has_magic(str(path))
 
 
-def shard_rows(path: Path, name: str, kind: Kind) -> Rows:
+def shard_rows(path: Path, name: str, kind: Kind) -> Windows:
     """Every shard of a folder, or every file that a pattern fits, in natural order: shard-2 comes before shard-10.
 
     Shards have one format and, for activations, one width and one dtype; some may be empty. Hidden files, folders,
@@ -43,7 +43,7 @@ def shard_rows(path: Path, name: str, kind: Kind) -> Rows:
     parts = [file_rows(one, name, kind) for one in shards]
     if not kind.ids:
         _agree(shards, [part for part in parts if isinstance(part, FileRows)])
-    return Rows(str(path), parts[0].width, parts)
+    return Windows(str(path), parts[0].width, parts)
 
 
 def natural(path: str) -> list[tuple[int, str]]:

@@ -11,9 +11,6 @@ from torch import Tensor
 
 from sandbox.errors import InputError
 
-FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
-"""The dtypes of activations: what the arithmetic of `sandbox.moments.moments` is tested for."""
-
 
 class Chunk(NamedTuple):
     """Tokens in their order.

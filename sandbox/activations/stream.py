@@ -10,11 +10,12 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, RandomSampler, SubsetRandomSampler, WeightedRandomSampler
 
-from sandbox.activations.source import FLOATS, Chunk, check_counts, check_range
-from sandbox.activations.windows import Rows, as_ids
+from sandbox.activations.source import Chunk, check_counts, check_range
+from sandbox.activations.windows import Windows, as_ids
 from sandbox.errors import InputError
 from sandbox.moments.clusters import numbered
 from sandbox.moments.dense import check_dense
+from sandbox.system.devices import ANY_FLOAT, FLOATS
 
 SHUFFLED = (RandomSampler, SubsetRandomSampler, WeightedRandomSampler)
 
@@ -31,7 +32,9 @@ class Stream:
     for, and from a later token on by passing over the ones before. An iterator, such as a generator, is read once.
     """
 
-    def __init__(self, source: Iterable[Any] | Callable[[], Iterable[Any]], documents: Rows | None, name: str) -> None:
+    def __init__(
+        self, source: Iterable[Any] | Callable[[], Iterable[Any]], documents: Windows | None, name: str
+    ) -> None:
         self.name = name
         self._source = source
         self.documents = documents
@@ -203,7 +206,7 @@ def _piece(item: Any, name: str) -> Chunk:
         x = torch.from_numpy(np.array(x, x.dtype.newbyteorder("="), order="C"))
     if not isinstance(x, Tensor) or x.dtype not in FLOATS:
         found = f"dtype {x.dtype}" if isinstance(x, Tensor | np.ndarray) else f"a {type(x).__name__}"
-        raise InputError(f"{name} has {found}: activations in float16, bfloat16, float32 or float64 needed")
+        raise InputError(f"{name} has {found}: activations in {ANY_FLOAT} needed")
     if x.ndim < 1 or not x.shape[-1]:
         raise InputError(f"{name} has shape {tuple(x.shape)}: (..., d) is needed")
     x = x.detach().reshape(-1, x.shape[-1])

@@ -85,7 +85,7 @@ class ArrayRows:
         return torch.from_numpy(np.array(part, part.dtype.newbyteorder("="), order="C"))
 
 
-class Rows:
+class Windows:
     """Rows of numbers, one for each token, through parts of any lengths.
 
     Attributes:
@@ -131,14 +131,14 @@ class Rows:
 
 
 @dataclass(frozen=True)
-class Stored:
+class RandomAccess:
     """A source whose tokens can be reached in any order: files, folders of them, tensors and arrays.
 
     Disjoint ranges cost what they hold, so that each rank of a distributed run can take its own.
     """
 
-    rows: Rows
-    documents: Rows | None = None
+    rows: Windows
+    documents: Windows | None = None
 
     @property
     def name(self) -> str:

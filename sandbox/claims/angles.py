@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from sympy import Dummy, Expr, Symbol, acos, cos, expand_trig, pi, sin, sqrt
 
-MOST = 12
+MAX_MULTIPLE = 12
 """Times θ, within a cosine."""
 
-FUNCTIONS = {"cos": cos, "sin": sin}
+_FUNCTIONS = {"cos": cos, "sin": sin}
 
 
 def is_angle(term: Expr) -> bool:
@@ -35,10 +35,12 @@ def trigonometric(name: str, angle: Expr) -> tuple[Expr, Expr | None] | None:
     """
     parts = linear(angle)
     angles = {key: factor for key, factor in (parts or {}).items() if key not in (1, pi)}
-    if parts is None or any((2 * factor).is_Integer is not True or abs(factor) > MOST for factor in angles.values()):
+    if parts is None or any(
+        (2 * factor).is_Integer is not True or abs(factor) > MAX_MULTIPLE for factor in angles.values()
+    ):
         return None
     if name != "tan":
-        return _expanded(FUNCTIONS[name](angle), angles), None
+        return _expanded(_FUNCTIONS[name](angle), angles), None
     below = _expanded(cos(angle), angles)
     return None if below == 0 else (_expanded(sin(angle), angles) / below, below)
 

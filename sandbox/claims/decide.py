@@ -8,7 +8,7 @@ from typing import NamedTuple
 from sympy import Symbol
 
 from sandbox.claims.language import Formula
-from sandbox.claims.limit import STUMBLES, Undecidable
+from sandbox.claims.limit import SYMPY_FAILURES, Undecidable
 from sandbox.claims.proving import proves
 from sandbox.claims.search import first_failing, near, refuting_pair
 from sandbox.claims.solver import ask, simpler
@@ -17,7 +17,7 @@ from sandbox.claims.vectors import Pair, pair_of, truth
 SEARCHED = "No vectors among some hundred of small numbers refute it."
 
 
-class Finding(NamedTuple):
+class Decision(NamedTuple):
     """What is found of one formula.
 
     Attributes:
@@ -36,34 +36,34 @@ class Finding(NamedTuple):
 VACUOUS = "No vectors meet its condition, so it says nothing."
 
 
-def decide(formula: Formula, about: tuple[str, ...], free: tuple[Symbol, ...]) -> Finding:
+def decide(formula: Formula, about: tuple[str, ...], free: tuple[Symbol, ...]) -> Decision:
     """Whether a formula holds wherever it is defined.
 
     Raises: Undecidable, where time runs out
     """
     answer = ask(formula, about, free)
     if answer.kind == "true":
-        return Finding("true", "Z3", notes=(VACUOUS,) if answer.vacuous else ())
+        return Decision("true", "Z3", notes=(VACUOUS,) if answer.vacuous else ())
     if answer.kind == "undefined":
-        return Finding("undefined", "Z3")
+        return Decision("undefined", "Z3")
     if pair := refuting_pair(formula, about, free):
-        return Finding("false", "Z3" if answer.points else "SymPy", pair)
+        return Decision("false", "Z3" if answer.points else "SymPy", pair)
     for point in answer.points:
         if pair := first_failing(formula, list(near(pair_of(point, about, free)))):
-            return Finding("false", "Z3", pair)
+            return Decision("false", "Z3", pair)
     for point in chain(simpler(formula, about, free) if answer.points else (), answer.points):
         if truth(formula, point) is False:
-            return Finding("false", "Z3", pair_of(point, about, free))
+            return Decision("false", "Z3", pair_of(point, about, free))
     notes = [
         f"{answer.why}." if answer.why else "Z3 found numbers at which it may fail, but SymPy cannot confirm them."
     ]
     notes.append(SEARCHED)
     try:
         if proves(formula):
-            return Finding("true", "SymPy", notes=(notes[0],))
+            return Decision("true", "SymPy", notes=(notes[0],))
         notes.append("SymPy finds no steps that prove it.")
     except Undecidable as trouble:
         notes.append(f"SymPy: {trouble}.")
-    except STUMBLES as stumble:
+    except SYMPY_FAILURES as stumble:
         notes.append(f"SymPy cannot work with it ({type(stumble).__name__}).")
-    return Finding("undecided", notes=tuple(notes))
+    return Decision("undecided", notes=tuple(notes))

@@ -14,10 +14,10 @@ from sympy import Expr, Mul, Rational, Symbol, simplify, true
 
 from sandbox.claims.forms import missing, names_in
 from sandbox.claims.language import read_expression
-from sandbox.claims.limit import SECONDS, STUMBLES, Undecidable, time_limit
+from sandbox.claims.limit import SYMPY_FAILURES, SYMPY_SECONDS, Undecidable, time_limit
+from sandbox.claims.names import vocabulary
 from sandbox.claims.search import small_pairs
 from sandbox.claims.vectors import sign_of
-from sandbox.claims.vocabulary import vocabulary
 from sandbox.errors import InputError
 from sandbox.maths import letters
 from sandbox.maths.derivations import Step, StepError, claims, prove
@@ -72,9 +72,9 @@ class Exercise:
         if term in [Mul(*known.args) if known.is_Mul else known for known in shown]:
             return self._says(False, "That is what stands on the left already: write it another way.")
         try:
-            with time_limit(SECONDS):
+            with time_limit(SYMPY_SECONDS):
                 Step(step.reason, left, "=", term, where=step.where, names=step.names)
-        except (StepError, Undecidable, *STUMBLES) as error:
+        except (StepError, Undecidable, *SYMPY_FAILURES) as error:
             against = _against(step, left, term)
             if not against and (at := getattr(error, "at", "")):
                 against = f"It fails at {at}."
@@ -147,9 +147,9 @@ def _asked_in(step: Step) -> list[str]:
 
 def _against(step: Step, left: Expr, term: Expr) -> str:
     try:
-        with time_limit(SECONDS):
+        with time_limit(SYMPY_SECONDS):
             return _counterexample(step, left, term)
-    except (Undecidable, *STUMBLES):
+    except (Undecidable, *SYMPY_FAILURES):
         return ""
 
 

@@ -16,7 +16,7 @@ from sandbox.errors import InputError
 DEEPEST = 80
 """Brackets, signs and powers within one another."""
 
-RELATIONS = ("=", "≠", "<", "≤", ">", "≥")
+COMPARISONS = ("=", "≠", "<", "≤", ">", "≥")
 _BINDS = {"<=>": 10, "=>": 20, "or": 30, "and": 40, "+": 70, "-": 70, "*": 80, "/": 80, "**": 100}
 _NOT, _RELATION, _PRODUCT, _SIGNED, _POWER = 50, 60, 80, 85, 100
 
@@ -112,7 +112,7 @@ class _Parser:
             last = self.place
             mark = last - 1 if self.tokens[last - 1].kind == "name" else mark
         condition = None
-        if self.next.kind in (*RELATIONS, "in"):
+        if self.next.kind in (*COMPARISONS, "in"):
             self.place = mark
             condition = self.expression(_NOT)
         if self.take(":") is None:
@@ -134,7 +134,7 @@ class _Parser:
                 tightness = _SIGNED - 1 if token.kind == "**" else _BINDS[token.kind] - right_first
                 left = Node(token.kind, (left, self.expression(tightness)), token.at)
                 divided = token.kind == "/"
-            elif token.kind in RELATIONS and binds < _RELATION:
+            elif token.kind in COMPARISONS and binds < _RELATION:
                 left = self.chain(left)
             elif token.kind == "in" and binds < _RELATION:
                 left = self.interval(left)
@@ -253,7 +253,7 @@ class _Parser:
     def chain(self, first: Node) -> Node:
         nodes, signs = [first], []
         at = self.next.at
-        while token := self.take(*RELATIONS):
+        while token := self.take(*COMPARISONS):
             signs.append(token.kind)
             nodes.append(self.expression(_RELATION))
         return Node("chain", (tuple(nodes), tuple(signs)), at)

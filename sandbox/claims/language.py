@@ -10,8 +10,8 @@ from typing import NamedTuple
 from sympy import Expr, Symbol
 
 from sandbox.claims.grammar import Node, parsed
-from sandbox.claims.reading import FUNCTIONS, Reader
-from sandbox.claims.vocabulary import meanings, moments, products, vocabulary
+from sandbox.claims.names import meanings, moments, products, vocabulary
+from sandbox.claims.reading import FUNCTIONS, TermReader
 from sandbox.errors import InputError
 from sandbox.maths.symbols import Expect, x, x_hat
 
@@ -20,7 +20,7 @@ CLAIMS = ("chain", "in", "not", "and", "or", "=>", "<=>")
 
 TURNED = {">": "<", "≥": "≤"}
 _STRAIGHT = {"<": ">", "≤": "≥"}
-VECTORS = ("x", "x_hat", "x_hat1", "x_hat2", "E")
+VECTOR_NAMES = ("x", "x_hat", "x_hat1", "x_hat2", "E")
 
 
 class Statement(NamedTuple):
@@ -93,7 +93,7 @@ def statements(formula: Formula) -> Iterator[Statement]:
 
 
 @dataclass(frozen=True)
-class Claim:
+class ParsedClaim:
     """A claim as formulas that are decided one after the other: it is true if all of them are.
 
     Attributes:
@@ -120,13 +120,13 @@ class Claim:
         return tuple(dict.fromkeys(one for of in self.about for one in moments(of))) + self.free
 
 
-def read_claim(text: str) -> Claim:
+def read_claim(text: str) -> ParsedClaim:
     """A claim such as `c/a * c/b == 1`, `0 < rho <= 1` or `gamma < 1 => r < 1`.
 
     Raises: InputError (a ValueError), one line, for a text that is no claim in the vocabulary's names
     """
     names = vocabulary()
-    free, condition, tree = parsed(text, [*names, *VECTORS], set(FUNCTIONS) - {"exp"})
+    free, condition, tree = parsed(text, [*names, *VECTOR_NAMES], set(FUNCTIONS) - {"exp"})
     symbols = {name: Symbol(name, real=True) for name in free}
     reading = _Reading(text, {**names, **symbols})
     parts = reading.conjuncts(tree)
@@ -134,7 +134,7 @@ def read_claim(text: str) -> Claim:
         given = reading.joined(condition)
         parts = [Joined("=>", (given, part)) for part in parts]
     remarks = tuple(dict.fromkeys(reading.remarks))
-    claim = Claim(text, _on_one_domain(parts), tuple(symbols.values()), reading.pairwise, remarks)
+    claim = ParsedClaim(text, _on_one_domain(parts), tuple(symbols.values()), reading.pairwise, remarks)
     used = {meanings()[one].of for part in parts for made in statements(part) for one in made.used if one in meanings()}
     if "" in used and used & {"_1", "_2"}:
         raise InputError(
@@ -193,8 +193,8 @@ class _Reading:
             raise self._reader().refused("a claim compares two sides with ==, !=, <, <=, > or >=", node)
         return links[0] if len(links) == 1 else Joined("and", tuple(links))
 
-    def _reader(self) -> Reader:
-        return Reader(self.text, self.names, products)
+    def _reader(self) -> TermReader:
+        return TermReader(self.text, self.names, products)
 
     def compared(self, left: Node, sign: str, right: Node, node: Node) -> Statement:
         """The statement of one comparison."""
@@ -217,7 +217,7 @@ def read_expression(text: str, names: Mapping[str, Expr]) -> Expr:
     2*a*s - 2*c
     """
     free, _, tree = parsed(text, [*names, "x", "x_hat", "E"], FUNCTIONS)
-    reader = Reader(text, names, _expected, keep_expectations=True)
+    reader = TermReader(text, names, _expected, keep_expectations=True)
     if free:
         raise reader.refused("a term takes no 'for all'")
     term = reader.built(tree)

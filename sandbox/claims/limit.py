@@ -9,13 +9,13 @@ from contextlib import contextmanager
 
 from sandbox.maths.proof import step
 
-SECONDS = 10.0
+SYMPY_SECONDS = 10.0
 """How long SymPy may think about a claim or an answer."""
 
 PROOF_SECONDS = 4.0
 """How long it may look for steps to show of what is decided."""
 
-STUMBLES = (*step.STUMBLES, LookupError, TypeError)
+SYMPY_FAILURES = (*step.STUMBLES, LookupError, TypeError)
 """What SymPy raises on expressions that it cannot work with."""
 
 

@@ -34,7 +34,7 @@ from sympy import (
 
 from sandbox.claims.angles import linear
 from sandbox.claims.language import Formula, Joined, Statement, statements
-from sandbox.claims.vocabulary import moments
+from sandbox.claims.names import moments
 from sandbox.maths.symbols import a
 
 MOST_TERMS = 3000

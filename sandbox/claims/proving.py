@@ -12,7 +12,7 @@ from sympy import Add, Eq, Expr, Gt, Mul, Ne, Poly, PolynomialError, Symbol, fac
 
 from sandbox.claims.language import Formula, Statement
 from sandbox.claims.limit import Undecidable
-from sandbox.claims.vocabulary import meanings
+from sandbox.claims.names import meanings
 from sandbox.maths.measures import REGISTRY
 from sandbox.maths.proof.derivation import Derivation, Proof
 from sandbox.maths.proof.step import StepError

@@ -44,7 +44,7 @@ class Value(NamedTuple):
     random: int = 0
 
 
-class Vector(NamedTuple):
+class Combination(NamedTuple):
     """A combination of x and the reconstructions: the factor of each, by its name."""
 
     parts: Mapping[str, Expr]
@@ -55,7 +55,7 @@ Products = Callable[[str, str], Expr | None]
 """What x·x, x·x̂ and x̂·x̂ are, or None for a product that has no name."""
 
 
-class Reader:
+class TermReader:
     """Builds the formulas of one text.
 
     Attributes:
@@ -79,7 +79,7 @@ class Reader:
     def built(self, node: Node) -> Expr:
         """The mathematics of a node, which has to be a number."""
         value = self.value(node)
-        if isinstance(value, Vector):
+        if isinstance(value, Combination):
             raise self.refused("a vector stands where a number should; norm(x) is one, and dot(x, x_hat)", node)
         if value.random:
             self.pairwise = True
@@ -90,13 +90,13 @@ class Reader:
     def compared(self, left: Node, right: Node, node: Node, equated: bool) -> tuple[Expr, Expr]:
         """Two sides of a comparison; that of two vectors is one of the square of their distance with 0."""
         u, v = self.value(left), self.value(right)
-        if isinstance(u, Vector) or isinstance(v, Vector):
+        if isinstance(u, Combination) or isinstance(v, Combination):
             if not equated:
                 raise self.refused("vectors are equal or not; norm(x) is a number", node)
-            zero = Vector({})
+            zero = Combination({})
             u, v = (zero if isinstance(side, Value) and side.term == 0 else side for side in (u, v))
             difference = self._sum(u, self._scaled(v, Value(Rational(-1)), node), node)
-            assert isinstance(difference, Vector)
+            assert isinstance(difference, Combination)
             return self._dot(difference, difference, node).term, Rational(0)
         sides = self.built(left), self.built(right)
         self._same_unit(*sides, node)
@@ -109,7 +109,7 @@ class Reader:
         """The error for this text, in one line."""
         return InputError(f"{short(self.text)}: {why}" + (f" (character {node.at})" if node else ""))
 
-    def value(self, node: Node) -> Value | Vector:
+    def value(self, node: Node) -> Value | Combination:
         """The mathematics of a node."""
         match node:
             case Node("number", (digits,)):
@@ -140,7 +140,7 @@ class Reader:
 
     def _number_of(self, node: Node) -> Value:
         value = self.value(node)
-        if isinstance(value, Vector):
+        if isinstance(value, Combination):
             raise self.refused("this takes a number, not a vector: norm(x)**2 is the square of x", node)
         return value
 
@@ -156,11 +156,11 @@ class Reader:
             )
         return Rational(written)
 
-    def _named(self, name: str, of: str, node: Node) -> Value | Vector:
+    def _named(self, name: str, of: str, node: Node) -> Value | Combination:
         if name == "x" or re.fullmatch("x_hat[12]?|x_hat_[12]", name):
             name = name.replace("hat_", "hat")
             if self.products(name, name) is not None:
-                return Vector({name: Rational(1)}, 1)
+                return Combination({name: Rational(1)}, 1)
         if name not in self.names:
             near = get_close_matches((of or name).lower(), self.names, 2)
             hint = f"did you mean {' or '.join(near)}? " if near else ""
@@ -171,29 +171,29 @@ class Reader:
             self.remarks.append(f"{of} is read as {'·'.join(of)}.")
         return Value(self.names[name], 1)
 
-    def _sum(self, left: Value | Vector, right: Value | Vector, node: Node) -> Value | Vector:
-        if isinstance(left, Vector) and isinstance(right, Vector):
+    def _sum(self, left: Value | Combination, right: Value | Combination, node: Node) -> Value | Combination:
+        if isinstance(left, Combination) and isinstance(right, Combination):
             names = {**left.parts, **right.parts}
             parts = {name: left.parts.get(name, Rational(0)) + right.parts.get(name, Rational(0)) for name in names}
-            return Vector(parts, left.size + right.size)
+            return Combination(parts, left.size + right.size)
         if isinstance(left, Value) and isinstance(right, Value):
             self._same_unit(left.term, right.term, node)
             random = left.random | right.random if max(left.random, right.random) < 2 else 2
             return self._bounded(left.term + right.term, left.size + right.size, random, node)
         raise self.refused("a vector and a number cannot be added", node)
 
-    def _product(self, left: Value | Vector, right: Value | Vector, node: Node) -> Value | Vector:
-        if isinstance(left, Vector) and isinstance(right, Vector):
+    def _product(self, left: Value | Combination, right: Value | Combination, node: Node) -> Value | Combination:
+        if isinstance(left, Combination) and isinstance(right, Combination):
             return self._dot(left, right, node)
         return self._scaled(left, right, node) if isinstance(right, Value) else self._scaled(right, left, node)
 
-    def _scaled(self, left: Value | Vector, factor: Value, node: Node) -> Value | Vector:
-        if isinstance(left, Vector):
-            return Vector({name: part * factor.term for name, part in left.parts.items()}, left.size + factor.size)
+    def _scaled(self, left: Value | Combination, factor: Value, node: Node) -> Value | Combination:
+        if isinstance(left, Combination):
+            return Combination({name: part * factor.term for name, part in left.parts.items()}, left.size + factor.size)
         random = left.random + factor.random if min(left.random, factor.random) == 0 else 2
         return self._bounded(left.term * factor.term, left.size + factor.size, random, node)
 
-    def _dot(self, left: Vector, right: Vector, node: Node) -> Value:
+    def _dot(self, left: Combination, right: Combination, node: Node) -> Value:
         whole = Rational(0)
         for u, factor in left.parts.items():
             for v, other in right.parts.items():
@@ -211,10 +211,10 @@ class Reader:
         term = inside.term if self.keep else inside.term.replace(Expect, lambda *uv: Expect(*uv).doit())
         return Value(term, inside.size)
 
-    def _applied(self, name: str, given: list[Value | Vector], node: Node) -> Value:
+    def _applied(self, name: str, given: list[Value | Combination], node: Node) -> Value:
         if (len(given) != 1 and name not in MANY) or (name == "dot" and len(given) != 2):
             raise self.refused(f"{name} takes {'two vectors' if name == 'dot' else 'one number'}", node)
-        vectors = [one for one in given if isinstance(one, Vector)]
+        vectors = [one for one in given if isinstance(one, Combination)]
         if name == "dot" and len(vectors) == 2:
             return self._dot(vectors[0], vectors[1], node)
         if name in ("norm", "abs") and vectors:

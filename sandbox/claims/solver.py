@@ -18,9 +18,9 @@ from sympy import Expr, Poly, Rational, Symbol
 from sandbox.claims.language import Formula, Joined
 from sandbox.claims.polynomials import Fact, Region, Sign, Translation, Unsupported, plainly, regions
 
-STEPS = 1_000_000
+Z3_STEPS = 1_000_000
 """Of Z3, for one question; about a second or two. Seconds beyond which it is stopped, should they not bind."""
-SECONDS = 20
+Z3_SECONDS = 20
 
 SIMPLE = sorted(
     (
@@ -77,7 +77,7 @@ def ask(formula: Formula, about: tuple[str, ...], free: tuple[Symbol, ...]) -> A
                 return Answer("false", (point,))
             open_end |= found != "unsat"
         if open_end:
-            return Answer("unknown", why=f"Z3 did not decide it within {STEPS:,} steps")
+            return Answer("unknown", why=f"Z3 did not decide it within {Z3_STEPS:,} steps")
         if all(question.empty or question.undefined() for question in asked):
             return Answer("undefined")
         return Answer("true", vacuous=all(question.empty or question.never_met() for question in asked))
@@ -143,8 +143,8 @@ class _Question:
 
     def solver(self, *more: Any) -> Any:
         solver = self.z3.SolverFor("QF_NRA", ctx=self.context)
-        solver.set("rlimit", STEPS)
-        solver.set("timeout", 1000 * SECONDS)
+        solver.set("rlimit", Z3_STEPS)
+        solver.set("timeout", 1000 * Z3_SECONDS)
         solver.add(*self.domain, *more)
         return solver
 

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from sandbox.errors import InputError
 
-LONGEST = 300
+MAX_CHARACTERS = 300
 """Characters of a text that are read."""
 
 OPERATORS = {
@@ -24,7 +24,7 @@ OPERATORS = {
     "⋅": "*", "∙": "*", "×": "*", "/": "/", "÷": "/", "+": "+", "-": "-", "−": "-", "–": "-", "(": "(", ")": ")",
     "[": "[", "]": "]", ",": ",", ":": ":", "√": "√", "°": "deg", "∞": "oo",
 }  # fmt: skip
-WORDS = {
+KEYWORDS = {
     "and": "and", "or": "or", "not": "not", "implies": "=>", "iff": "<=>", "in": "in", "if": "if", "then": "then",
     "forall": "for all", "deg": "deg", "degree": "deg", "degrees": "deg", "oo": "oo", "inf": "oo", "infinity": "oo",
 }  # fmt: skip
@@ -67,8 +67,8 @@ def tokens(text: str, names: Collection[str]) -> list[Token]:
     """
     if not isinstance(text, str):
         raise InputError(f"a formula is a text, such as 'c/a * c/b', not {type(text).__name__}")
-    if len(text) > LONGEST:
-        raise InputError(f"this text has {len(text)} characters: {LONGEST} at most are read")
+    if len(text) > MAX_CHARACTERS:
+        raise InputError(f"this text has {len(text)} characters: {MAX_CHARACTERS} at most are read")
     plain = unicodedata.normalize("NFC", text)
     if not plain.strip():
         raise InputError("the text is empty: write a formula, such as c/a * c/b")
@@ -97,8 +97,8 @@ def _read(match: re.Match, names: Collection[str]) -> Iterator[Token]:
         yield Token("name", GREEK[letter] + written.removeprefix(letter).translate(LOWERED), at)
     elif kind == "name":
         name = written.translate(LOWERED)
-        if name in WORDS and name not in names:
-            yield Token(WORDS[name], written, at)
+        if name in KEYWORDS and name not in names:
+            yield Token(KEYWORDS[name], written, at)
         elif name not in names and len(name) > 1 and all(letter in names for letter in name):
             yield from (Token("name", letter, at + i, name) for i, letter in enumerate(name))
         else:

@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from sympy import Expr, Rational, Symbol, expand, nan, oo, simplify, sqrt, zoo
 
 from sandbox.claims.language import Formula, Statement, statements
-from sandbox.claims.vocabulary import moments
+from sandbox.claims.names import moments
 from sandbox.maths.measures import Measure
 from sandbox.maths.symbols import a
 
 Vector = tuple[Expr, Expr]
-Point = Mapping[Symbol, Expr]
+Assignment = Mapping[Symbol, Expr]
 """Values of the moments and the free symbols."""
 
 
@@ -63,7 +63,7 @@ def _dot(u: Vector, v: Vector) -> Expr:
     return expand(u[0] * v[0] + u[1] * v[1])
 
 
-def pair_of(point: Point, about: tuple[str, ...], free: tuple[Symbol, ...]) -> Pair:
+def pair_of(point: Assignment, about: tuple[str, ...], free: tuple[Symbol, ...]) -> Pair:
     """Vectors with those moments: x along the first axis, each x̂ above it."""
     length = sqrt(point[a])
     hats = []
@@ -75,7 +75,7 @@ def pair_of(point: Point, about: tuple[str, ...], free: tuple[Symbol, ...]) -> P
     return Pair((length, Rational(0)), hats[0], second, tuple((symbol, point[symbol]) for symbol in free))
 
 
-def truth(formula: Formula, point: Point) -> bool | None:
+def truth(formula: Formula, point: Assignment) -> bool | None:
     """Whether a formula holds at a point; None where it is undefined, or where that cannot be told for certain."""
     if not all(_defined(one, point) for one in statements(formula)):
         return None
@@ -100,13 +100,13 @@ def joined_truth(formula: Formula, of) -> bool | None:
             return None if None in parts else parts[0] == parts[1]
 
 
-def values(statement: Statement, point: Point) -> tuple[Expr, Expr]:
+def values(statement: Statement, point: Assignment) -> tuple[Expr, Expr]:
     """The exact values of both sides."""
     left, right = (statement.in_moments(side).subs(point) for side in (statement.left, statement.right))
     return left, right
 
 
-def _defined(statement: Statement, point: Point) -> bool:
+def _defined(statement: Statement, point: Assignment) -> bool:
     """Whether it is defined at a point, for certain."""
     needs = [need for need, _ in statement.needs]
     if any(sign_of(need.subs(point)) != 1 for need in needs):
@@ -117,7 +117,7 @@ def _defined(statement: Statement, point: Point) -> bool:
     return all(sign_of(value) in (-1, 1) for value in below) and all(sign_of(value) in (0, 1) for value in under)
 
 
-def _holds(statement: Statement, point: Point) -> bool | None:
+def _holds(statement: Statement, point: Assignment) -> bool | None:
     left, right = values(statement, point)
     size = sign_of(left - right)
     if size is None:

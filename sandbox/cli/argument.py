@@ -83,7 +83,7 @@ def check(
     """
     from json import dumps
 
-    from sandbox.claims.verdict import check
+    from sandbox.claims.check import check
     from sandbox.system.files import write_all, write_text
     from sandbox.system.outputs import check_outputs
 

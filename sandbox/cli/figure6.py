@@ -167,9 +167,7 @@ def _print(points: list[Point], found: Path, json: str | None) -> None:
 
 def _table(points: list[Point], width: int) -> Table:
     """Each finished SAE on held-out tokens, a row; where the screen is too narrow, a row for each measure of it."""
-    from rich.table import Table
-
-    from sandbox.report.layout import fitting, stacked
+    from sandbox.report.layout import fitting, stacked, table
     from sandbox.training.results import rows
 
     head, *body = rows(points)
@@ -179,12 +177,8 @@ def _table(points: list[Point], width: int) -> Table:
     title = f"On {kept}, ± half a 95 % interval"
 
     def wide() -> Table:
-        table = Table(title=title, title_justify="left", pad_edge=False)
-        for i in shown:
-            table.add_column(head[i], justify="right" if i else "left", no_wrap=True)
-        for row in body:
-            table.add_row(*(row[i] for i in shown))
-        return table
+        rows = ([row[i] for i in shown] for row in body)
+        return table(title, [head[i] for i in shown], rows, right=head[1:])
 
     groups = ((row[0], [(head[i], row[i]) for i in shown[1:]]) for row in body)
     return fitting(width, wide, lambda: stacked(title, (head[0], "value"), groups))

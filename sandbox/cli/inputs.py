@@ -52,8 +52,7 @@ BatchSize = Annotated[int, typer.Option(min=1, help="Tokens at a time; halved wh
 def source(activations: str | None, documents: str | None, live: dict[str, Any], device: str) -> Any:
     """The activations, opened; a path that each process reads for itself stays a path."""
     from sandbox.activations import activations as opened
-    from sandbox.measuring.measure import OF_EACH
-    from sandbox.measuring.ranks import Ranks
+    from sandbox.measuring.ranks import OF_EACH, Ranks
 
     if activations is None:
         from sandbox.activations.live import live as lively
@@ -105,7 +104,7 @@ def files(*given: str | Path | None, saes: Sequence[str] = ()) -> list[str]:
 
 
 def _paths(given: str | Path) -> list[str]:
-    from sandbox.measuring.measure import OF_EACH
+    from sandbox.measuring.ranks import OF_EACH
 
     path = str(resolve(given))
     if not lexists(path) and "::" in path:  # a column of a dataset

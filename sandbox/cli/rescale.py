@@ -52,7 +52,7 @@ def rescale(
 
     from sandbox.checkpoints import read
     from sandbox.measuring import rescale as engine
-    from sandbox.measuring.measure import look
+    from sandbox.measuring.measure import Stopped, look
     from sandbox.measuring.ranks import Ranks
     from sandbox.system.files import check_new_folder, write_all, write_text
     from sandbox.system.outputs import check_outputs
@@ -63,22 +63,29 @@ def rescale(
     given = inputs.files(activations, documents, model, text, saes=[sae])
     check_outputs([json] if json not in (None, "-") else [], [*given, str(out)])
     check_new_folder(out)
-    if Ranks.here().world > 1:
-        raise InputError("rescale runs in one process: start it without torchrun")
     checkpoint = read(sae)
     engine.check_kind(checkpoint, kind)
     opened = inputs.source(activations, documents, live, device)
     settings = {"device": device, "dtype": dtype, "drop_nonfinite": drop_nonfinite}
+    settings["documents"] = documents if isinstance(opened, str) else None  # else opened with them
     findings = look(checkpoint, opened, **settings) if preflight else []
-    for one in findings:
+    first = Ranks.here().first
+    for one in findings if first else ():
         say(f"warning: {checkpoint.name}: {one.message}")
     if strict and findings:
         raise InputError("--strict, and the look before the run found what is said above")
     options = settings | {"kind": kind, "share": share, "seed": seed}
     with progress() as bars:
-        total = (opened.tokens or 0) * engine.passes(kind)
-        options |= {"batch_size": batch_size, "progress": bars("tokens", total)}
-        made = engine.rescale(checkpoint, opened, **options)
+        tokens = (getattr(opened, "tokens", None) or 0) // Ranks.here().world  # this process's share
+        options |= {"batch_size": batch_size, "progress": bars("tokens", tokens * engine.passes(kind))}
+        try:
+            made = engine.rescale(checkpoint, opened, **options)
+        except Stopped as stopped:
+            if first:
+                say("stopped")
+            raise typer.Exit(128 + stopped.by) from stopped
+    if not first:
+        return
     text_of, screen = dumps(made.to_dict(), indent=2, allow_nan=False), console()
 
     def show() -> None:

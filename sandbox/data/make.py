@@ -77,7 +77,11 @@ def activations(texts: list[str], batch: int = 64) -> list[np.ndarray]:
 
 
 def split_and_read(docs: list[list[str]], work: Path, seed: int) -> None:
-    """Write heldout.npy, documents.npy and train.npy. The split is by document, drawn before anything is read."""
+    """Write heldout.npy, documents.npy and train.npy. The split is by document, drawn before anything is read.
+
+    This takes an exact number of documents in random order, not a share by id as `Split` does: only this draw makes the
+    shipped files again.
+    """
     rng = np.random.default_rng(seed)
     order = rng.permutation(len(docs))
     heldout, rest = [docs[d] for d in order[:HELD_OUT_DOCUMENTS]], [docs[d] for d in order[HELD_OUT_DOCUMENTS:]]

@@ -15,7 +15,7 @@ from jaxtyping import Bool, Float64
 from sympy import Dummy, Expr, Symbol, diff, jscode, lambdify, latex, solve
 from torch import Tensor
 
-from sandbox.maths.derivations import prove
+from sandbox.maths.derived import derived
 from sandbox.maths.measures import NOT_RESOLVABLE, REGISTRY, Measure, t, v
 from sandbox.maths.proof.typeset import mathml
 from sandbox.maths.symbols import a, b, c, s
@@ -114,7 +114,7 @@ def javascript_module() -> str:
 
 def scale_losses() -> dict[str, Expr]:
     """The loss that each optimal scale makes least, in a, b, c and the scale s, by the scale's key (C1, C2)."""
-    return {key: prove(number).results["loss"] for key, number in (("scale_x", "C1"), ("scale_x_hat", "C2"))}
+    return {key: derived(number)["loss"] for key, number in (("scale_x", "C1"), ("scale_x_hat", "C2"))}
 
 
 def _javascript_entry(measure: Measure) -> str:

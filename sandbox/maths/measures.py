@@ -16,7 +16,7 @@ from functools import cache
 from sympy import Expr, Interval, Set, Symbol, exp, latex, log, oo
 
 from sandbox.errors import InputError
-from sandbox.maths.derivations import prove
+from sandbox.maths.derived import derived
 from sandbox.maths.symbols import a, b, c
 
 X_IS_ZERO = (a, "x is zero everywhere, or does not vary once centred (a = 0)")
@@ -109,7 +109,7 @@ class Measure:
 
 
 def _result(number: str, key: str) -> Callable[[], Expr]:
-    return lambda: prove(number).results[key]
+    return lambda: derived(number)[key]
 
 
 REGISTRY: dict[str, Measure] = {

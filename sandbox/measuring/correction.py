@@ -16,7 +16,7 @@ from sandbox.maths.compile import evaluate
 from sandbox.maths.measures import REGISTRY
 from sandbox.moments.moments import BLOCK
 from sandbox.report import ORIGINS, Estimate, Report, verdict
-from sandbox.report.layout import PRINTED, fitting, stacked
+from sandbox.report.layout import PRINTED, fitting, stacked, table
 from sandbox.report.tables import cells_of
 from sandbox.report.verdict import DOES_NOT, WITHIN, percent, says, side
 
@@ -132,15 +132,9 @@ class Correction:
         return fitting(width, self._wide, self._stacked)
 
     def _wide(self) -> Table:
-        from rich.table import Table
-
-        table = Table(title=self._title, title_justify="left", pad_edge=False)
-        for header in ("measure", "origin", "before", "95 % interval", "after", "95 % interval"):
-            table.add_column(header, justify="right" if header in ("before", "after") else "left", no_wrap=True)
-        for name, origin, before, after in self._compared():
-            table.add_row(name, origin, *before, *after)
-        table.caption, table.caption_justify = self.in_words(), "left"
-        return table
+        headers = ("measure", "origin", "before", "95 % interval", "after", "95 % interval")
+        rows = ((name, origin, *before, *after) for name, origin, before, after in self._compared())
+        return table(self._title, headers, rows, right=("before", "after"), caption=self.in_words())
 
     def _stacked(self) -> Table:
         groups = (

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from sandbox import checkpoints
+from sandbox.activations import Source
 from sandbox.checkpoints import Checkpoint
 from sandbox.checkpoints.autoencoder import SAE
 from sandbox.checkpoints.normalisation import ConstantNorm, LayerNorm, Normalised
@@ -21,9 +22,8 @@ from sandbox.checkpoints.origin import trained_on
 from sandbox.errors import InputError
 from sandbox.measuring.objects import refuse_dependence, refuse_settings, taking_flat_tokens, width
 from sandbox.measuring.sparse import is_sparse, nonzero, sparse_product
-from sandbox.system.devices import device_named, device_type
+from sandbox.system.devices import device_named, device_type, dtype_named
 
-DTYPES = {"float32": torch.float32, "float64": torch.float64, "bfloat16": torch.bfloat16}
 BATCH = 4096  # tokens at a time
 FEW = 64  # tokens that show whether encode and decode are the forward pass: next to nothing in time
 NORMALISATIONS = {"constant_norm_rescale": ConstantNorm, "layer_norm": LayerNorm}
@@ -66,20 +66,31 @@ class Forward:
     W_dec: Tensor | None = None
     b_dec: Tensor | None = None
     sees_latents = False
+    sae: Any
 
-    def __init__(self, sae: Any, device: str, dtype: str, given: torch.device | None = None, tokens: int | None = None):
+    def __init__(
+        self,
+        sae: Any,
+        device: str,
+        dtype: str,
+        given: torch.device | None = None,
+        tokens: int | None = None,
+        *,
+        sparse: bool = True,
+    ):
         """Of a checkpoint's path, a `Checkpoint`, or any module or callable from x to x̂.
 
         Args:
             given:  where the activations are, for a callable without weights
             tokens: how many are computed at a time; all of a batch if not given
+            sparse: whether a CPU may decode from the latents that are on alone: quicker, added up in another order
         Raises: InputError for anything else, and as `checkpoints.read` does
         """
         kind = dtype_named(dtype)
         if isinstance(sae, str | Path):
             sae = checkpoints.read(sae)
         self.d_in: int | None = None
-        self._piece = tokens
+        self._piece, self._sparse = tokens, sparse
         if isinstance(sae, Checkpoint):
             self.device, self.dtype = device_named(device), kind
             # A copy where it is computed: what was read stays exact, to be written again.
@@ -153,6 +164,15 @@ class Forward:
             look(feature_acts, part, part_hat, window)
         return part_hat, count
 
+    def check_width(self, source: Source) -> None:
+        """Raise InputError for activations of another dimension than the SAE reads."""
+        if self.d_in is not None and self.d_in != source.width:
+            heads = "; outputs of heads, (..., heads, d_head), are laid side by side first: x.flatten(-2)"
+            raise InputError(
+                f"the SAE reads activations of dimension {self.d_in}, but {source.name} has {source.width}"
+                f"{heads if source.width and not self.d_in % source.width else ''}"
+            )
+
     def run(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
         """x̂ and the latents of a few tokens, for a look at them."""
         return self._computed(x.to(self.device, self.dtype))[:2]
@@ -216,7 +236,7 @@ class Forward:
     def _encode_decode(self, x: Tensor) -> Computed:
         if isinstance(self.sae, SAE):
             feature_acts = self.sae.encode(x)
-            if is_sparse(feature_acts, self.sae.W_dec):
+            if self._sparse and is_sparse(feature_acts, self.sae.W_dec):
                 z_hat, l0 = sparse_product(feature_acts, self.sae.W_dec, self.sae.b_dec)
                 return Computed(self.sae.denormalise(z_hat, x), feature_acts, l0)
             return Computed(self.sae.decode(feature_acts, x), feature_acts)
@@ -254,13 +274,6 @@ class Forward:
         finally:
             for one in modules:
                 one.training = True
-
-
-def dtype_named(name: str) -> torch.dtype:
-    """The dtype of that name to compute in. Raises InputError for another."""
-    if name not in DTYPES:
-        raise InputError(f"dtype is {name!r}: choose {', '.join(DTYPES)}")
-    return DTYPES[name]
 
 
 class Pairs:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from sandbox.activations import Rows, SideBySide, Source, Stored
+from sandbox.activations import RandomAccess, SideBySide, Source, Windows
 from sandbox.errors import InputError
 from sandbox.measuring.forward import Forward, Pairs, fingerprint
 from sandbox.measuring.resume import Facts
@@ -33,7 +33,7 @@ def of_run(saes: Sequence[Forward | Pairs], source: Source, counting: Counting, 
         facts |= {f"SAE{which}": sae.name, f"the format of SAE{which}": sae.description}
         facts |= {f"--dtype of SAE{which}": str(sae.dtype or "none").removeprefix("torch.")}
     facts |= {"--activations": source.name, "their dimension": source.width}
-    if isinstance(source, SideBySide | Stored):  # of others it is known after the first pass at the earliest
+    if isinstance(source, SideBySide | RandomAccess):  # of others it is known after the first pass at the earliest
         facts["their number"] = source.tokens
     facts |= {
         "--published": counting.published,
@@ -41,7 +41,7 @@ def of_run(saes: Sequence[Forward | Pairs], source: Source, counting: Counting, 
         "--exclude-outliers": "yes" if counting.exclude_outliers else "no",
         **more,
     }
-    documents: Rows | None = getattr(source, "documents", None)
+    documents: Windows | None = getattr(source, "documents", None)
     facts["the number of document ids"] = "none" if documents is None else len(documents)
     for path in (*getattr(source, "files", ()), *(documents.files if documents else ())):
         facts[str(path)] = _seen(path)
@@ -66,18 +66,18 @@ def _looked_at(source: Source) -> Iterator[Tensor]:
     if isinstance(source, SideBySide):
         yield from _looked_at(source.x)
         yield from _looked_at(source.x_hat)
-    elif isinstance(source, Stored) and not source.files:
+    elif isinstance(source, RandomAccess) and not source.files:
         yield from _windows(source.rows)
     else:
         yield source.sample(LOOKED_AT)
 
 
-def _ends(documents: Rows) -> Iterator[Tensor]:
+def _ends(documents: Windows) -> Iterator[Tensor]:
     if documents.files:
         yield from (documents[end] for end in (slice(0, LOOKED_AT), slice(-LOOKED_AT, None)))
     else:
         yield from _windows(documents)
 
 
-def _windows(rows: Rows) -> Iterator[Tensor]:
+def _windows(rows: Windows) -> Iterator[Tensor]:
     return (rows[at : at + WINDOW] for at in range(0, len(rows), WINDOW))

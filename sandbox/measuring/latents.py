@@ -21,7 +21,7 @@ from sandbox.moments.clusters import runs_of
 from sandbox.moments.moments import Moments, compiled, wide_array
 from sandbox.moments.sums import Sums
 from sandbox.report import interval, standard_error
-from sandbox.report.layout import PRINTED, fitting, number
+from sandbox.report.layout import PRINTED, fitting, number, table
 from sandbox.system.devices import sent
 from sandbox.system.files import written_whole
 
@@ -177,27 +177,24 @@ class Latents(Sums):
         return fitting(width, lambda: self._table(n, often))
 
     def _table(self, n: int, often: int) -> Table:
-        from rich.table import Table
-
-        table = Table(title="Latents with the greatest factors", title_justify="left", pad_edge=False)
-        for header in ("latent", "s_j", "std. error", "95 % interval", "tokens"):
-            table.add_column(header, justify="left" if "%" in header else "right", no_wrap=True)
-        for row in self.most_shrunk(n, often):
-            low, high = row["low"], row["high"]
-            table.add_row(
+        rows = (
+            (
                 f"{row['latent']}",
                 number(row["scale_factor"]),
                 "—" if row["standard_error"] is None else number(row["standard_error"]),
-                "—" if low is None or high is None else f"{number(low)} … {number(high)}",
+                "—" if row["low"] is None else f"{number(row['low'])} … {number(row['high'])}",
                 f"{row['count']:,}",
             )
+            for row in self.most_shrunk(n, often)
+        )
         ranked, never = int((self.count >= often).sum()), int((self.count == 0).sum())
-        table.caption = (
+        caption = (
             f"s_j: the best factor for that latent alone; 1 means not shrunk. Of {len(self.count):,} latents, "
             f"{ranked:,} are on in {often:,} tokens or more and ranked; {never:,} are never on."
         )
-        table.caption_justify = "left"
-        return table
+        headers = ("latent", "s_j", "std. error", "95 % interval", "tokens")
+        right = ("latent", "s_j", "std. error", "tokens")
+        return table("Latents with the greatest factors", headers, rows, right, caption=caption)
 
     def save(self, path: str | Path) -> None:
         """Write `columns` to a .npz or .parquet file, whole or not at all. Raises: as `check_table_format`."""

@@ -10,28 +10,27 @@ from typing import Any, overload
 import torch
 from torch import Tensor
 
-from sandbox.activations import Given, Held, SideBySide, Source, activations
+from sandbox.activations import PathOrArray, SideBySide, Source, SourceLike, activations
 from sandbox.checkpoints import Checkpoint
 from sandbox.errors import InputError
-from sandbox.measuring.forward import BATCH, DTYPES, FEW, Forward, Pairs
+from sandbox.measuring.forward import BATCH, FEW, Forward, Pairs
 from sandbox.measuring.identity import of_run
 from sandbox.measuring.objects import heads_side_by_side
 from sandbox.measuring.one_pass import NotSaved, Progress, Saving, Stopped, counted_at_once, stream
 from sandbox.measuring.preflight import Finding, outlier_limit, preflight, provenance
-from sandbox.measuring.ranks import Ranks
+from sandbox.measuring.ranks import Ranks, each_has_its_own
 from sandbox.measuring.resume import State
 from sandbox.measuring.summary import summary
-from sandbox.measuring.totals import Counting
+from sandbox.measuring.totals import Counting, counter
 from sandbox.moments.moments import refuse_out_of_range
 from sandbox.report import Report
 from sandbox.system.devices import without_autocast
 from sandbox.system.files import written_whole
 from sandbox.system.interrupts import stoppable
 
-__all__ = ["BATCH", "DTYPES", "NotSaved", "Stopped", "look", "measure", "measure_pairs"]
+__all__ = ["BATCH", "NotSaved", "Stopped", "look", "measure", "measure_pairs"]
 
 SAMPLE = 4096  # tokens that are looked at before a run
-OF_EACH = "{rank}"  # in a path: the number of the process, where each reads files of its own
 
 OneSAE = str | Path | Checkpoint | Callable[[Tensor], Tensor]
 
@@ -57,7 +56,7 @@ class Options:
         progress:         called with the tokens of each batch, or several batches, that were counted
     """
 
-    documents: Held | None = None
+    documents: PathOrArray | None = None
     batch_size: int = BATCH
     name: str | Sequence[str] | None = None
     drop_nonfinite: bool = False
@@ -74,13 +73,15 @@ class Options:
 
 
 @overload
-def measure(sae: OneSAE, source: Given, *, device: str = "auto", dtype: str = "float32", **options: Any) -> Report: ...
+def measure(
+    sae: OneSAE, source: SourceLike, *, device: str = "auto", dtype: str = "float32", **options: Any
+) -> Report: ...
 @overload
 def measure(
-    sae: Sequence[OneSAE], source: Given, *, device: str = "auto", dtype: str = "float32", **options: Any
+    sae: Sequence[OneSAE], source: SourceLike, *, device: str = "auto", dtype: str = "float32", **options: Any
 ) -> list[Report]: ...
 @without_autocast()
-def measure(sae: Any, source: Given, *, device: str = "auto", dtype: str = "float32", **options: Any) -> Any:
+def measure(sae: Any, source: SourceLike, *, device: str = "auto", dtype: str = "float32", **options: Any) -> Any:
     """Every measure of shrinkage of an SAE on activations, with its uncertainty.
 
     Args:
@@ -98,28 +99,28 @@ def measure(sae: Any, source: Given, *, device: str = "auto", dtype: str = "floa
     several = isinstance(sae, Sequence) and not isinstance(sae, str)
     for one in sae if several else [sae]:
         source = heads_side_by_side(source, one)
-    opened = _opened(source, chosen, ranks)
+    opened = activations(ranks.own(source), ranks.own(chosen.documents))
     place = ranks.device(device)
     given = opened.device
     saes = [Forward(one, place, dtype, given, chosen.batch_size) for one in (sae if several else [sae])]
     if not saes:
         raise InputError("the list of SAEs is empty: at least one is needed")
     for one in saes:
-        _check_width(one, opened)
+        one.check_width(opened)
         if one.device != saes[0].device:
             raise InputError(f"{one.name} is on {one.device}, {saes[0].name} on {saes[0].device}: one device is needed")
-    reports = _measured(saes, opened, chosen, ranks, own=_of_each(source))
+    reports = _measured(saes, opened, chosen, ranks, own=each_has_its_own(source))
     return reports if several else reports[0]
 
 
 @without_autocast()
 def look(
     sae: OneSAE,
-    source: Given,
+    source: SourceLike,
     *,
     device: str = "auto",
     dtype: str = "float32",
-    documents: Held | None = None,
+    documents: PathOrArray | None = None,
     drop_nonfinite: bool = False,
 ) -> list[Finding]:
     """What a sample of the activations shows of an SAE, without the run: what would make its shrinkage meaningless.
@@ -127,15 +128,16 @@ def look(
     Args, Raises: as for `measure`.
     Returns: findings, the likeliest cause first; empty if all seems well
     """
-    opened = activations(heads_side_by_side(source, sae), documents)
+    ranks = Ranks.here()
+    opened = activations(ranks.own(heads_side_by_side(source, sae)), ranks.own(documents))
     one = Forward(sae, device, dtype, opened.device)
-    _check_width(one, opened)
+    one.check_width(opened)
     _try_on([one], opened)
     return _look([one], opened, Options(drop_nonfinite=drop_nonfinite))[0][0]
 
 
 @without_autocast()
-def measure_pairs(x: Given, x_hat: Given, **options: Any) -> Report:
+def measure_pairs(x: SourceLike, x_hat: SourceLike, **options: Any) -> Report:
     """Every measure of shrinkage of reconstructions that are already there: two files, arrays or tensors.
 
     Args, Raises: as for `measure`.
@@ -145,9 +147,9 @@ def measure_pairs(x: Given, x_hat: Given, **options: Any) -> Report:
         raise InputError("pairs of x and x_hat have no latents: each latent is counted only where an SAE is given")
     ranks = Ranks.here()
     label = Path(x_hat).stem if isinstance(x_hat, str | Path) else "x_hat"
-    own = _own(x, ranks), _own(x_hat, ranks), _own(chosen.documents, ranks)
+    own = ranks.own(x), ranks.own(x_hat), ranks.own(chosen.documents)
     pairs = SideBySide(activations(own[0], own[2], name="x"), activations(own[1], name="x_hat"))
-    return _measured([Pairs(label, pairs.width // 2, pairs.device)], pairs, chosen, ranks, own=_of_each(x))[0]
+    return _measured([Pairs(label, pairs.width // 2, pairs.device)], pairs, chosen, ranks, own=each_has_its_own(x))[0]
 
 
 def _options(options: dict[str, Any]) -> Options:
@@ -172,25 +174,6 @@ def _batch(chosen: Options) -> int:
     return -(-chosen.batch_size // published) * published
 
 
-def _opened(source: Given, chosen: Options, ranks: Ranks) -> Source:
-    """The source; `{rank}` in its path, and in that of the ids, becomes the number of this process."""
-    return activations(_own(source, ranks), _own(chosen.documents, ranks))
-
-
-def _own(source: Any, ranks: Ranks) -> Any:
-    if not _of_each(source):
-        return source
-    if ranks.world == 1:
-        raise InputError(
-            f"{source}: {OF_EACH} stands for the number of a process, and there is one alone: use torchrun"
-        )
-    return str(source).replace(OF_EACH, str(ranks.rank))
-
-
-def _of_each(source: Any) -> bool:
-    return isinstance(source, str | Path) and OF_EACH in str(source)
-
-
 def _measured(
     saes: Sequence[Forward | Pairs], source: Source, chosen: Options, ranks: Ranks, own: bool = False
 ) -> list[Report]:
@@ -209,39 +192,37 @@ def _measured(
                 for one in held:
                     chosen.warn(f"{sae.name}: {one.message}")
         counting = Counting(chosen.published, chosen.latents, limit, chosen.exclude_outliers)
-        tokens, first_token = _tokens(source, chosen, ranks, own)
+        share = ranks.share(source, _batch(chosen), own, given=chosen.documents is not None)
         saving = _saving(saes, source, chosen, counting, ranks)
 
         def reports(state: State, complete: bool) -> list[Report]:
             facts = {"documents": len(state.documents) or None, "complete": complete}
-            every = zip(saes, state.tallies, names, findings, strict=False)  # no tallies before the first batch
+            every = zip(saes, state.totals, names, findings, strict=False)  # no totals before the first batch
             return [
-                summary(sae, tallies, counting, name=name, findings=found, judged=chosen.look, **facts)
-                for sae, tallies, name, found in every
+                summary(sae, totals, counting, name=name, findings=found, judged=chosen.look, **facts)
+                for sae, totals, name, found in every
             ]
 
-        settings = {"tokens": tokens, "first_token": first_token, "refuse_nonfinite": not chosen.drop_nonfinite}
-        # Ids that each rank's own source counts from 0 are set apart; ids that were given are taken as they are.
-        settings["first_document"] = first_token if own and chosen.documents is None else 0
+        count = counter(saes, counting, refuse_nonfinite=not chosen.drop_nonfinite)
         progress = chosen.progress if ranks.first else None
         try:
             chunk = counted_at_once(_batch(chosen), source.width, saes[0].device)
-            state = stream(saes, source, chunk, counting, **settings, saving=saving, progress=progress)
+            state = stream(saes, source, chunk, count, share, saving=saving, progress=progress)
         except Stopped as stopped:
             stopped.reports = reports(stopped.state, complete=False)
             raise
         state = ranks.total(state, saes[0].device)
-    if not state.tallies:
+    if not state.totals:
         raise InputError(f"{source.name} holds no tokens to measure")
-    for tallies in state.tallies:
+    for totals in state.totals:
         if not chosen.drop_nonfinite:
-            tallies.moments.refuse_nonfinite()
-        if not tallies.moments.count.sum():
+            totals.moments.refuse_nonfinite()
+        if not totals.moments.count.sum():
             raise InputError(
                 f"{source.name}: every token has a NaN or an infinity in x or x̂ (or a number whose square is one); "
                 "nothing is left to measure"
             )
-        tallies.moments.refuse_out_of_range()
+        totals.moments.refuse_out_of_range()
     made = reports(state, complete=True)
     _say_what_the_pass_found(made, findings, chosen, ranks)
     if saving and saving.failed:
@@ -261,15 +242,6 @@ def _say_what_the_pass_found(
         if chosen.warn and ranks.first:
             for message in found:
                 chosen.warn(f"{report.name}: {message}")
-
-
-def _check_width(sae: Forward, source: Source) -> None:
-    if sae.d_in is not None and sae.d_in != source.width:
-        heads = "; outputs of heads, (..., heads, d_head), are laid side by side first: x.flatten(-2)"
-        raise InputError(
-            f"the SAE reads activations of dimension {sae.d_in}, but {source.name} has {source.width}"
-            f"{heads if source.width and not sae.d_in % source.width else ''}"
-        )
 
 
 def _try_on(saes: Sequence[Forward | Pairs], source: Source) -> None:
@@ -298,18 +270,6 @@ def _look(saes: Sequence[Forward | Pairs], source: Source, chosen: Options) -> t
         if bad and not chosen.drop_nonfinite:  # the run would end with this: better now
             raise InputError(bad.message)
     return found, outlier_limit(x)
-
-
-def _tokens(source: Source, chosen: Options, ranks: Ranks, own: bool) -> tuple[tuple[int, int | None], int]:
-    """This rank's tokens of its source, and the place of the source's first token among those of all."""
-    if ranks.world == 1:
-        return (0, None), 0
-    count = source.tokens if source.tokens is not None else getattr(source, "count", lambda: None)()
-    if count is None:
-        raise InputError(f"{source.name}: several processes need activations whose number is known, files or shards")
-    if own:
-        return (0, None), sum(ranks.each(count)[: ranks.rank])
-    return ranks.share(count, _batch(chosen)), 0
 
 
 def _saving(

@@ -1,4 +1,4 @@
-"""The one pass: every batch of activations through every SAE, counted; saved every so often, and summed over ranks."""
+"""The one pass over activations, for `measure` and `rescale`: read, compute, count, add up, save."""
 
 from __future__ import annotations
 
@@ -14,12 +14,13 @@ import numpy as np
 import torch
 
 from sandbox.activations import Source
-from sandbox.activations.prefetch import ahead
+from sandbox.activations.prefetch import prefetch
 from sandbox.errors import InputError
 from sandbox.measuring.forward import Forward, Pairs
+from sandbox.measuring.ranks import Share
 from sandbox.measuring.resume import Facts, State
-from sandbox.measuring.totals import Counting, Tallies
 from sandbox.moments.moments import BLOCK
+from sandbox.moments.sums import Sums
 from sandbox.system.interrupts import stoppable
 
 COUNTED = 2**24
@@ -29,6 +30,11 @@ ROOM = 256
 """Bytes that should be free for each of them: array operations hold some 50, and the SAE needs most of the rest."""
 
 Progress = Callable[[int], None]
+
+Count = Callable[[torch.Tensor, np.ndarray], Sequence[Sums]]
+"""What a pass makes of x, (n, d), and the cluster of each token: `Sums` of each SAE, or none where no token counts."""
+
+WHOLE = Share()
 
 
 class Stopped(KeyboardInterrupt):
@@ -96,29 +102,25 @@ def counted_at_once(batch: int, d: int, device: torch.device) -> int:
 def stream(
     saes: Sequence[Forward | Pairs],
     source: Source,
-    batch_size: int,
-    counting: Counting,
+    chunk: int,
+    count: Count,
+    share: Share = WHOLE,
     *,
-    tokens: tuple[int, int | None] = (0, None),
-    first_token: int = 0,
-    first_document: int = 0,
-    refuse_nonfinite: bool = True,
     saving: Saving | None = None,
     progress: Progress | None = None,
 ) -> State:
-    """Count the tokens from `tokens[0]` to `tokens[1]` of a source, or go on where a saved run stopped.
+    """Count a share of the tokens of a source, from the first or from where a saved run stopped.
 
-    Nothing waits for the device but a saving. On a CPU, tokens that are not finite are refused at once.
+    Nothing waits for the device but a saving.
 
     Args:
-        first_token:    the place of the source's first token among those of all ranks: it sets the blocks
-        first_document: what is added to its document ids
-        progress:       called with the tokens of each batch, or several batches, that were counted
-    Raises: Stopped after the batch in which Ctrl-C or SIGTERM came; InputError for tokens that are not finite, and
-            from the source.
+        saes:     on one device, put into evaluation mode while this lasts
+        chunk:    tokens that are read and counted at a time
+        count:    what to make of a chunk; the totals of all chunks are added up
+        progress: called with the tokens of each chunk that was counted
+    Raises: Stopped after the chunk in which Ctrl-C or SIGTERM came; and what the source and `count` raise
     """
     state = State.load(saving.path, saving.run, saes[0].device) if saving else State()
-    start, stop = tokens
     if state.position and progress:
         progress(state.position)
     if state.position and saving and saving.tell:
@@ -128,20 +130,17 @@ def stream(
         stack.enter_context(torch.no_grad())
         for sae in saes:
             stack.enter_context(sae.evaluating())
-        chunks = ahead(source.chunks(batch_size, start + state.position, stop), saes[0].device)
+        chunks = prefetch(source.chunks(chunk, share.start + state.position, share.stop), saes[0].device)
         stack.callback(chunks.close)
         try:
             for x, ids in stopping.each(chunks):
-                documents = None if ids is None else ids + first_document
-                at = first_token + start + state.position
+                documents = None if ids is None else ids + share.first_document
+                at = share.first_token + share.start + state.position
                 cluster = np.arange(at, at + len(x)) // BLOCK if documents is None else documents
-                parts = [Tallies.of(sae, x, cluster, counting) for sae in saes]
-                if refuse_nonfinite and x.device.type == "cpu":  # where looking costs nothing
-                    for part in parts:
-                        part.moments.refuse_nonfinite()
+                parts = count(x, cluster)
                 if documents is not None:
-                    state.documents.update(np.unique(documents).tolist())  # once more does no harm
-                state = State(state.position + len(x), _added(state.tallies, parts), state.documents)
+                    state.documents.update(np.unique(documents).tolist())  # repeating it does no harm
+                state = State(state.position + len(x), _added(state.totals, parts), state.documents)
                 if progress:
                     progress(len(x))
                 if saving and time.monotonic() - saved > saving.every:
@@ -157,5 +156,7 @@ def stream(
     return state
 
 
-def _added(totals: tuple[Tallies, ...], parts: list[Tallies]) -> tuple[Tallies, ...]:
-    return tuple(total + part for total, part in zip(totals, parts, strict=True)) if totals else tuple(parts)
+def _added(totals: tuple[Any, ...], parts: Sequence[Any]) -> tuple[Any, ...]:
+    if not (totals and parts):
+        return totals or tuple(parts)
+    return tuple(total + part for total, part in zip(totals, parts, strict=True))

@@ -20,9 +20,7 @@ from torch.linalg import vector_norm
 
 from sandbox.errors import InputError
 from sandbox.moments.sums import Sums
-from sandbox.system.devices import sent
-
-DTYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+from sandbox.system.devices import ANY_FLOAT, FLOATS, sent
 
 PIECE = 2**18
 """Numbers at a time on a CPU, where a batch is no longer than that."""
@@ -193,7 +191,7 @@ class Published(Sums):
 
     Attributes:
         sums:    Float64[Tensor, "kept"], the sum of all entries of each kept number
-        entries: Float64[Tensor, "kept 4"], how many entries that was, in each of DTYPES
+        entries: Float64[Tensor, "kept 4"], how many entries that was, in each of FLOATS
         sum_x:   Float64[Tensor, "d"], of every x, for the variance of SAELens
 
     >>> x = torch.tensor([[1.0, 0.0], [0.0, 2.0]])
@@ -225,8 +223,8 @@ class Published(Sums):
                 f"x has shape {tuple(x.shape)} and x_hat {tuple(x_hat.shape)}: they must be the same, (..., tokens, d)"
             )
         for name, one in (("x", x), ("x_hat", x_hat)):
-            if one.dtype not in DTYPES:
-                raise InputError(f"{name} has dtype {one.dtype}: float16, bfloat16, float32 or float64 is needed")
+            if one.dtype not in FLOATS:
+                raise InputError(f"{name} has dtype {one.dtype}: {ANY_FLOAT} is needed")
         if l0 is not None and l0.shape != x.shape[:-1]:
             raise InputError(f"l0 has shape {tuple(l0.shape)}, the tokens {tuple(x.shape[:-1])}: one count a token")
         x, x_hat = (one.detach().flatten(0, -3) if one.ndim > 2 else one.detach()[None] for one in (x, x_hat))
@@ -235,7 +233,7 @@ class Published(Sums):
             x, x_hat, count = x.cpu(), x_hat.cpu(), count.cpu()
         batch = Batches(x, x_hat, count)
         kept = [one for library in LIBRARIES.values() for one in library.keeps(batch).values()]
-        entries = torch.tensor([[one.numel() * (one.dtype == dtype) for dtype in DTYPES] for one in kept])
+        entries = torch.tensor([[one.numel() * (one.dtype == dtype) for dtype in FLOATS] for one in kept])
         sum_x = x.to(torch.promote_types(x.dtype, torch.float32)).sum(-2).double().sum(0)
         sums = torch.stack([one.sum(dtype=torch.float64) for one in kept])
         return cls(sums, sent(entries.double(), x.device), sum_x)
@@ -279,7 +277,7 @@ class Published(Sums):
         means: dict[str, dict[str, Tensor]] = {library: {} for library in LIBRARIES}
         for (library, kept), total, row in zip(_names(), self.sums.cpu(), self.entries.cpu(), strict=True):
             if row.any():
-                held = reduce(torch.promote_types, [dtype for dtype, n in zip(DTYPES, row, strict=True) if n])
+                held = reduce(torch.promote_types, [dtype for dtype, n in zip(FLOATS, row, strict=True) if n])
                 means[library][kept] = (total / row.sum()).to(held)
         if not means["SAELens"]:  # no batch at all
             return {library: {} for library in LIBRARIES}

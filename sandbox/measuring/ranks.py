@@ -8,19 +8,38 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import torch
 import torch.distributed as dist
-from torch import Tensor
 
+from sandbox.activations import Source
 from sandbox.errors import InputError
 from sandbox.measuring.resume import State
-from sandbox.measuring.totals import Tallies
+from sandbox.moments.sums import Sums
 
-PATIENCE = timedelta(
-    hours=24
-)  # at the end the quickest rank waits for the slowest; a rank that fails is not waited for
+PATIENCE = timedelta(hours=24)
+"""At the end the quickest rank waits that long for the slowest; a rank that fails is not waited for."""
+
+OF_EACH = "{rank}"
+"""In a path: the number of the process, where each reads files of its own."""
+
+
+@dataclass(frozen=True)
+class Share:
+    """The tokens of a source that one process counts.
+
+    Attributes:
+        start, stop:    from where to where; None: to the end
+        first_token:    place of the source's first token among those of all processes: it sets the blocks
+        first_document: added to the source's document ids, which each process's own files count from 0
+    """
+
+    start: int = 0
+    stop: int | None = None
+    first_token: int = 0
+    first_document: int = 0
 
 
 @dataclass(frozen=True)
@@ -72,11 +91,38 @@ class Ranks:
         atexit.register(_leave)
         yield
 
-    def share(self, tokens: int, batch: int) -> tuple[int, int]:
-        """This rank's tokens: a run of whole batches, so that every batch is one that a single process would have."""
+    def own(self, source: Any) -> Any:
+        """The source, or its path with `{rank}` replaced by the number of this process."""
+        if not each_has_its_own(source):
+            return source
+        if self.world == 1:
+            raise InputError(
+                f"{source}: {OF_EACH} stands for the number of a process, and there is one alone: use torchrun"
+            )
+        return str(source).replace(OF_EACH, str(self.rank))
+
+    def share(self, source: Source, batch: int, own: bool = False, given: bool = False) -> Share:
+        """The tokens that this process counts.
+
+        Args:
+            batch: tokens that are computed together: a share is whole batches, those that a single process would have
+            own:   whether `source` holds this process's tokens alone
+            given: whether the document ids were given, and so mean the same to every process
+        Raises: InputError for several processes and a source that does not know how many tokens it holds
+        """
+        if self.world == 1:
+            return Share()
+        tokens = source.tokens if source.tokens is not None else getattr(source, "count", lambda: None)()
+        if tokens is None:
+            raise InputError(
+                f"{source.name}: several processes need activations whose number is known, files or shards"
+            )
+        if own:
+            before = sum(self.each(tokens)[: self.rank])
+            return Share(first_token=before, first_document=0 if given else before)
         batches = -(-tokens // batch)
         start, stop = (batches * rank // self.world * batch for rank in (self.rank, self.rank + 1))
-        return start, min(stop, tokens)
+        return Share(start, min(stop, tokens))
 
     def told(self, value: Any) -> Any:
         """What the first rank says, to every rank."""
@@ -91,19 +137,23 @@ class Ranks:
         return values
 
     def total(self, state: State, device: torch.device) -> State:
-        """The sum of every rank's state: one all-reduce for each SAE. A rank without data adds zeros."""
+        """The sum of every rank's state: one all-reduce for each of its totals. A rank without data adds zeros."""
         if self.world == 1:
             return state
-        mine = [{name: t.to(device) for name, t in one.tensors().items()} for one in state.tallies]
-        shapes = [{name: (tuple(t.shape), t.dtype) for name, t in one.items()} for one in mine]
+        mine = [totals.to(device) for totals in state.totals]
+        shapes = [totals.to("meta") for totals in mine]  # shapes and dtypes, without numbers
         everyone = self.each((shapes, sorted(state.documents), state.position))
         known = next((shapes for shapes, _, _ in everyone if shapes), [])
-        totals = []
-        for i, shape in enumerate(known):
-            held = mine[i] if mine else {k: torch.zeros(*s, dtype=d, device=device) for k, (s, d) in shape.items()}
-            totals.append(Tallies.from_tensors(_all_reduced(held)))
-        documents = {one for _, ids, _ in everyone for one in ids}
-        return State(sum(position for _, _, position in everyone), tuple(totals), documents)
+        mine = mine or [totals.map(lambda like: torch.zeros_like(like, device=device)) for totals in known]
+        documents = {document for _, ids, _ in everyone for document in ids}
+        return State(
+            sum(position for _, _, position in everyone), tuple(_all_reduced(totals) for totals in mine), documents
+        )
+
+
+def each_has_its_own(source: Any) -> bool:
+    """Whether this is a path with `{rank}` in it."""
+    return isinstance(source, str | Path) and OF_EACH in str(source)
 
 
 def _leave() -> None:
@@ -111,8 +161,9 @@ def _leave() -> None:
         dist.destroy_process_group()
 
 
-def _all_reduced(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    flat = torch.cat([tensor.flatten() for tensor in tensors.values()])
+def _all_reduced(totals: Sums) -> Sums:
+    tensors = totals.tensors().values()
+    flat = torch.cat([tensor.flatten() for tensor in tensors])
     dist.all_reduce(flat)
-    parts = flat.split([tensor.numel() for tensor in tensors.values()])
-    return {name: part.view(tensor.shape) for (name, tensor), part in zip(tensors.items(), parts, strict=True)}
+    parts = iter(flat.split([tensor.numel() for tensor in tensors]))
+    return totals.map(lambda tensor: next(parts).view(tensor.shape))

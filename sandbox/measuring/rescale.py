@@ -9,32 +9,35 @@ correction here is that one formula, of one pair after another.
 from __future__ import annotations
 
 from collections.abc import Callable
-from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
+from jaxtyping import Float64
 from torch import Tensor
 from torch.nn.functional import linear
 
 from sandbox import checkpoints
 from sandbox.activations import activations
+from sandbox.activations.split import Split
 from sandbox.checkpoints import Checkpoint
-from sandbox.checkpoints.autoencoder import SAE
 from sandbox.errors import InputError
 from sandbox.maths.compile import evaluate, why_undefined
 from sandbox.maths.measures import REGISTRY
 from sandbox.measuring.correction import Correction, Evaluated
-from sandbox.measuring.forward import BATCH, dtype_named
+from sandbox.measuring.forward import BATCH, Forward
 from sandbox.measuring.latents import Latents
-from sandbox.measuring.split import Parts, Split
+from sandbox.measuring.ranks import Ranks, each_has_its_own
+from sandbox.measuring.readings import Batch, Readings
 from sandbox.moments.moments import Moments
+from sandbox.moments.sums import Sums
 from sandbox.report import Report
-from sandbox.system.devices import device_named, without_autocast
+from sandbox.system.devices import without_autocast
 
-Fit = tuple[Tensor, Tensor | None]
+DecoderFit = tuple[Tensor, Tensor | None]
+"""The factor of W_dec (one, or one a latent), and what is added to b_dec (None: nothing)."""
 
 
 @without_autocast()
@@ -59,9 +62,8 @@ def rescale(
         scalar:      W_dec times one factor, about the decoder bias
         scale-shift: that, and another b_dec: the best factor of the centred vectors, and the difference of the means
         per-latent:  scalar first; then each row of W_dec goes towards its latent's own best factor s_j
-                     (`sandbox.measuring.latents`). Latents are on together, so that all going the whole way would
                      (`sandbox.measuring.latents`). Latents are on together, so all going the whole way would overshoot:
-                     x̂ best. Latents of which the fitting part says nothing, their interval holding 1, do not go.
+                     all go the same share of the way, the best one for x̂. A latent whose interval contains 1 stays.
 
     Args:
         checkpoint:     its path, what `sandbox.checkpoints.read` gave, or a SAELens object
@@ -81,31 +83,30 @@ def rescale(
     """
     if batch_size < 1:
         raise InputError(f"batch_size is {batch_size}: at least one token at a time is needed")
-    fit, split = _fit_of(kind), Split(share, seed)
+    fit, split, ranks = _fit_of(kind), Split(share, seed), Ranks.here()
     if not isinstance(checkpoint, Checkpoint):
         checkpoint = checkpoints.read(checkpoint)
-    computed, original = (device_named(device), dtype_named(dtype)), checkpoint.sae
-    opened = activations(source, documents)
-    if opened.width != original.d_in:
-        raise InputError(
-            f"the SAE reads activations of dimension {original.d_in}, but {opened.name} has {opened.width}"
-        )
-    parts = Parts(opened, split, batch_size, computed[0], drop_nonfinite, progress)
-    sae = _placed(original, *computed)
-    factor, shift = fit(sae, parts)
-    W_dec = (original.W_dec.double() * factor.reshape(-1, 1)).float()
-    b_dec = original.b_dec if shift is None else (original.b_dec.double() + shift).float()
-    changed = _placed(original.with_decoder(W_dec, b_dec), *computed)  # as it will be written, encoder included
-    facts = {
-        "name": name or checkpoint.name,
-        "documents": None if parts.blocks else len(split.seen[False]),
-        "dtype": dtype,
-        "device": str(computed[0]),
-        "description": checkpoint.describe(),
-    }
-    before, after = (_evaluated(one, parts, facts) for one in (sae, changed))
-    fitted = len(split.seen[True])
-    return Correction(kind, checkpoint, W_dec, b_dec, factor, share, seed, fitted, before, after)
+    placing = {"device": ranks.device(device), "dtype": dtype, "tokens": batch_size, "sparse": False}
+    sae, original = Forward(checkpoint, **placing), checkpoint.sae
+    opened = activations(ranks.own(source), ranks.own(documents))
+    sae.check_width(opened)
+    with ranks.joined(str(sae.device)):
+        mine = ranks.share(opened, batch_size, each_has_its_own(source), given=documents is not None)
+        readings = Readings(opened, split, batch_size, drop_nonfinite, ranks, mine, progress)
+        factor, shift = fit(sae, readings)
+        W_dec = (original.W_dec.double() * factor.reshape(-1, 1)).float()
+        b_dec = original.b_dec if shift is None else (original.b_dec.double() + shift).float()
+        # As it will be written, encoder included.
+        changed = Forward(replace(checkpoint, sae=original.with_decoder(W_dec, b_dec)), **placing)
+        facts = {
+            "name": name or checkpoint.name,
+            "documents": None if readings.blocks else readings.held_out,
+            "dtype": dtype,
+            "device": str(sae.device),
+            "description": checkpoint.describe(),
+        }
+        before, after = (_evaluated(side, readings, facts) for side in (sae, changed))
+    return Correction(kind, checkpoint, W_dec, b_dec, factor, share, seed, readings.fitted, before, after)
 
 
 def check_kind(checkpoint: Checkpoint, kind: str) -> None:
@@ -115,7 +116,7 @@ def check_kind(checkpoint: Checkpoint, kind: str) -> None:
     checkpoint.rewritten(sae.with_decoder(2 * sae.W_dec, sae.b_dec + (kind == "scale-shift")))
 
 
-def _fit_of(kind: str) -> Callable[[SAE, Parts], Fit]:
+def _fit_of(kind: str) -> Callable[[Forward, Readings], DecoderFit]:
     if kind not in FITS:
         raise InputError(f"kind is {kind!r}: choose {', '.join(FITS)}")
     return FITS[kind]
@@ -126,90 +127,56 @@ def passes(kind: str) -> int:
     return 5 if kind == "per-latent" else 3
 
 
-def _placed(sae: SAE, device: torch.device, dtype: torch.dtype) -> SAE:
-    """A copy where it is to be computed: the checkpoint's own stays as it was read."""
-    return deepcopy(sae).to(device, dtype)
-
-
-class Batch(NamedTuple):
-    """A batch of tokens as an SAE sees it, in the space of x: t and u of the module's first lines."""
-
-    x: Tensor
-    x_hat: Tensor
-    feature_acts: Tensor
-    scale: Tensor
-    t: Tensor
-    u: Tensor
-
-
-def _batch(sae: SAE, x: Tensor) -> Batch:
-    cast = x.to(sae.W_dec.dtype)
-    feature_acts = sae.encode(cast)
-    x_hat = sae.decode(feature_acts, cast)
-    _, scale, shift = sae.normalise(cast)
-    wide = torch.promote_types(x_hat.dtype, torch.float32)
-    x, x_hat, bias = x.to(wide), x_hat.to(wide), (sae.b_dec * scale + shift).to(wide)
-    return Batch(x, x_hat, feature_acts, scale.expand(len(x), 1).to(wide), x - bias, x_hat - bias)
-
-
 def _moments(u: Tensor, v: Tensor, cluster: np.ndarray) -> Moments:
     return Moments.from_pairs(u, v, cluster, drop_nonfinite=True)  # refused, if so, when all is read: nothing waits
 
 
-def _fitted(parts: Parts, pairs: Callable[[Tensor], tuple[Tensor, Tensor]]) -> Moments:
-    """The moments of pairs that are made of x, over the part to fit on."""
-    return parts.checked(parts.total(lambda x, cluster: _moments(*pairs(x), cluster), fitting=True))
+def _scalar(sae: Forward, readings: Readings) -> DecoderFit:
+    def count(batch: Batch, cluster: np.ndarray) -> Moments:
+        return _moments(batch.t, batch.u, cluster)
+
+    return _best(readings.checked(readings.total(sae, count, fitting=True))), None
 
 
-def _scalar(sae: SAE, parts: Parts) -> Fit:
-    def pairs(x: Tensor) -> tuple[Tensor, Tensor]:
-        batch = _batch(sae, x)
-        return batch.t, batch.u
-
-    return _best(_fitted(parts, pairs)), None
-
-
-def _scale_shift(sae: SAE, parts: Parts) -> Fit:
+def _scale_shift(sae: Forward, readings: Readings) -> DecoderFit:
     """With t and u divided by the token's scale, x̂ is s·u + b', and a token counts scale² times.
 
     Its moments are those of t and u, but for the weights in the count and in the sums, from which they are centred.
     """
 
-    def tally(x: Tensor, cluster: np.ndarray) -> Moments:
-        batch = _batch(sae, x)
+    def count(batch: Batch, cluster: np.ndarray) -> Moments:
         plain = _moments(batch.t, batch.u, cluster)
-        if sae.normalisation is None:
+        if sae.sae.normalisation is None:
             return plain
         weighed = _moments(batch.scale * batch.t, batch.scale * batch.u, cluster)
         weights = _moments(batch.scale, batch.scale, cluster)
         return Moments(plain.totals, weights.totals[..., 0], weighed.sums, plain.nonfinite)
 
-    moments = parts.checked(parts.total(tally, fitting=True))
+    moments = readings.checked(readings.total(sae, count, fitting=True))
     factor = _best(moments.centred())
     mean_t, mean_u = moments.sums.sum(0) / moments.n
     return factor, mean_t - factor * mean_u
 
 
-def _per_latent(sae: SAE, parts: Parts) -> Fit:
-    scalar, _ = _scalar(sae, parts)
-    s = scalar.item()
+def _per_latent(sae: Forward, readings: Readings) -> DecoderFit:
+    scalar, _ = _scalar(sae, readings)
+    s, W_dec = scalar.item(), sae.sae.W_dec
 
-    def tally(x: Tensor, cluster: np.ndarray) -> Latents:
-        batch = _batch(sae, x)
-        return Latents.from_batch(batch.feature_acts, batch.t - s * batch.u, s * sae.W_dec, cluster, batch.scale)
+    def count_latents(batch: Batch, cluster: np.ndarray) -> Latents:
+        return Latents.from_batch(batch.feature_acts, batch.t - s * batch.u, s * W_dec, cluster, batch.scale)
 
-    latents = parts.total(tally, fitting=True)
+    latents = readings.total(sae, count_latents, fitting=True)
     low, high = latents.intervals()
     way = torch.where((low > 1) | (high < 1), latents.scale_factors() - 1, 0)
-    rows = (way[:, None] * sae.W_dec.cpu()).to(sae.W_dec)
+    rows = (way[:, None] * W_dec.cpu()).to(W_dec)
 
-    def gram(x: Tensor, cluster: np.ndarray) -> Tensor:
-        batch = _batch(sae, x)
+    def count_products(batch: Batch, cluster: np.ndarray) -> Products:
         three = torch.stack((batch.t, batch.u, linear(batch.feature_acts, rows.mT) * batch.scale), 1)
         products = three @ three.mT
-        return torch.where(products.isfinite().all((1, 2), keepdim=True), products, 0).sum(0, dtype=torch.float64)
+        finite = torch.where(products.isfinite().all((1, 2), keepdim=True), products, 0)
+        return Products(finite.sum(0, dtype=torch.float64))
 
-    total = parts.total(gram, fitting=True)
+    total = readings.total(sae, count_products, fitting=True).total
     both, share = torch.linalg.lstsq(total[1:, 1:], total[1:, 0], driver="gelsd").solution  # 0 where way is
     return both + share * way, None
 
@@ -221,39 +188,48 @@ def _best(moments: Moments) -> Tensor:
     return evaluate(REGISTRY["scale_x_hat"], *moments.means)
 
 
-FITS: dict[str, Callable[[SAE, Parts], Fit]] = {
+FITS: dict[str, Callable[[Forward, Readings], DecoderFit]] = {
     "scalar": _scalar,
     "scale-shift": _scale_shift,
     "per-latent": _per_latent,
 }
-"""By kind: the factor of W_dec (one, or one a latent), and what is added to b_dec (None: nothing)."""
+"""By kind: what fits the decoder to the documents to fit on."""
 
 
-@dataclass(frozen=True)
-class _Held:
-    """What is added up over the part held out."""
+@dataclass(frozen=True, eq=False)
+class Products(Sums):
+    """The normal equations of t on u and on what the latents' own factors would add.
+
+    Attributes: total: Float64[Tensor, "3 3"], inner products of the three, squared activation units
+    """
+
+    total: Float64[Tensor, "3 3"]
+
+
+@dataclass(frozen=True, eq=False)
+class HeldOut(Sums):
+    """What is counted of the documents held out.
+
+    Attributes:
+        raw:        of x and x̂
+        about_bias: of t and u
+        active:     Float64[Tensor, ""], latents that are on, over all finite tokens
+    """
 
     raw: Moments
     about_bias: Moments
-    active: Tensor
-
-    def __add__(self, other: _Held) -> _Held:
-        return _Held(self.raw + other.raw, self.about_bias + other.about_bias, self.active + other.active)
-
-    def to(self, device: str) -> _Held:
-        return _Held(self.raw.to(device), self.about_bias.to(device), self.active.to(device))
+    active: Float64[Tensor, ""]
 
 
-def _evaluated(sae: SAE, parts: Parts, facts: dict[str, Any]) -> Evaluated:
-    """An SAE on the part held out."""
+def _evaluated(sae: Forward, readings: Readings, facts: dict[str, Any]) -> Evaluated:
+    """An SAE on the documents held out."""
 
-    def tally(x: Tensor, cluster: np.ndarray) -> _Held:
-        batch = _batch(sae, x)
+    def count(batch: Batch, cluster: np.ndarray) -> HeldOut:
         ok = (batch.x_hat.isfinite() & batch.x.isfinite()).all(1, keepdim=True)
-        active = ((batch.feature_acts != 0) & ok).sum()
-        return _Held(_moments(batch.x, batch.x_hat, cluster), _moments(batch.t, batch.u, cluster), active)
+        active = ((batch.feature_acts != 0) & ok).sum(dtype=torch.float64)
+        return HeldOut(_moments(batch.x, batch.x_hat, cluster), _moments(batch.t, batch.u, cluster), active)
 
-    held = parts.total(tally, fitting=False)
-    raw, about = parts.checked(held.raw), parts.checked(held.about_bias)
-    facts = facts | {"l0": held.active.item() / raw.n.item(), "blocks": facts["documents"] is None}
-    return Evaluated(Report(moments=raw, **facts), Report(moments=about, **facts))
+    total = readings.total(sae, count, fitting=False)
+    raw, about_bias = readings.checked(total.raw), readings.checked(total.about_bias)
+    facts = facts | {"l0": total.active.item() / raw.n.item(), "blocks": facts["documents"] is None}
+    return Evaluated(Report(moments=raw, **facts), Report(moments=about_bias, **facts))

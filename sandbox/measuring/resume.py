@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -15,14 +16,14 @@ from torch import Tensor
 
 from sandbox.errors import InputError
 from sandbox.measuring.forward import fingerprint
-from sandbox.measuring.totals import Tallies
+from sandbox.measuring.totals import Totals
 from sandbox.system.files import written_whole
 
 Facts = dict[str, str | int | float | None]
 """What identifies a run: by what a message calls it ("--published"), what it is, in words or as a number."""
 
 KIND, VERSION = "shrinkage-sandbox run", "2"
-"""The version goes up with every change of what `Tallies` hold or mean: totals of two versions are never added."""
+"""The version goes up with every change of what `Totals` hold or mean: totals of two versions are never added."""
 
 SHOWN = 3  # of the facts that differ
 
@@ -33,25 +34,25 @@ class State:
 
     Attributes:
         position:  tokens done
-        tallies:   of each SAE; empty before the first batch
+        totals:    `Sums` of each SAE; empty before the first batch
         documents: ids that were met; the one thing that grows, with their number
     """
 
     position: int = 0
-    tallies: tuple[Tallies, ...] = ()
+    totals: tuple[Any, ...] = ()
     documents: set[int] = field(default_factory=set)
 
     def save(self, path: Path, run: Facts) -> None:
         """Write it, whole or not at all, with what identifies the run and a checksum over all of it."""
         tensors = {
-            f"{i}.{k}": t.cpu().contiguous() for i, one in enumerate(self.tallies) for k, t in one.tensors().items()
+            f"{i}.{k}": t.cpu().contiguous() for i, one in enumerate(self.totals) for k, t in one.tensors().items()
         }
         tensors["documents"] = torch.tensor(sorted(self.documents), dtype=torch.int64)
         told = {
             "format": f"{KIND}, {VERSION}",
             "run": json.dumps(run),
             "position": str(self.position),
-            "saes": str(len(self.tallies)),
+            "saes": str(len(self.totals)),
         }
         with written_whole(path) as beside:
             save_file(tensors, beside, told | {"checksum": _checksum(told, tensors)})
@@ -74,11 +75,11 @@ class State:
                 f"{path} is the state of another run: {shown}{more}. To go on, give the same command on the same files "
                 "(cp -p copies them with their times); to begin anew, name another --checkpoint file"
             )
-        tallies = tuple(
-            Tallies.from_tensors({k: t.to(device) for k, t in _those(tensors, f"{i}.").items()})
+        totals = tuple(
+            Totals.from_tensors({k: t.to(device) for k, t in _those(tensors, f"{i}.").items()})
             for i in range(int(told["saes"]))
         )
-        return cls(int(told["position"]), tallies, set(tensors["documents"].tolist()))
+        return cls(int(told["position"]), totals, set(tensors["documents"].tolist()))
 
 
 def _read(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:

@@ -11,7 +11,7 @@ import torch
 from sandbox.measuring.forward import Forward, Pairs
 from sandbox.measuring.preflight import Finding
 from sandbox.measuring.preflight.whole import whole_pass
-from sandbox.measuring.totals import Counting, Tallies
+from sandbox.measuring.totals import Counting, Totals
 from sandbox.moments.moments import Moments
 from sandbox.report import Report
 
@@ -21,7 +21,7 @@ OF_TOKENS = ("zero_tokens", "outliers", "heavy_tokens", "small", "hook", "model"
 
 def summary(
     sae: Forward | Pairs,
-    tallies: Tallies,
+    totals: Totals,
     counting: Counting,
     *,
     name: str | None = None,
@@ -40,8 +40,8 @@ def summary(
         findings:  of the look before the run
         judged:    whether to look for findings in the whole pass, too: under a key of the sample's they replace it
     """
-    tallies = tallies.to("cpu")
-    typical, extreme, both = tallies.moments[0], tallies.moments[1], tallies.moments.merged()
+    totals = totals.to("cpu")
+    typical, extreme, both = totals.moments[0], totals.moments[1], totals.moments.merged()
     shared = {
         "name": name or sae.name,
         "documents": documents,
@@ -50,14 +50,14 @@ def summary(
         "device": _device_name(sae.device) if sae.dtype else "",
         "description": sae.description,
         "b_dec": None if sae.b_dec is None else sae.b_dec.cpu(),
-        "published": tallies.published.values() if tallies.published else {},
+        "published": totals.published.values() if totals.published else {},
         "published_batch": counting.published,
-        "latents": tallies.latents,
+        "latents": totals.latents,
         "complete": complete,
     }
 
     def report(moments: Moments, without: bool, **more: Any) -> Report:
-        statistics = tallies.tokens.estimates(typical=without, documents=documents is not None)
+        statistics = totals.tokens.estimates(typical=without, documents=documents is not None)
         active = statistics.pop("l0")
         if sae.sees_latents:
             statistics["l0"] = active
@@ -67,7 +67,7 @@ def summary(
         if judged and moments.n:
             gamma = made.raw["relative_reconstruction_bias"]
             apart = None if without else extreme
-            found = _together(found, whole_pass(moments, tallies.norms, apart, counting.outlier_limit, gamma))
+            found = _together(found, whole_pass(moments, totals.norms, apart, counting.outlier_limit, gamma))
         return replace(made, findings=[one.to_dict() for one in found])
 
     if not extreme.n:

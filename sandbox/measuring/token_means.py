@@ -16,26 +16,26 @@ from sandbox.maths.measures import ANY, COSINES, NOT_NEGATIVE, Range
 from sandbox.moments.moments import in_stretches
 from sandbox.moments.sums import Sums
 from sandbox.report import LEVEL, Estimate
-from sandbox.report.jackknife import NOT_WITHOUT, LeftOut, effective, ends, student, why_no_quantile
+from sandbox.report.jackknife import LeftOut, effective, ends, student
 
 COLUMNS = ("tokens", "norm", "norm_hat", "norm²", "norm·norm_hat", "l2_ratio", "cossim", "l0", "defined")
 """What is summed. `l2_ratio` and `cossim` are of the tokens where both norms are positive, which `defined` counts."""
 
 MEANS = {
-    "l2_ratio": ("l2_ratio", "defined", NOT_NEGATIVE, "mean over tokens of ‖x̂‖/‖x‖"),
-    "cossim": ("cossim", "defined", COSINES, "mean over tokens of cos(x, x̂)"),
-    "l0": ("l0", "tokens", NOT_NEGATIVE, "mean over tokens of nonzero latents"),
+    "l2_ratio": ("l2_ratio", "defined", NOT_NEGATIVE),
+    "cossim": ("cossim", "defined", COSINES),
+    "l0": ("l0", "tokens", NOT_NEGATIVE),
 }
-LINE = {
-    "norm_slope": "slope of the line of ‖x̂‖ on ‖x‖: the share by which the shortfall grows with the norm",
-    "norm_intercept": "its value at ‖x‖ = 0, activation units: an offset, where it is not 0",
-}
+"""Each mean over tokens: the columns of its numerator and denominator, and its range."""
+
+LINE = ("norm_slope", "norm_intercept")
+"""The line of ‖x̂‖ on ‖x‖: its slope, and its value at ‖x‖ = 0 in activation units."""
 
 NO_LINE = "all tokens have the same norm: no line is determined"
 
 
 @dataclass(frozen=True, eq=False)
-class TokenStatistics(Sums):
+class TokenMeans(Sums):
     """Sums over tokens, per group of clusters; of the tokens up to a norm, and of those above it.
 
     Attributes: sums: Float64[Tensor, "2 groups columns"]; norms are in activation units, the other columns numbers
@@ -51,7 +51,7 @@ class TokenStatistics(Sums):
         group: Int[Tensor, "n"],
         groups: int,
         apart_above: float = float("inf"),
-    ) -> TokenStatistics:
+    ) -> TokenMeans:
         """Of a batch, from every token's ‖x‖², ‖x̂‖², x·x̂; tokens that are not finite are left out.
 
         Args: apart_above: tokens with ‖x‖ above it, activation units, are kept apart
@@ -76,7 +76,7 @@ class TokenStatistics(Sums):
         sums = sums if documents else in_stretches(sums, sums[:, 0])
         totals = torch.cat((sums.sum(0, keepdim=True), sums.sum(0) - sums))  # all groups; then all but each in turn
         found = {}
-        for name, (above, below, range, _) in MEANS.items():
+        for name, (above, below, range) in MEANS.items():
             values = totals[:, COLUMNS.index(above)] / totals[:, COLUMNS.index(below)]
             found[name] = _estimate(values, range, sums, below, level, "no token defines it")
         for name, values in zip(LINE, _lines(totals).unbind(1), strict=True):
@@ -106,11 +106,6 @@ def _estimate(
     value = values[0].item()
     if value != value:
         return Estimate(None, None, None, why_undefined)
-    count, weights = sums[:, 0], sums[:, COLUMNS.index(weight)]
-    clusters = effective(weights)
-    if reason := why_no_quantile(count, clusters):
-        return Estimate(value, None, None, reason)
-    low, high = ends(LeftOut(values[0], values[1:]), range, count > 0, student(clusters, level)).tolist()
-    return (
-        Estimate(value, min(low, value), max(high, value)) if low == low else Estimate(value, None, None, NOT_WITHOUT)
-    )
+    count, clusters = sums[:, 0], effective(sums[:, COLUMNS.index(weight)])
+    interval = ends(LeftOut(values[0], values[1:]), range, count > 0, student(clusters, level))
+    return Estimate.within(value, interval, count, clusters)

@@ -1,9 +1,9 @@
-"""`Tallies`: all that is counted for one SAE in the one pass. Plain sums, so runs can be split, stopped and joined."""
+"""`Totals`: all that is counted for one SAE in the one pass. Plain sums, so runs can be split, stopped and joined."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import reduce
 from typing import Any
 
@@ -15,19 +15,11 @@ from sandbox.measuring.forward import Forward, Pairs
 from sandbox.measuring.latents import Latents
 from sandbox.measuring.norms import Norms
 from sandbox.measuring.published import Published
-from sandbox.measuring.token_means import TokenStatistics
+from sandbox.measuring.token_means import TokenMeans
 from sandbox.moments.clusters import runs_of
 from sandbox.moments.moments import GROUPS, Moments
+from sandbox.moments.sums import Sums
 from sandbox.system.devices import sent
-
-RECORDS = {
-    "moments": Moments,
-    "tokens": TokenStatistics,
-    "norms": Norms,
-    "published": Published,
-    "latents": Latents,
-}
-"""The parts of `Tallies`: each a dataclass of tensors that add up."""
 
 
 @dataclass(frozen=True)
@@ -48,75 +40,78 @@ class Counting:
 
 
 @dataclass(frozen=True, eq=False)
-class Tallies:
-    """All that is counted for one SAE.
+class Totals(Sums):
+    """All that `measure` counts for one SAE.
 
     Attributes:
-        moments:   of two parts: the tokens up to the outlier limit, and those above
-        tokens:    statistics per token
-        norms:     totals by the length of x
-        published: what the libraries' evaluations keep; None if not counted, likewise
-        latents:   each latent's share
+        moments:   two parts: the tokens up to the outlier limit, and those above
+        tokens:    means over tokens
+        norms:     totals by the norm of x
+        published: what the libraries' evaluations keep; None if not counted
+        latents:   each latent's share; None if not counted
     """
 
     moments: Moments
-    tokens: TokenStatistics
+    tokens: TokenMeans
     norms: Norms
     published: Published | None
     latents: Latents | None
 
     @classmethod
-    def of(cls, sae: Forward | Pairs, x: Tensor, cluster: np.ndarray, counting: Counting) -> Tallies:
-        """Of one batch, computed and counted.
+    def of(cls, sae: Forward | Pairs, x: Tensor, cluster: np.ndarray, counting: Counting) -> Totals:
+        """Compute and count one batch.
 
         Args:
             x:       (n, d), on the SAE's device, as stored
             cluster: (n,) the cluster of each token
         """
-        found: list[Latents] = []
+        latents: list[Latents] = []
 
-        def look(feature_acts: Tensor, x: Tensor, x_hat: Tensor, window: slice) -> None:
+        def count_latents(feature_acts: Tensor, x: Tensor, x_hat: Tensor, window: slice) -> None:
             assert sae.W_dec is not None  # latents are counted only where it is known
             wide = torch.promote_types(torch.promote_types(x.dtype, x_hat.dtype), torch.float32)
             residual = x.to(wide) - x_hat.to(wide)
-            if counting.exclude_outliers:  # what is not finite is left out
+            if counting.exclude_outliers:  # tokens that are not finite are left out
                 extreme = x.norm(dim=-1, keepdim=True, dtype=wide) > counting.outlier_limit
                 residual = residual.masked_fill(extreme, torch.nan)
-            found.append(Latents.from_batch(feature_acts, residual, sae.W_dec, cluster[window], sae.scale(x)))
+            latents.append(Latents.from_batch(feature_acts, residual, sae.W_dec, cluster[window], sae.scale(x)))
 
-        passed = sae(x, look if counting.latents else None)
-        moments, dots = Moments.with_dots(passed.x, passed.x_hat, cluster, apart_above=counting.outlier_limit)
-        group = sent(runs_of(cluster, x.shape[:1], GROUPS).of_each_token(), dots.device)
-        l0 = passed.l0
-        tokens = TokenStatistics.from_dots(dots, l0, group, GROUPS, counting.outlier_limit)
-        published = Published.from_tokens(passed.x, passed.x_hat, size, l0) if (size := counting.published) else None
-        return cls(moments, tokens, Norms.from_dots(dots), published, reduce(Latents.__add__, found) if found else None)
-
-    def __add__(self, other: Tallies) -> Tallies:
-        pairs = {name: (getattr(self, name), getattr(other, name)) for name in RECORDS}
-        summed: dict[str, Any] = {k: None if mine is None else mine + theirs for k, (mine, theirs) in pairs.items()}
-        return Tallies(**summed)
-
-    def tensors(self) -> dict[str, Tensor]:
-        """Every tensor, by the name of its record and field."""
-        return {
-            f"{name}.{field.name}": getattr(record, field.name)
-            for name in RECORDS
-            if (record := getattr(self, name)) is not None
-            for field in fields(record)
-        }
+        x, x_hat, l0 = sae(x, count_latents if counting.latents else None)
+        runs = runs_of(cluster, x.shape[:1], GROUPS)
+        moments, dots = Moments.with_dots(x, x_hat, runs, apart_above=counting.outlier_limit)
+        group = sent(runs.of_each_token(), dots.device)
+        tokens = TokenMeans.from_dots(dots, l0, group, GROUPS, counting.outlier_limit)
+        published = Published.from_tokens(x, x_hat, size, l0) if (size := counting.published) else None
+        return cls(
+            moments, tokens, Norms.from_dots(dots), published, reduce(Latents.__add__, latents) if latents else None
+        )
 
     @classmethod
-    def from_tensors(cls, tensors: Mapping[str, Tensor]) -> Tallies:
+    def from_tensors(cls, tensors: Mapping[str, Tensor]) -> Totals:
         """What `tensors` gave, put together again."""
-        parts: dict[str, Any] = {}
-        for name, record in RECORDS.items():
-            held = {
+        kinds = {"moments": Moments, "tokens": TokenMeans, "norms": Norms, "published": Published, "latents": Latents}
+        records: dict[str, Any] = {}
+        for name, kind in kinds.items():
+            own = {
                 key.removeprefix(f"{name}."): tensor for key, tensor in tensors.items() if key.startswith(f"{name}.")
             }
-            parts[name] = record(**held) if held else None
-        return cls(**parts)
+            records[name] = kind(**own) if own else None
+        return cls(**records)
 
-    def to(self, device: torch.device | str) -> Tallies:
-        """The same on another device."""
-        return Tallies.from_tensors({name: tensor.to(device) for name, tensor in self.tensors().items()})
+
+def counter(
+    saes: Sequence[Forward | Pairs], counting: Counting, refuse_nonfinite: bool = False
+) -> Callable[[Tensor, np.ndarray], list[Totals]]:
+    """What `stream` calls with each chunk to count it for every SAE.
+
+    Args: refuse_nonfinite: on a CPU, where looking costs nothing, refuse tokens that are not finite at once
+    """
+
+    def count(x: Tensor, cluster: np.ndarray) -> list[Totals]:
+        parts = [Totals.of(sae, x, cluster, counting) for sae in saes]
+        if refuse_nonfinite and x.device.type == "cpu":
+            for part in parts:
+                part.moments.refuse_nonfinite()
+        return parts
+
+    return count

@@ -18,7 +18,7 @@ import torch
 from jaxtyping import Float, Int, Int64
 from torch import Tensor
 
-from sandbox.system.devices import sent
+from sandbox.system.devices import FLOATS, sent
 
 if TYPE_CHECKING:
     import triton.language as tl
@@ -32,15 +32,13 @@ TILE = 128
 STAGED = 2**16
 """Bytes of shared memory for rows on their way, at most: what every card has that can copy while it computes."""
 
-DTYPES = {torch.float16, torch.bfloat16, torch.float32, torch.float64}
-
 
 def supported(x: Tensor, x_hat: Tensor) -> bool:
     """Whether `fused_totals` can take these rows, on this machine."""
     return (
         x.is_cuda
         and x.device == x_hat.device
-        and {x.dtype, x_hat.dtype} <= DTYPES
+        and {x.dtype, x_hat.dtype} <= set(FLOATS)
         and x.ndim == 2
         and x.shape == x_hat.shape
         and x.shape[0] > 0

@@ -29,7 +29,7 @@ from sandbox.moments.clusters import BLOCK, Runs, blocks_of, runs_of
 from sandbox.moments.dense import check_dense
 from sandbox.moments.fused import fused_totals, supported
 from sandbox.moments.sums import Sums
-from sandbox.system.devices import sent, without_autocast
+from sandbox.system.devices import ANY_FLOAT, sent, without_autocast
 from sandbox.system.files import written_whole
 
 __all__ = ["BLOCK", "GROUPS", "Moments", "refuse_out_of_range"]
@@ -112,7 +112,7 @@ class Moments(Sums):
         cls,
         x: Float[Tensor, "*batch *tokens d"] | np.ndarray,
         x_hat: Float[Tensor, "*batch *tokens d"] | np.ndarray,
-        cluster: Int[Tensor, "*tokens"] | np.ndarray | None = None,
+        cluster: Int[Tensor, "*tokens"] | np.ndarray | Runs | None = None,
         *,
         batch_dims: int = 0,
         first_token: int = 0,
@@ -121,8 +121,10 @@ class Moments(Sums):
     ) -> tuple[Moments, Float64[Tensor, "n 3"]]:
         """As `from_pairs`, with every token's own ‖x‖², ‖x̂‖², x·x̂, which are there anyway.
 
-        Args:    apart_above: tokens with ‖x‖ above it are kept apart: the moments then have a first axis of 2, the
-                 other tokens' and theirs (both together: `merged`)
+        Args:
+            cluster:     as for `from_pairs`, or `runs_of` it in as many groups
+            apart_above: tokens with ‖x‖ above it are kept apart: the moments then have a first axis of 2, the other
+                         tokens' and theirs (both together: `merged`)
         Returns: the moments, tokens that are not finite left out and counted; and the dots, nan or infinite for those
         Raises:  as `from_pairs`
         """
@@ -139,7 +141,10 @@ class Moments(Sums):
             raise InputError(f"x has shape {tuple(x.shape)}: there are no tokens to measure")
         batch, tokens, d = x.shape[:batch_dims], x.shape[batch_dims:-1], x.shape[-1]
         n, settings = tokens.numel(), batch.numel()
-        runs = blocks_of(first_token, n, groups) if cluster is None else runs_of(cluster, tokens, groups)
+        if cluster is None:
+            runs = blocks_of(first_token, n, groups)
+        else:
+            runs = cluster if isinstance(cluster, Runs) else runs_of(cluster, tokens, groups)
         if settings > 1:  # a setting's groups are its own
             runs = runs.repeated(settings, groups)
         parts = (1 if apart_above is None else 2, *batch)
@@ -352,12 +357,12 @@ def _checked(values: Any, name: str) -> Tensor:
         except ValueError as error:
             raise InputError(f"{name} is no array: {error}") from error
         if array.dtype.kind != "f" or array.dtype.itemsize > 8:
-            raise InputError(f"{name} has dtype {array.dtype}: activations are float16, bfloat16, float32 or float64")
+            raise InputError(f"{name} has dtype {array.dtype}: activations are {ANY_FLOAT}")
         # A copy where torch cannot share the memory: another byte order, a negative stride, a file mapped read-only.
         shared = array.dtype.isnative and array.flags.c_contiguous and array.flags.writeable
         values = torch.from_numpy(array if shared else np.array(array, array.dtype.newbyteorder("="), order="C"))
     if not values.is_floating_point():
-        raise InputError(f"{name} has dtype {values.dtype}: activations are float16, bfloat16, float32 or float64")
+        raise InputError(f"{name} has dtype {values.dtype}: activations are {ANY_FLOAT}")
     if not values.ndim:
         raise InputError(f"{name} is a single number: a vector per token, shape (..., d), is needed")
     return values

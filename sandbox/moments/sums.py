@@ -1,10 +1,10 @@
-"""`Sums`: totals over tokens that merge by `+`, so that a run can be split, stopped, resumed and dealt out."""
+"""`Sums`: totals over tokens that merge by `+`, so that a run can be split, stopped, resumed and shared out."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
-from typing import Self
+from typing import Any, Self
 
 import torch
 from torch import Tensor
@@ -14,21 +14,44 @@ from sandbox.errors import InputError
 
 @dataclass(frozen=True, eq=False)
 class Sums:
-    """What a frozen dataclass of tensors, each a plain sum over tokens, can do."""
+    """Base of frozen dataclasses whose fields are plain sums over tokens.
 
-    def __iter__(self) -> Iterator[Tensor]:
+    A field is a tensor, other `Sums`, or None where nothing of the kind is counted.
+    """
+
+    def __iter__(self) -> Iterator[Any]:
         return (getattr(self, field.name) for field in fields(self))
 
     def __add__(self, other: Self) -> Self:
-        """The sums of both sets of tokens together, as if counted at once. Raises: InputError for other shapes."""
+        """The sums over both sets of tokens, as if counted at once. Raises: InputError for other shapes."""
         if type(other) is not type(self):
             return NotImplemented
-        mine, theirs = ([tuple(tensor.shape) for tensor in one] for one in (self, other))
+        mine, theirs = ([tuple(tensor.shape) for tensor in sums.tensors().values()] for sums in (self, other))
         if mine != theirs:
-            named = type(self).__name__
-            raise InputError(f"these {named} do not merge: their sums have the shapes {mine} and {theirs}")
-        return type(self)(*(one + another for one, another in zip(self, other, strict=True)))
+            name = type(self).__name__
+            raise InputError(f"these {name} do not merge: their sums have the shapes {mine} and {theirs}")
+        pairs = zip(self, other, strict=True)
+        return type(self)(*(None if value is None else value + another for value, another in pairs))
+
+    def map(self, change: Callable[[Tensor], Tensor]) -> Self:
+        """The same with every tensor changed, in the order of `tensors`."""
+        return type(self)(
+            *(
+                None if value is None else value.map(change) if isinstance(value, Sums) else change(value)
+                for value in self
+            )
+        )
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Every tensor by the name of its field; those of a field that is `Sums` itself as "field.name"."""
+        named = {}
+        for field, value in zip(fields(self), self, strict=True):
+            if isinstance(value, Sums):
+                named |= {f"{field.name}.{name}": tensor for name, tensor in value.tensors().items()}
+            elif value is not None:
+                named[field.name] = value
+        return named
 
     def to(self, device: str | torch.device) -> Self:
         """The same on another device."""
-        return type(self)(*(tensor.to(device) for tensor in self))
+        return self.map(lambda tensor: tensor.to(device))

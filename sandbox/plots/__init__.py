@@ -7,7 +7,6 @@ from sandbox.plots import figure6
 from sandbox.plots.against_l0 import against_l0
 from sandbox.plots.closed_form import closed_form
 from sandbox.plots.feature_distributions import feature_distributions
-from sandbox.plots.interactive import interactive
 from sandbox.plots.intervals import intervals
 from sandbox.plots.latents import latents
 from sandbox.plots.measured import measured
@@ -32,7 +31,6 @@ __all__ = [
     "feature_distributions",
     "figure",
     "figure6",
-    "interactive",
     "intervals",
     "latents",
     "levels",

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from sandbox.maths.measures import measure_named
-from sandbox.plots.style import FAINT, INK, LOCI, _axes, _plain
+from sandbox.plots.style import FAINT, INK, LOCI, axes_or_current, plain_name
 from sandbox.report import Report
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ def against_l0(reports: Sequence[Report], keys: Sequence[str] = KEYS, ax: Axes |
     Args:   reports: those without L0 (whose latents were not seen) are left out
     Raises: InputError for a key that is not in the registry
     """
-    ax = _axes(ax)
+    ax = axes_or_current(ax)
     seen = sorted(((report.l0, report) for report in reports if report.l0), key=lambda pair: pair[0])
     for key, marker in zip(keys, MARKERS * len(keys), strict=False):
         measure = measure_named(key)
@@ -43,13 +43,14 @@ def against_l0(reports: Sequence[Report], keys: Sequence[str] = KEYS, ax: Axes |
     if not seen:
         ax.text(0.5, 0.5, "no L0 is known: latents were not seen", transform=ax.transAxes, ha="center", color=INK)
         return ax
-    _set_scale(ax, seen[0][0], seen[-1][0])
+    set_l0_scale(ax, seen[0][0], seen[-1][0])
     _name(ax, seen)
     ax.legend(loc="upper left", bbox_to_anchor=(0, -0.14), borderaxespad=0)
     return ax
 
 
-def _set_scale(ax: Axes, least: float, greatest: float) -> None:
+def set_l0_scale(ax: Axes, least: float, greatest: float) -> None:
+    """A logarithmic axis of L0 with round numbers, wide enough for a single value."""
     from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
     middle, reach = (least * greatest) ** 0.5, max((greatest / least) ** 0.5, NARROW) * 1.05
@@ -68,9 +69,9 @@ def _name(ax: Axes, seen: Sequence[tuple[float, Report]]) -> None:
     for l0, report in seen:
         ax.axvline(l0, color=FAINT, linewidth=0.4, zorder=0)
         if places and l0 / places[-1][0] < (high / low) ** 0.04:
-            places[-1][1].append(_plain(report.name))
+            places[-1][1].append(plain_name(report.name))
         else:
-            places.append((l0, [_plain(report.name)]))
+            places.append((l0, [plain_name(report.name)]))
     for l0, names in places:
         style = {"transform": ax.get_xaxis_transform(), "rotation": 35, "fontsize": 8.5, "color": INK}
         ax.text(l0, 1.01, ", ".join(names), va="bottom", ha="left", **style)

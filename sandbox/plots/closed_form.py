@@ -10,7 +10,7 @@ from torch import Tensor
 from sandbox.maths.compile import evaluate
 from sandbox.maths.measures import measure_named
 from sandbox.moments.moments import Moments
-from sandbox.plots.style import FAINT, INK, LOCI, OF_X, _axes
+from sandbox.plots.style import FAINT, INK, LOCI, OF_X, axes_or_current
 from sandbox.report import interval
 from sandbox.simulate.theory import at_shares
 
@@ -61,7 +61,7 @@ def closed_form(gate: str, simulated: Simulated | None = None, least: float = 1e
     Raises: InputError for another gate, or a share outside 0 to 1
     Source: C17, C18
     """
-    ax = _axes(ax)
+    ax = axes_or_current(ax)
     share = torch.logspace(torch.tensor(least, dtype=torch.float64).log10().item(), 0, 400, dtype=torch.float64)
     values = at_shares(share, gate).values
     for curve in CURVES:

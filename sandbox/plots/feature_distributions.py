@@ -10,7 +10,7 @@ import torch
 
 from sandbox.maths.measures import measure_named
 from sandbox.plots.closed_form import Curve, Simulated, legend_below, over_shares, points
-from sandbox.plots.style import INK, MARKERS, SAES, _axes, _cycle, _plain
+from sandbox.plots.style import INK, MARKERS, SAES, axes_or_current, cycled, plain_name
 from sandbox.simulate.theory import at_shares
 
 if TYPE_CHECKING:
@@ -33,16 +33,16 @@ def feature_distributions(
     Raises: InputError for a key that is not in the registry
     Source: C17, C18 for exponential strengths; the others are simulated alone
     """
-    ax = _axes(ax)
+    ax = axes_or_current(ax)
     measure = measure_named(key)
     share = torch.logspace(math.log10(least), 0, 400, dtype=torch.float64)
     for gate in ("soft", "hard"):
         label = "closed form" if gate == "soft" else None
         ax.plot(share, at_shares(share, gate).values[key], color="#BBBBBB", linewidth=3.5, zorder=1, label=label)
-    for i, ((name, of_gate), colour) in enumerate(zip(simulated.items(), _cycle(SAES), strict=False)):
+    for i, ((name, of_gate), colour) in enumerate(zip(simulated.items(), cycled(SAES), strict=False)):
         curve = Curve(key, colour, MARKERS[i % len(MARKERS)])
         for gate, found in of_gate.items():
-            soft = {"linestyle": "-", "markersize": 4.5, "markerfacecolor": "white", "label": _plain(name)}
+            soft = {"linestyle": "-", "markersize": 4.5, "markerfacecolor": "white", "label": plain_name(name)}
             points(ax, curve, found, linewidth=0.8, zorder=3, **soft if gate == "soft" else {"markersize": 3.5})
     over_shares(ax, least)
     ax.plot([], [], "o", color=INK, markersize=4.5, markerfacecolor="white", label="soft")

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from sandbox.maths.measures import REGISTRY
-from sandbox.plots.style import FAINT, INK, SAES, _axes, _cycle, _plain
+from sandbox.plots.style import FAINT, INK, SAES, axes_or_current, cycled, plain_name
 from sandbox.report import Report
 
 if TYPE_CHECKING:
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
 def intervals(reports: Sequence[Report], ax: Axes | None = None) -> Axes:
     """Every measure that compares with 1, for each SAE, with its 95 % interval; raw filled, centred hollow."""
-    ax = _axes(ax)
+    ax = axes_or_current(ax)
     keys = [key for key in REGISTRY if not key.endswith("_loss")]
     rows = len(reports) * 2 + 1
     named = set()  # one legend entry for each SAE and origin
-    for i, (report, colour) in enumerate(zip(reports, _cycle(SAES), strict=False)):
+    for i, (report, colour) in enumerate(zip(reports, cycled(SAES), strict=False)):
         for j, (origin, estimates) in enumerate((("raw", report.raw), ("centred", report.centred))):
             for k, key in enumerate(keys):
                 one = estimates[key]
@@ -35,7 +35,7 @@ def intervals(reports: Sequence[Report], ax: Axes | None = None) -> Axes:
                     fillstyle="none" if j else "full",
                     markersize=5,
                     capsize=2.5,
-                    label=None if (i, j) in named else f"{_plain(report.name)}, {origin}",
+                    label=None if (i, j) in named else f"{plain_name(report.name)}, {origin}",
                 )
                 named.add((i, j))
     if not ax.containers:

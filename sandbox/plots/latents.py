@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sandbox.measuring.latents import OFTEN, Latents
-from sandbox.plots.style import FAINT, INK, SAES, _axes, _cycle, _plain
+from sandbox.plots.style import FAINT, INK, SAES, axes_or_current, cycled, plain_name
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -27,7 +27,7 @@ def latents(tallies: Mapping[str, Latents], ax: Axes | None = None, often: int =
 
     Args: tallies: by the name of the SAE
     """
-    ax = _axes(ax)
+    ax = axes_or_current(ax)
     named = {}
     for name, tally in tallies.items():
         factor, count = tally.scale_factors().cpu().numpy(), tally.count.cpu().numpy()
@@ -39,8 +39,8 @@ def latents(tallies: Mapping[str, Latents], ax: Axes | None = None, often: int =
     low, high = min(low, 0.9), max(high, 1.1)
     edges = np.linspace(low, high, BINS + 1)
     tallest, beneath = 1.0, 0.0
-    for (name, factors), colour in zip(shown.items(), _cycle(SAES), strict=False):
-        label = f"{_plain(name)}: {len(factors):,} of {len(tallies[name].count):,} latents"
+    for (name, factors), colour in zip(shown.items(), cycled(SAES), strict=False):
+        label = f"{plain_name(name)}: {len(factors):,} of {len(tallies[name].count):,} latents"
         if len(factors):
             label += f", median {np.median(factors):.3f}"
         style = {"histtype": "stepfilled", "facecolor": (colour, 0.25), "edgecolor": colour}
@@ -64,7 +64,7 @@ def _against_count(
 ) -> None:
     """Each latent's factor against how often it is on, in the upper right corner."""
     inset = ax.inset_axes(INSET)
-    for (factor, count), colour in zip(named.values(), _cycle(SAES), strict=False):
+    for (factor, count), colour in zip(named.values(), cycled(SAES), strict=False):
         inset.scatter(count, factor.clip(low, high), s=3, color=colour, alpha=0.35, linewidths=0, rasterized=True)
     inset.axhline(1, color=INK, linewidth=0.8)
     inset.axvline(often, color=FAINT, linewidth=0.8, linestyle=":")

@@ -13,7 +13,7 @@ from sandbox.maths.compile import MOMENTS, evaluate, scale_losses, to_torch, why
 from sandbox.maths.measures import REGISTRY
 from sandbox.maths.symbols import s
 from sandbox.moments.moments import Moments
-from sandbox.plots.style import FAINT, INK, OF_X, OF_X_HAT, _axes, _plain
+from sandbox.plots.style import FAINT, INK, OF_X, OF_X_HAT, axes_or_current, plain_name
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -29,9 +29,9 @@ def parabolas(
     Args:    moments: without batch axes; both curves are divided by a = E‖x‖²
     Returns: the Axes
     """
-    ax = _axes(ax)
+    ax = axes_or_current(ax)
     means = moments.means.tolist()
-    ax.set_title(_plain(title))
+    ax.set_title(plain_name(title))
     if reason := why_undefined(REGISTRY["scale_x"], *means):
         ax.text(0.5, 0.5, reason, transform=ax.transAxes, ha="center", color=INK, wrap=True)
         return ax

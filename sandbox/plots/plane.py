@@ -10,7 +10,7 @@ from torch import Tensor
 
 from sandbox.maths.compile import evaluate
 from sandbox.maths.measures import REGISTRY
-from sandbox.plots.style import INK, LOCI, MARKERS, SAES, _axes, _cycle, _plain
+from sandbox.plots.style import INK, LOCI, MARKERS, SAES, axes_or_current, cycled, plain_name
 from sandbox.report import Report
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ def plane(reports: Sequence[Report], ax: Axes | None = None) -> Axes:
     Each measure calls its own locus "no shrinkage": γ = 1 is Thales' circle over x, c/a = 1 the line across the tip
     of x, r = 1 the circle about the origin. They meet only in x.
     """
-    ax = _axes(ax)
+    ax = axes_or_current(ax)
     tips = [_tips({key: one.value for key, one in report.raw.items()}) for report in reports]
     along, across = zip((0, 0), (1.08, 1), *(tip for pair in tips for tip in pair), strict=True)  # what has to be seen
     margin = 0.05 * (max(along) - min(along)) + 0.06
@@ -45,13 +45,13 @@ def plane(reports: Sequence[Report], ax: Axes | None = None) -> Axes:
     arrow = {"arrowstyle": "-|>", "shrinkA": 0, "shrinkB": 0, "linewidth": 2}
     ax.annotate("", (1, 0), (0, 0), arrowprops=arrow | {"color": INK})
     ax.annotate("x", (0.5, 0), (0, -11), textcoords="offset points", color=INK, ha="center")
-    for i, (report, tip, colour) in enumerate(zip(reports, tips, _cycle(SAES), strict=False)):
+    for i, (report, tip, colour) in enumerate(zip(reports, tips, cycled(SAES), strict=False)):
         if not tip:
             continue
         marker = MARKERS[i // len(SAES) % len(MARKERS)]  # colours come again, then with another shape
         raw = {key: "undefined" if one.value is None else f"{one.value:.3f}" for key, one in report.raw.items()}
         shown = f"γ = {raw['relative_reconstruction_bias']}, c/a = {raw['scale_x']}, r = {raw['norm_ratio']}"
-        label = f"{_plain(report.name)}: {shown}"
+        label = f"{plain_name(report.name)}: {shown}"
         ax.annotate("", tip[0], (0, 0), arrowprops=arrow | {"color": colour})
         ax.plot(*tip[0], marker, color=colour, markersize=5, label=label)
         if len(tip) > 1:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from sandbox.maths.compile import evaluate, to_torch
 from sandbox.maths.measures import Measure, measure_named
-from sandbox.plots.style import FAINT, INK, LOCI, MARKERS, SAES, _axes, _cycle, _plain
+from sandbox.plots.style import FAINT, INK, LOCI, MARKERS, SAES, axes_or_current, cycled, plain_name
 from sandbox.report import Report
 
 if TYPE_CHECKING:
@@ -65,9 +65,9 @@ def rho_r_map(reports: Sequence[Report], measure: str = "relative_reconstruction
     Raises:  InputError for a key that is not in the registry
     """
     shown = measure_named(measure)
-    ax = _axes(ax)
+    ax = axes_or_current(ax)
     points = []
-    for i, (report, colour) in enumerate(zip(reports, _cycle(SAES), strict=False)):
+    for i, (report, colour) in enumerate(zip(reports, cycled(SAES), strict=False)):
         rho, r = report.raw["cosine"].value, report.raw["norm_ratio"].value
         if rho is not None and r is not None:
             marker = MARKERS[i // len(SAES) % len(MARKERS)]  # colours come again, then with another shape
@@ -93,7 +93,7 @@ def rho_r_map(reports: Sequence[Report], measure: str = "relative_reconstruction
 
 
 def _label(report: Report, shown: Measure, rho: float, r: float) -> str:
-    label = f"{_plain(report.name)}: ρ = {_number(rho)}, r = {_number(r)}"
+    label = f"{plain_name(report.name)}: ρ = {_number(rho)}, r = {_number(r)}"
     if shown.key in ("cosine", "norm_ratio"):
         return label
     value = report.raw[shown.key].value

@@ -49,16 +49,16 @@ COLUMN: Any = STYLE | {
     "legend.labelspacing": 0.3,
     "legend.columnspacing": 1.2,
 }
-"""The same for a column of a paper, 3.4 inches wide: nothing has to be scaled down, and so nothing gets too small."""
+"""STYLE for a column of a paper, 3.4 inches wide: drawn at its final size, so that no text is scaled too small."""
 
 AS_TEXT: Any = {"svg.hashsalt": "sandbox", "svg.fonttype": "none", "pdf.fonttype": 42}
-"""Words in a vector file stay words, that can be searched; a salt makes an SVG's ids the same on every run."""
+"""Text in vector files stays searchable text; a fixed salt makes an SVG's ids repeatable."""
 
 WITHOUT_DATE = {".png": {}, ".svg": {"Date": None}, ".pdf": {"CreationDate": None}}
 
 
 LONGEST = 60
-"""Letters of a name in a figure; of a longer one the middle is left out."""
+"""Letters of a name in a figure; a longer name loses its middle."""
 
 
 @contextmanager
@@ -87,9 +87,9 @@ def check_format(path: str | Path) -> None:
 
 
 def save(made: Figure, path: str | Path, dpi: float | None = None) -> None:
-    """Write a figure as the file's ending says (.png, .svg, .pdf), whole or not at all; the same one, the same bytes.
+    """Write a figure in the format of the file's suffix (.png, .svg, .pdf), whole or not at all, with repeatable bytes.
 
-    Args: dpi: of a .png, where it is not to be the style's
+    Args: dpi: of a .png; the style's by default
     """
     from matplotlib import rc_context
 
@@ -106,7 +106,8 @@ def save(made: Figure, path: str | Path, dpi: float | None = None) -> None:
         beside.write_bytes(drawn.getvalue())
 
 
-def _axes(ax: Axes | None) -> Axes:
+def axes_or_current(ax: Axes | None) -> Axes:
+    """The given axes, or matplotlib's current ones."""
     if ax is not None:
         return ax
     from matplotlib import pyplot
@@ -114,12 +115,13 @@ def _axes(ax: Axes | None) -> Axes:
     return pyplot.gca()
 
 
-def _plain(name: str) -> str:
-    """The name without matplotlib's mathematics, and fit to draw: a folder may be called anything, at any length."""
+def plain_name(name: str) -> str:
+    """A name as drawn: `$` and control characters escaped, and shortened, since a folder may have any name."""
     short = name if len(name) <= LONGEST else f"{name[: LONGEST // 2]}…{name[-LONGEST // 2 :]}"
     return visible(short).replace("$", r"\$")
 
 
-def _cycle(colours: Sequence[str]) -> Iterator[str]:
+def cycled(colours: Sequence[str]) -> Iterator[str]:
+    """The colours, over and over."""
     while True:
         yield from colours

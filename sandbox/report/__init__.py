@@ -1,10 +1,10 @@
 """Moments ► every measure with its interval, as a table, JSON, CSV, and in words."""
 
-from sandbox.report.estimates import Estimate, estimate, standard_error
+from sandbox.report.estimates import ORIGINS, Estimate, estimate, standard_error
 from sandbox.report.files import to_csv, to_json
 from sandbox.report.jackknife import LEVEL, interval, left_out
 from sandbox.report.points import Point, points_to_csv, read_points
-from sandbox.report.report import ORIGINS, Report
+from sandbox.report.report import Report
 from sandbox.report.verdict import Verdict, verdict
 
 __all__ = [

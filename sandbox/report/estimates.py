@@ -1,10 +1,11 @@
-"""A measure's value with its confidence interval, from the moments alone."""
+"""A value with its confidence interval, or the reason why there is none."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import torch
 from sympy import Expr
@@ -13,12 +14,15 @@ from sandbox.errors import InputError
 from sandbox.maths.compile import evaluate, gradient, why_undefined
 from sandbox.maths.measures import Measure
 from sandbox.moments.moments import Moments
-from sandbox.report.jackknife import LEVEL, interval, why_none
+from sandbox.report.jackknife import LEVEL, effective_clusters, interval, why_none
+
+ORIGINS = {"raw": "raw", "centred": "centred", "decoder_bias": "about b_dec"}
+"""Where x and x̂ are seen from: key and words."""
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A value with its confidence interval; undefined (None) with the reason why, or without an interval, likewise."""
+    """A value with its confidence interval; either may be None, and `reason` then says why."""
 
     value: float | None
     low: float | None
@@ -27,15 +31,26 @@ class Estimate:
 
     def to_dict(self) -> dict[str, Any]:
         """As in JSON: `value`, `low`, `high`, and `reason` where there is one."""
-        held = {"value": self.value, "low": self.low, "high": self.high}
-        return held | {"reason": self.reason} if self.reason else held
+        fields = {"value": self.value, "low": self.low, "high": self.high}
+        return fields | {"reason": self.reason} if self.reason else fields
+
+    @classmethod
+    def within(cls, value: float, ends: Iterable[torch.Tensor], count: torch.Tensor, clusters: torch.Tensor) -> Self:
+        """A defined value with the ends of its interval, or why it has none: those are then nan.
+
+        Args: count: tokens in each group; clusters: the effective number of clusters
+        """
+        low, high = (end.item() for end in ends)
+        if math.isnan(low) or math.isnan(high):
+            return cls(value, None, None, why_none(count, clusters))
+        return cls(value, min(low, value), max(high, value))  # where all groups agree, the transforms may round past it
 
 
 def standard_error(moments: Moments, expression: Expr) -> torch.Tensor:
     """The cluster-robust standard error of a function of a, b, c that is homogeneous of degree 0, by the delta method.
 
-    G/(G−1) · ∇fᵀ M ∇f, with M = Σ_g T_g T_gᵀ: Euler's identity makes the term of the mean vanish. Where many clusters
-    hold shares alike it agrees with the jackknife, by which intervals are computed (`sandbox.report.jackknife`).
+    G/(G−1) · ∇fᵀ M ∇f, with M = Σ_g T_g T_gᵀ: by Euler's identity the term of the mean vanishes. For many clusters of
+    similar weight it agrees with the jackknife, which intervals use (`sandbox.report.jackknife`).
 
     Args:    moments: of any batch shape; expression: in a, b, c
     Returns: Float64[Tensor, "*batch"]; nan for a single cluster
@@ -48,7 +63,7 @@ def standard_error(moments: Moments, expression: Expr) -> torch.Tensor:
 
 
 def estimate(moments: Moments, measure: Measure, level: float = LEVEL) -> Estimate:
-    """The measure of one set of moments (no batch axes) with its interval, or the reason why it has none.
+    """The measure of one set of moments (no batch axes) with its interval.
 
     >>> import torch
     >>> half = Moments.from_pairs(torch.tensor([[1.0]]), torch.tensor([[0.5]]))
@@ -64,7 +79,4 @@ def estimate(moments: Moments, measure: Measure, level: float = LEVEL) -> Estima
     if reason := why_undefined(measure, *means):
         return Estimate(None, None, None, reason)
     value = min(max(evaluate(measure, *means).item(), float(measure.range.inf)), float(measure.range.sup))
-    low, high = (end.item() for end in interval(moments, measure, level))
-    if math.isnan(low) or math.isnan(high):
-        return Estimate(value, None, None, why_none(moments))
-    return Estimate(value, min(low, value), max(high, value))  # where all groups agree, the way back rounds
+    return Estimate.within(value, interval(moments, measure, level), moments.count, effective_clusters(moments))

@@ -1,10 +1,10 @@
 """The jackknife: how much an estimate changes when a group of clusters is left out, and the interval that follows.
 
-The delta method (C16) takes a measure for a straight line and the normal for its distribution. With ten documents, or
-with a few that hold most of the energy, its 95 % intervals cover 70 to 90 %. Three things mend most of that, from the
-same totals per group: groups are really left out (and the mean taken anew where moments are centred); errors are
-looked at on a scale without ends (`without_ends`); and Student's t has the degrees of freedom of the clusters
-that count, not of those that are there. `python -m benchmarks.coverage` holds the two side by side.
+The delta method (C16) linearises the measure and assumes a normal distribution. With ten documents, or with a few that
+hold most of the energy, its 95 % intervals cover only 70 to 90 %. The jackknife repairs most of that from the same
+totals per group: it really leaves each group out (and recomputes the mean where moments are centred), it measures
+errors on an unbounded scale (`without_ends`), and it takes the degrees of freedom of Student's t from the effective
+number of clusters. `python -m benchmarks.coverage` compares the two.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ LEVEL = 0.95
 ONE_CLUSTER = "one cluster of tokens gives no interval"
 ONE_COUNTS = "its clusters of tokens weigh too unequally to count as two, which gives no interval"
 NOT_WITHOUT = "without one of the clusters it is undefined, and so it has no interval"
-"""Why there may be none."""
+"""The reasons why a defined value has no interval."""
 
 TWO = 2 - 1e-9
-"""As many clusters have to count; two that differ by rounding do."""
+"""The least number of clusters that have to count, with room for rounding."""
 
 
 class LeftOut(NamedTuple):
@@ -37,8 +37,8 @@ class LeftOut(NamedTuple):
     Two SAEs on the same tokens have the same groups: the `LeftOut` of their difference is the difference of both.
 
     Attributes:
-        value:   Float64[Tensor, "*batch"]; nan where it is undefined
-        without: Float64[Tensor, "*batch groups"]; nan likewise
+        value:   Float64[Tensor, "*batch"]; nan where undefined
+        without: Float64[Tensor, "*batch groups"]; nan where undefined
     """
 
     value: Float64[Tensor, "*batch"]
@@ -46,79 +46,77 @@ class LeftOut(NamedTuple):
 
 
 def left_out(moments: Moments, measure: Measure) -> LeftOut:
-    """The measure (or its root) of the moments, and of those of all groups but one."""
+    """The measure (or its root) of all moments, and with each group left out."""
     function, holds = to_torch(measure.centre), defined(measure)
     both = moments.totals.sum(-2).unbind(-1), moments.leave_one_out().unbind(-1)
     return LeftOut(*(torch.where(holds(*totals), function(*totals), torch.nan) for totals in both))
 
 
 def jackknife_error(without: Float64[Tensor, "*batch groups"], used: Bool[Tensor, "*batch groups"]) -> Tensor:
-    """√((G − 1)/G · Σ_g (θ_g − θ̄)²) over the G groups that are used; nan for fewer than two."""
+    """√((G − 1)/G · Σ_g (θ_g − θ̄)²) over the G used groups; nan for fewer than two."""
     without, n = torch.where(used, without, 0), used.double().sum(-1)
     off = torch.where(used, without - (without.sum(-1) / n)[..., None], 0)
     return torch.where(n > 1, (n - 1) / n, torch.nan).sqrt() * torch.linalg.vector_norm(off, dim=-1)
 
 
 def effective(weights: Float64[Tensor, "*batch groups"]) -> Float64[Tensor, "*batch"]:
-    """(Σ w)²/Σ w²: as many clusters as there would be if all weighed the same."""
+    """(Σ w)²/Σ w²: the effective number of clusters, which is their number where all weigh the same."""
     return weights.sum(-1).square() / weights.square().sum(-1)
 
 
 def effective_clusters(moments: Moments) -> Float64[Tensor, "*batch"]:
-    """`effective` for the shares of ‖x‖² and of ‖x̂‖², the smaller; what is 0 everywhere does not count."""
+    """The smaller `effective` number for the shares of ‖x‖² and of ‖x̂‖²; a norm that is 0 everywhere is ignored."""
     return effective(moments.totals[..., :2].mT).nan_to_num(torch.inf).amin(-1).minimum(moments.clusters)
 
 
 def student(clusters: Float64[Tensor, "*batch"], level: float = LEVEL) -> Float64[Tensor, "*batch"]:
-    """Student's two-sided quantile with a degree of freedom less than there are clusters; nan for fewer than two."""
+    """Student's two-sided quantile with `clusters` − 1 degrees of freedom; nan for fewer than two clusters."""
     freedom = torch.where(clusters >= TWO, clusters - 1, torch.nan)
     return torch.as_tensor(stdtrit(freedom.cpu().numpy(), 0.5 + level / 2), device=clusters.device)
 
 
 def ends(
-    found: LeftOut, range: Range, used: Bool[Tensor, "*batch groups"], quantile: Float64[Tensor, "*batch"]
+    statistic: LeftOut, range: Range, used: Bool[Tensor, "*batch groups"], quantile: Float64[Tensor, "*batch"]
 ) -> Float64[Tensor, "2 *batch"]:
-    """Both ends of the interval of what lies in a range: the jackknife's, on a scale without ends.
+    """Both ends of the jackknife interval of a statistic with a bounded range, computed on an unbounded scale.
 
-    Args: used: the groups that hold tokens; quantile: of Student's t, nan where there is to be no interval
+    Args: used: the groups that hold tokens; quantile: of Student's t, nan for no interval
     """
     away, back = without_ends(range)
-    forth = to_torch(away, (v,))
-    places = LeftOut(forth(found.value), forth(found.without))
-    stretched = to_torch(back, (t,))(_around(places, used, quantile))
-    # At an end of its range a value has no place on a scale without ends: there its own scale has to do.
-    own = _around(found, used, quantile).clamp(float(range.inf), float(range.sup))
-    return torch.where(stretched.isfinite().all(0), stretched, own)
+    unbounded = to_torch(away, (v,))
+    stretched = LeftOut(unbounded(statistic.value), unbounded(statistic.without))
+    interval = to_torch(back, (t,))(_around(stretched, used, quantile))
+    # A value at an end of its range is infinite on the unbounded scale: use its own scale there.
+    own = _around(statistic, used, quantile).clamp(float(range.inf), float(range.sup))
+    return torch.where(interval.isfinite().all(0), interval, own)
 
 
-def _around(found: LeftOut, used: Tensor, quantile: Tensor) -> Tensor:
-    reach = quantile * jackknife_error(found.without, used)
-    return torch.stack((found.value - reach, found.value + reach))
+def _around(statistic: LeftOut, used: Tensor, quantile: Tensor) -> Tensor:
+    reach = quantile * jackknife_error(statistic.without, used)
+    return torch.stack((statistic.value - reach, statistic.value + reach))
 
 
 def interval(moments: Moments, measure: Measure, level: float = LEVEL) -> tuple[Tensor, Tensor]:
     """The confidence interval of a measure, inside its range.
 
-    Returns: (low, high), each Float64[Tensor, "*batch"]; nan where the measure is undefined, also without one of the
-             groups, or where fewer than two clusters count
+    Returns: (low, high), each Float64[Tensor, "*batch"]; nan where the measure is undefined, becomes undefined without
+             one of the groups, or where fewer than two clusters count
     Source:  MATHS, uncertainty
     """
     quantile = student(effective_clusters(moments), level)
-    found = left_out(moments, measure)
-    low, high = ends(found, ANY if measure.root else measure.range, moments.count > 0, quantile)
-    if measure.root:  # of the squares on an interval around 0 the least is 0
+    statistic = left_out(moments, measure)
+    low, high = ends(statistic, ANY if measure.root else measure.range, moments.count > 0, quantile)
+    if measure.root:  # the least square on an interval around 0 is 0
         squares = torch.stack((low**2, high**2))
         low, high = torch.where((low < 0) & (high > 0), 0, squares.amin(0)), squares.amax(0)
     return low, high
 
 
-def why_none(moments: Moments) -> str:
-    """Why a defined measure of one set of moments has no interval."""
-    return why_no_quantile(moments.count, effective_clusters(moments)) or NOT_WITHOUT
+def why_none(count: Float64[Tensor, "groups"], clusters: Float64[Tensor, ""]) -> str:
+    """Why a defined value has no interval.
 
-
-def why_no_quantile(count: Float64[Tensor, "groups"], clusters: Float64[Tensor, ""]) -> str | None:
-    """Why Student's t has no quantile: tokens in each group, and how many clusters count; None where it has one."""
+    Args: count: tokens in each group; clusters: the effective number of clusters
+    """
     if (count > 0).sum() < 2:
         return ONE_CLUSTER
-    return None if clusters >= TWO else ONE_COUNTS
+    return NOT_WITHOUT if clusters >= TWO else ONE_COUNTS

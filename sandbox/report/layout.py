@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -31,26 +31,51 @@ def fitting(width: int, *candidates: Callable[[], Table]) -> Table:
     return table
 
 
+def table(
+    title: str,
+    headers: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    right: Collection[str] = (),
+    wrapped: Collection[str] = (),
+    caption: str | None = None,
+) -> Table:
+    """A table in the house style: title and caption on the left, no cell broken.
+
+    Args:
+        title, rows: rich markup; escape what comes from outside
+        right:       headers of the columns aligned to the right, which are those of numbers
+        wrapped:     headers of the columns whose cells may take several lines
+    """
+    made = Table(title=title, title_justify="left", pad_edge=False, caption=caption, caption_justify="left")
+    for header in headers:
+        wraps = header in wrapped
+        justify = "right" if header in right else "left"
+        made.add_column(header, justify=justify, no_wrap=not wraps, overflow="fold" if wraps else "ellipsis")
+    for row in rows:
+        made.add_row(*row)
+    return made
+
+
 def stacked(
     title: str,
     headers: Sequence[str],
-    groups: Iterable[tuple[str, Sequence[Sequence[str]]]],
+    groups: Iterable[tuple[str, Iterable[Sequence[str]]]],
     caption: str | None = None,
 ) -> Table:
-    """A narrow layout: each group has a line of its own, and its rows below it.
+    """A narrow table: each group's name has a line of its own, with the group's rows below it.
 
     Args:
-        headers: of the columns; the first is that of the groups, and of the names of their rows
+        headers: the first heads the names of groups and rows, the second the numbers
         groups:  a group's name, and its rows: a name and the cells
     """
-    table = Table(title=title, title_justify="left", pad_edge=False, caption=caption, caption_justify="left")
-    for i, header in enumerate(headers):
-        table.add_column(header, justify="right" if i == 1 else "left", no_wrap=i > 0, overflow="fold")
-    for name, rows in groups:
-        table.add_row(escape(name), *[""] * (len(headers) - 1))
-        for label, *cells in rows:
-            table.add_row(f"  {escape(label)}", *cells)
-    return table
+
+    def rows() -> Iterator[Sequence[str]]:
+        for name, members in groups:
+            yield escape(name), *[""] * (len(headers) - 1)
+            for label, *cells in members:
+                yield f"  {escape(label)}", *cells
+
+    return table(title, headers, rows(), right=headers[1:2], wrapped=headers[:1], caption=caption)
 
 
 def number(value: float) -> str:

@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from sandbox.errors import InputError
-from sandbox.report.estimates import Estimate
-from sandbox.report.report import ORIGINS
+from sandbox.report.estimates import ORIGINS, Estimate
 
 TOKENS = ("held-out", "training")
 """On which tokens a point was measured: of documents kept from the training, or some that it was trained on."""

@@ -12,14 +12,12 @@ import torch
 
 from sandbox.maths.measures import REGISTRY
 from sandbox.moments.moments import Moments
+from sandbox.report import tables
 from sandbox.report.estimates import Estimate, estimate
 from sandbox.report.verdict import UNDEFINED, Verdict, percent, sentence, verdict
 
 if TYPE_CHECKING:
     from rich.table import Table
-
-ORIGINS = {"raw": "raw", "centred": "centred", "decoder_bias": "about b_dec"}
-"""Where x and x̂ are seen from, by key, and in words."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -159,7 +157,7 @@ class Report:
 
     def in_words(self) -> str:
         """One sentence: does it shrink, and are its vectors shorter?"""
-        said, length = sentence(self.name, self._gammas(), ORIGINS), self.raw["norm_ratio"]
+        said, length = sentence(self.name, self._gammas()), self.raw["norm_ratio"]
         if self.verdict.word == UNDEFINED or length.value is None:
             return f"{said}."
         by = percent(abs(1 - length.value))
@@ -176,22 +174,16 @@ class Report:
 
     def table(self) -> Table:
         """A table for a terminal (`sandbox.report.tables.measures`)."""
-        from sandbox.report.tables import measures
-
-        return measures(self)
+        return tables.measures(self)
 
     def __repr__(self) -> str:
         return f"Report({self.name!r}, {self.facts()})"
 
     def __str__(self) -> str:
-        from sandbox.report.tables import as_text
-
-        return as_text(self)
+        return tables.as_text(self)
 
     def _repr_html_(self) -> str:
-        from sandbox.report.tables import as_html
-
-        return as_html(self)
+        return tables.as_html(self)
 
 
 def _every(moments: Moments) -> dict[str, Estimate]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from html import escape as html_escape
 from io import StringIO
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.markup import escape
@@ -14,10 +15,12 @@ from rich.text import Text
 
 from sandbox.maths.measures import REGISTRY
 from sandbox.moments.moments import BLOCK, STRETCH
-from sandbox.report.estimates import Estimate
-from sandbox.report.layout import PRINTED, fitting, number, stacked
-from sandbox.report.report import ORIGINS, Report
+from sandbox.report.estimates import ORIGINS, Estimate
+from sandbox.report.layout import PRINTED, fitting, number, stacked, table
 from sandbox.system.terminal import Screen
+
+if TYPE_CHECKING:
+    from sandbox.report.report import Report
 
 PUBLISHED_AS: Mapping[str, tuple[str, Mapping[str, str]]] = {
     "relative_reconstruction_bias": ("pooled b/c", {}),
@@ -55,29 +58,31 @@ def measures(report: Report, width: int = WORDY) -> Table:
 
 
 def _wide_measures(report: Report, wordy: bool) -> Table:
-    table, typical = _titled(_title(report), _reasons(report)), report.without_outliers
     headers = ["measure", "", *(h for origin in report.origins for h in (ORIGINS[origin], "95 % interval"))]
-    for header in headers:
-        table.add_column(header, justify="right" if header in ORIGINS.values() else "left", no_wrap=True)
-    if wordy:
-        table.add_column("1 means")
-    for key, measure in REGISTRY.items():
-        for one, label in ((report, key), *([(typical, WITHOUT)] if typical else [])):
-            cells = (cell for estimates in one.origins.values() for cell in cells_of(estimates[key]))
-            first = one is report
-            table.add_row(label, measure.plain if first else "", *cells, *[measure.at_one if first else ""] * wordy)
-    return table
+    rows = (
+        (
+            key if tokens is report else WITHOUT,
+            measure.plain if tokens is report else "",
+            *(cell for estimates in tokens.origins.values() for cell in cells_of(estimates[key])),
+            *[measure.at_one if tokens is report else ""] * wordy,
+        )
+        for key, measure in REGISTRY.items()
+        for tokens in (report, report.without_outliers)
+        if tokens
+    )
+    headers += ["1 means"] * wordy
+    return table(_title(report), headers, rows, ORIGINS.values(), wrapped=["1 means"], caption=_reasons(report))
 
 
 def _narrow_measures(report: Report) -> Table:
-    table = _titled(_title(report), _reasons(report))
-    for header in ("measure", "", "origin", "value", "95 % interval"):
-        table.add_column(header, justify="right" if header == "value" else "left", no_wrap=True)
-    for key, measure in REGISTRY.items():
-        for i, (origin, label, one) in enumerate(_every_origin(report, key)):
-            names = (WITHOUT, "") if label and origin == next(iter(report.origins)) else ("", "")
-            table.add_row(*((key, measure.plain) if not i else names), ORIGINS[origin], *cells_of(one))
-    return table
+    def rows() -> Iterator[tuple[str, ...]]:
+        for key, measure in REGISTRY.items():
+            for i, (origin, label, estimate) in enumerate(_every_origin(report, key)):
+                names = (WITHOUT, "") if label and origin == next(iter(report.origins)) else ("", "")
+                yield *((key, measure.plain) if not i else names), ORIGINS[origin], *cells_of(estimate)
+
+    headers = ("measure", "", "origin", "value", "95 % interval")
+    return table(_title(report), headers, rows(), right=["value"], caption=_reasons(report))
 
 
 def _stacked_measures(report: Report) -> Table:
@@ -88,7 +93,7 @@ def _stacked_measures(report: Report) -> Table:
         )
         for key, measure in REGISTRY.items()
     )
-    return stacked(_title(report), ("measure", "value", "95 % interval"), groups, _caption(_reasons(report)))
+    return stacked(_title(report), ("measure", "value", "95 % interval"), groups, _reasons(report))
 
 
 def _every_origin(report: Report, key: str) -> Iterator[tuple[str, str, Estimate]]:
@@ -107,13 +112,13 @@ def statistics(report: Report, width: int = WORDY) -> Table:
 
 
 def _wide_statistics(report: Report) -> Table:
-    table = _titled(_statistics_title(report), [WHY_THEY_DIFFER] if report.published else [])
-    for header in ("statistic", "", "ours", "95 % interval", *report.published):
-        right = header == "ours" or header in report.published
-        table.add_column(header, justify="right" if right else "left", no_wrap=True)
-    for key, words, one, known in _statistics(report):
-        table.add_row(key, words, *cells_of(one), *(known.get(library, "—") for library in report.published))
-    return table
+    rows = (
+        (key, words, *cells_of(ours), *(known.get(library, "—") for library in report.published))
+        for key, words, ours, known in _statistics(report)
+    )
+    headers = ("statistic", "", "ours", "95 % interval", *report.published)
+    caption = WHY_THEY_DIFFER if report.published else None
+    return table(_statistics_title(report), headers, rows, right=["ours", *report.published], caption=caption)
 
 
 def _stacked_statistics(report: Report) -> Table:
@@ -149,37 +154,29 @@ def comparison(reports: Sequence[Report], width: int = WORDY) -> Table:
 
 
 def _wide_comparison(reports: Sequence[Report]) -> Table:
-    table = _titled(f"{len(reports)} SAEs, raw, ± half a 95 % interval", [])
-    for header in ("SAE", "L0", *(REGISTRY[key].plain for key in COMPARED)):
-        table.add_column(header, justify="left" if header == "SAE" else "right", no_wrap=True)
-    for report in reports:
-        table.add_row(escape(report.name), _l0(report), *(plus_minus(report.raw[key]) for key in COMPARED))
-    return table
+    headers = ("L0", *(REGISTRY[key].plain for key in COMPARED))
+    rows = ((escape(report.name), *_compared(report)) for report in reports)
+    return table(_comparison_title(reports), ("SAE", *headers), rows, right=headers)
 
 
 def _stacked_comparison(reports: Sequence[Report]) -> Table:
-    title = f"{len(reports)} SAEs, raw, ± half a 95 % interval"
-    groups = (
-        (one.name, [("L0", _l0(one)), *((REGISTRY[key].plain, plus_minus(one.raw[key])) for key in COMPARED)])
-        for one in reports
-    )
-    return stacked(title, ("SAE", "value"), groups)
+    headers = ("L0", *(REGISTRY[key].plain for key in COMPARED))
+    groups = ((report.name, zip(headers, _compared(report), strict=True)) for report in reports)
+    return stacked(_comparison_title(reports), ("SAE", "value"), groups)
 
 
-def _l0(report: Report) -> str:
-    return "—" if report.l0 is None else f"{report.l0:.1f}"
+def _comparison_title(reports: Sequence[Report]) -> str:
+    return f"{len(reports)} SAEs, raw, ± half a 95 % interval"
+
+
+def _compared(report: Report) -> Iterator[str]:
+    """L0, and each measure of COMPARED."""
+    yield "—" if report.l0 is None else f"{report.l0:.1f}"
+    yield from (plus_minus(report.raw[key]) for key in COMPARED)
 
 
 def _title(report: Report) -> str:
     return f"[bold]{escape(report.name)}[/]  {escape(report.facts())}"
-
-
-def _titled(title: str, lines: Sequence[str]) -> Table:
-    return Table(title=title, title_justify="left", pad_edge=False, caption=_caption(lines), caption_justify="left")
-
-
-def _caption(lines: Sequence[str]) -> str | None:
-    return "\n".join(lines) or None
 
 
 def as_text(report: Report) -> str:
@@ -234,8 +231,8 @@ def _cell(text: str, column: Column) -> str:
     return f"<td style='{style}'>{html_escape(text)}</td>"
 
 
-def _reasons(report: Report) -> list[str]:
-    """A line for each reason why something is undefined, with the measures that it holds for."""
+def _reasons(report: Report) -> str | None:
+    """A line for each reason why a measure is undefined, with the measures that it holds for."""
     lines = []
     for origin, estimates in report.origins.items():
         keys: dict[str, list[str]] = {}
@@ -243,7 +240,7 @@ def _reasons(report: Report) -> list[str]:
             if one.reason:
                 keys.setdefault(one.reason, []).append(key)
         lines += [f"{ORIGINS[origin]}, {reason}: {', '.join(held)}" for reason, held in keys.items()]
-    return lines
+    return "\n".join(lines) or None
 
 
 def cells_of(one: Estimate) -> tuple[str, str]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sandbox.report.estimates import Estimate
+from sandbox.report.estimates import ORIGINS, Estimate
 
 WITHIN = 0.01
 """δ: a γ within 1 ± δ is called no shrinkage.
@@ -87,20 +87,17 @@ def side(gamma: Estimate) -> int:
     return int(gamma.low > 1) - int(gamma.high < 1)
 
 
-def sentence(name: str, gammas: Mapping[str, Estimate], origins: Mapping[str, str]) -> str:
-    """The verdict about an SAE in words, with every γ that it rests on; without a full stop.
-
-    Args: origins: each origin in words
-    """
+def sentence(name: str, gammas: Mapping[str, Estimate]) -> str:
+    """The verdict about an SAE in words, with every γ that it rests on; without a full stop."""
     found = verdict(gammas)
     (first, raw), *_ = gammas.items()
     if raw.value is None:
         return f"{name}: shrinkage is undefined, because {raw.reason}"
-    each = [f"{origins[origin]} {in_figures(one)}" for origin, one in gammas.items() if len(gammas) > 1]
+    each = [f"{ORIGINS[origin]} {in_figures(one)}" for origin, one in gammas.items() if len(gammas) > 1]
     gamma = f"γ: {', '.join(each)}" if each else f"γ = {in_figures(raw)}"
     within = f"within ±{percent(WITHIN)}"
     if found.word == CANNOT_TELL:
-        seen = f"{origins[found.origin]}, " if found.origin and len(gammas) > 1 else ""
+        seen = f"{ORIGINS[found.origin]}, " if found.origin and len(gammas) > 1 else ""
         why = found.reason or f"the interval of γ holds 1 and reaches beyond ±{percent(WITHIN)}"
         return f"{name}: cannot tell whether it shrinks: {seen}{why} ({gamma})"
     if found.word == DEPENDS:
@@ -110,15 +107,15 @@ def sentence(name: str, gammas: Mapping[str, Estimate], origins: Mapping[str, st
             for origin, one in gammas.items()
             if origin in (first, found.origin)
         }
-        told = ", but ".join(f"{origins[origin]} it {does}" for origin, does in said.items())
+        told = ", but ".join(f"{ORIGINS[origin]} it {does}" for origin, does in said.items())
         return f"{name}: whether it shrinks depends on the origin: {told} ({gamma})"
     if found.word == DOES_NOT:
-        resolved = [origins[origin] for origin, one in gammas.items() if one.value is not None and side(one)]
+        resolved = [ORIGINS[origin] for origin, one in gammas.items() if one.value is not None and side(one)]
         more = f"; {' and '.join(resolved)} it differs from 1, but by less" if resolved else ""
         return f"{name} does not shrink, {within} ({gamma}{more})"
     # Where raw it hardly does, an origin is named from which it does.
     seen = next(origin for origin, one in gammas.items() if one.value is not None and says(one) != DOES_NOT)
-    beside = f" {origins[first]}, but {origins[seen]} {by(gammas[seen])}" if seen != first else ""
+    beside = f" {ORIGINS[first]}, but {ORIGINS[seen]} {by(gammas[seen])}" if seen != first else ""
     return f"{name} {by(raw)}{beside} ({gamma})"
 
 

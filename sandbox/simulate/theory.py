@@ -13,12 +13,12 @@ from torch import Tensor
 
 from sandbox.errors import InputError
 from sandbox.maths.compile import evaluate, inverse, to_torch, why_undefined
-from sandbox.maths.derivations import prove
+from sandbox.maths.derived import derived
 from sandbox.maths.measures import REGISTRY
 from sandbox.maths.symbols import lam
 from sandbox.moments.moments import Moments
 from sandbox.report import estimate
-from sandbox.report.layout import PRINTED, fitting, stacked
+from sandbox.report.layout import PRINTED, fitting, stacked, table
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -83,7 +83,7 @@ def at_shares(share: float | Tensor, gate: str) -> ClosedForm:
 def _results(gate: str) -> Mapping[str, Any]:
     if gate not in CLAIM_OF_GATE:
         raise InputError(f"gate is {gate!r}: choose {', '.join(CLAIM_OF_GATE)}")
-    return prove(CLAIM_OF_GATE[gate]).results
+    return derived(CLAIM_OF_GATE[gate])
 
 
 def _of_a_feature(gate: str, threshold: float | Tensor) -> tuple[tuple[Tensor, ...], Tensor]:
@@ -114,22 +114,15 @@ def against_theory_table(compared: Mapping[str, Mapping[str, Any]], title: str, 
     """
     exact = all("theory" in one for one in compared.values())
     shown = [range(6), (0, 2, 4, 5)] if exact else [range(4), (0, 2, 3)]
-    table = partial(_theory_table, compared, title)
-    return fitting(
-        width, *(partial(table, columns) for columns in shown), partial(_theory_rows, compared, title, exact)
-    )
+    wide = partial(_theory_table, compared, title)
+    return fitting(width, *(partial(wide, columns) for columns in shown), partial(_theory_rows, compared, title, exact))
 
 
 def _theory_table(compared: Mapping[str, Mapping[str, Any]], title: str, shown: Sequence[int]) -> Table:
-    from rich.table import Table
-
-    table = Table(title=f"[bold]{title}[/]", title_justify="left", pad_edge=False)
-    for i in shown:
-        table.add_column(HEADERS[i], justify="left" if i < 2 else "right", no_wrap=True)
-    for key, one in compared.items():
-        cells = (key, REGISTRY[key].plain, *_cells(one))
-        table.add_row(*(cells[i] for i in shown))
-    return table
+    rows = ((key, REGISTRY[key].plain, *_cells(one)) for key, one in compared.items())
+    return table(
+        f"[bold]{title}[/]", [HEADERS[i] for i in shown], ([row[i] for i in shown] for row in rows), right=HEADERS[2:]
+    )
 
 
 def _theory_rows(compared: Mapping[str, Mapping[str, Any]], title: str, exact: bool) -> Table:

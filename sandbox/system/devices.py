@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 
 import numpy as np
@@ -10,6 +10,20 @@ import torch
 from torch import Tensor
 
 from sandbox.errors import InputError
+
+FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+"""The dtypes that activations and reconstructions may be stored in, and `ANY_FLOAT`: the same in words."""
+ANY_FLOAT = "float16, bfloat16, float32 or float64"
+SAE_DTYPES = ("float32", "float64", "bfloat16")
+MODEL_DTYPES = (*SAE_DTYPES, "float16")
+"""Names of the dtypes that an SAE, or a model, may compute in."""
+
+
+def dtype_named(name: str, choices: Sequence[str] = SAE_DTYPES) -> torch.dtype:
+    """The dtype of that name. Raises InputError if it is none of `choices`."""
+    if name not in choices:
+        raise InputError(f"dtype is {name!r}: choose {', '.join(choices)}")
+    return getattr(torch, name)
 
 
 def device_named(name: str | torch.device) -> torch.device:

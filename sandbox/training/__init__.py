@@ -2,20 +2,20 @@
 
 from sandbox.training.architectures import ARCHITECTURES, Architecture
 from sandbox.training.figure6 import figure6
-from sandbox.training.gathered import Gathered, gather
 from sandbox.training.plan import plan
-from sandbox.training.sweep import sweep
-from sandbox.training.train import Job, Training, train
+from sandbox.training.sweep_data import SweepData, gather
+from sandbox.training.train_all import train_all
+from sandbox.training.trainer import Job, Training, train
 
 __all__ = [
     "ARCHITECTURES",
     "Architecture",
-    "Gathered",
     "Job",
+    "SweepData",
     "Training",
     "figure6",
     "gather",
     "plan",
-    "sweep",
     "train",
+    "train_all",
 ]

@@ -11,26 +11,27 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from sandbox.activations import Given, Held, activations
+from sandbox.activations import PathOrArray, SourceLike, activations
+from sandbox.activations.split import Split
 from sandbox.errors import InputError
 from sandbox.report import Point
 from sandbox.system.devices import device_named
 from sandbox.training.architectures import architecture
-from sandbox.training.gathered import check_share, gather
 from sandbox.training.plan import MAIN, SEEDS, plan
 from sandbox.training.results import results, write_results
-from sandbox.training.sweep import sweep
-from sandbox.training.train import Training
+from sandbox.training.sweep_data import gather
+from sandbox.training.train_all import train_all
+from sandbox.training.trainer import Training
 
 Bars = Callable[[str, int], Callable[[int], None]]
 """Called with a label and a total (0: unknown), for a function that is called with what has been done since."""
 
 
 def figure6(
-    source: Given,
+    source: SourceLike,
     out: str | Path,
     *,
-    documents: Held | None = None,
+    documents: PathOrArray | None = None,
     architectures: Sequence[str] = MAIN,
     coefficients: Mapping[str, Sequence[float]] | None = None,
     seeds: Sequence[int] = SEEDS,
@@ -71,7 +72,7 @@ def figure6(
     if not find_spec("sae_lens"):
         raise InputError("training needs SAELens: pip install sae-lens")
     jobs, folder, place = plan(architectures, coefficients, seeds), Path(out).resolve(), device_named(device)
-    check_share(held_out)
+    Split(held_out)  # refuses what is no share
     if not lr > 0 or min(steps, batch, workers or 1, d_sae or 1, tokens or 1) < 1:
         raise InputError("steps, batch, workers, latents and tokens are whole numbers, 1 or more, and lr is above 0")
     try:
@@ -90,7 +91,7 @@ def figure6(
         count = workers or (min(_cores(), len(jobs)) if place.type == "cpu" else 1)
         progress = bars(f"training {len(jobs)} SAEs, {count} at a time", len(jobs) * steps)
         settings = {"device": str(place), "workers": count, "progress": progress, "finished": finished}
-        records = sweep(jobs, training, data, folder / "saes", **settings)
+        records = train_all(jobs, training, data, folder / "saes", **settings)
         return write_results(results(records, training, data, command), folder)
 
 

@@ -19,9 +19,9 @@ from sandbox.errors import InputError
 from sandbox.measuring.measure import measure
 from sandbox.report import Report
 from sandbox.system.files import write_text
-from sandbox.training.gathered import Gathered
 from sandbox.training.results import BIAS
-from sandbox.training.train import Batches
+from sandbox.training.sweep_data import SweepData
+from sandbox.training.trainer import BatchSchedule
 
 COLUMNS = ("sae", "steps", "first", "last", "tokens", "origin", "measure", "value", "low", "high")
 
@@ -34,7 +34,7 @@ def last_step(tokens: int, batch: int, steps: int, seed: int) -> np.ndarray:
     >>> last_step(tokens=10, batch=3, steps=2, seed=0).tolist()
     [-1, -1, 0, 1, 0, 1, 0, 1, -1, -1]
     """
-    batches, found = Batches(np.empty((tokens, 0)), batch, seed), np.full(tokens, -1)
+    batches, found = BatchSchedule(np.empty((tokens, 0)), batch, seed), np.full(tokens, -1)
     for step in range(steps):
         found[batches.rows(step)] = step
     return found
@@ -48,7 +48,7 @@ def settings_of(sae: Path) -> dict[str, Any]:
         raise InputError(f"{sae} is no finished SAE of a sweep ({error})") from error
 
 
-def by_last_step(sae: Path, data: Gathered, groups: int = 12) -> Iterator[tuple[range, Report]]:
+def by_last_step(sae: Path, data: SweepData, groups: int = 12) -> Iterator[tuple[range, Report]]:
     """A report for each stretch of steps, on (some of the) tokens that were used in it and not again.
 
     Args:   sae: the folder of an SAE of a sweep; data: what it was trained on; groups: into how many stretches the
@@ -90,7 +90,7 @@ def main() -> None:
     given = parser.parse_args()
     sae = given.folder / "saes" / given.name
     try:
-        found = dict(by_last_step(sae, Gathered.at(given.folder / "activations")))
+        found = dict(by_last_step(sae, SweepData.at(given.folder / "activations")))
         write_text(given.folder / "last-seen.csv", to_csv(given.name, settings_of(sae)["steps"], found))
     except InputError as error:
         parser.exit(2, f"last_seen: {error}\n")

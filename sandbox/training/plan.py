@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from sandbox.errors import InputError
 from sandbox.training.architectures import architecture
-from sandbox.training.train import Job
+from sandbox.training.trainer import Job
 
 MAIN = ("relu", "gated")
 SEEDS = (0, 1)

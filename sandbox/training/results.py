@@ -14,8 +14,8 @@ from sandbox.report import Point, points_to_csv
 from sandbox.report.tables import plus_minus
 from sandbox.system.files import write_text
 from sandbox.training.architectures import ARCHITECTURES
-from sandbox.training.gathered import Gathered
-from sandbox.training.train import Training
+from sandbox.training.sweep_data import SweepData
+from sandbox.training.trainer import Training
 
 BIAS = "relative_reconstruction_bias"
 SHOWN = (BIAS, "equation_10_v1", "scale_x", "norm_ratio", "relative_loss", "length_loss")
@@ -29,7 +29,7 @@ HOW_TO_READ = (
 
 
 def results(
-    records: Sequence[dict[str, Any]], training: Training, data: Gathered, command: str | None = None
+    records: Sequence[dict[str, Any]], training: Training, data: SweepData, command: str | None = None
 ) -> dict[str, Any]:
     """Everything that there is to say of a sweep, as in figure-6.json.
 

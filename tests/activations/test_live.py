@@ -480,7 +480,7 @@ def test_a_name_is_looked_up_in_the_local_cache_alone(folders, text, tmp_path):
         "import socket, sys\n"
         "def connect(*_): sys.exit('it went to the network')\n"
         "socket.socket.connect = socket.getaddrinfo = connect\n"
-        "from sandbox.sae.live import live\n"
+        "from sandbox.activations.live import live\n"
         "print(live(sys.argv[1], 0, sys.argv[2], device='cpu').count())\n"
     )
     snapshot = tmp_path / "hub" / "models--sea--boat" / "snapshots" / "0123abc"
@@ -509,7 +509,7 @@ def test_a_name_is_looked_up_in_the_local_cache_alone(folders, text, tmp_path):
 def test_without_transformers_it_is_named(text):
     script = (
         "import sys; sys.modules['transformers'] = None\n"
-        "from sandbox.sae.live import live\n"
+        "from sandbox.activations.live import live\n"
         "live('model', 0, sys.argv[1], device='cpu')"
     )
     done = subprocess.run([sys.executable, "-c", script, str(text)], capture_output=True, text=True, check=False)

@@ -14,10 +14,11 @@ from sympy import Rational, sqrt
 
 from sandbox import InputError, check
 from sandbox.claims.language import Statement, read_claim, statements
-from sandbox.claims.limit import SECONDS
-from sandbox.claims.tokens import LONGEST
+from sandbox.claims.limit import SYMPY_SECONDS
+from sandbox.claims.tokens import MAX_CHARACTERS
 from sandbox.maths.measures import REGISTRY
 from sandbox.maths.symbols import a, b, c
+from tests.helpers.runs import sandbox
 
 TRUE = [
     "equation_10_v1 >= relative_reconstruction_bias",
@@ -253,7 +254,7 @@ def test_a_claim_is_a_text():
 
 
 @settings(deadline=None, max_examples=300)
-@given(st.text(alphabet="abcr*+-/()<>=! .019,'_rhotscqx[]{}:λγ²√|‖·⇒E\\\n\u0302", max_size=LONGEST + 5))
+@given(st.text(alphabet="abcr*+-/()<>=! .019,'_rhotscqx[]{}:λγ²√|‖·⇒E\\\n\u0302", max_size=MAX_CHARACTERS + 5))
 def test_any_text_is_read_or_refused(text):
     try:
         claim = read_claim(text)
@@ -269,13 +270,11 @@ def test_long_thinking_ends():
     begun = time.process_time()  # of the processor, as the limit is
     verdict = check("(a+b+c+r+rho+1)**6 >= -(a-b+c-r+rho+7)**6")
     assert verdict.verdict in ("true", "undecided")
-    assert time.process_time() - begun < 4 * SECONDS
+    assert time.process_time() - begun < 4 * SYMPY_SECONDS
 
 
 def run(*arguments: str, cwd) -> subprocess.CompletedProcess:
-    return subprocess.run(
-        [sys.executable, "-m", "sandbox", "check", *arguments], cwd=cwd, capture_output=True, text=True
-    )
+    return sandbox("check", *arguments, cwd=cwd)
 
 
 def test_the_command_prints_writes_and_draws(tmp_path):

@@ -28,6 +28,7 @@ from sandbox.maths.measures import REGISTRY
 from sandbox.maths.symbols import a, b, c
 from sandbox.moments.moments import Moments
 from sandbox.report import to_json
+from tests.helpers.runs import sandbox
 
 NAN, INF = float("nan"), float("inf")
 
@@ -43,12 +44,6 @@ def _as_it_opens(request):
     yield
     if "explorer" in request.fixturenames:
         request.getfixturevalue("explorer")._go_to(checked({}))
-
-
-def sandbox(*arguments, **options):
-    return subprocess.run(
-        [sys.executable, "-m", "sandbox", *map(str, arguments)], capture_output=True, text=True, timeout=120, **options
-    )
 
 
 REFUSED = {

@@ -1,15 +1,21 @@
 """Small runs for the tests of the one pass: files to measure, commands to run, reports to compare."""
 
+import io
 import json
 import os
+import resource
+import signal
 import subprocess
 import sys
+from contextlib import chdir, redirect_stderr, redirect_stdout
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
+
+from sandbox.cli import main
 
 D, N = 24, 6000
 EXACT = 1e-12  # the same float64 sums in another order
@@ -51,6 +57,27 @@ def found(done: subprocess.CompletedProcess) -> dict:
     assert done.returncode == 0, done.stderr
     (one,) = json.loads(done.stdout)["saes"]
     return one
+
+
+def sandbox(*arguments: object, cwd: Path | str = ".", limit: int | None = None) -> subprocess.CompletedProcess:
+    """What `sandbox ARGUMENTS` prints and how it ends, run in this process: importing torch anew takes seconds.
+
+    `limit` is the size in bytes above which no file can be written, as on a full disk.
+    """
+    command = ["sandbox", *map(str, arguments)]
+    printed, errors = io.StringIO(), io.StringIO()
+    before = resource.getrlimit(resource.RLIMIT_FSIZE), signal.getsignal(signal.SIGINT), sys.argv
+    try:
+        sys.argv = command
+        if limit is not None:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (limit, before[0][1]))
+        with chdir(cwd), redirect_stdout(printed), redirect_stderr(errors), pytest.raises(SystemExit) as end:
+            main()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before[0])
+        signal.signal(signal.SIGINT, before[1])
+        sys.argv = before[2]
+    return subprocess.CompletedProcess(command, int(end.value.code or 0), printed.getvalue(), errors.getvalue())
 
 
 def run(command: list[str]) -> subprocess.CompletedProcess:

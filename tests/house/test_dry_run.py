@@ -14,7 +14,7 @@ import torch
 
 from sandbox import simulate
 from sandbox.measuring import one_pass as stream_module
-from sandbox.measuring.totals import Tallies
+from sandbox.measuring.totals import Totals
 from sandbox.moments import moments
 from tests.pretend import Pretended, pretend_cuda
 from tests.pretend.scenarios import SCENARIOS, TRAINING, Scenario, numbers
@@ -30,7 +30,6 @@ WAITS = {
     # before the run
     "sandbox/system/devices.py:device_named": "a device is tried out with one number",
     "sandbox/measuring/forward.py:__init__": "weights go to the device",
-    "sandbox/measuring/rescale.py:_placed": "weights go to the device",
     "sandbox/measuring/measure.py:_try_on": "a few tokens go there",
     "sandbox/measuring/forward.py:try_on": "of them those that are finite are taken",
     "sandbox/measuring/objects.py:refuse_dependence": "whether a few tokens alone give the x̂ that they give together",
@@ -45,15 +44,13 @@ WAITS = {
     "sandbox/simulate/vectors.py:refuse_invalid": "values of a user's distribution are refused",
     "sandbox/simulate/distributions.py:refuse_invalid": "strengths of a user's distribution are refused",
     "sandbox/measuring/measure.py:_measured": "whether anything was measured",
-    "sandbox/measuring/totals.py:<dictcomp>": "totals come to the CPU",
     "sandbox/measuring/summary.py:summary": "b_dec comes to the CPU",
-    "sandbox/moments/sums.py:<genexpr>": "totals come to the CPU, once a reading of the activations",
-    "sandbox/measuring/rescale.py:to": "totals come to the CPU, once a reading of the activations",
-    "sandbox/measuring/split.py:total": "whether the tokens were those of the reading before",
+    "sandbox/moments/sums.py:<lambda>": "totals come to the CPU, once a reading of the activations",
+    "sandbox/measuring/readings.py:total": "whether the tokens were those of the reading before",
     "sandbox/measuring/rescale.py:_per_latent": "rows of W_dec are put together on the CPU",
     # every so many seconds or steps
     "sandbox/measuring/resume.py:<dictcomp>": "a run is saved",
-    "sandbox/training/train.py:write": "an SAE in training is saved, or measured on the way",
+    "sandbox/training/trainer.py:write": "an SAE in training is saved, or measured on the way",
     "sae_lens/saes/sae.py:to": "SAELens puts its weights there",
     "sae_lens/saes/jumprelu_sae.py:_apply": "likewise",
     "sae_lens/training/sae_trainer.py:_build_sparsity_log_dict": "SAELens logs once a window of steps",
@@ -96,7 +93,8 @@ def reason(place: str) -> str | None:
 
 
 CASES = [
-    *((name, dtype) for name in SCENARIOS for dtype in (torch.float32, torch.bfloat16)),
+    *((name, torch.float32) for name in SCENARIOS),
+    *(pytest.param(name, torch.bfloat16, marks=pytest.mark.slow) for name in SCENARIOS),
     *((name, torch.float32) for name in TRAINING),
 ]
 
@@ -117,6 +115,7 @@ def test_the_device_gives_the_numbers_of_the_cpu_and_is_not_waited_for_in_the_lo
         torch.testing.assert_close(found[key], value, rtol=tolerance, atol=tolerance, equal_nan=True, msg=key)
 
 
+@pytest.mark.slow
 def test_every_wait_that_is_named_happens():
     met = set()
     for scenario in (SCENARIOS | TRAINING).values():
@@ -159,14 +158,14 @@ def test_a_planted_fault_is_caught(fault, monkeypatch):
 
 @pytest.mark.parametrize("name", ["measure relu", "measure what is there already", "measure two from a file"])
 def test_a_wait_for_each_count_of_a_run_is_caught(name, monkeypatch):
-    count = Tallies.of
+    count = Totals.of
 
     def waiting(*args):
-        tallies = count(*args)
-        tallies.moments.refuse_nonfinite()
-        return tallies
+        totals = count(*args)
+        totals.moments.refuse_nonfinite()
+        return totals
 
-    monkeypatch.setattr(Tallies, "of", waiting)
+    monkeypatch.setattr(Totals, "of", waiting)
     few, many = (places(pretended(SCENARIOS[name], torch.float32, batches)[1]) for batches in (FEW, MANY))
     assert many - few
 

@@ -7,13 +7,14 @@ import torch
 
 from sandbox import simulate
 from sandbox.activations import Chunk, activations
-from sandbox.activations.prefetch import ahead
+from sandbox.activations.prefetch import prefetch
 from sandbox.data import embedded
 from sandbox.measuring.forward import Forward
 from sandbox.measuring.measure import measure
 from sandbox.measuring.one_pass import stream
 from sandbox.measuring.published import Published
-from sandbox.measuring.totals import Counting
+from sandbox.measuring.ranks import Share
+from sandbox.measuring.totals import Counting, counter
 from sandbox.moments.moments import Moments
 from sandbox.training import ARCHITECTURES, Job, Training, gather, train
 from tests.conftest import random_pairs
@@ -115,22 +116,22 @@ def test_the_stream_waits_for_nothing(latents):
     sae = Forward(embedded("minilm-gated"), "cuda", "float32")
     source = activations(embedded("activations"), embedded("documents"))
     sae.try_on(source.sample(64).cuda())
-    counting = Counting(published=500, latents=latents, outlier_limit=1e4)
-    stream([sae], source, 1000, counting, tokens=(0, 2000), refuse_nonfinite=False)  # what is made once is made
+    count = counter([sae], Counting(published=500, latents=latents, outlier_limit=1e4))
+    stream([sae], source, 1000, count, Share(0, 2000))  # what is made once is made
     torch.cuda.synchronize()
     torch.cuda.set_sync_debug_mode("error")
     try:
-        state = stream([sae], source, 1000, counting, refuse_nonfinite=False)
+        state = stream([sae], source, 1000, count)
     finally:
         torch.cuda.set_sync_debug_mode("default")
     assert state.position == source.tokens
-    assert state.tallies[0].moments.count.sum() == source.tokens
+    assert state.totals[0].moments.count.sum() == source.tokens
 
 
 def test_batches_arrive_whole_though_nobody_waits():
     x = torch.randn(50, 4096, 384)
     chunks = (Chunk(part, None) for part in x)
-    sums = [chunk.x.double().sum() for chunk in ahead(chunks, torch.device("cuda"))]
+    sums = [chunk.x.double().sum() for chunk in prefetch(chunks, torch.device("cuda"))]
     torch.testing.assert_close(torch.stack(sums).cpu(), x.double().sum((1, 2)), rtol=1e-9, atol=1e-6)
 
 

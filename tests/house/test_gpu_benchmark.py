@@ -38,7 +38,9 @@ sys.meta_path.insert(0, Missing())
 """Runs first in every process: what a machine lacks that has nothing but what `make gpu` names."""
 
 
-@pytest.mark.parametrize("part", [part for part in PARTS if part != "tests"])
+@pytest.mark.parametrize(
+    "part", [pytest.param(part, marks=[pytest.mark.slow] * (part != "moments")) for part in PARTS if part != "tests"]
+)
 def test_each_part_runs_on_a_pretended_gpu(part):
     with pretend_cuda():
         rows = list(import_module(f"benchmarks.gpu.{part}").rows(Place("cuda", small=True)))
@@ -58,6 +60,7 @@ def run_without(tmp_path_factory):
     return done, out
 
 
+@pytest.mark.slow
 def test_the_program_runs_without_what_is_for_browsers(run_without):
     done, out = run_without
     found = json.loads((out / "gpu.json").read_text("utf-8"))

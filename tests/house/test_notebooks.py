@@ -11,6 +11,7 @@ NOTEBOOKS = sorted((Path(__file__).parents[2] / "notebooks").glob("*.ipynb"))
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of the kernel's own libraries
+@pytest.mark.slow
 def test_the_notebook_runs(path):
     notebook = nbformat.read(path, as_version=4)
     kept = [cell for cell in notebook.cells if cell.get("outputs")]
@@ -38,6 +39,7 @@ SAE = sae_lens.SAE.load_from_disk(embedded("minilm-gated"))
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.slow
 def test_the_notebook_of_ones_own_sae_takes_an_object_in_memory():
     (path,) = (path for path in NOTEBOOKS if path.stem == "4-real-sae")
     notebook = nbformat.read(path, as_version=4)

@@ -7,8 +7,14 @@ from sandbox.maths.derivations import Derivation, Step, claims, prove
 from sandbox.maths.proof.mutants import changed, mutate
 from sandbox.maths.symbols import Expect, a, b, c, s, x, x_hat
 
+LONG = {"C9", "C16"}
+"""Claims whose mutants take SymPy long."""
 
-@pytest.mark.parametrize("number", [one.number for one in claims()])
+
+@pytest.mark.parametrize(
+    "number",
+    [pytest.param(one.number, marks=[pytest.mark.slow] * (one.number in LONG)) for one in claims()],
+)
 def test_every_mutant_is_refused_or_equivalent(number):
     mutants = mutate(prove(number))
     assert mutants.refused > 20

@@ -10,7 +10,8 @@ from torch import nn
 from sandbox.checkpoints.autoencoder import SAE
 from sandbox.checkpoints.normalisation import ConstantNorm
 from sandbox.errors import InputError
-from sandbox.measuring.forward import Forward, Pairs, _close, _out_of_memory, dtype_named, fingerprint
+from sandbox.measuring.forward import Forward, Pairs, _close, _out_of_memory, fingerprint
+from sandbox.system.devices import dtype_named
 
 X = torch.randn(70, 3, generator=torch.Generator().manual_seed(0))
 

@@ -21,13 +21,13 @@ from sandbox.measuring.measure import measure, measure_pairs
 from sandbox.moments.moments import Moments
 from sandbox.report import Report
 from sandbox.system.files import written_whole
+from tests.helpers import runs
 
 EMBEDDED = ["--sae", "embedded:minilm-gated", "--activations", "embedded:activations"]
 
 
-def sandbox(*arguments, cwd=None, expect: int = 0) -> subprocess.CompletedProcess:
-    command = [sys.executable, "-m", "sandbox", *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=cwd, check=False)
+def sandbox(*arguments, cwd=".", expect: int = 0) -> subprocess.CompletedProcess:
+    done = runs.sandbox(*arguments, cwd=cwd)
     assert done.returncode == expect, done.stderr
     return done
 

@@ -9,7 +9,8 @@ from torch import nn
 
 from sandbox.errors import InputError
 from sandbox.measuring import published as published_module
-from sandbox.measuring.published import DTYPES, LIBRARIES, Published
+from sandbox.measuring.published import LIBRARIES, Published
+from sandbox.system.devices import FLOATS
 
 with warnings.catch_warnings():  # their own imports warn, and nobody here can mend that
     warnings.simplefilter("ignore")
@@ -193,7 +194,7 @@ def test_saebench_prints_it(dtype, scale):
     assert printed == pytest.approx(by_hand, rel=near, nan_ok=True)
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("dtype", FLOATS)
 def test_many_batches_at_once_are_the_batches_one_by_one(dtype):
     x = torch.cat((activations(dtype), activations(dtype)[:5]))
     x_hat = (0.8 * x + 0.1 * x.abs()).to(dtype)

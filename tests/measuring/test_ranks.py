@@ -1,20 +1,22 @@
 """torchrun: the report of several processes is that of one."""
 
-import sys
+import json
 import time
 
 import pytest
 import torch
 import torch.distributed as dist
+from safetensors.torch import load_file
 
+from sandbox.activations import activations
 from sandbox.errors import InputError
 from sandbox.measuring.norms import Norms
 from sandbox.measuring.ranks import Ranks
 from sandbox.measuring.resume import State
-from sandbox.measuring.token_means import TokenStatistics
-from sandbox.measuring.totals import Tallies
+from sandbox.measuring.token_means import TokenMeans
+from sandbox.measuring.totals import Totals
 from sandbox.moments.moments import GROUPS, Moments
-from tests.helpers.runs import arguments, assert_same, by_torchrun, found, run, write_files
+from tests.helpers.runs import arguments, assert_same, by_torchrun, found, sandbox, write_files
 
 
 @pytest.fixture(scope="module")
@@ -27,33 +29,48 @@ def folder(tmp_path_factory):
 @pytest.fixture(scope="module")
 def whole(folder):
     """The report of one unbroken process."""
-    return found(run([sys.executable, "-m", "sandbox", *arguments(folder, "--documents", folder / "ids.npy")]))
+    return found(sandbox(*arguments(folder, "--documents", folder / "ids.npy")))
 
 
 def test_shares_are_whole_batches_and_all_of_them():
     for tokens in (1, 63, 64, 65, 6000):
+        source = activations(torch.ones(tokens, 1))
         for world in (1, 2, 3, 7):
-            shares = [Ranks(rank, world).share(tokens, 64) for rank in range(world)]
-            covered = [token for start, stop in shares for token in range(start, stop)]
+            shares = [Ranks(rank, world).share(source, 64) for rank in range(world)]
+            covered = [token for share in shares for token in range(tokens)[share.start : share.stop]]
             assert covered == list(range(tokens))
-            assert all(start % 64 == 0 for start, stop in shares if start < stop)
+            assert all(share.start % 64 == 0 for share in shares if share.stop is None or share.start < share.stop)
 
 
-@pytest.mark.parametrize("processes", [2, 3])
+@pytest.mark.parametrize("kind", ["scalar", "per-latent"])
+def test_the_correction_of_two_processes_is_that_of_one(kind, folder, tmp_path):
+    command = ["rescale", "--sae", folder / "sae-0", "--activations", folder / "x.npy", "--documents"]
+    command += [folder / "ids.npy", "--kind", kind, "--device", "cpu", "--batch-size", 64, "--json", "-", "--out"]
+    alone = sandbox(*command, tmp_path / "alone")
+    together = by_torchrun(2, [*map(str, [*command, tmp_path / "together"])])
+    assert alone.returncode == together.returncode == 0, together.stderr
+    assert_same(json.loads(alone.stdout), json.loads(together.stdout))
+    weights = [load_file(tmp_path / name / "sae_weights.safetensors") for name in ("alone", "together")]
+    torch.testing.assert_close(*weights, rtol=1e-6, atol=0)
+
+
+@pytest.mark.parametrize("processes", [2, pytest.param(3, marks=pytest.mark.slow)])
 def test_the_report_is_that_of_one_process(processes, folder, whole):
     done = by_torchrun(processes, arguments(folder, "--documents", folder / "ids.npy"))
     assert_same(whole, found(done))
 
 
+@pytest.mark.slow
 def test_a_rank_without_data_adds_nothing(folder):
     command = arguments(folder, "--batch-size", 4096)  # two batches for three processes
-    alone = found(run([sys.executable, "-m", "sandbox", *command]))
+    alone = found(sandbox(*command))
     assert_same(alone, found(by_torchrun(3, command)))
 
 
+@pytest.mark.slow
 def test_each_may_have_a_file_of_its_own(folder):
     """Uneven shards: the blocks of tokens that are clusters are those of the whole, and so the intervals agree."""
-    alone = found(run([sys.executable, "-m", "sandbox", *arguments(folder, "--published", 0, source="x.npy")]))
+    alone = found(sandbox(*arguments(folder, "--published", 0, source="x.npy")))
     apart = found(by_torchrun(3, arguments(folder, "--published", 0, source="part-{rank}.npy")))
     assert_same(alone["raw"], apart["raw"])
     assert_same(alone["centred"], apart["centred"])
@@ -125,10 +142,10 @@ def state(tokens: int, documents: set[int]) -> State:
     x = torch.arange(2.0 * tokens, dtype=torch.float64).reshape(-1, 2)
     index = torch.arange(tokens)
     moments, dots = Moments.with_dots(x, x / 2, index, apart_above=9.0)
-    tallies = Tallies(
-        moments, TokenStatistics.from_dots(dots, None, index % GROUPS, GROUPS), Norms.from_dots(dots), None, None
+    totals = Totals(
+        moments, TokenMeans.from_dots(dots, None, index % GROUPS, GROUPS), Norms.from_dots(dots), None, None
     )
-    return State(tokens, (tallies,), documents)
+    return State(tokens, (totals,), documents)
 
 
 @pytest.mark.parametrize(
@@ -140,17 +157,17 @@ def test_the_total_is_the_sum_of_every_ranks_state(mine, theirs, monkeypatch):
 
     def gather(values, said):
         monkeypatch.undo()
-        other = [{name: (tuple(t.shape), t.dtype) for name, t in one.tensors().items()} for one in there.tallies]
+        other = [totals.to("meta") for totals in there.totals]
         values[:] = [said, (other, sorted(there.documents), there.position)]
         monkeypatch.setattr(dist, "all_reduce", lambda flat: flat.add_(added))
 
-    added = torch.cat([t.flatten() for t in there.tallies[0].tensors().values()]) if there.tallies else 0
+    added = torch.cat([t.flatten() for t in there.totals[0].tensors().values()]) if there.totals else 0
     monkeypatch.setattr(dist, "all_gather_object", gather)
     total = Ranks(0, 2).total(here, torch.device("cpu"))
     assert total.position == mine[0] + theirs[0]
     assert total.documents == mine[1] | theirs[1]
-    one, other = (found.tallies[0].tensors() if found.tallies else None for found in (here, there))
-    for name, tensor in total.tallies[0].tensors().items():
+    one, other = (found.totals[0].tensors() if found.totals else None for found in (here, there))
+    for name, tensor in total.totals[0].tensors().items():
         assert torch.equal(tensor, sum(known[name] for known in (one, other) if known is not None))
 
 

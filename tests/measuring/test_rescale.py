@@ -11,6 +11,7 @@ from scipy.optimize import minimize_scalar
 from torch.utils.data import DataLoader
 
 from sandbox import checkpoints
+from sandbox.activations.split import Split
 from sandbox.checkpoints import Checkpoint
 from sandbox.checkpoints.activation_functions import Gate
 from sandbox.checkpoints.autoencoder import SAE
@@ -23,7 +24,6 @@ from sandbox.maths.measures import REGISTRY
 from sandbox.measuring.correction import Correction, Evaluated, _share
 from sandbox.measuring.measure import measure
 from sandbox.measuring.rescale import FITS, passes, rescale
-from sandbox.measuring.split import Split
 from sandbox.moments.moments import Moments
 from sandbox.report import Report, estimate
 from sandbox.system.files import check_new_folder
@@ -45,7 +45,7 @@ def relu():
 def held_out():
     """Tokens and ids of the documents that are held out, by the split alone."""
     ids = np.load(embedded("documents"))
-    held = ~Split(0.5, 0).fitted(ids)
+    held = ~Split(0.5, 0).chosen(ids)
     return load_file(embedded("activations"))["activations"][torch.from_numpy(held)].float(), ids[held]
 
 
@@ -76,7 +76,7 @@ def test_the_share_recovered_is_that_of_the_best_factor_for_the_held_out_part(re
 
 def test_the_factor_is_the_best_one_on_the_documents_that_it_was_fitted_on(relu):
     ids = np.load(embedded("documents"))
-    fitted = Split(0.5, 0).fitted(ids)
+    fitted = Split(0.5, 0).chosen(ids)
     x = load_file(embedded("activations"))["activations"][torch.from_numpy(fitted)].float()
     sae = checkpoints.load(embedded("minilm-relu"))
     with torch.no_grad():
@@ -144,7 +144,7 @@ def tokens():
 
 def fitted_part(tokens):
     x, ids = tokens
-    return x[torch.from_numpy(Split(0.5, 0).fitted(ids))]
+    return x[torch.from_numpy(Split(0.5, 0).chosen(ids))]
 
 
 def loss_on(x, sae: SAE) -> float:
@@ -212,15 +212,33 @@ def test_an_sae_without_shrinkage_keeps_its_latents(tmp_path):
     torch.testing.assert_close(made.factor, torch.ones(4).double(), rtol=1e-9, atol=0)
 
 
+def test_where_memory_is_short_the_batch_is_halved(tokens, tmp_path, monkeypatch, capsys):
+    """And the correction is that of the whole batch."""
+    settings = {"documents": tokens[1], "kind": "per-latent", "device": "cpu", "batch_size": 500}
+    whole, encode = rescale(little(tmp_path), tokens[0], **settings), SAE.encode
+
+    def encode_few(self, x):
+        if len(x) > 60:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return encode(self, x)
+
+    monkeypatch.setattr(SAE, "encode", encode_few)
+    halved = rescale(little(tmp_path), tokens[0], **settings)
+    assert "tokens at a time" in capsys.readouterr().err
+    torch.testing.assert_close(halved.factor, whole.factor, rtol=1e-6, atol=0)
+    assert halved.after.gamma.value == pytest.approx(whole.after.gamma.value, rel=1e-6)
+    assert halved.after.report.l0 == whole.after.report.l0
+
+
 def test_the_split_depends_on_the_document_and_the_seed_alone():
     ids = np.arange(4000)
-    fitted = Split(0.3, 1).fitted(ids)
+    fitted = Split(0.3, 1).chosen(ids)
     order = np.random.default_rng(0).permutation(4000)
-    np.testing.assert_array_equal(Split(0.3, 1).fitted(ids[order]), fitted[order])
-    np.testing.assert_array_equal(Split(0.3, 1).fitted(ids[order][:7]), fitted[order][:7])
-    assert not np.array_equal(Split(0.3, 2).fitted(ids), fitted)
+    np.testing.assert_array_equal(Split(0.3, 1).chosen(ids[order]), fitted[order])
+    np.testing.assert_array_equal(Split(0.3, 1).chosen(ids[order][:7]), fitted[order][:7])
+    assert not np.array_equal(Split(0.3, 2).chosen(ids), fitted)
     assert abs(fitted.mean() - 0.3) < 4 * (0.3 * 0.7 / 4000) ** 0.5  # four standard errors of a share
-    assert (fitted <= Split(0.5, 1).fitted(ids)).all()  # with a greater share, documents are only added
+    assert (fitted <= Split(0.5, 1).chosen(ids)).all()  # with a greater share, documents are only added
 
 
 def test_the_order_of_the_documents_and_the_batches_change_nothing(tokens, tmp_path):
@@ -262,7 +280,7 @@ def test_without_documents_blocks_of_tokens_are_held_out(tokens, tmp_path):
 
 def test_tokens_that_are_not_finite_are_refused_or_dropped(tokens, tmp_path):
     x, ids = tokens[0].clone(), tokens[1]
-    fitted = Split(0.5, 0).fitted(ids)
+    fitted = Split(0.5, 0).chosen(ids)
     for part in (np.flatnonzero(fitted)[0], np.flatnonzero(~fitted)[0]):
         harmed = x.clone()
         harmed[part, 1] = torch.nan

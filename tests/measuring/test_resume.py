@@ -8,18 +8,18 @@ from safetensors.torch import load_file, save_file
 from sandbox.errors import InputError
 from sandbox.measuring.norms import Norms
 from sandbox.measuring.resume import State, _checksum
-from sandbox.measuring.token_means import TokenStatistics
-from sandbox.measuring.totals import Tallies
+from sandbox.measuring.token_means import TokenMeans
+from sandbox.measuring.totals import Totals
 from sandbox.moments.moments import GROUPS, Moments
 
 RUN = {"--published": 8, "--latents": None, "the file": "x.npy", "tokens": 3.5}
 
 
-def state(factor=0.5) -> Tallies:
+def state(factor=0.5) -> Totals:
     x = torch.tensor([[3.0, 4.0], [0.0, 1.0]], dtype=torch.float64)
     moments, dots = Moments.with_dots(x, factor * x, torch.arange(2), apart_above=4.0)
-    return Tallies(
-        moments, TokenStatistics.from_dots(dots, None, torch.arange(2), GROUPS, 4.0), Norms.from_dots(dots), None, None
+    return Totals(
+        moments, TokenMeans.from_dots(dots, None, torch.arange(2), GROUPS, 4.0), Norms.from_dots(dots), None, None
     )
 
 
@@ -31,8 +31,8 @@ def test_what_is_saved_is_given_back(tmp_path):
     kept = State(7, (state(0.5), state(0.25)), {9, 2, -3})
     kept.save(tmp_path / "state", RUN)
     found = State.load(tmp_path / "state", RUN)
-    assert (found.position, found.documents, len(found.tallies)) == (7, {9, 2, -3}, 2)
-    for one, other in zip(found.tallies, kept.tallies, strict=True):
+    assert (found.position, found.documents, len(found.totals)) == (7, {9, 2, -3}, 2)
+    for one, other in zip(found.totals, kept.totals, strict=True):
         assert list(one.tensors()) == list(other.tensors())
         for name, tensor in one.tensors().items():
             assert torch.equal(tensor, other.tensors()[name])

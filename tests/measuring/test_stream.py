@@ -9,7 +9,7 @@ import torch
 
 from sandbox import checkpoints
 from sandbox.activations import Chunk, activations
-from sandbox.activations.prefetch import ahead
+from sandbox.activations.prefetch import prefetch
 from sandbox.checkpoints.autoencoder import SAE
 from sandbox.data import embedded
 from sandbox.errors import InputError
@@ -242,7 +242,7 @@ def chunks(n):
 
 
 def test_order():
-    got = [chunk.x[0, 0].item() for chunk in ahead(chunks(50), torch.device("cpu"))]
+    got = [chunk.x[0, 0].item() for chunk in prefetch(chunks(50), torch.device("cpu"))]
     assert got == list(range(50))
 
 
@@ -251,7 +251,7 @@ def test_an_error_in_reading_arrives_in_its_place():
         yield from chunks(3)
         raise InputError("the disk is gone")
 
-    reader = ahead(broken(), torch.device("cpu"))
+    reader = prefetch(broken(), torch.device("cpu"))
     assert [next(reader).x[0, 0].item() for _ in range(3)] == [0, 1, 2]
     with pytest.raises(InputError, match="the disk is gone"):
         next(reader)
@@ -259,11 +259,11 @@ def test_an_error_in_reading_arrives_in_its_place():
 
 def test_who_leaves_early_leaves_no_thread():
     before = set(threading.enumerate())  # another test's source may hang, and keep its thread
-    reader = ahead(chunks(1000), torch.device("cpu"))
+    reader = prefetch(chunks(1000), torch.device("cpu"))
     next(reader)
     reader.close()
     gc.collect()
-    assert not any(thread.name == "reading ahead" for thread in set(threading.enumerate()) - before)
+    assert not any(thread.name == "prefetch" for thread in set(threading.enumerate()) - before)
 
 
 def test_the_embedded_pair_passes_the_look():

@@ -3,13 +3,15 @@
 import subprocess
 import sys
 
+import pytest
+
 SCRIPT = """
 import sys
 sys.setswitchinterval(1e-5)
 from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import sandbox
-from sandbox.derivations import claims, prove
+from sandbox.maths.derivations import claims, prove
 draw = np.random.default_rng(0)
 x = draw.normal(size=(400, 8))
 x_hat = 0.8 * x + 0.1 * draw.normal(size=(400, 8))
@@ -23,6 +25,7 @@ print(len(reports), *proofs.values())
 """
 
 
+@pytest.mark.slow
 def test_all_claims_hold_in_four_threads_and_each_is_proven_once():
     ran = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, text=True, timeout=900)
     assert not ran.returncode, ran.stderr[-2000:]

@@ -7,15 +7,15 @@ import pytest
 import torch
 from scipy.stats import t as student
 
-from sandbox.measuring.token_means import COLUMNS, TokenStatistics
+from sandbox.measuring.token_means import COLUMNS, TokenMeans
 
 
-def of_pairs(u, v, cosine, groups, l0=None, group=None, apart_above=math.inf) -> TokenStatistics:
+def of_pairs(u, v, cosine, groups, l0=None, group=None, apart_above=math.inf) -> TokenMeans:
     """Tokens of these norms and cosines, in these groups (in turn, if none are given)."""
     u, v = (torch.as_tensor(one, dtype=torch.float64) for one in (u, v))
     dots = torch.stack((u**2, v**2, u * v * torch.as_tensor(cosine, dtype=torch.float64)), 1)
     index = torch.arange(len(u)) % groups if group is None else torch.tensor(group)
-    return TokenStatistics.from_dots(dots, l0, index, groups, apart_above)
+    return TokenMeans.from_dots(dots, l0, index, groups, apart_above)
 
 
 def test_what_is_summed_of_two_tokens():
@@ -38,7 +38,7 @@ def test_what_is_summed_of_two_tokens():
 
 def test_a_token_that_is_not_finite_is_left_out():
     dots = torch.tensor([[4.0, 1.0, 1.0], [math.nan, 1.0, 1.0], [4.0, math.inf, 1.0]], dtype=torch.float64)
-    (sums,) = TokenStatistics.from_dots(dots, torch.tensor([1, 2, 3]), torch.zeros(3, dtype=torch.int64), 1).sums[0]
+    (sums,) = TokenMeans.from_dots(dots, torch.tensor([1, 2, 3]), torch.zeros(3, dtype=torch.int64), 1).sums[0]
     assert sums.tolist() == [1, 2, 1, 4, 2, 0.5, 0.5, 1, 1]
 
 

@@ -90,7 +90,7 @@ def interpret():
 def with_triton(call: str, **environment: str) -> None:
     """Call a function of this file in a process that finds Triton."""
     environment = {**os.environ, "PYTHONPATH": str(BESIDE), **environment}
-    script = f"from tests import test_fused; test_fused.{call}"
+    script = f"from tests.moments import test_fused; test_fused.{call}"
     ran = subprocess.run([sys.executable, "-c", script], cwd=ROOT, env=environment, capture_output=True, text=True)
     assert not ran.returncode, ran.stderr
 
@@ -101,7 +101,7 @@ def test_it_agrees_with_array_operations():
 
 
 def test_only_those_pay_for_triton_who_use_it():
-    script = "import sys; from sandbox import fused; import torch; x = torch.zeros(1, 1); "
+    script = "import sys; from sandbox.moments import fused; import torch; x = torch.zeros(1, 1); "
     script += "assert not fused.supported(x, x); assert 'triton' not in sys.modules"
     subprocess.run([sys.executable, "-c", script], cwd=ROOT, check=True)
 

@@ -81,9 +81,9 @@ def test_a_square_around_0_begins_there():
 
 def test_why_there_is_no_interval():
     count = tensor([5.0, 0.0, 3.0])
-    assert j.why_no_quantile(count, tensor(2.0)) is None
-    assert j.why_no_quantile(count, tensor(1.99)) == j.ONE_COUNTS
-    assert j.why_no_quantile(tensor([5.0, 0.0]), tensor(2.0)) == j.ONE_CLUSTER
+    assert j.why_none(count, tensor(2.0)) == j.NOT_WITHOUT
+    assert j.why_none(count, tensor(1.99)) == j.ONE_COUNTS
+    assert j.why_none(tensor([5.0, 0.0]), tensor(2.0)) == j.ONE_CLUSTER
 
 
 # --- the verdict ----------------------------------------------------------------------------------------------------

@@ -12,8 +12,8 @@ from sandbox.measuring.norms import Norms
 from sandbox.measuring.preflight import Finding
 from sandbox.measuring.published import Published
 from sandbox.measuring.summary import _together, summary
-from sandbox.measuring.token_means import TokenStatistics
-from sandbox.measuring.totals import Counting, Tallies
+from sandbox.measuring.token_means import TokenMeans
+from sandbox.measuring.totals import Counting, Totals
 from sandbox.moments.moments import GROUPS, Moments
 from sandbox.report import Report, estimate
 
@@ -107,13 +107,13 @@ def counted(limit: float, exclude: bool, sees_latents: bool = True, **more) -> R
     """The summary of these four tokens, of which x̂ is half."""
     index = torch.arange(4)
     moments, dots = Moments.with_dots(X, 0.5 * X, index, apart_above=limit)
-    tokens = TokenStatistics.from_dots(dots, L0, index, GROUPS, limit)
-    tallies = Tallies(moments, tokens, Norms.from_dots(dots), Published.from_tokens(X, 0.5 * X, 2, L0), None)
+    tokens = TokenMeans.from_dots(dots, L0, index, GROUPS, limit)
+    totals = Totals(moments, tokens, Norms.from_dots(dots), Published.from_tokens(X, 0.5 * X, 2, L0), None)
     sae = SimpleNamespace(
         name="sae", dtype=torch.bfloat16, device=torch.device("cpu"), description="an SAE", b_dec=torch.ones(2),
         sees_latents=sees_latents,
     )  # fmt: skip
-    return summary(sae, tallies, Counting(2, False, limit, exclude), **more)  # pyright: ignore[reportArgumentType]
+    return summary(sae, totals, Counting(2, False, limit, exclude), **more)  # pyright: ignore[reportArgumentType]
 
 
 def test_nothing_is_counted_or_left_out_unless_asked_for():
@@ -172,9 +172,9 @@ def test_what_the_whole_pass_found_takes_the_place_of_what_the_sample_did():
 def test_tallies_are_put_together_again_from_their_tensors():
     index = torch.arange(4)
     moments, dots = Moments.with_dots(X, 0.5 * X, index, apart_above=4.0)
-    tokens = TokenStatistics.from_dots(dots, L0, index, GROUPS, 4.0)
-    one = Tallies(moments, tokens, Norms.from_dots(dots), None, None)
-    again = Tallies.from_tensors(one.tensors())
+    tokens = TokenMeans.from_dots(dots, L0, index, GROUPS, 4.0)
+    one = Totals(moments, tokens, Norms.from_dots(dots), None, None)
+    again = Totals.from_tensors(one.tensors())
     assert sorted(one.tensors()) == [f"moments.{name}" for name in ("count", "nonfinite", "sums", "totals")] + [
         "norms.totals"
     ] + ["tokens.sums"]

@@ -1,9 +1,6 @@
 """Every table fits the screen: no line is longer, no value is cut or broken, at any usual width."""
 
-import os
 import re
-import subprocess
-import sys
 from io import StringIO
 from math import radians
 
@@ -21,7 +18,7 @@ from sandbox.report.layout import number
 from sandbox.report.points import Point
 from sandbox.simulate.theory import against_theory, against_theory_table, at_an_angle
 from sandbox.simulate.vectors import stream
-from tests.helpers.runs import N, save_sae, tokens
+from tests.helpers.runs import N, sandbox, save_sae, tokens
 
 WIDTHS = [60, 80, 100, 120, 160]
 
@@ -126,11 +123,12 @@ def test_sweeps(width, reports):
     assert tables.plus_minus(reports[0].centred["relative_reconstruction_bias"], 4) in shown
 
 
-def test_what_is_no_terminal_is_as_wide_as_a_page_or_as_columns_says():
-    command = [sys.executable, "-m", "sandbox", "simulate", "--angle", "89.9", "--n", "1000"]
-    without = {key: value for key, value in os.environ.items() if key != "COLUMNS"}
-    for environment, width in ((without, 120), (without | {"COLUMNS": "60"}, 60)):
-        done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
+def test_what_is_no_terminal_is_as_wide_as_a_page_or_as_columns_says(monkeypatch):
+    monkeypatch.delenv("COLUMNS", raising=False)
+    for columns, width in ((None, 120), ("60", 60)):
+        if columns:
+            monkeypatch.setenv("COLUMNS", columns)
+        done = sandbox("simulate", "--angle", 89.9, "--n", 1000)
         check(done.stdout, width)
         assert max(map(cell_len, done.stdout.splitlines())) > width / 3
 
@@ -140,12 +138,10 @@ def test_a_report_as_a_string_is_a_page_wide(reports):
         check(str(report), 120)
 
 
-def test_the_columns_of_latents_are_those_that_are_documented(reports):
+def test_the_columns_of_latents_are_those_that_are_documented(reports, monkeypatch):
     said = " ".join((Latents.columns.__doc__ or "").split())
-    command = [sys.executable, "-m", "sandbox", "measure", "--help"]
-    told = subprocess.run(
-        command, capture_output=True, text=True, check=True, env=os.environ | {"COLUMNS": "250"}
-    ).stdout
+    monkeypatch.setenv("COLUMNS", "250")
+    told = sandbox("measure", "--help").stdout
     for column in reports[0].latents.columns():
         assert column in said
         assert column in told

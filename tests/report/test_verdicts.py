@@ -44,7 +44,7 @@ def test_the_verdict_is_about_all_origins(case):
     intervals, word, origin = CASES[case]
     found = verdict(gammas(*intervals))
     assert (found.word, found.origin) == (word, origin)
-    said = sentence("mine", gammas(*intervals), ORIGINS)
+    said = sentence("mine", gammas(*intervals))
     claims = {
         "shrinks": "mine shrinks by ",
         "stretches": "mine stretches by ",
@@ -63,22 +63,22 @@ def test_the_verdict_is_about_all_origins(case):
 
 
 def test_what_differs_from_1_by_less_than_matters_is_said():
-    said = sentence("mine", gammas(HIDDEN, (0.9977, 0.9965, 0.9989)), ORIGINS)
+    said = sentence("mine", gammas(HIDDEN, (0.9977, 0.9965, 0.9989)))
     assert said.endswith("centred 0.998 ± 0.001; centred it differs from 1, but by less)")
 
 
 def test_the_origin_that_disagrees_is_named_with_what_it_says():
-    said = sentence("mine", gammas(HIDDEN, SURE, HIDDEN), ORIGINS)
+    said = sentence("mine", gammas(HIDDEN, SURE, HIDDEN))
     assert "raw it does not, within ±1 %, but centred it shrinks by 7.0 %" in said
 
 
 def test_an_interval_that_is_not_even_on_both_sides_is_given_by_its_ends():
-    assert "γ = 0.730, 0.490 … 1.090" in sentence("mine", gammas((0.73, 0.49, 1.09)), ORIGINS)
-    assert "γ = 0.930 ± 0.010" in sentence("mine", gammas(SURE), ORIGINS)
+    assert "γ = 0.730, 0.490 … 1.090" in sentence("mine", gammas((0.73, 0.49, 1.09)))
+    assert "γ = 0.930 ± 0.010" in sentence("mine", gammas(SURE))
 
 
 def test_no_interval_is_no_verdict_and_names_its_reason():
-    said = sentence("mine", gammas((1.0, ONE_CLUSTER), (1.0, ONE_CLUSTER)), ORIGINS)
+    said = sentence("mine", gammas((1.0, ONE_CLUSTER), (1.0, ONE_CLUSTER)))
     assert ONE_CLUSTER in said
     assert "does not" not in said
 

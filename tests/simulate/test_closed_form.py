@@ -2,7 +2,6 @@
 
 import json
 import subprocess
-import sys
 from dataclasses import replace
 
 import pytest
@@ -19,7 +18,7 @@ from sandbox.report import interval
 from sandbox.simulate.distributions import DISTRIBUTIONS, threshold_at
 from sandbox.simulate.features import GATES, stream_features
 from sandbox.simulate.theory import at_shares, behind_a_threshold
-from tests.helpers.runs import run
+from tests.helpers.runs import sandbox
 
 SHARES = torch.tensor([1.0, 0.3, 0.1, 0.03, 0.01], dtype=torch.float64)
 ROUNDING = 1e-13  # of float64, through a few dozen operations
@@ -204,7 +203,7 @@ def test_settings_in_which_nothing_is_active_are_left_out(gate):
 
 
 def simulate(*more: str) -> subprocess.CompletedProcess:
-    return run([sys.executable, "-m", "sandbox", "simulate", "--n", "2000", *more])
+    return sandbox("simulate", "--n", 2000, *more)
 
 
 @pytest.mark.parametrize(("name", "known"), [("exponential", True), ("half-normal", False)])

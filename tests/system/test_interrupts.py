@@ -21,7 +21,7 @@ from sandbox.measuring import measure as measure_module
 from sandbox.measuring.measure import Stopped, measure, measure_pairs
 from sandbox.measuring.resume import State
 from sandbox.system import interrupts as stopping
-from tests.helpers.runs import N, arguments, assert_same, found, run, tokens, write_files
+from tests.helpers.runs import N, arguments, assert_same, found, run, sandbox, tokens, write_files
 
 
 @pytest.fixture(scope="module")
@@ -41,14 +41,14 @@ import os, random, signal, sys, time
 import numpy, torch
 torch.set_num_threads(1)
 from sandbox.cli import main
-from sandbox.sae.measure import measure
-from sandbox.sae.tallies import Tallies
+from sandbox.measuring.measure import measure
+from sandbox.measuring.totals import Totals
 
 x = torch.randn(500, 24)  # all that is loaded and compiled once is so before the children are born
 measure(lambda t: 0.9 * t, x, documents=numpy.arange(500), published=32).to_dict()
 
-counted = Tallies.of
-Tallies.of = lambda *given: (time.sleep(0.02), counted(*given))[1]  # so that a run has a middle
+counted = Totals.of
+Totals.of = lambda *given: (time.sleep(0.02), counted(*given))[1]  # so that a run has a middle
 chance, state = random.Random(0), sys.argv[1]
 sys.argv = ["sandbox", *sys.argv[2:]]
 for kill in range(20):
@@ -66,17 +66,20 @@ for kill in range(20):
 """Starts a run twenty times and kills it each time at a random point: before, in or after a saving."""
 
 
+@pytest.mark.slow
 def test_a_run_that_is_killed_twenty_times_ends_with_the_same_totals(folder, tmp_path):
     state = tmp_path / "state"
     command = arguments(folder, "--documents", folder / "ids.npy")
     resumed = [*command, "--checkpoint", str(state), "--every", "0"]
     killed = run([sys.executable, "-c", NURSERY, str(state), *resumed])
     assert killed.returncode == 0, killed.stderr
-    whole, broken = (found(run([sys.executable, "-m", "sandbox", *one])) for one in (command, resumed))
+    whole, broken = (found(sandbox(*one)) for one in (command, resumed))
     assert_same(whole, broken, 0)
 
 
-@pytest.mark.parametrize("again", [None, 0.0, 0.02, 0.2])
+@pytest.mark.parametrize(
+    "again", [None, *(pytest.param(seconds, marks=pytest.mark.slow) for seconds in (0.0, 0.02, 0.2))]
+)
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_saves_the_state_and_prints_the_report_so_far(number, status, again, folder, tmp_path, x):
     """Also if the same signal comes again, so many seconds later, while the report is made."""

@@ -2,45 +2,23 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import resource
 import signal
 import subprocess
 import sys
-from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
 import numba
 import numpy as np
 import pytest
 
-from sandbox.cli import main
 from sandbox.errors import InputError
 from sandbox.moments.moments import compiled
 from sandbox.system.files import folder_written_whole, write_text, written_whole
 from sandbox.system.outputs import check_outputs
-from tests.helpers.runs import D, save_sae
-
-
-def here(command: list[str], folder: Path, limit: int | None = None) -> tuple[int, str, str]:
-    """Status, standard output and standard error of a command, run in this process, with no file above the limit."""
-    printed, said, before = io.StringIO(), io.StringIO(), resource.getrlimit(resource.RLIMIT_FSIZE)
-    interrupt, arguments, place = signal.getsignal(signal.SIGINT), sys.argv, Path.cwd()
-    try:
-        os.chdir(folder)
-        sys.argv = ["sandbox", *command]
-        if limit is not None:
-            resource.setrlimit(resource.RLIMIT_FSIZE, (limit, before[1]))
-        with redirect_stdout(printed), redirect_stderr(said), pytest.raises(SystemExit) as end:
-            main()
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
-        signal.signal(signal.SIGINT, interrupt)
-        sys.argv = arguments
-        os.chdir(place)
-    return int(end.value.code or 0), printed.getvalue(), said.getvalue()
+from tests.helpers.runs import D, sandbox, save_sae
 
 
 def add_one(numbers):
@@ -74,7 +52,13 @@ def of_sae(inputs: Path, name: str = "measure") -> list[str]:
     return [*map(str, given), "--no-preflight"]
 
 
-def run(command: list[str], **options) -> subprocess.CompletedProcess:
+def here(command: list[str], folder: Path, limit: int | None = None) -> tuple[int, str, str]:
+    """Status, standard output and standard error of a command that is run in this process."""
+    done = sandbox(*command, cwd=folder, limit=limit)
+    return done.returncode, done.stdout, done.stderr
+
+
+def in_a_process(command: list[str], **options) -> subprocess.CompletedProcess:
     given = {"capture_output": True, "text": True, "check": False, "timeout": 300} | options
     return subprocess.run([sys.executable, "-m", "sandbox", *command], **given)
 
@@ -199,12 +183,12 @@ def test_two_outputs_are_told_apart_as_files(tmp_path):
 def test_the_command_line_overwrites_neither_activations_nor_settings(inputs, tmp_path):
     command = of_sae(inputs)
     before = (inputs / "sae" / "cfg.json").read_bytes()
-    done = run([*command, "--json", str(inputs / "sae" / "cfg.json")])
+    done = sandbox(*command, "--json", str(inputs / "sae" / "cfg.json"))
     assert (done.returncode, (inputs / "sae" / "cfg.json").read_bytes()) == (2, before)
     command[2] = str(inputs / "sae" / "sae_weights.safetensors")  # the file alone, with its settings beside it
-    done = run([*command, "--csv", str(inputs / "sae" / "cfg.json")])
+    done = sandbox(*command, "--csv", str(inputs / "sae" / "cfg.json"))
     assert (done.returncode, (inputs / "sae" / "cfg.json").read_bytes()) == (2, before)
-    done = run([*command, "--checkpoint", str(inputs / "x.npy")])
+    done = sandbox(*command, "--checkpoint", str(inputs / "x.npy"))
     assert done.returncode == 2
     assert "would be overwritten" in done.stderr
 
@@ -218,7 +202,7 @@ def test_a_sweep_does_not_write_into_the_folder_that_it_reads(inputs, tmp_path):
 
 def test_an_argument_of_nothing_is_refused(inputs, tmp_path):
     for empty in (["--activations", ""], ["--activations="]):
-        done = run(["measure", "--sae", str(inputs / "sae"), *empty], cwd=inputs)
+        done = sandbox("measure", "--sae", inputs / "sae", *empty, cwd=inputs)
         assert done.returncode == 2
         assert "is a variable unset?" in done.stderr
     with pytest.raises(InputError, match="empty path"):
@@ -228,7 +212,7 @@ def test_an_argument_of_nothing_is_refused(inputs, tmp_path):
 def test_what_a_kill_left_goes_with_the_next_save_and_what_is_being_written_stays(tmp_path):
     script = f"""
 import sys, time
-from sandbox.files import folder_written_whole, written_whole
+from sandbox.system.files import folder_written_whole, written_whole
 with written_whole({str(tmp_path / "st")!r}) as a, folder_written_whole({str(tmp_path / "out")!r}) as b:
     a.write_text("half"); (b / "weights").write_text("half"); print("there", flush=True); time.sleep(60)
 """
@@ -282,7 +266,7 @@ def test_a_reader_that_goes_ends_the_program_as_sigpipe_does(inputs, tmp_path):
 @pytest.mark.parametrize("command", [["prove", "C1"], ["check", "c/a == c/b"], ["check", "c/a == c/b", "--json", "-"]])
 def test_a_screen_that_is_full_is_one_line(command):
     with Path("/dev/full").open("w") as full:
-        done = run(command, capture_output=False, stdout=full, stderr=subprocess.PIPE)
+        done = in_a_process(command, capture_output=False, stdout=full, stderr=subprocess.PIPE)
     assert done.returncode == 2
     assert done.stderr == "sandbox: standard output cannot be written to: No space left on device\n"
 
@@ -292,7 +276,7 @@ def test_a_screen_without_greek_letters_proves_and_measures_the_same(command, in
     """SymPy asks standard output, as it is imported, whether to write ρ or rho."""
     if command[0] == "measure":
         command += ["--x", str(inputs / "x.npy"), "--x-hat", str(inputs / "h.npy")]
-    ran = run(command, env=os.environ | {"PYTHONIOENCODING": "ascii"})
+    ran = in_a_process(command, env=os.environ | {"PYTHONIOENCODING": "ascii"})
     assert (ran.returncode, ran.stderr) == (0, "")
     assert "?" in ran.stdout  # what stands for a letter that the screen lacks
 

@@ -2,7 +2,6 @@
 
 import csv
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -19,17 +18,18 @@ from filelock import FileLock
 from safetensors.torch import load_file
 
 from sandbox.activations import activations
+from sandbox.activations.split import Split
 from sandbox.checkpoints import load
 from sandbox.cli import figure6 as figure6_command
 from sandbox.errors import InputError
 from sandbox.measuring.measure import measure
 from sandbox.report import ORIGINS, read_points
-from sandbox.training import ARCHITECTURES, Job, Training, figure6, gather, last_seen, plan, train
-from sandbox.training import train as training_module
-from sandbox.training.gathered import Gathered, is_held_out
+from sandbox.training import ARCHITECTURES, Job, Training, figure6, gather, last_seen, plan, train, trainer
 from sandbox.training.last_seen import by_last_step, last_step
-from sandbox.training.train import Batches
+from sandbox.training.sweep_data import SweepData
+from sandbox.training.trainer import BatchSchedule
 from tests.helpers.models import make_texts, save_model
+from tests.helpers.runs import sandbox
 
 with warnings.catch_warnings():  # SAELens' own imports may warn, and nobody here can mend that
     warnings.simplefilter("ignore")
@@ -62,14 +62,9 @@ def files(tmp_path_factory):
 
 def command(files: Path, out: Path, *more: object) -> list[str]:
     given = ["figure6", "--activations", files / "x.npy", "--documents", files / "ids.npy", "--out", out]
-    small = ["--held-out", 0.2, "--steps", 40, "--batch", 64, "--seeds", 0, "--device", "cpu"]
+    small = ["--held-out", 0.2, "--steps", 40, "--batch", 64, "--seeds", 0, "--device", "cpu", "--workers", 1]
     chosen = ["--coefficients", "relu=0.3,1", "--coefficients", "gated=1"]
-    return [sys.executable, "-m", "sandbox", *map(str, [*given, *small, *chosen, *more])]
-
-
-def run(line: list[str]) -> subprocess.CompletedProcess:
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    return subprocess.run(line, capture_output=True, text=True, check=False, timeout=300, env=environment)
+    return [*map(str, [*given, *small, *chosen, *more])]
 
 
 def test_every_document_is_on_one_side_and_every_token_is_there_once(data):
@@ -77,7 +72,7 @@ def test_every_document_is_on_one_side_and_every_token_is_there_once(data):
     kept, trained = np.load(data.folder / "held-out-documents.npy"), np.load(data.folder / "train-documents.npy")
     assert not set(kept) & set(trained)
     assert set(kept) | set(trained) == set(ids)
-    out = is_held_out(ids, 0.2)
+    out = Split(0.2, seed=None).chosen(ids)
     np.testing.assert_array_equal(np.load(data.folder / "held-out.npy"), x[out])
     np.testing.assert_array_equal(data.train, x[~out])
     assert data.held_out_documents == len(set(kept)) == pytest.approx(0.2 * N / DOCUMENT, abs=2)  # evenly: off by few
@@ -94,7 +89,7 @@ def test_tokens_without_documents_are_split_in_long_stretches(tmp_path):
 
 def test_ids_of_any_size_are_split_evenly():
     for ids in (np.arange(100_000), np.arange(100_000) + 2**53, np.random.default_rng(0).integers(0, 2**63, 100_000)):
-        assert is_held_out(ids, 0.05).mean() == pytest.approx(0.05, abs=0.004)  # 5 standard errors of random ids
+        assert Split(0.05, seed=None).chosen(ids).mean() == pytest.approx(0.05, abs=0.004)  # 5 SE at random
 
 
 def test_other_activations_of_the_same_name_are_refused(tmp_path):
@@ -125,19 +120,19 @@ def test_few_tokens_of_many_without_documents_are_no_lopsided_split(tmp_path):
 
 def test_every_epoch_is_a_permutation_and_every_step_a_function_of_the_seed():
     rows = np.arange(100)[:, None]
-    one, other = Batches(rows, 10, 3), Batches(rows, 10, 3)
+    one, other = BatchSchedule(rows, 10, 3), BatchSchedule(rows, 10, 3)
     first = np.concatenate([one[step] for step in range(10)])[:, 0]
     second = np.concatenate([one[step] for step in range(10, 20)])[:, 0]
     assert sorted(first) == sorted(second) == list(range(100))
     assert (first != second).any()
     np.testing.assert_array_equal(other[17], one[17])  # reached without those before
-    assert (Batches(rows, 10, 4)[0] != one[0]).any()
+    assert (BatchSchedule(rows, 10, 4)[0] != one[0]).any()
 
 
 def test_each_token_of_the_training_is_in_the_stretch_that_used_it_last(data, tmp_path):
     less_than_a_pass = replace(SHORT, batch=80)
     train(Job("gated", 1.0, 0), less_than_a_pass, data, tmp_path / "sae")
-    found = dict(by_last_step(tmp_path / "sae", Gathered.at(data.folder), 4))
+    found = dict(by_last_step(tmp_path / "sae", SweepData.at(data.folder), 4))
     assert [(steps.start, steps.stop) for steps in found] == [(-1, 0), (0, 10), (10, 20), (20, 30), (30, 40)]
     assert [report.tokens for report in found.values()] == [data.held_out_tokens, 800, 800, 800, 800]
     order = np.random.default_rng([0, 0]).permutation(data.tokens)
@@ -164,11 +159,11 @@ def test_the_tokens_by_their_last_step_are_written_beside_the_sweep(tmp_path, mo
     assert stopped.value.code == 2
     assert "is no finished SAE" in capsys.readouterr().err
     with pytest.raises(InputError, match="there are no activations of a sweep"):
-        Gathered.at(tmp_path / "elsewhere")
+        SweepData.at(tmp_path / "elsewhere")
 
 
 def test_a_token_counts_where_it_was_used_last():
-    batches, used = Batches(np.empty((100, 0)), 30, 1), last_step(100, 30, 8, 1)
+    batches, used = BatchSchedule(np.empty((100, 0)), 30, 1), last_step(100, 30, 8, 1)
     assert set(used[batches.rows(7)]) == {7}
     later = np.concatenate([batches.rows(step) for step in range(3, 8)])
     np.testing.assert_array_equal(used == 2, np.isin(np.arange(100), np.setdiff1d(batches.rows(2), later)))
@@ -204,8 +199,8 @@ def test_training_that_is_broken_off_ends_in_the_same_weights(key, data, tmp_pat
 @pytest.mark.parametrize("key", ARCHITECTURES)
 @pytest.mark.filterwarnings("ignore")  # SAELens' own
 def test_what_is_written_is_what_was_trained_and_saelens_reads_it(key, data, tmp_path, monkeypatch):
-    trained, write = [], training_module._Run.write
-    monkeypatch.setattr(training_module._Run, "write", lambda run, folder: (trained.append(run), write(run, folder)))
+    trained, write = [], trainer._Run.write
+    monkeypatch.setattr(trainer._Run, "write", lambda run, folder: (trained.append(run), write(run, folder)))
     record = train(Job(key, ARCHITECTURES[key].coefficients[0], 1), SHORT, data, tmp_path / "sae")
     x = torch.from_numpy(np.load(data.folder / "held-out.npy"))
     theirs = sae_lens.SAE.load_from_disk(str(tmp_path / "sae"))
@@ -300,7 +295,7 @@ def test_what_holds_the_mean_error_at_0(which, x):
 
 
 def test_the_command_trains_measures_and_draws_and_does_it_once(files, tmp_path):
-    done = run(command(files, tmp_path / "out", "--workers", 2))
+    done = sandbox(*command(files, tmp_path / "out", "--workers", 2))
     assert done.returncode == 0, done.stderr
     assert "gated-1-seed-0: L0" in done.stderr
     points = read_points(tmp_path / "out")
@@ -314,12 +309,12 @@ def test_the_command_trains_measures_and_draws_and_does_it_once(files, tmp_path)
     assert list((tmp_path / "out").glob("*.png"))
     assert list((tmp_path / "out").glob("*.svg"))
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "out/saes").rglob("*") if path.is_file()}
-    more = run(command(files, tmp_path / "out", "--seeds", "0,1", "--json", "-"))
+    more = sandbox(*command(files, tmp_path / "out", "--seeds", "0,1", "--json", "-"))
     assert more.returncode == 0, more.stderr
     assert len(json.loads(more.stdout)["saes"]) == 6
     assert all(path.stat().st_mtime_ns == at for path, at in before.items())  # nothing was trained again
     assert more.stderr.count("there already") == 3
-    fewer = run(command(files, tmp_path / "out"))
+    fewer = sandbox(*command(files, tmp_path / "out"))
     assert "3 more finished SAEs" in fewer.stderr
     assert {one.seed for one in read_points(tmp_path / "out")} == {0}
 
@@ -330,18 +325,26 @@ def test_a_model_and_its_text_take_the_place_of_activations(tmp_path):
     given = ["figure6", "--model", model, "--layer", 1, "--text", text, "--context", 12, "--out", tmp_path / "out"]
     small = ["--latents", 40, "--steps", 8, "--batch", 32, "--seeds", 0, "--held-out", 0.2, "--device", "cpu"]
     chosen = ["--architecture", "jumprelu", "--coefficients", "jumprelu=1", "--json", tmp_path / "found.json"]
-    done = run([sys.executable, "-m", "sandbox", *map(str, [*given, *small, *chosen])])
+    done = sandbox(*given, *small, *chosen, "--workers", 1)
     assert done.returncode == 0, done.stderr
     found = json.loads((tmp_path / "found.json").read_text())
     assert found["activations"]["source"] == f"{model}, h.1 in float32, on {text} in contexts of 12"
     assert found["activations"]["held_out_documents"] == pytest.approx(0.2 * 150, abs=3)
-    assert found["command"] == " ".join(map(str, ["sandbox", *given, *small, *chosen]))
+    assert found["command"] == " ".join(map(str, ["sandbox", *given, *small, *chosen, "--workers", 1]))
     assert [one["settings"]["architecture"] for one in found["saes"]] == ["jumprelu"]
 
 
-@pytest.mark.parametrize(("workers", "number"), [(1, signal.SIGINT), (2, signal.SIGINT), (2, signal.SIGTERM)])
+@pytest.mark.parametrize(
+    ("workers", "number"),
+    [*(pytest.param(count, signal.SIGINT, marks=pytest.mark.slow) for count in (1, 2)), (2, signal.SIGTERM)],
+)
 def test_a_signal_saves_all_that_is_in_training(workers, number, files, tmp_path):
-    line = command(files, tmp_path / "out", "--steps", 100_000, "--workers", workers)
+    line = [
+        sys.executable,
+        "-m",
+        "sandbox",
+        *command(files, tmp_path / "out", "--steps", 100_000, "--workers", workers),
+    ]
     running = subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     until = time.monotonic() + 200
     while len(held := list((tmp_path / "out/saes").glob("*.unfinished/run.json"))) < workers:
@@ -369,7 +372,7 @@ def test_where_there_is_no_screen_a_line_says_how_far_it_is(monkeypatch, capsys)
 def test_a_saving_that_is_broken_off_loses_nothing_that_was_saved(data, tmp_path, monkeypatch):
     """The state is saved at every step, and one saving after the other is broken off, at each of its files in turn."""
     job, broken = Job("relu", 1.0, 0), 0
-    save, text = torch.save, training_module.write_text
+    save, text = torch.save, trainer.write_text
 
     def dies(*given):
         nonlocal broken
@@ -380,7 +383,7 @@ def test_a_saving_that_is_broken_off_loses_nothing_that_was_saved(data, tmp_path
 
     whole = train(job, SHORT, data, tmp_path / "whole")
     monkeypatch.setattr(torch, "save", dies)
-    monkeypatch.setattr(training_module, "write_text", dies)
+    monkeypatch.setattr(trainer, "write_text", dies)
     for _ in range(100):
         with suppress(MemoryError):
             found = train(job, SHORT, data, tmp_path / "broken", every=0)
@@ -402,12 +405,12 @@ def test_an_interrupt_while_it_is_measured_loses_nothing(data, tmp_path, monkeyp
                 raise KeyboardInterrupt
             return measure(*given, **options)
 
-        monkeypatch.setattr(training_module, "measure", broken_off)
+        monkeypatch.setattr(trainer, "measure", broken_off)
         with pytest.raises(KeyboardInterrupt):
             train(job, SHORT, data, tmp_path / "broken", every=1e9)
         saved = json.loads((tmp_path / "broken.unfinished/run.json").read_text())
         assert len(saved["points"]) == points
-    monkeypatch.setattr(training_module, "measure", measure)
+    monkeypatch.setattr(trainer, "measure", measure)
     assert train(job, SHORT, data, tmp_path / "broken")["points"] == whole["points"]
 
 
@@ -423,10 +426,10 @@ def test_two_runs_do_not_write_to_one_folder(files, tmp_path):
 
 
 def test_other_settings_in_the_same_folder_are_refused(files, tmp_path):
-    assert run(command(files, tmp_path / "out")).returncode == 0
+    assert sandbox(*command(files, tmp_path / "out")).returncode == 0
     for option, words in (("--steps", "steps = 40"), ("--held-out", "share = 0.2"), ("--latents", "d_sae = 48")):
         value = 0.5 if option == "--held-out" else 30
-        done = run(command(files, tmp_path / "out", option, value))
+        done = sandbox(*command(files, tmp_path / "out", option, value))
         assert done.returncode == 2
         assert words in done.stderr
         assert len(done.stderr.splitlines()) == 1
@@ -442,7 +445,7 @@ def test_other_settings_in_the_same_folder_are_refused(files, tmp_path):
     ],
 )
 def test_bad_input_is_one_line(more, words, files, tmp_path):
-    done = run(command(files, tmp_path / "out", *more))
+    done = sandbox(*command(files, tmp_path / "out", *more))
     assert done.returncode == 2
     assert words in done.stderr
     assert len(done.stderr.splitlines()) == 1
@@ -457,7 +460,7 @@ def test_bad_input_is_one_line(more, words, files, tmp_path):
         ({"coefficients": {"relu": [-1]}}, "coefficient -1 of relu"),
         ({"architectures": ["topk"]}, "coefficient 20 of topk: there are 16 latents only"),
         ({"seeds": [-1]}, "seed -1"),
-        ({"held_out": 0}, "a share of 0 to hold out"),
+        ({"held_out": 0}, "share is 0: a share of the documents between 0 and 1 is needed"),
         ({"lr": 0}, "lr is above 0"),
         ({"batch": 100_000}, "less than one batch"),
         ({"steps": 0}, "whole numbers, 1 or more"),

@@ -15,13 +15,8 @@ import torch
 from torch import Tensor, nn
 
 from sandbox.errors import InputError
+from sandbox.system.devices import MODEL_DTYPES, dtype_named
 
-DTYPES = {
-    "float32": torch.float32,
-    "float64": torch.float64,
-    "bfloat16": torch.bfloat16,
-    "float16": torch.float16,
-}
 LAYOUT = "a folder with config.json, .safetensors weights and a tokenizer, as save_pretrained writes it, is needed"
 
 
@@ -89,8 +84,7 @@ def load(model: str | Path, dtype: str) -> tuple[Any, set[str], Any]:
               dtype: in which to compute: float32, float64, bfloat16, float16
     Raises:   InputError in one line
     """
-    if dtype not in DTYPES:
-        raise InputError(f"dtype is {dtype!r}: choose {', '.join(DTYPES)}")
+    compute_dtype = dtype_named(dtype, MODEL_DTYPES)
     transformers = _transformers()
     folder = _folder(model)
     local = {"local_files_only": True, "trust_remote_code": False}
@@ -101,7 +95,7 @@ def load(model: str | Path, dtype: str) -> tuple[Any, set[str], Any]:
             config._attn_implementation = config._experts_implementation = None
             options = {"use_safetensors": True, "ignore_mismatched_sizes": True, "output_loading_info": True}
             loaded, info = transformers.AutoModel.from_pretrained(
-                folder, config=config, dtype=DTYPES[dtype], **options, **local
+                folder, config=config, dtype=compute_dtype, **options, **local
             )
         except Exception as error:  # there are many, of many libraries
             raise InputError(f"{folder} cannot be loaded by transformers: {_first_sentence(error)}") from error

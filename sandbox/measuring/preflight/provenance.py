@@ -52,8 +52,8 @@ def _look_at_hook(trained: Origin, given: Origin) -> list[Finding]:
     if wanted.part == STREAM and wanted.layer and given.loaded is not None:
         remedy += f", here with --layer {wanted.layer - 1}"
     message = (
-        f"the SAE was trained on {wanted}, as {trained.said} says ({trained.hook}), but the activations are "
-        f"{found} ({given.said}): {remedy}"
+        f"the SAE was trained on {wanted}, as {trained.stated_in} says ({trained.hook}), but the activations are "
+        f"{found} ({given.stated_in}): {remedy}"
     )
     return [Finding("hook", message)]
 
@@ -62,7 +62,7 @@ def _look_at_model(trained: Origin, given: Origin) -> list[Finding]:
     if not (trained.model and given.model) or is_same_model(trained.model, given.model):
         return []
     message = (
-        f"the SAE was trained on activations of {trained.model}, as {trained.said} says, but these are of "
+        f"the SAE was trained on activations of {trained.model}, as {trained.stated_in} says, but these are of "
         f"{given.model}: give the model that it was trained on (if this is it, name its folder so)"
     )
     return [Finding("model", message)]
@@ -76,7 +76,7 @@ def _look_at_loading(trained: Origin, given: Origin) -> list[Finding]:
         return []
     message = (
         f"the SAE was trained on a model loaded with {_listed(wanted)} (model_from_pretrained_kwargs in "
-        f"{trained.said}), but this one was loaded with {_listed(found)}: give activations of a model loaded alike"
+        f"{trained.stated_in}), but this one was loaded with {_listed(found)}: give activations of a model loaded alike"
     )
     return [Finding("model_loaded", message)]
 

@@ -22,7 +22,7 @@ from sandbox.plots.figure6.drawing import (
     value_of,
 )
 from sandbox.plots.figure6.looks import looks
-from sandbox.plots.style import INK, _axes
+from sandbox.plots.style import INK, axes_or_current
 from sandbox.report.estimates import Estimate
 from sandbox.report.points import Point
 
@@ -45,7 +45,7 @@ def angle(points: Sequence[Point], key: str = "norm_ratio", ax: Axes | None = No
     """
     from matplotlib.lines import Line2D
 
-    ax, points = _axes(ax), final(points)
+    ax, points = axes_or_current(ax), final(points)
     against_l0(ax, points, key, origin)
     joined = line(ax, points, of_l0, of_measure(GAMMA, origin), **FAINT_LINE)
     up, place = of_measure(key, origin), without_shrinkage(key, origin)

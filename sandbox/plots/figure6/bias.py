@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from sandbox.maths.measures import REGISTRY
 from sandbox.plots.figure6.drawing import against_l0, final, legend, name_line_at_1, of_l0, of_measure
-from sandbox.plots.style import _axes
+from sandbox.plots.style import axes_or_current
 from sandbox.report.points import Point
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ def bias(points: Sequence[Point], ax: Axes | None = None, origin: str = "raw", n
         near:   show only what lies so near to 1, as a magnifying glass, where intervals are wider than markers
     Raises: InputError for an origin that there is not
     """
-    ax, points = _axes(ax), final(points)
+    ax, points = axes_or_current(ax), final(points)
     against_l0(ax, points, KEY, origin)
     if near is None:
         name_line_at_1(ax)

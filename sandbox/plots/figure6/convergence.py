@@ -19,7 +19,7 @@ from sandbox.plots.figure6.drawing import (
     value_of,
 )
 from sandbox.plots.figure6.looks import looks, marker, rings
-from sandbox.plots.style import FAINT, INK, _axes
+from sandbox.plots.style import FAINT, INK, axes_or_current
 from sandbox.report.points import Point
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def convergence(points: Sequence[Point], ax: Axes | None = None, origin: str = "
     """
     from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullLocator
 
-    ax, up = _axes(ax), of_measure(KEY, origin)
+    ax, up = axes_or_current(ax), of_measure(KEY, origin)
     held_out = [point for point in points if point.measured_on == "held-out"]
     seen, seeds = shown(held_out, up), rings(held_out)
     ax.set_xscale("log")

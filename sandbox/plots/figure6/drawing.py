@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING
 
 from sandbox.errors import InputError
 from sandbox.maths.measures import REGISTRY
-from sandbox.plots.against_l0 import _set_scale
+from sandbox.plots.against_l0 import set_l0_scale
 from sandbox.plots.figure6.looks import handles, looks, marker, rings
 from sandbox.plots.style import FAINT, INK
-from sandbox.report.estimates import Estimate
+from sandbox.report.estimates import ORIGINS, Estimate
 from sandbox.report.points import Point
-from sandbox.report.report import ORIGINS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -125,7 +124,7 @@ def against_l0(ax: Axes, points: Sequence[Point], key: str, origin: str = "raw")
 def l0_axis(ax: Axes, points: Sequence[Point]) -> None:
     """A logarithmic axis of L0 with round numbers on it, or the words that there is nothing to show."""
     if points:
-        _set_scale(ax, min(point.l0 for point in points), max(point.l0 for point in points))
+        set_l0_scale(ax, min(point.l0 for point in points), max(point.l0 for point in points))
         low, high = ax.get_xlim()
         room = (high / low) ** 0.025  # for a marker at either end
         ax.set_xlim(low / room, high * room)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from sandbox.maths.compile import evaluate, to_torch
-from sandbox.maths.derivations import prove
+from sandbox.maths.derived import derived
 from sandbox.maths.measures import REGISTRY
 from sandbox.plots.figure6.bias import KEY as GAMMA
 from sandbox.plots.figure6.drawing import (
@@ -26,7 +26,7 @@ from sandbox.plots.figure6.drawing import (
     round_ticks,
     shown,
 )
-from sandbox.plots.style import FAINT, INK, _axes
+from sandbox.plots.style import FAINT, INK, axes_or_current
 from sandbox.report.estimates import Estimate
 from sandbox.report.points import Point
 
@@ -41,7 +41,7 @@ def equation_10(points: Sequence[Point], ax: Axes | None = None, origin: str = "
     """The first version's equation 10 against L0, drawn as `bias` draws γ, with the lines of γ faint behind."""
     from matplotlib.lines import Line2D
 
-    ax, points = _axes(ax), final(points)
+    ax, points = axes_or_current(ax), final(points)
     against_l0(ax, points, KEY, origin)
     line(ax, points, of_l0, of_measure(GAMMA, origin), linewidth=1, linestyle=(0, (3, 2)), alpha=0.5, zorder=1.5)
     name_line_at_1(ax)
@@ -57,7 +57,7 @@ def equation_10_error(points: Sequence[Point], ax: Axes | None = None, origin: s
     """
     from matplotlib.lines import Line2D
 
-    ax, points = _axes(ax), final(points)
+    ax, points = axes_or_current(ax), final(points)
     gamma, slip = of_measure(GAMMA, origin), of_measure(KEY, origin)
 
     def epsilon(point: Point) -> Estimate:
@@ -100,7 +100,7 @@ def exact_error(epsilon: Tensor) -> Tensor:
 
 def error_near_1(epsilon: Tensor) -> Tensor:
     """The first term of its series in ε, as C9 derives it."""
-    series = prove("C9").results["error_near_1"].removeO()
+    series = derived("C9")["error_near_1"].removeO()
     (variable,) = series.free_symbols
     return to_torch(series, (variable,))(epsilon)
 

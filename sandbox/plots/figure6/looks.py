@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sandbox.plots.style import INK, _plain
+from sandbox.plots.style import INK, plain_name
 from sandbox.report.points import Point
 from sandbox.training.architectures import ARCHITECTURES
 
@@ -39,7 +39,7 @@ def looks(points: Sequence[Point]) -> dict[str, Look]:
     others = sorted(seen - set(COLOURS))
     given = COLOURS | {key: MORE[i % len(MORE)] for i, key in enumerate(others)}
     words = {key: one.words for key, one in ARCHITECTURES.items()}
-    return {key: Look(_plain(words.get(key, key)), *look) for key, look in given.items() if key in seen}
+    return {key: Look(plain_name(words.get(key, key)), *look) for key, look in given.items() if key in seen}
 
 
 def rings(points: Sequence[Point]) -> dict[int, int]:

@@ -22,7 +22,7 @@ from sandbox.plots.figure6.drawing import (
     value_of,
 )
 from sandbox.plots.figure6.looks import looks
-from sandbox.plots.style import INK, _axes
+from sandbox.plots.style import INK, axes_or_current
 from sandbox.report.points import Point
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def loss_split(points: Sequence[Point], ax: Axes | None = None, origin: str = "r
     """
     from matplotlib.patches import Patch
 
-    ax, points = _axes(ax), final(points)
+    ax, points = axes_or_current(ax), final(points)
     parts = tuple(of_measure(key, origin) for key in (LENGTH, ANGLE, WHOLE))
     seen = shown(points, *parts)
     groups = {key: by_coefficient(seen, key) for key in looks(points)}

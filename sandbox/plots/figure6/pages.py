@@ -19,8 +19,8 @@ from sandbox.plots.figure6.looks import looks
 from sandbox.plots.figure6.loss_split import loss_split
 from sandbox.plots.figure6.rho_r import rho_r
 from sandbox.plots.style import COLUMN, check_format, figure, save
+from sandbox.report.estimates import ORIGINS
 from sandbox.report.points import Point
-from sandbox.report.report import ORIGINS
 from sandbox.simulate.distributions import threshold_at
 from sandbox.simulate.features import GATES, stream_features
 

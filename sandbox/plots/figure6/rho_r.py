@@ -23,7 +23,7 @@ from sandbox.plots.figure6.drawing import (
 )
 from sandbox.plots.figure6.looks import looks
 from sandbox.plots.rho_r_map import _moments
-from sandbox.plots.style import INK, LOCI, _axes
+from sandbox.plots.style import INK, LOCI, axes_or_current
 from sandbox.report.points import Point
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def rho_r(points: Sequence[Point], ax: Axes | None = None, origin: str = "raw") 
     """
     from matplotlib.lines import Line2D
 
-    ax, points = _axes(ax), final(points)
+    ax, points = axes_or_current(ax), final(points)
     across, up = of_measure("cosine", origin), of_measure("norm_ratio", origin)
     seen = [[ends_of(of(point)) for of in (across, up)] for point in shown(points, across, up)]
     least_rho, least_r = (min([1 - LEAST, *(low for low, _ in side)]) for side in zip(*seen, [(1, 1)] * 2, strict=True))

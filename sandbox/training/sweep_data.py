@@ -15,6 +15,7 @@ import numpy as np
 import torch
 
 from sandbox.activations import Source, activations
+from sandbox.activations.split import Split
 from sandbox.errors import InputError
 from sandbox.measuring.forward import FEW, fingerprint
 from sandbox.system.files import folder_written_whole
@@ -25,7 +26,7 @@ FIRST_LOOK = "first look"
 
 
 @dataclass(frozen=True)
-class Gathered:
+class SweepData:
     """The two parts of the activations, and where they came from.
 
     Attributes:
@@ -75,7 +76,7 @@ class Gathered:
         return None if self.held_out_documents is None else self.folder / f"{part}-documents.npy"
 
     @classmethod
-    def at(cls, folder: Path) -> Gathered:
+    def at(cls, folder: Path) -> SweepData:
         """What `gather` left in `folder`; raises InputError where there is nothing, or it is not whole."""
         if not (folder / "split.json").exists():
             raise InputError(f"{folder}: there are no activations of a sweep")
@@ -92,7 +93,7 @@ def gather(
     share: float,
     tokens: int | None = None,
     progress: Callable[[int], None] | None = None,
-) -> Gathered:
+) -> SweepData:
     """Read the source once into `folder`; what is there already is used again.
 
     A document is held out or trained on as a whole, decided by its id alone. Where no documents are known, stretches of
@@ -105,7 +106,7 @@ def gather(
     Raises: InputError where `folder` holds something else, a value is not finite, a part would be empty, or less than
             half of what should be is left to train on
     """
-    check_share(share)
+    split = Split(share, seed=None)
     ids = getattr(source, "documents", None)  # of a source whose tokens can be reached in any order
     asked = {
         "source": source.name,
@@ -117,16 +118,16 @@ def gather(
     if (folder / "split.json").exists():
         return _again(folder, asked)
     with folder_written_whole(folder) as beside:
-        facts = {"source": source.name, "d_in": source.width, **_split(beside, source, share, tokens, progress)}
+        facts = {"source": source.name, "d_in": source.width, **_split(beside, source, split, tokens, progress)}
         (beside / "split.json").write_text(json.dumps({"asked": asked, "facts": facts}, indent=2) + "\n", "utf-8")
-    return Gathered(folder, **facts)
+    return SweepData(folder, **facts)
 
 
-def _held(folder: Path) -> tuple[Gathered, dict[str, Any]]:
+def _held(folder: Path) -> tuple[SweepData, dict[str, Any]]:
     """What lies in the folder, and what was asked for when it was gathered."""
     try:
         held = json.loads((folder / "split.json").read_text("utf-8"))
-        found, asked = Gathered(folder, **held["facts"]), dict(held["asked"])
+        found, asked = SweepData(folder, **held["facts"]), dict(held["asked"])
         if found.train.shape != (found.tokens, found.d_in):
             raise ValueError("train.npy is not what it was")
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -134,7 +135,7 @@ def _held(folder: Path) -> tuple[Gathered, dict[str, Any]]:
     return found, asked
 
 
-def _again(folder: Path, asked: dict[str, Any]) -> Gathered:
+def _again(folder: Path, asked: dict[str, Any]) -> SweepData:
     found, before = _held(folder)
     for what, now in asked.items():
         if before.get(what) != now:
@@ -144,31 +145,13 @@ def _again(folder: Path, asked: dict[str, Any]) -> Gathered:
     return found
 
 
-def check_share(share: float) -> None:
-    """Refuse what is no share of the documents."""
-    if not 0 < share < 1:
-        raise InputError(f"a share of {share} to hold out: a number above 0 and below 1 is needed")
-
-
-def is_held_out(documents: np.ndarray, share: float) -> np.ndarray:
-    """Whether each document id is of those to be held out: a fixed choice that falls evenly over any run of ids.
-
-    The multiples of the golden ratio, modulo 1, in whole numbers of 64 bits: ids may be hashes.
-
-    >>> is_held_out(np.arange(12), 0.25).nonzero()[0].tolist()
-    [0, 2, 5, 10]
-    """
-    return np.asarray(documents).astype(np.uint64) * GOLDEN_BITS < np.uint64(int(share * 2**64))  # it wraps around
-
-
-GOLDEN_BITS = np.uint64(int(0.5 * (5**0.5 - 1) * 2**53) << 11 | 1)
 PARTS = ("train", "held-out")
 
 
 def _split(
-    folder: Path, source: Source, share: float, tokens: int | None, progress: Callable[[int], None] | None
+    folder: Path, source: Source, split: Split, tokens: int | None, progress: Callable[[int], None] | None
 ) -> dict[str, Any]:
-    """Write both parts; gives the fields of `Gathered` that are found out thereby."""
+    """Write both parts; gives the fields of `SweepData` that are found out thereby."""
     digest, counts, norms, at = hashlib.sha256(), [0, 0], 0.0, 0
     ids: list[list[np.ndarray]] = [[], []]
     dtype = np.dtype(np.float32)
@@ -184,7 +167,7 @@ def _split(
                 where = at + int(np.argmin(np.isfinite(x).all(1)))
                 raise InputError(f"{source.name}: token {where} has a NaN or an infinity: leave it out first")
             unit = (np.arange(at, at + len(x)) // STRETCH) if chunk.documents is None else chunk.documents
-            out = is_held_out(unit, share)
+            out = split.chosen(unit)
             wanted = np.flatnonzero(~out)[: None if tokens is None else tokens - counts[0]], np.flatnonzero(out)
             for i, rows in enumerate(wanted):
                 held = np.ascontiguousarray(x[rows]).tobytes()
@@ -205,10 +188,10 @@ def _split(
                 raise InputError(f"{source.name}: no {unit} is left {what}: {at} tokens are too few")
             _write_header(file, dtype, (count, source.width))
     kept = counts[1] / at
-    if 1 - kept < (1 - share) / 2:  # what is held out as a whole is too large a part of so few tokens
+    if 1 - kept < (1 - split.share) / 2:  # what is held out as a whole is too large a part of so few tokens
         unit = "documents" if ids[0] else f"stretches of {STRETCH} tokens (no documents are given)"
         raise InputError(
-            f"{source.name}: {at} tokens are too few {unit}: {kept:.0%} would be held out, not {share:.0%}"
+            f"{source.name}: {at} tokens are too few {unit}: {kept:.0%} would be held out, not {split.share:.0%}"
         )
     if not norms:
         raise InputError(f"{source.name}: every token to train on is zero")

@@ -22,7 +22,7 @@ from sandbox.report.points import sae_name
 from sandbox.system.devices import sent
 from sandbox.system.files import folder_written_whole, write_text
 from sandbox.training.architectures import architecture
-from sandbox.training.gathered import Gathered
+from sandbox.training.sweep_data import SweepData
 
 ON_THE_WAY = 4  # looks, the last of them at the end: whether γ still moves
 LIBRARIES = ("shrinkage-sandbox", "sae-lens", "torch", "numpy")
@@ -62,7 +62,7 @@ class Job:
 def train(
     job: Job,
     training: Training,
-    data: Gathered,
+    data: SweepData,
     folder: Path,
     *,
     device: str = "cpu",
@@ -133,7 +133,7 @@ class _Run:
     """An SAE in training, and what has been seen of it."""
 
     def __init__(
-        self, job: Job, training: Training, data: Gathered, folder: Path, made_of: dict[str, Any], device: torch.device
+        self, job: Job, training: Training, data: SweepData, folder: Path, made_of: dict[str, Any], device: torch.device
     ) -> None:
         self.job, self.training, self.data, self.folder, self.made_of = job, training, data, folder, made_of
         self.seconds, self.points = 0.0, []
@@ -147,7 +147,7 @@ class _Run:
         """Train to the end, or until it is stopped."""
         trainer, steps = self.trainer, self.training.steps
         marks = {steps * look // ON_THE_WAY for look in range(1, ON_THE_WAY)}
-        rows = Batches(self.data.train, self.training.batch, self.job.seed)
+        rows = BatchSchedule(self.data.train, self.training.batch, self.job.seed)
         before, started = self.seconds, time.monotonic()
         saved = started
         while trainer.n_training_steps < steps:
@@ -266,7 +266,7 @@ class _Run:
             raise InputError(f"{self.folder} cannot be gone on with ({error}): remove it to begin anew") from error
 
 
-class Batches:
+class BatchSchedule:
     """The tokens of each step, a pure function of the seed and the step: every epoch in an order of its own."""
 
     def __init__(self, tokens: np.ndarray, size: int, seed: int) -> None:

@@ -10,11 +10,10 @@ from typing import Any
 import numpy as np
 from sympy import Expr, latex
 
-from sandbox.claims.decide import Finding, decide
-from sandbox.claims.language import Claim, Statement, read_claim, statements
-from sandbox.claims.limit import PROOF_SECONDS, SECONDS, STUMBLES, Undecidable, time_limit
+from sandbox.claims.language import ParsedClaim
+from sandbox.claims.limit import PROOF_SECONDS, SYMPY_FAILURES, SYMPY_SECONDS, Undecidable, time_limit
 from sandbox.claims.proving import proof_of
-from sandbox.claims.vectors import Pair, truth, values
+from sandbox.claims.vectors import Pair
 from sandbox.maths.measures import REGISTRY
 from sandbox.maths.proof.derivation import Derivation
 
@@ -23,7 +22,7 @@ Side = tuple[Expr, str, Expr]
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Outcome:
     """What `check` has found; a terminal prints it, a notebook shows it with a figure of the counterexample.
 
     Attributes:
@@ -43,7 +42,7 @@ class Verdict:
     sides: Side | None = None
     others: tuple[tuple[Side, bool], ...] = ()
     notes: tuple[str, ...] = ()
-    claim: Claim | None = field(default=None, repr=False)
+    claim: ParsedClaim | None = field(default=None, repr=False)
 
     @cached_property
     def derivation(self) -> Derivation | None:
@@ -51,9 +50,9 @@ class Verdict:
         if self.verdict != "true" or self.claim is None:
             return None
         try:
-            with time_limit(SECONDS if self.by == "SymPy" else PROOF_SECONDS):
+            with time_limit(SYMPY_SECONDS if self.by == "SymPy" else PROOF_SECONDS):
                 return proof_of(self.text, self.claim.formulas)
-        except (Undecidable, *STUMBLES):
+        except (Undecidable, *SYMPY_FAILURES):
             return None
 
     @property
@@ -189,73 +188,6 @@ class Verdict:
             with figure(5.4, 4.6) as (drawn, (ax,)):
                 self.figure(ax)
                 display(drawn)
-
-
-def check(claim: str) -> Verdict:
-    """Decide a claim about x and x̂: true, refuted by explicit vectors, undefined everywhere, or undecided.
-
-    A claim compares formulas in the measures' names (`sandbox.REGISTRY`), a, b, c, r, rho, theta, L, gamma and gamma_10
-    with ==, !=, <, <=, > or >=, and joins such statements by and, or, not and =>. It is *true* if it holds for all
-    vectors at which all of its terms are defined. `sandbox check --help` describes the language whole.
-
-    Args:    claim: such as "c/a * c/b == 1" or "gamma < 1 => r < 1"
-    Returns: a Verdict; print it, or let a notebook show it
-    Raises:  InputError (a ValueError), one line, for a text that is no such claim. The text is never executed.
-
-    >>> check("scale_x * scale_x_hat == cosine**2").verdict
-    'true'
-    >>> check("c/a * c/b == 1").counterexample
-    Pair(x=(1, 0), x_hat=(1, 1), second=None, free=())
-    >>> print(check("gamma1 < gamma2 => c1/a < c2/a").counterexample)
-    x = (1, 0), x̂₁ = (1, 1), x̂₂ = (1/2, 1)
-    """
-    read = read_claim(claim)
-    try:
-        with time_limit(SECONDS):
-            return _decided(read)
-    except Undecidable as trouble:
-        return Verdict(claim, "undecided", notes=(str(trouble), *read.remarks))
-    except STUMBLES as stumble:
-        why = f"SymPy cannot work with it ({type(stumble).__name__}: {stumble})"
-        return Verdict(claim, "undecided", notes=(why, *read.remarks))
-
-
-ONE_PAIR = "norm and dot speak of one pair x, x̂, and so do a, b and c beside them."
-
-
-def _decided(claim: Claim) -> Verdict:
-    remarks = (*claim.remarks, *((ONE_PAIR,) if claim.pairwise else ()))
-    findings: list[Finding] = []
-    for formula in claim.formulas:
-        finding = decide(formula, claim.about, claim.free)
-        if finding.pair is not None:
-            found = [(one.as_written(*values(one, finding.pair.moments)), one) for one in statements(formula)]
-            single = found[0][0] if isinstance(formula, Statement) else None
-            point = finding.pair.moments
-            others = () if single else tuple((side, bool(truth(one, point))) for side, one in found)
-            return Verdict(claim.text, "false", finding.by, finding.pair, single, others, remarks, claim)
-        findings.append(finding)
-    notes = tuple(dict.fromkeys(note for finding in findings for note in finding.notes)) + remarks
-    verdicts = {finding.verdict for finding in findings}
-    verdict = next(one for one in ("undecided", "undefined", "true") if one in verdicts)
-    by = "" if verdict == "undecided" else "SymPy" if any(finding.by == "SymPy" for finding in findings) else "Z3"
-    if verdict == "true" and (needs := _needs(claim)):
-        notes = (f"Defined where {', '.join(needs)}.", *notes)
-    return Verdict(claim.text, verdict, by, notes=notes, claim=claim)
-
-
-def _needs(claim: Claim) -> list[str]:
-    """Where a claim is defined, as conditions on the moments, each once."""
-    found: dict[str, None] = {}
-    for one in (one for formula in claim.formulas for one in statements(formula)):
-        found |= {f"{need} > 0": None for need, _ in one.needs}
-        found |= {f"{term} ≠ 0": None for term in one.divisors if not _is_positive(term, found)}
-        found |= {f"{term} ≥ 0": None for term in one.radicands}
-    return list(found)
-
-
-def _is_positive(term: Expr, found: dict[str, None]) -> bool:
-    return f"{term} > 0" in found
 
 
 def _sides(side: Side) -> dict[str, Any]:

@@ -18,14 +18,14 @@ from typing import Any
 import torch
 
 from sandbox.errors import InputError
-from sandbox.training.gathered import Gathered
-from sandbox.training.train import Job, Training, train
+from sandbox.training.sweep_data import SweepData
+from sandbox.training.trainer import Job, Training, train
 
 
-def sweep(
+def train_all(
     jobs: Sequence[Job],
     training: Training,
-    data: Gathered,
+    data: SweepData,
     folder: Path,
     *,
     device: str = "cpu",

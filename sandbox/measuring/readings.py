@@ -1,0 +1,146 @@
+"""`Readings`: the activations, read once for each thing that `rescale` needs, one part of the documents at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import reduce
+from operator import add
+from typing import NamedTuple, TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sandbox.activations import Source
+from sandbox.activations.split import Split
+from sandbox.checkpoints.autoencoder import SAE
+from sandbox.errors import InputError
+from sandbox.measuring.forward import Forward
+from sandbox.measuring.one_pass import Progress, stream
+from sandbox.measuring.ranks import Ranks, Share
+from sandbox.moments.moments import BLOCK, Moments
+from sandbox.moments.sums import Sums
+from sandbox.system.devices import sent
+
+S = TypeVar("S", bound=Sums)
+
+
+class Batch(NamedTuple):
+    """Tokens as an SAE sees them, in the space of x.
+
+    Attributes:
+        x, x_hat:     Float[Tensor, "n d"]
+        feature_acts: Float[Tensor, "n d_sae"], in the space in which the SAE decodes
+        scale:        Float[Tensor, "n 1"], what brings a reconstruction from that space to the space of x
+        t, u:         x and x̂ less the decoder bias
+    """
+
+    x: Tensor
+    x_hat: Tensor
+    feature_acts: Tensor
+    scale: Tensor
+    t: Tensor
+    u: Tensor
+
+    @classmethod
+    def of(cls, sae: SAE, feature_acts: Tensor, x: Tensor, x_hat: Tensor) -> Batch:
+        """From what a forward pass shows."""
+        _, scale, shift = sae.normalise(x.to(sae.W_dec.dtype))
+        wide = torch.promote_types(x_hat.dtype, torch.float32)
+        x, x_hat, bias = x.to(wide), x_hat.to(wide), (sae.b_dec * scale + shift).to(wide)
+        return cls(x, x_hat, feature_acts, scale.expand(len(x), 1).to(wide), x - bias, x_hat - bias)
+
+
+@dataclass
+class Readings:
+    """Passes over the same activations, each of which counts the documents to fit on or those held out.
+
+    Attributes:
+        blocks:           whether blocks of tokens were split, for want of documents
+        fitted, held_out: documents (or blocks) in each part; these three are known after the first reading
+    """
+
+    source: Source
+    split: Split
+    batch_size: int
+    drop_nonfinite: bool
+    ranks: Ranks
+    share: Share
+    progress: Progress | None
+    blocks: bool = False
+    fitted: int = 0
+    held_out: int = 0
+    _fingerprint: float | None = None
+
+    def total(self, sae: Forward, count: Callable[[Batch, np.ndarray], S], *, fitting: bool) -> S:
+        """What is counted of the part to fit on, or of the part held out: the sum over all processes, on the CPU.
+
+        Args: count: makes sums of a batch and of the cluster of each of its tokens
+        """
+        start, order = 0, torch.zeros((), dtype=torch.float32, device=sae.device)
+
+        def count_part(x: Tensor, cluster: np.ndarray) -> list[S]:
+            nonlocal start, order
+            to_fit = self.split.chosen(cluster)
+            rows = np.flatnonzero(to_fit == fitting)
+            pieces: list[S] = []
+
+            def see(feature_acts: Tensor, x: Tensor, x_hat: Tensor, window: slice) -> None:
+                pieces.append(count(Batch.of(sae.sae, feature_acts, x, x_hat), cluster[rows][window]))
+
+            if len(rows):
+                sae(x[sent(rows, x.device)], see)
+            order += _order(x, start, sent(to_fit, x.device))
+            start += len(x)
+            return [reduce(add, pieces)] if pieces else []
+
+        progress = self.progress if self.ranks.first else None
+        state = stream([sae], self.source, self.batch_size, count_part, self.share, progress=progress)
+        self._refuse_others(order.item())
+        state = self.ranks.total(state, sae.device)
+        self._count_documents(state.documents, state.position)
+        return state.totals[0].to("cpu")
+
+    def _count_documents(self, documents: set[int], tokens: int) -> None:
+        """Raise InputError unless there are documents, or blocks, in both parts."""
+        self.blocks = not documents
+        ids = np.arange(-(-tokens // BLOCK)) if self.blocks else np.array(sorted(documents), np.int64)
+        self.fitted = int(self.split.chosen(ids).sum())
+        self.held_out = len(ids) - self.fitted
+        what = f"blocks of {BLOCK} tokens" if self.blocks else "documents"
+        if len(ids) < 2:
+            raise InputError(
+                f"{what}: only one was found, and a correction is fitted on some and evaluated on others; give more"
+            )
+        if not (self.fitted and self.held_out):
+            side = "fitted on" if self.fitted else "held out"
+            raise InputError(
+                f"{what}: all {len(ids)} would be {side} with share {self.split.share} and seed {self.split.seed}; "
+                "give more, another share or another seed"
+            )
+
+    def _refuse_others(self, fingerprint: float) -> None:
+        """Refuse other tokens than before: tokens that were fitted on would be held out."""
+        if self._fingerprint not in (None, fingerprint):
+            raise InputError(
+                f"{self.source.name} gave other tokens, or another order, when it was read again: "
+                "give activations that do not shuffle"
+            )
+        self._fingerprint = fingerprint
+
+    def checked(self, moments: Moments) -> Moments:
+        """The moments. Raises InputError where there are none, or tokens were left out without leave."""
+        if not self.drop_nonfinite:
+            moments.refuse_nonfinite()
+        if not moments.n:
+            raise InputError("every token of a part has a NaN or an infinity in x or x̂; nothing is left to measure")
+        moments.refuse_out_of_range()
+        return moments
+
+
+def _order(x: Tensor, start: int, fitted: Tensor) -> Tensor:
+    """A number that depends on the tokens to fit on, and on their order."""
+    place = torch.arange(start, start + len(x), device=x.device) % 8191 + 1  # a prime: batches seldom have its length
+    along = torch.arange(x.shape[1], device=x.device, dtype=torch.float32).cos()
+    return ((x.float() @ along).nan_to_num(0, 0, 0) * place * fitted).sum(dtype=torch.float32)
