@@ -113,7 +113,7 @@ def check_kind(checkpoint: Checkpoint, kind: str) -> None:
     """Refuse, before any work is done, a kind that there is not, or that the checkpoint's layout cannot hold."""
     _fit_of(kind)
     sae = checkpoint.sae
-    checkpoint.store(sae.with_decoder(2 * sae.W_dec, sae.b_dec + (kind == "scale-shift")))
+    checkpoint.rewritten(sae.with_decoder(2 * sae.W_dec, sae.b_dec + (kind == "scale-shift")))
 
 
 def _fit_of(kind: str) -> Callable[[Forward, Readings], DecoderFit]:
