@@ -13,6 +13,7 @@ MOMENTS = (
 REPORT = ("tests/measuring/test_measure_files.py", "tests/measuring/test_stream.py")
 PREFLIGHT = ("tests/measuring/test_preflight_rules.py", "tests/measuring/test_preflight.py")
 SAELENS = ("tests/checkpoints/test_settings.py",)
+NEW_LAYOUT = ("tests/checkpoints/test_writing.py", "tests/checkpoints/test_new_layout.py")
 
 CORE: dict[str, tuple[str, ...]] = {
     "sandbox/moments/moments.py": MOMENTS,
@@ -53,9 +54,9 @@ CORE: dict[str, tuple[str, ...]] = {
     "sandbox/measuring/preflight/fit.py": PREFLIGHT[:1],
     "sandbox/measuring/preflight/sample.py": PREFLIGHT[:1],
     "sandbox/measuring/preflight/input_spaces.py": PREFLIGHT,
-    "sandbox/checkpoints/layout.py": (*SAELENS, "tests/checkpoints/test_writing.py"),
+    "sandbox/checkpoints/layout.py": (*SAELENS, *NEW_LAYOUT),
+    "sandbox/checkpoints/reading.py": (*SAELENS, *NEW_LAYOUT),
     "sandbox/checkpoints/saelens_settings.py": SAELENS,
-    "sandbox/checkpoints/strict.py": SAELENS,
 }
 
 SKIPPED: dict[str, frozenset[str]] = {

@@ -1,4 +1,4 @@
-"""Checkpoints on disk ► autoencoders: each layout is recognised by what lies there, and what fits none is refused."""
+"""Checkpoints on disk ► autoencoders. Each file is recognised by one layout's specification, or refused."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ import os
 from pathlib import Path
 from typing import Any
 
-from sandbox.checkpoints import hub, saelens
+from sandbox.checkpoints import hub, reading
 from sandbox.checkpoints.autoencoder import SAE
+from sandbox.checkpoints.checkpoint import Checkpoint
 from sandbox.checkpoints.dictionary_learning import DICTIONARY_LEARNING
-from sandbox.checkpoints.folder import Place
-from sandbox.checkpoints.gemma_scope import GEMMA_SCOPE
-from sandbox.checkpoints.layout import Checkpoint, Layout
+from sandbox.checkpoints.files import Files
+from sandbox.checkpoints.gemma_scope import GEMMA_SCOPE, GEMMA_SCOPE_2
+from sandbox.checkpoints.layout import Candidate, Layout
 from sandbox.checkpoints.llama_scope import LLAMA_SCOPE
 from sandbox.checkpoints.openai import OPENAI
 from sandbox.checkpoints.saelens import SAELENS
@@ -20,13 +21,16 @@ from sandbox.data import resolve
 from sandbox.errors import InputError
 from sandbox.system.files import readable
 
-LAYOUTS: tuple[Layout, ...] = (SAELENS, DICTIONARY_LEARNING, GEMMA_SCOPE, SPARSIFY, LLAMA_SCOPE, OPENAI)
+LAYOUTS: tuple[Layout, ...] = (
+    *(SAELENS, DICTIONARY_LEARNING, GEMMA_SCOPE, GEMMA_SCOPE_2, SPARSIFY, LLAMA_SCOPE, OPENAI),
+)
+"""Every layout that is read; `sandbox.checkpoints.layout` shows how to add one."""
 
 __all__ = ["LAYOUTS", "Checkpoint", "load", "read"]
 
 
 def read(path: str | Path | Any) -> Checkpoint:
-    """The checkpoint at a path, in whichever layout it is.
+    """The checkpoint at a path, whatever its layout.
 
     Args:   path: a folder, a file of weights, embedded:NAME, saelens:RELEASE/ID; or a SAELens object, which is saved
             to a temporary folder first
@@ -35,34 +39,11 @@ def read(path: str | Path | Any) -> Checkpoint:
     if not isinstance(path, str | Path):
         if not callable(getattr(path, "save_model", None)):
             raise InputError(f"--sae is a {type(path).__name__}: a checkpoint's path or a SAELens object is needed")
-        return saelens.read(hub.saved(path, type(path).__name__))
+        return hub.read_saved(hub.saved(path, type(path).__name__))
     if str(path).startswith(hub.PREFIX):
         return hub.read(str(path))
     with readable(path):
         return _read(path, resolve(path))
-
-
-def _read(path: str | Path, found: Path) -> Checkpoint:
-    if not os.path.lexists(found):
-        raise InputError(f"--sae {path}: there is no such file or folder")
-    found.stat()  # a link to itself or to nothing, or what may not be looked at, is refused here
-    place = Place(path, found)
-    fitting = [layout for layout in LAYOUTS if layout.fits(place)]
-    if len(fitting) == 1:
-        checkpoint = fitting[0].read(place)
-        _refuse_nonfinite(path, checkpoint.sae)
-        return checkpoint
-    seen = ", ".join(place.names[:8]) or "nothing"
-    if fitting:
-        names = " and ".join(layout.name for layout in fitting)
-        raise InputError(f"--sae {path}: fits the layouts of {names} (found: {seen}); name the one file to read")
-    if inside := _saes_inside(place):
-        listed = ", ".join(inside[:8]) + (" …" if len(inside) > 8 else "")
-        raise InputError(
-            f"--sae {path}: a folder of SAEs ({listed}): name one of them, such as {place.folder / inside[0]}"
-        )
-    expected = "; ".join(f"{layout.name} ({layout.expects})" for layout in LAYOUTS)
-    raise InputError(f"--sae {path}: no layout that is read here (found: {seen}); those that are: {expected}")
 
 
 def load(path: str | Path) -> SAE:
@@ -70,23 +51,43 @@ def load(path: str | Path) -> SAE:
     return read(path).sae
 
 
-def _refuse_nonfinite(path: str | Path, sae: SAE) -> None:
-    """What is folded into weights, or made of them, may leave float32's range though they did not."""
-    for name, tensor in sae.state_dict().items():
-        if tensor.is_floating_point() and not tensor.isfinite().all():
-            raise InputError(f"--sae {path}: {name}, as it is computed with, holds a NaN or an infinity: damaged?")
+def _read(named: str | Path, path: Path) -> Checkpoint:
+    if not os.path.lexists(path):
+        raise InputError(f"--sae {named}: there is no such file or folder")
+    path.stat()  # refuses a link to itself or to nothing, and what may not be looked at
+    files = Files(named, path)
+    candidates = _candidates(files)
+    if len(candidates) == 1:
+        return reading.read(*candidates[0])
+    if candidates:
+        listed = " and ".join(
+            f"{os.path.relpath(candidate.path, files.folder)} ({layout.name})" for layout, candidate in candidates
+        )
+        raise InputError(f"--sae {named}: holds several SAEs: {listed}; name the one file to read")
+    seen = ", ".join(files.names[:8]) or "nothing"
+    if inside := _saes_inside(files):
+        listed = ", ".join(inside[:8]) + (" …" if len(inside) > 8 else "")
+        raise InputError(
+            f"--sae {named}: a folder of SAEs ({listed}): name one of them, such as {files.folder / inside[0]}"
+        )
+    expected = "; ".join(f"{layout.name} ({layout.expects})" for layout in LAYOUTS)
+    raise InputError(f"--sae {named}: no layout that is read here (found: {seen}); those that are: {expected}")
 
 
-def _saes_inside(place: Place) -> list[str]:
-    """Names of the sub-folders that a layout fits, of a folder that none does."""
-    if place.file is not None:
+def _candidates(files: Files) -> list[tuple[Layout, Candidate]]:
+    return [(layout, candidate) for layout in LAYOUTS for candidate in layout.candidates(files)]
+
+
+def _saes_inside(files: Files) -> list[str]:
+    """Names of the folder's sub-folders that hold an SAE."""
+    if files.file is not None:
         return []
-    folders = sorted(entry for entry in place.folder.iterdir() if entry.is_dir())
-    return [folder.name for folder in folders if _holds_one(Place(folder, folder))]
+    folders = sorted(entry for entry in files.folder.iterdir() if entry.is_dir())
+    return [folder.name for folder in folders if _holds_an_sae(folder)]
 
 
-def _holds_one(place: Place) -> bool:
+def _holds_an_sae(folder: Path) -> bool:
     try:
-        return any(layout.fits(place) for layout in LAYOUTS)
-    except InputError:  # of a file that has nothing to do with the question
+        return bool(_candidates(Files(folder, folder)))
+    except InputError:  # from a file that has nothing to do with SAEs
         return False

@@ -1,7 +1,7 @@
-"""SAEs by their names in SAELens' directory, `saelens:RELEASE/ID`: SAELens fetches and converts, the reader here reads.
+"""SAEs by their names in SAELens' directory, `saelens:RELEASE/ID`: SAELens fetches and converts.
 
 SAELens (loading/pretrained_sae_loaders.py) has a converter for each foreign layout, and a converter that takes one
-architecture for another computes another x̂ without a word. So its answer is held against what the source says.
+architecture for another computes another x̂ without a word. So its answer is compared with what the source says.
 """
 
 from __future__ import annotations
@@ -18,9 +18,10 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from sandbox.checkpoints import saelens
-from sandbox.checkpoints.folder import Place
-from sandbox.checkpoints.layout import Checkpoint
+from sandbox.checkpoints import reading
+from sandbox.checkpoints.checkpoint import Checkpoint
+from sandbox.checkpoints.files import Files
+from sandbox.checkpoints.saelens import SAELENS
 from sandbox.checkpoints.saelens_settings import architecture_of, understood
 from sandbox.errors import InputError
 
@@ -56,7 +57,7 @@ def read(name: str) -> Checkpoint:
     Raises: InputError where SAELens is not installed, knows no such name, cannot fetch it, or mistakes it
     """
     try:
-        with warnings.catch_warnings():  # SAELens' own imports warn, and nobody here can mend that
+        with warnings.catch_warnings():  # SAELens' own imports warn
             warnings.simplefilter("ignore")
             import sae_lens
             from sae_lens.loading.pretrained_saes_directory import get_pretrained_saes_directory
@@ -71,12 +72,18 @@ def read(name: str) -> Checkpoint:
     if sae_id not in directory[release].saes_map:
         ids = directory[release].saes_map
         raise InputError(f"--sae {name}: release {release} has no SAE {sae_id!r}{_near(sae_id, ids)}")
-    place, kind = _fetched(name, release, sae_id)
-    found = saelens.read(place)
-    notes = (*found.notes, f"fetched by SAELens {sae_lens.__version__}")
+    files, kind = _fetched(name, release, sae_id)
+    checkpoint = read_saved(files)
+    notes = (*checkpoint.notes, f"fetched by SAELens {sae_lens.__version__}")
     if kind not in ("sae_lens", "dictionary_learning_1", *CONVERTED):
         notes = (*notes, f"converted by its {kind}, whose choice of architecture is not checked here")
-    return replace(found, notes=notes)
+    return replace(checkpoint, notes=notes)
+
+
+def read_saved(files: Files) -> Checkpoint:
+    """The checkpoint that `saved` has written."""
+    (candidate,) = SAELENS.candidates(files)
+    return reading.read(SAELENS, candidate)
 
 
 def _near(name: str, known: Any) -> str:
@@ -84,7 +91,7 @@ def _near(name: str, known: Any) -> str:
     return f"; near it: {', '.join(near)}"
 
 
-def _fetched(name: str, release: str, sae_id: str) -> tuple[Place, str]:
+def _fetched(name: str, release: str, sae_id: str) -> tuple[Files, str]:
     """The SAE as SAELens fetched it, in SAELens' layout, and the converter's name."""
     from sae_lens import SAE
     from sae_lens.loading.pretrained_sae_loaders import NAMED_PRETRAINED_SAE_LOADERS, get_conversion_loader_name
@@ -100,7 +107,7 @@ def _fetched(name: str, release: str, sae_id: str) -> tuple[Place, str]:
         return converted
 
     try:
-        with redirect_stdout(sys.stderr):  # a report on stdout stays one
+        with redirect_stdout(sys.stderr):  # nothing but the report on stdout
             sae = SAE.from_pretrained(release, sae_id, converter=converter)
     except InputError:
         raise
@@ -110,8 +117,8 @@ def _fetched(name: str, release: str, sae_id: str) -> tuple[Place, str]:
     return saved(sae, name.removeprefix(PREFIX)), kind
 
 
-def saved(sae: Any, name: str) -> Place:
-    """A SAELens object in SAELens' layout, in a temporary folder, which goes when nothing needs it any more."""
+def saved(sae: Any, name: str) -> Files:
+    """A SAELens object in SAELens' layout, in a temporary folder that is deleted with the last reference to it."""
     for weights in sae.parameters():  # some converters transpose, and safetensors stores no views
         weights.data = weights.data.contiguous()
     temporary = Path(tempfile.mkdtemp(prefix="sandbox-saelens-"))
@@ -121,24 +128,26 @@ def saved(sae: Any, name: str) -> Place:
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
-    place = Place(name, folder)
-    weakref.finalize(place, shutil.rmtree, temporary, ignore_errors=True)
-    return place
+    files = Files(name, folder)
+    weakref.finalize(files, shutil.rmtree, temporary, ignore_errors=True)
+    return files
 
 
 def _check(name: str, kind: str, config: dict[str, Any], repo_id: str, folder_name: str) -> None:
-    """Refuse what SAELens would turn into something else: it goes on to drop whatever its dataclasses do not know."""
+    """Refuse what SAELens would turn into something else: it drops whatever its dataclasses do not know."""
     path = Path(name)
-    came, expected = architecture_of(path, config)[0], CONVERTED.get(kind)
+    made, expected = architecture_of(path, config)[0], CONVERTED.get(kind)
     if kind == "sae_lens":
         understood(path, config)
     if kind == "dictionary_learning_1":
         from huggingface_hub import hf_hub_download
 
         source = hf_hub_download(repo_id, f"{folder_name}/config.json")
-        named = json.loads(Path(source).read_text(encoding="utf-8"))["trainer"]["dict_class"]
-        if named not in DICTIONARIES:
-            raise InputError(f"--sae {name}: it is a {named} of dictionary_learning, and SAELens makes {came} of that")
-        expected = DICTIONARIES[named]
-    if expected not in (None, came):
-        raise InputError(f"--sae {name}: it is {expected} at its source, but SAELens' {kind} makes {came} of it")
+        dict_class = json.loads(Path(source).read_text(encoding="utf-8"))["trainer"]["dict_class"]
+        if dict_class not in DICTIONARIES:
+            raise InputError(
+                f"--sae {name}: it is a {dict_class} of dictionary_learning, and SAELens makes {made} of that"
+            )
+        expected = DICTIONARIES[dict_class]
+    if expected not in (None, made):
+        raise InputError(f"--sae {name}: it is {expected} at its source, but SAELens' {kind} makes {made} of it")

@@ -1,20 +1,23 @@
 """What the settings in SAELens' cfg.json mean for x̂. What is not known to leave x̂ alone is refused, never ignored.
 
-SAELens 6 writes cfg.json from its dataclasses (saes/sae.py, SAEConfig.to_dict). Without a sae_lens_version of 6 or more
-it is one of SAELens 0 to 5, which SAELens 6 reads by loading/pretrained_sae_loaders.py, handle_pre_6_0_config; so it is
-here, except that a setting which that function drops is refused if it changed x̂.
+SAELens 6 writes cfg.json from its dataclasses (saes/sae.py, SAEConfig.to_dict). A file without a sae_lens_version of 6
+or more was written by SAELens 0 to 5. It means what SAELens 6 takes it for (loading/pretrained_sae_loaders.py,
+handle_pre_6_0_config), except that a setting which that function drops is refused if it changed x̂.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from torch import nn
 
+from sandbox.checkpoints.layout import INSTEAD, Option, free
 from sandbox.checkpoints.normalisation import ConstantNorm, LayerNorm
+from sandbox.checkpoints.reading import check_settings
 from sandbox.errors import InputError
 
 READ = ("standard", "gated", "jumprelu", "topk", "batchtopk", "matryoshka_batchtopk")
@@ -33,55 +36,62 @@ REFUSED = dict.fromkeys(
 }
 """SAELens' other architectures, and why they are not read."""
 
-MEANT = {
-    *("architecture", "d_in", "d_sae", "apply_b_dec_to_input", "normalize_activations", "reshape_activations"),
-    *("activation_fn", "activation_fn_str", "activation_fn_kwargs", "k", "rescale_acts_by_decoder_norm"),
-    *("finetuning_scaling_factor", "use_error_term", "sae_lens_version", "metadata", "hook_name", "hook_point"),
-}
-"""Settings that are looked at, here or where the weights are read."""
-
-NEUTRAL = {
+OPTIONS = {
+    "d_in": Option(size="i"),
+    "d_sae": Option(size="s"),
+    "use_error_term": Option((False, None)),
+    "reshape_activations": Option(("none", "hook_z", None)),
+    # read below
+    **free("""
+        architecture apply_b_dec_to_input normalize_activations activation_fn activation_fn_str k activation_fn_kwargs
+        rescale_acts_by_decoder_norm finetuning_scaling_factor sae_lens_version metadata hook_name hook_point
+    """),
     # where it comes from
-    *("dtype", "device", "model_name", "model_class_name", "hook_layer", "hook_head_index", "hook_point_layer"),
-    *("hook_point_head_index", "hook_eval", "hook_point_eval", "context_size", "prepend_bos", "seqpos_slice"),
-    *("dataset_path", "dataset_trust_remote_code", "is_dataset_tokenized", "sae_lens_training_version", "streaming"),
-    *("neuronpedia_id", "model_from_pretrained_kwargs", "model_kwargs", "exclude_special_tokens", "release", "id"),
+    **free("""
+        dtype device model_name model_class_name hook_layer hook_head_index hook_point_layer hook_point_head_index
+        hook_eval hook_point_eval context_size prepend_bos seqpos_slice dataset_path dataset_trust_remote_code
+        is_dataset_tokenized sae_lens_training_version streaming neuronpedia_id model_from_pretrained_kwargs
+        model_kwargs exclude_special_tokens release id
+    """),
     # how it was trained: SAELens 6 (the training configurations in saes/)
-    *("decoder_init_norm", "l1_coefficient", "lp_norm", "l1_warm_up_steps", "l0_coefficient", "l0_warm_up_steps"),
-    *("jumprelu_init_threshold", "jumprelu_bandwidth", "jumprelu_sparsity_loss_mode", "jumprelu_tanh_scale"),
-    *("jumprelu_ste_to_input", "pre_act_loss_coefficient", "target_l0", "use_sparse_activations"),
-    *("aux_loss_coefficient", "topk_threshold_lr", "matryoshka_widths", "use_matryoshka_aux_loss"),
+    **free("""
+        decoder_init_norm l1_coefficient lp_norm l1_warm_up_steps l0_coefficient l0_warm_up_steps
+        jumprelu_init_threshold jumprelu_bandwidth jumprelu_sparsity_loss_mode jumprelu_tanh_scale jumprelu_ste_to_input
+        pre_act_loss_coefficient target_l0 use_sparse_activations aux_loss_coefficient topk_threshold_lr
+        matryoshka_widths use_matryoshka_aux_loss
+    """),
     # how it was trained: SAELens 0 to 5 (LanguageModelSAERunnerConfig in config.py, TrainingSAEConfig); noise_scale is
     # noise on the pre-activations in training alone (training_sae.py, encode_with_hidden_pre: times self.training)
-    *("noise_scale", "use_ghost_grads", "normalize_sae_decoder", "decoder_orthogonal_init", "mse_loss_normalization"),
-    *("decoder_heuristic_init", "decoder_heuristic_init_norm", "init_encoder_as_decoder_transpose"),
-    *("scale_sparsity_penalty_by_decoder_norm", "finetuning_method", "finetuning_tokens", "b_dec_init_method"),
-    *("expansion_factor", "from_pretrained_path", "act_store_device", "adam_beta1", "adam_beta2", "autocast"),
-    *("autocast_lm", "cached_activations_path", "use_cached_activations", "checkpoint_path", "n_checkpoints"),
-    *("compile_llm", "compile_sae", "llm_compilation_mode", "sae_compilation_mode", "dead_feature_estimation_method"),
-    *("dead_feature_threshold", "dead_feature_window", "feature_reinit_scale", "feature_sampling_method"),
-    *("feature_sampling_window", "resample_batches", "eval_batch_size_prompts", "eval_every_n_wandb_logs"),
-    *("n_eval_batches", "n_eval_seqs", "log_activations_store_to_wandb", "log_optimizer_state_to_wandb"),
-    *("log_to_wandb", "wandb_entity", "wandb_id", "wandb_log_frequency", "wandb_project", "lr", "lr_decay_steps"),
-    *("lr_end", "lr_scheduler_name", "lr_warm_up_steps", "n_restart_cycles", "n_batches_in_buffer", "resume"),
-    *("run_name", "seed", "store_batch_size", "store_batch_size_prompts", "tokens_per_buffer", "training_tokens"),
-    *("total_training_tokens", "train_batch_size", "train_batch_size_tokens", "verbose"),
+    **free("""
+        noise_scale use_ghost_grads normalize_sae_decoder decoder_orthogonal_init mse_loss_normalization
+        decoder_heuristic_init decoder_heuristic_init_norm init_encoder_as_decoder_transpose
+        scale_sparsity_penalty_by_decoder_norm finetuning_method finetuning_tokens b_dec_init_method expansion_factor
+        from_pretrained_path act_store_device adam_beta1 adam_beta2 autocast autocast_lm cached_activations_path
+        use_cached_activations checkpoint_path n_checkpoints compile_llm compile_sae llm_compilation_mode
+        sae_compilation_mode dead_feature_estimation_method dead_feature_threshold dead_feature_window
+        feature_reinit_scale feature_sampling_method feature_sampling_window resample_batches eval_batch_size_prompts
+        eval_every_n_wandb_logs n_eval_batches n_eval_seqs log_activations_store_to_wandb log_optimizer_state_to_wandb
+        log_to_wandb wandb_entity wandb_id wandb_log_frequency wandb_project lr lr_decay_steps lr_end lr_scheduler_name
+        lr_warm_up_steps n_restart_cycles n_batches_in_buffer resume run_name seed store_batch_size
+        store_batch_size_prompts tokens_per_buffer training_tokens total_training_tokens train_batch_size
+        train_batch_size_tokens verbose
+    """),
 }
-"""Settings that say where an SAE comes from or how it was trained; they do not change x̂."""
+"""What each setting may be."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What cfg.json says of x̂.
+    """What cfg.json says about x̂.
 
     Attributes:
         architecture:   one of READ
-        subtract_b_dec: whether b_dec is taken from x before encoding
+        subtract_b_dec: whether b_dec is subtracted from x before encoding
         normalisation:  of each token, or None
-        k:              latents of a token, of a topk SAE
-        rescaled:       whether pre-activations are times ‖W_dec‖ of their latent, and latents over it again
+        k:              latents of a token, in a topk SAE
+        rescaled:       whether pre-activations are multiplied by the norms of W_dec, and latents divided by them
         finetuned:      whether latents are scaled once more before they are decoded
-        notes:          conventions worth a line
+        notes:          conventions that the description of the checkpoint should name
     """
 
     architecture: str
@@ -93,7 +103,7 @@ class Settings:
     notes: tuple[str, ...]
 
 
-def understood(path: Path, config: dict[str, Any]) -> Settings:
+def understood(path: Path, config: Mapping[str, Any]) -> Settings:
     """The settings, every one of them known.
 
     Args:   path: of the configuration, for messages
@@ -101,35 +111,31 @@ def understood(path: Path, config: dict[str, Any]) -> Settings:
     """
     old = _before_6(path, config)
     architecture, k = architecture_of(path, config)
-    if unknown := sorted(set(config) - MEANT - NEUTRAL):
-        raise InputError(f"{path}: {', '.join(unknown)} may change x̂ and is not known here; nothing is guessed")
-    if config.get("use_error_term") not in (False, None):
-        raise _not_read(path, "use_error_term", config, "False")
-    subtract = config.get("apply_b_dec_to_input", True if old else None)
-    if not isinstance(subtract, bool):
-        raise InputError(f"{path}: apply_b_dec_to_input is {subtract!r}; true or false is needed")
-    rescaled, finetuned = (config.get(name) for name in ("rescale_acts_by_decoder_norm", "finetuning_scaling_factor"))
-    if rescaled not in ((None, False, True) if architecture in ("topk", *TRAINED_BY_BATCH) else (None, False)):
-        raise _not_read(path, "rescale_acts_by_decoder_norm", config, "False, of any but a topk SAE,")
-    if finetuned not in (
-        (None, False, True) if old and architecture in ("standard", "jumprelu", "topk") else (None, False)
-    ):
-        raise _not_read(path, "finetuning_scaling_factor", config, "False")
-    normalisation, scale = _normalisation(path, config, old)
-    notes = (*_trained_as(path, config, architecture), *scale, *_heads(path, config, old))
-    if old and "apply_b_dec_to_input" not in config:
+    by_norm = architecture in ("topk", *TRAINED_BY_BATCH)
+    scaled = old and architecture in ("standard", "jumprelu", "topk")
+    on, off = Option((None, False, True)), Option((None, False))
+    further = {
+        "apply_b_dec_to_input": Option((True, False), required=not old),
+        "rescale_acts_by_decoder_norm": on if by_norm else off,
+        "finetuning_scaling_factor": on if scaled else off,
+    }
+    check_settings(path, config, OPTIONS | further)
+    normalisation, unfolded = _normalisation(path, config, old)
+    notes = (*_trained_as(path, config, architecture), *unfolded, *_heads(config, old))
+    if "apply_b_dec_to_input" not in config:
         notes = (*notes, "apply_b_dec_to_input is not given, so yes, as SAELens takes it")
-    return Settings(architecture, subtract, normalisation, k, bool(rescaled), bool(finetuned), notes)
-
-
-def _not_read(path: Path, option: str, config: dict[str, Any], only: str) -> InputError:
-    return InputError(
-        f"{path}: {option} is {config[option]!r}, which changes x̂ and is not read here "
-        f"(only {only} is); measure the SAE as a Python object, or x and x̂ as files, instead"
+    return Settings(
+        architecture,
+        subtract_b_dec=config.get("apply_b_dec_to_input", True),
+        normalisation=normalisation,
+        k=k,
+        rescaled=bool(config.get("rescale_acts_by_decoder_norm")),
+        finetuned=bool(config.get("finetuning_scaling_factor")),
+        notes=notes,
     )
 
 
-def _before_6(path: Path, config: dict[str, Any]) -> bool:
+def _before_6(path: Path, config: Mapping[str, Any]) -> bool:
     """Whether SAELens 0 to 5 wrote it, by the rule of handle_config_defaulting."""
     metadata = config.get("metadata", {})
     if not isinstance(metadata, dict):
@@ -141,8 +147,8 @@ def _before_6(path: Path, config: dict[str, Any]) -> bool:
     return major is None or int(major[0]) < 6
 
 
-def architecture_of(path: Path, config: dict[str, Any]) -> tuple[str, int | None]:
-    """One of READ, and k where it is topk. Raises InputError for any other, or another activation function."""
+def architecture_of(path: Path, config: Mapping[str, Any]) -> tuple[str, int | None]:
+    """One of READ, and k if it is topk. Raises InputError for any other, or another activation function."""
     old = _before_6(path, config)
     architecture = config.get("architecture", "standard" if old else None)
     if isinstance(architecture, str) and architecture in REFUSED:
@@ -157,7 +163,7 @@ def architecture_of(path: Path, config: dict[str, Any]) -> tuple[str, int | None
     if any(name != ("topk" if architecture == "topk" else "relu") for name in named):
         raise InputError(
             f"{path}: activation_fn is {' and '.join(map(repr, named))} in a {architecture} SAE, which changes x̂ and "
-            "is not read here; measure the SAE as a Python object, or x and x̂ as files, instead"
+            f"is not read here; {INSTEAD}"
         )
     if not isinstance(kwargs, dict) or set(kwargs) - ({"k"} if architecture == "topk" else set()):
         raise InputError(f"{path}: activation_fn_kwargs is {kwargs!r}, which may change x̂ and is not known here")
@@ -167,33 +173,31 @@ def architecture_of(path: Path, config: dict[str, Any]) -> tuple[str, int | None
         )
     if architecture != "topk":
         return architecture, None
-    given = {repr(k): k for k in (config.get("k"), kwargs.get("k")) if k is not None}
-    (k,) = given.values() if len(given) == 1 else (None,)
+    counts = {repr(k): k for k in (config.get("k"), kwargs.get("k")) if k is not None}
+    (k,) = counts.values() if len(counts) == 1 else (None,)
     if type(k) is not int or k < 1:
-        found = " and ".join(given) or "missing"
+        found = " and ".join(counts) or "missing"
         raise InputError(f"{path}: k is {found}; a topk SAE needs one whole number of latents")
     return architecture, k
 
 
-def _normalisation(path: Path, config: dict[str, Any], old: bool) -> tuple[nn.Module | None, tuple[str, ...]]:
-    """The normalisation of inference (saes/sae.py, _setup_activation_normalization), and a note on what it omits."""
-    named = config.get("normalize_activations", "none")
-    if old and (named is None or isinstance(named, bool)):
-        named = "expected_average_only_in" if named else "none"
-    if named == "constant_norm_rescale":
-        return ConstantNorm(), ()
-    if named == "layer_norm":
-        return LayerNorm(eps=1e-5), ()
-    if named == "expected_average_only_in":
-        return None, (UNFOLDED,)
-    if named == "covariance_whitening":
+def _normalisation(path: Path, config: Mapping[str, Any], old: bool) -> tuple[nn.Module | None, tuple[str, ...]]:
+    """The normalisation at inference (saes/sae.py, _setup_activation_normalization), and a note."""
+    name = config.get("normalize_activations", "none")
+    if old and (name is None or isinstance(name, bool)):
+        name = "expected_average_only_in" if name else "none"
+    if name == "covariance_whitening":
         raise InputError(
             f"{path}: normalize_activations is 'covariance_whitening': the SAE still takes whitened activations, which "
             "SAELens folds into it only at the end of training; fold it with fold_activation_whitening and save it anew"
         )
-    if named != "none":
-        raise _not_read(path, "normalize_activations", config, "none, constant_norm_rescale, layer_norm")
-    return None, ()
+    if name == "expected_average_only_in":
+        return None, (UNFOLDED,)
+    check_settings(path, {"normalize_activations": name}, {"normalize_activations": Option(tuple(NORMALISATIONS))})
+    return NORMALISATIONS[name](), ()
+
+
+NORMALISATIONS = {"none": lambda: None, "constant_norm_rescale": ConstantNorm, "layer_norm": LayerNorm}
 
 
 UNFOLDED = "trained on activations scaled to a mean norm of √d_in, but x goes in unscaled, as in SAELens"
@@ -202,22 +206,20 @@ UNFOLDED = "trained on activations scaled to a mean norm of √d_in, but x goes 
 """
 
 
-def _heads(path: Path, config: dict[str, Any], old: bool) -> tuple[str, ...]:
-    """A note where SAELens takes x as (…, n_heads, d_head) and lays the heads side by side (reshape_fn_in).
+def _heads(config: Mapping[str, Any], old: bool) -> tuple[str, ...]:
+    """A note if SAELens takes x as (…, n_heads, d_head) and lays the heads side by side (reshape_fn_in).
 
-    That moves no number: over tokens as they are cached, (n, n_heads · d_head), everything is the same.
+    That changes no number: over tokens as they are cached, (n, n_heads · d_head), everything is the same.
     """
     reshape = config.get("reshape_activations")
     if reshape is None and old:  # by the name of the hook: sae.py until 5, handle_pre_6_0_config since
-        hook = config.get("hook_name") or config.get("hook_point") or ""
-        reshape = "hook_z" if "hook_z" in str(hook) or str(hook).endswith("_z") else "none"
-    if reshape not in ("none", "hook_z", None):
-        raise _not_read(path, "reshape_activations", config, "none or hook_z")
+        hook = str(config.get("hook_name") or config.get("hook_point") or "")
+        reshape = "hook_z" if "hook_z" in hook or hook.endswith("_z") else "none"
     return ("x is the outputs of all heads side by side",) if reshape == "hook_z" else ()
 
 
-def _trained_as(path: Path, config: dict[str, Any], architecture: str) -> tuple[str, ...]:
-    """A note where training and inference differ. Raises InputError where the one cannot have become the other."""
+def _trained_as(path: Path, config: Mapping[str, Any], architecture: str) -> tuple[str, ...]:
+    """A note if training and inference differ. Raises InputError if the one cannot have become the other."""
     if architecture in TRAINED_BY_BATCH:
         return (f"a training checkpoint of {architecture} with the threshold that SAELens saves for inference",)
     trained = config.get("metadata", {}).get("training_architecture")

@@ -62,7 +62,7 @@ class Measure:
         symbol:   LaTeX, and `plain` the same for a terminal
         question: what the measure answers
         at_one:   what the value 1 means
-        source:   claim of MATHS, equation of arXiv 2404.16014, or the libraries that publish it
+        source:   claim in docs/mathematics.md, equation of arXiv 2404.16014, or the libraries that publish it
         formula:  gives the expression: the result of a derivation
         range:    the values that it can take
         needs:    what must be positive, with the reason why the measure is undefined where it is not

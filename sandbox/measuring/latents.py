@@ -62,7 +62,7 @@ class Latents(Sums):
         tokens: Float64[Tensor, "groups"], finite tokens; others are left out
         count:  Float64[Tensor, "d_sae"], tokens in which the latent is on
 
-    Source: MATHS, per latent; C2, C16
+    Source: C2, C16 and "Per latent" in docs/mathematics.md
 
     >>> import numpy as np
     >>> import torch

@@ -160,7 +160,7 @@ def _options(options: dict[str, Any]) -> Options:
             f"{str(error).split('__init__() ')[-1]}; there are {', '.join(Options.__annotations__)}"
         ) from error
     if chosen.strict and not chosen.look:
-        raise InputError("strict refuses what the look before the run finds: look is needed, too")
+        raise InputError("strict needs look=True: it refuses what the preflight check finds")
     for key, least in (("batch_size", 1), ("published", 0)):
         value = getattr(chosen, key)
         if not isinstance(value, int) or value < least:
@@ -186,7 +186,7 @@ def _measured(
     with ranks.joined(str(saes[0].device)), stoppable():
         findings, limit = ranks.told(_look(saes, source, chosen) if ranks.first else None)
         if chosen.strict and (found := [one for held in findings for one in held]):
-            raise InputError(f"strict, and the look before the run found: {'; '.join(one.message for one in found)}")
+            raise InputError(f"strict: the preflight check failed: {'; '.join(one.message for one in found)}")
         if chosen.warn and ranks.first:
             for sae, held in zip(saes, findings, strict=True):
                 for one in held:

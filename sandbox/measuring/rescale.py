@@ -1,6 +1,6 @@
 """A correction of shrinkage: another decoder for the same latents, fitted on some documents, evaluated on the others.
 
-The decoder bias is part of x̂ but no part of what shrinks (MATHS, traps). So for each token
+The decoder bias is part of x̂ but no part of what shrinks (docs/mathematics.md, "Traps"). So for each token
     t = x − bias,   u = x̂ − bias = Σ_j f_j d_j,
 and the factor that brings u nearest to t is C2 of this pair, the measure `scale_x_hat` of its moments. Every kind of
 correction here is that one formula, of one pair after another.
@@ -79,7 +79,7 @@ def rescale(
     Returns: a `Correction`, which writes the corrected checkpoint.
     Raises:  InputError for another kind, a share outside (0, 1), one document only, input that cannot be measured or
              gives other tokens the second time, and an x̂ that no positive factor brings nearer to x.
-    Source:  C2, C12; MATHS, per latent
+    Source:  C2, C12 and "Per latent" in docs/mathematics.md
     """
     if batch_size < 1:
         raise InputError(f"batch_size is {batch_size}: at least one token at a time is needed")
@@ -113,7 +113,7 @@ def check_kind(checkpoint: Checkpoint, kind: str) -> None:
     """Refuse, before any work is done, a kind that there is not, or that the checkpoint's layout cannot hold."""
     _fit_of(kind)
     sae = checkpoint.sae
-    checkpoint.store(sae.with_decoder(2 * sae.W_dec, sae.b_dec + (kind == "scale-shift")))
+    checkpoint.rewritten(sae.with_decoder(2 * sae.W_dec, sae.b_dec + (kind == "scale-shift")))
 
 
 def _fit_of(kind: str) -> Callable[[Forward, Readings], DecoderFit]:

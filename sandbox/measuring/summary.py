@@ -37,7 +37,7 @@ def summary(
                    print is of all tokens either way
         name:      in place of the SAE's own
         documents: how many were met
-        findings:  of the look before the run
+        findings:  of the preflight check
         judged:    whether to look for findings in the whole pass, too: under a key of the sample's they replace it
     """
     totals = totals.to("cpu")

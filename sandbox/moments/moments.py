@@ -98,7 +98,7 @@ class Moments(Sums):
         Returns: totals in float64, on the device of x (on the CPU if that device has no float64).
         Raises:  InputError for shapes that differ, no tokens, a dtype that is not a float, non-finite tokens, and
                  numbers so large or small that totals of their squares leave the range of float64.
-        Source:  MATHS, notation and C16.
+        Source:  "Notation" and C16 in docs/mathematics.md.
         """
         moments, _ = cls.with_dots(x, x_hat, cluster, batch_dims=batch_dims, first_token=first_token, groups=groups)
         if not drop_nonfinite:

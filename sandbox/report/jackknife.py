@@ -101,7 +101,7 @@ def interval(moments: Moments, measure: Measure, level: float = LEVEL) -> tuple[
 
     Returns: (low, high), each Float64[Tensor, "*batch"]; nan where the measure is undefined, becomes undefined without
              one of the groups, or where fewer than two clusters count
-    Source:  MATHS, uncertainty
+    Source:  "Uncertainty" in docs/mathematics.md
     """
     quantile = student(effective_clusters(moments), level)
     statistic = left_out(moments, measure)

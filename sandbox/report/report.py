@@ -38,7 +38,7 @@ class Report:
         statistics:      means over tokens, and the line of ‖x̂‖ on ‖x‖, by name
         published:       what libraries would print, by library and by their name for it
         published_batch: for batches of so many tokens
-        findings:        what the look before the run found: `key` and `message`
+        findings:        findings of the preflight check: `key` and `message`
         latents:         each latent for itself (`sandbox.measuring.latents.Latents`), if it was asked for
         complete:        False for the report so far of a run that was stopped
     """

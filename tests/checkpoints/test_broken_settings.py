@@ -206,7 +206,7 @@ def test_six_is_the_first_new_version(version, old, tmp_path):
     saelens(tmp_path, {"b_enc": B}, {"architecture": "standard", "sae_lens_version": version})
     assert isinstance(found(tmp_path), torch.Tensor) == old
     if not old:
-        assert "apply_b_dec_to_input is None" in found(tmp_path)
+        assert "apply_b_dec_to_input is not set" in found(tmp_path)
 
 
 def test_openai_states_with_broken_entries(tmp_path):

@@ -105,7 +105,7 @@ def config(**changes):
 
 
 DAMAGE = {
-    "an array too few": (npz(lambda a: a.pop("threshold")), "but no threshold; nothing is guessed"),
+    "an array too few": (npz(lambda a: a.pop("threshold")), "but no threshold; .* nothing is guessed"),
     "an array too many": (npz(lambda a: a.update(scaling_factor=np.ones(LATENTS))), "scaling_factor may change x̂"),
     "lower case in .npz": (npz(lambda a: a.update(w_enc=a.pop("W_enc"))), "but no W_enc"),
     "upper case in safetensors": (safe(lambda a: a.update(W_enc=a.pop("w_enc"))), "but no w_enc"),

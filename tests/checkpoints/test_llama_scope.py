@@ -135,7 +135,9 @@ def test_weights_are_found_where_the_library_looks(weights, tmp_path):
 def test_of_two_files_one_has_to_be_named(tmp_path):
     written(tmp_path)
     written(tmp_path, "checkpoints/pruned.safetensors")
-    with pytest.raises(InputError, match=r"pruned.safetensors and .*final.safetensors: name the one file"):
+    with pytest.raises(
+        InputError, match=r"pruned.safetensors \(Llama Scope\) and .*final.safetensors .*; name the one file"
+    ):
         checkpoints.load(tmp_path)
     agrees(checkpoints.load(tmp_path / FINAL)(torch.from_numpy(X)), reference(tmp_path, X))
 
@@ -169,14 +171,17 @@ DAMAGE = {
     "half a norm": (config(dataset_average_activation_norm={"in": 3}), "needs positive numbers for in and out"),
     "a norm of 0": (config(dataset_average_activation_norm={"in": 0, "out": 3}), "needs positive numbers"),
     "another activation": (config(act_fn="batchtopk"), "act_fn is 'batchtopk'"),
-    "no activation": (config(act_fn=None), "act_fn is None"),
+    "no activation": (config(act_fn=None), "act_fn is not set: one of 'relu'"),
     "no threshold": (config(jump_relu_threshold=None), "jump_relu_threshold is None"),
     "a threshold below 0": (config(jump_relu_threshold=-0.1), "jump_relu_threshold is -0.1"),
     "top k and a threshold": (config(act_fn="topk"), "'topk', but jump_relu_threshold is 0.35546875: set act_fn"),
     "k beyond d_sae": (config(act_fn="topk", jump_relu_threshold=0, top_k=49), "top_k is 49"),
-    "no decoder norm said": (config(sparsity_include_decoder_norm=None), "sparsity_include_decoder_norm is None"),
-    "no subtraction said": (config(apply_decoder_bias_to_pre_encoder=None), "to_pre_encoder is None"),
-    "no bias said": (config(use_decoder_bias=None), "use_decoder_bias is None"),
+    "no decoder norm said": (
+        config(sparsity_include_decoder_norm=None),
+        "sparsity_include_decoder_norm is not set: one of True",
+    ),
+    "no subtraction said": (config(apply_decoder_bias_to_pre_encoder=None), "to_pre_encoder is not set"),
+    "no bias said": (config(use_decoder_bias=None), "use_decoder_bias is not set"),
     "a bias that is not there": (weights(lambda w: w.pop("decoder.bias")), "but no decoder.bias"),
     "a bias that should not be there": (config(use_decoder_bias=False), "decoder.bias may change x̂"),
     "another d_model": (config(d_model=17), "d_model is 17, but 16 in the weights"),
@@ -186,7 +191,7 @@ DAMAGE = {
         weights(lambda w: w.update({"decoder.weight": w["decoder.weight"].T})),
         r"decoder.weight is .* \(48, 16\)",
     ),
-    "a column of 0": (weights(lambda w: w["decoder.weight"][:, 3].fill(0)), "columns of length 0"),
+    "a column of 0": (weights(lambda w: w["decoder.weight"][:, 3].fill(0)), "1 latents have a decoder row of norm 0"),
     "nan": (weights(lambda w: w["encoder.bias"].fill(np.nan)), "encoder.bias holds a NaN"),
     "no weights": (lambda f: (f / FINAL).unlink(), "no layout that is read here"),
 }

@@ -124,7 +124,10 @@ DAMAGE = {
     "an unknown activation": (state(lambda s: s.update(activation="JumpReLU")), "activation is 'JumpReLU'"),
     "no sparsity": (state(lambda s: s.update(activation="Identity")), "activation is 'Identity'"),
     "settings of another": (state(lambda s: s.update(activation="ReLU")), "which is not known of a ReLU"),
-    "settings that are none": (state(lambda s: s.update(activation_state_dict=3)), "'TopK' with 3"),
+    "settings that are none": (
+        state(lambda s: s.update(activation_state_dict=3)),
+        "activation_state_dict is 3, which is not known of a TopK",
+    ),
     "signed latents": (topk(postact_fn="Identity"), "postact_fn is 'Identity'"),
     "no k": (state(lambda s: s["activation_state_dict"].pop("k")), "k is None"),
     "k beyond d_sae": (topk(k=49), "k is 49; a whole number from 1 to d_sae = 48"),
@@ -159,5 +162,5 @@ def test_what_is_not_exactly_the_layout_is_refused(damage, tmp_path):
 def test_a_tied_decoder_that_is_another_tensor_is_refused(tmp_path):
     written(tmp_path, tied=True)
     state(lambda s: s.update({"decoder.linear.weight": 2 * s["encoder.weight"]}))(tmp_path)
-    with pytest.raises(InputError, match=r"is not encoder\.weight, though"):
+    with pytest.raises(InputError, match=r"decoder\.linear\.weight is not encoder\.weight, though"):
         checkpoints.load(tmp_path)

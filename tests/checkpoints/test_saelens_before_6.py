@@ -7,13 +7,12 @@ import json
 
 import pytest
 import torch
-from sae_lens import TrainingSAE
 from safetensors.torch import load_file, save_file
 
 from sandbox import checkpoints
 from sandbox.errors import InputError
 from tests.checkpoints.test_saelens import agree
-from tests.helpers.by_saelens import D_IN, D_SAE, TRAINING, loaded, made, tokens, written
+from tests.helpers.by_saelens import D_IN, D_SAE, TRAINING, loaded, made, sae_lens, tokens, written
 
 FIVE = json.loads("""{
     "d_in": 24, "d_sae": 96, "dtype": "torch.float32", "device": "cuda", "model_name": "gpt2-small",
@@ -114,7 +113,7 @@ def test_a_threshold_kept_as_its_logarithm_is_read(tmp_path):
     weights = load_file(tmp_path / "sae_weights.safetensors")
     weights["log_threshold"] = weights.pop("threshold").log()
     save_file(weights, tmp_path / "sae_weights.safetensors")
-    agree(checkpoints.load(tmp_path), TrainingSAE.load_from_disk(tmp_path), tokens())
+    agree(checkpoints.load(tmp_path), sae_lens.TrainingSAE.load_from_disk(tmp_path), tokens())
 
 
 CHANGED = {

@@ -10,13 +10,12 @@ import sys
 import pytest
 import torch
 from huggingface_hub import constants
-from sae_lens.loading.pretrained_saes_directory import get_pretrained_saes_directory
 
 from sandbox import checkpoints
 from sandbox.checkpoints import hub
 from sandbox.errors import InputError
 from tests.checkpoints.test_saelens import agree
-from tests.helpers.by_saelens import D_IN, D_SAE, loaded, tokens, written
+from tests.helpers.by_saelens import D_IN, D_SAE, directory_of_saes, loaded, tokens, written
 
 RES_JB = "gpt2-small-res-jb/blocks.0.hook_resid_pre"  # SAELens' own layout, of version 0
 BATCHTOPK = "saebench_gemma-2-2b_width-2pow12_date-0108/blocks.12.hook_resid_post__trainer_0"  # dictionary_learning's
@@ -31,7 +30,7 @@ def cache(tmp_path, monkeypatch):
 
     def folder(name):
         release, _, sae_id = name.partition("/")
-        found, commit = get_pretrained_saes_directory()[release], "0" * 40
+        found, commit = directory_of_saes()[release], "0" * 40
         repository = tmp_path / "cache" / f"models--{found.repo_id.replace('/', '--')}"
         (repository / "refs").mkdir(parents=True)
         (repository / "refs" / "main").write_text(commit)
@@ -68,7 +67,7 @@ def test_an_sae_of_saelens_own_is_read_by_its_name_and_written(cache, tmp_path, 
 def test_what_was_fetched_is_kept_as_long_as_it_is_needed(cache):
     written(cache(RES_JB), "gated")
     checkpoint = checkpoints.read(f"saelens:{RES_JB}")
-    folder = checkpoint.place.folder.parent
+    folder = checkpoint.files.folder.parent
     assert folder.exists()
     del checkpoint
     gc.collect()

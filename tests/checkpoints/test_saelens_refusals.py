@@ -5,13 +5,12 @@ import json
 
 import pytest
 import torch
-from sae_lens import registry
 from safetensors.torch import load_file, save_file
 
 from sandbox import checkpoints
-from sandbox.checkpoints.saelens_settings import MEANT, NEUTRAL, READ, REFUSED
+from sandbox.checkpoints.saelens_settings import OPTIONS, READ, REFUSED
 from sandbox.errors import InputError
-from tests.helpers.by_saelens import BY_BATCH, D_SAE, INFERENCE, TRAINING, made, written
+from tests.helpers.by_saelens import BY_BATCH, D_SAE, INFERENCE, TRAINING, made, registry, written
 
 SAVED = dict.fromkeys(INFERENCE, INFERENCE) | dict.fromkeys(BY_BATCH, TRAINING)
 
@@ -45,7 +44,7 @@ DAMAGE = {
     "a list of them": (config_with(architecture=["standard"]), r"architecture is \['standard'\]"),
     "the wrong architecture": (config_with(architecture="gated"), "a gated SAE has exactly"),
     "topk without k": (config_with(architecture="topk"), "k is missing; a topk SAE needs"),
-    "k of too many": (config_with(architecture="topk", k=97), "k is 97, but there are only 96 latents"),
+    "k of too many": (config_with(architecture="topk", k=97), "k is 97; a whole number from 1 to d_sae = 96"),
     "k that is no number": (config_with(architecture="topk", k=9.5), "k is 9.5"),
     "another training": (
         config_with(metadata={"sae_lens_version": "6.0.0", "training_architecture": "batchtopk"}),
@@ -62,8 +61,8 @@ DAMAGE = {
     "reshaped": (config_with(reshape_activations="hook_q"), "reshape_activations is 'hook_q'"),
     "rescaled": (config_with(rescale_acts_by_decoder_norm=True), "rescale_acts_by_decoder_norm is True"),
     "an error term": (config_with(use_error_term=True), "use_error_term is True"),
-    "no convention": (config_with(apply_b_dec_to_input=None), "apply_b_dec_to_input is None"),
-    "d_sae that does not fit": (config_with(d_sae=97), "d_sae is 96 in the weights but 97"),
+    "no convention": (config_with(apply_b_dec_to_input=None), "apply_b_dec_to_input is not set"),
+    "d_sae that does not fit": (config_with(d_sae=97), "d_sae is 97, but 96 in the weights"),
     "a shape that does not fit": (weights_with(lambda w: w.update(b_enc=torch.ones(95))), r"b_enc is .* \(95,\)"),
     "transposed": (weights_with(lambda w: w.update(W_enc=w["W_enc"].T)), r"W_enc is .* \(96, 24\)"),
     "nan": (weights_with(lambda w: w["W_dec"].fill_(torch.nan)), "W_dec holds a NaN"),
@@ -111,7 +110,7 @@ def test_each_architecture_that_saelens_has_is_read_or_refused_for_a_reason():
     for architecture in READ:
         for kinds in (registry.SAE_CLASS_REGISTRY, registry.SAE_TRAINING_CLASS_REGISTRY):
             settings = dataclasses.fields(kinds[architecture][1]) if architecture in kinds else ()
-            assert {field.name for field in settings} <= MEANT | NEUTRAL
+            assert {field.name for field in settings} <= set(OPTIONS)
 
 
 @pytest.mark.parametrize("architecture", REFUSED)
@@ -138,7 +137,7 @@ def test_a_decoder_row_of_zeros_has_no_norm_to_rescale_by(tmp_path):
     sae.W_dec.data[3] = 0
     sae.save_model(tmp_path)
     assert sae(torch.ones(1, 24)).isnan().all()
-    with pytest.raises(InputError, match="W_dec has 1 rows of zeros"):
+    with pytest.raises(InputError, match="1 latents have a decoder row of norm 0"):
         checkpoints.load(tmp_path)
 
 

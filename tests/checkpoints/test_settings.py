@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from sandbox.checkpoints import strict
-from sandbox.checkpoints.layout import checked
+from sandbox.checkpoints import reading
+from sandbox.checkpoints.layout import FLAG, Contents, Option, Variant, Weight, free, is_number
 from sandbox.checkpoints.normalisation import ConstantNorm, LayerNorm
 from sandbox.checkpoints.saelens_settings import UNFOLDED, architecture_of, understood
 from sandbox.errors import InputError
@@ -40,7 +40,7 @@ def test_what_is_older_than_6_has_defaults_of_its_own(version, old, place):
         assert found.subtract_b_dec is True
         assert found.notes == ("apply_b_dec_to_input is not given, so yes, as SAELens takes it",)
     else:
-        refused(config, "apply_b_dec_to_input is None; true or false is needed")
+        refused(config, "apply_b_dec_to_input is not set: one of True, False is needed")
 
 
 def test_a_version_that_is_none_is_refused():
@@ -90,7 +90,10 @@ def test_a_top_k_may_be_rescaled_by_its_decoders_norms(changes, rescaled):
 
 @pytest.mark.parametrize("architecture", ["standard", "gated", "jumprelu"])
 def test_no_other_may(architecture):
-    refused(SIX | {"architecture": architecture, "rescale_acts_by_decoder_norm": True}, "is True", "of any but a topk")
+    refused(
+        SIX | {"architecture": architecture, "rescale_acts_by_decoder_norm": True},
+        "rescale_acts_by_decoder_norm is True",
+    )
 
 
 @pytest.mark.parametrize(("architecture", "read"), [("standard", True), ("jumprelu", True), ("gated", False)])
@@ -177,59 +180,95 @@ def test_another_activation_is_refused(config, words):
 # --- rules for every layout -----------------------------------------------------------------------------------------
 
 
-def test_exactly_what_is_needed_and_what_may_be():
-    strict.exactly(CFG, ["a", "b"], ["a"], ["b", "c"])
-    with pytest.raises(InputError, match=r"holds \['b'\], but no a, c; nothing"):
-        strict.exactly(CFG, ["b"], ["c", "a"], ["b"])
-    with pytest.raises(InputError, match="d, e may change x̂"):
-        strict.exactly(CFG, ["e", "a", "d"], ["a"], ["b"])
+def test_exactly_the_tensors_of_the_variant_and_those_that_are_unused():
+    variant = Variant("a toy", {"a": Weight("a", ""), "c": Weight("c", "")})
+    reading.check_names(CFG, ["a", "b", "c"], variant, ("b", "d"))
+    with pytest.raises(InputError, match=r"holds b, but no a, c; a toy has exactly a, c; nothing"):
+        reading.check_names(CFG, ["b"], variant, ("b",))
+    with pytest.raises(InputError, match="d, e may change x̂: a toy has exactly a, c"):
+        reading.check_names(CFG, ["e", "a", "c", "d"], variant, ("b",))
 
 
 def test_settings_that_are_known_with_values_that_are_read():
-    understood_values = {"act": ("relu", None)}
-    strict.known(CFG, {"act": "relu", "seed": 3}, understood_values, ["seed"])
-    strict.known(CFG, {}, understood_values, [])
-    with pytest.raises(InputError, match=r"act is 'gelu', .* \(only 'relu', None is\)"):
-        strict.known(CFG, {"act": "gelu"}, understood_values, [])
-    with pytest.raises(InputError, match="seed may change x̂ and is not known"):
-        strict.known(CFG, {"seed": 3}, understood_values, [])
+    options = {"act": Option(("relu", None))} | free("seed")
+    reading.check_settings(CFG, {"act": "relu", "seed": 3}, options)
+    reading.check_settings(CFG, {"act": None}, options)
+    reading.check_settings(CFG, {}, options)
+    with pytest.raises(InputError, match=r"act is 'gelu', which changes x̂ .* \(only 'relu', None is read\)"):
+        reading.check_settings(CFG, {"act": "gelu"}, options)
+    with pytest.raises(InputError, match="lr may change x̂ and is not known"):
+        reading.check_settings(CFG, {"lr": 3}, options)
+    reading.check_settings(CFG, {"lr": 3}, options, unlisted=True)
 
 
-def test_sizes_that_are_set_are_those_of_the_weights():
-    strict.same_sizes(CFG, {"d_in": 3, "d_sae": None}, {"d_in": 3, "d_sae": 9, "k": 2})
-    with pytest.raises(InputError, match="d_in is 4, but 3 in the weights"):
-        strict.same_sizes(CFG, {"d_in": 4}, {"d_in": 3})
+def test_a_setting_that_is_required_or_repeats_another():
+    with pytest.raises(InputError, match="act is not set: one of 'relu' is needed; nothing is guessed"):
+        reading.check_settings(CFG, {}, {"act": Option(("relu",), required=True)})
+    with pytest.raises(InputError, match="k is not set; nothing is guessed"):
+        reading.check_settings(CFG, {"k": None}, {"k": Option(required=True)})
+    options = {"out": Option(same_as="in", reason="as a toy")} | free("in")
+    for settings in ({}, {"in": "a"}, {"in": "a", "out": "a"}, {"in": "a", "out": None}):
+        reading.check_settings(CFG, settings, options)
+    with pytest.raises(InputError, match="out is 'b', but in is 'a', as a toy"):
+        reading.check_settings(CFG, {"in": "a", "out": "b"}, options)
 
 
 def test_a_flag_is_true_or_false():
-    assert strict.flag(CFG, {"on": True}, "on") is True
-    assert strict.flag(CFG, {"on": False}, "on") is False
-    for config in ({}, {"on": 1}, {"on": None}):
-        with pytest.raises(InputError, match="true or false is needed"):
-            strict.flag(CFG, config, "on")
+    reading.check_settings(CFG, {"on": True}, {"on": FLAG})
+    reading.check_settings(CFG, {"on": False}, {"on": FLAG})
+    for settings in ({}, {"on": 1}, {"on": 0.0}, {"on": None}):
+        with pytest.raises(InputError, match="on is"):
+            reading.check_settings(CFG, settings, {"on": FLAG})
+
+
+def test_sizes_that_are_set_are_those_of_the_weights():
+    options = {"d_in": Option(size="i"), "d_sae": Option((None,), size="s")} | free("k")
+    reading.check_sizes(CFG, {"d_in": 3, "d_sae": None, "k": 5}, options, {"i": 3, "s": 9})
+    for settings in ({"d_in": 4}, {"d_in": None}):
+        with pytest.raises(InputError, match=f"d_in is {settings['d_in']}, but 3 in the weights"):
+            reading.check_sizes(CFG, settings, options, {"i": 3, "s": 9})
+
+
+def test_the_odd_one_out_sets_no_size():
+    tensors = {name: Weight(name, axes) for name, axes in {"a": "is", "b": "si", "c": "s", "d": "is"}.items()}
+    stored = {"a": torch.ones(3, 8), "b": torch.ones(3, 8), "c": torch.ones(8), "d": torch.ones(3)}
+    assert reading.sizes_of(stored, tensors) == {"i": 3, "s": 8}
 
 
 def test_k_is_from_1_to_d_sae():
-    assert (strict.kept(CFG, 1, 8), strict.kept(CFG, 8, 8)) == (1, 8)
+    def count(k):
+        return Contents(CFG, {}, CFG, {"k": k}, d_sae=8).count("k")
+
+    assert (count(1), count(8)) == (1, 8)
     for k in (0, 9, 2.0, True, None):
         with pytest.raises(InputError, match="a whole number from 1 to d_sae = 8"):
-            strict.kept(CFG, k, 8)
+            count(k)
 
 
 def test_weights_are_finite_floats_of_the_shapes_that_fit():
-    found = checked(CFG, {"a": torch.ones(2, 3).half(), "b": torch.ones(4)}, {"a": (2, 3)})
-    assert {name: tensor.dtype for name, tensor in found.items()} == {"a": torch.float32}
+    def read(tensor, weight):
+        return reading.by_role(CFG, {"a": tensor}, {"a": weight}, {"i": 2, "s": 3})
+
+    found = read(torch.arange(6.0).reshape(2, 3).half(), Weight("W_dec", "is"))
+    assert found["W_dec"].dtype == torch.float32
+    assert found["W_dec"].tolist() == [[0, 3], [1, 4], [2, 5]]  # transposed
+    assert read(torch.ones(2, 3), Weight("W_enc", "is"))["W_enc"].shape == (2, 3)
+    assert read(torch.tensor(3), Weight("k", "", whole=True))["k"] == 3
+    assert read(torch.full((9,), torch.nan), Weight("", "s")) == {}
     for bad, words in (
-        (torch.ones(3, 2), r"a is torch.float32 of shape \(3, 2\)"),
+        (torch.ones(3, 2), r"a is torch.float32 of shape \(3, 2\), .* floats of shape \(2, 3\)"),
         (torch.ones(2, 3).int(), "a is torch.int32"),
         ([1.0], r"a is \[1.0\]"),
         (torch.full((2, 3), torch.nan), "a holds a NaN"),
         (torch.full((2, 3), torch.inf), "a holds a NaN or an infinity"),
     ):
         with pytest.raises(InputError, match=words):
-            checked(CFG, {"a": bad}, {"a": (2, 3)})
+            read(bad, Weight("W_enc", "is"))
+    for bad in (torch.tensor(2.5), torch.tensor([3]), 3):
+        with pytest.raises(InputError, match="whole numbers of shape"):
+            read(bad, Weight("k", "", whole=True))
 
 
 def test_a_number_is_finite_and_no_truth_value():
-    assert [strict.is_number(one) for one in (0, -3, 1.5)] == [True] * 3
-    assert [strict.is_number(one) for one in (True, "1", None, [1.0], float("nan"), float("inf"))] == [False] * 6
+    assert [is_number(value) for value in (0, -3, 1.5)] == [True] * 3
+    assert [is_number(value) for value in (True, "1", None, [1.0], float("nan"), float("inf"))] == [False] * 6

@@ -101,7 +101,9 @@ def test_a_folder_of_layers_is_refused_with_their_names(tmp_path):
 def test_a_folder_that_fits_two_layouts_is_refused(tmp_path):
     written_by_sparsify(tmp_path)
     (tmp_path / "sae_weights.safetensors").write_bytes((tmp_path / "sae.safetensors").read_bytes())
-    with pytest.raises(InputError, match="fits the layouts of SAELens and sparsify"):
+    with pytest.raises(
+        InputError, match=r"several SAEs: sae_weights.safetensors \(SAELens\) and sae.safetensors \(sparsify\)"
+    ):
         checkpoints.load(tmp_path)
 
 
@@ -114,15 +116,15 @@ def weights(change):
 
 
 DAMAGE = {
-    "a transcoder": (config(transcode=True), "transcode is True: it predicts"),
-    "a skip connection": (config(skip_connection=True), "skip_connection is True: a linear path"),
+    "a transcoder": (config(transcode=True), "transcode is True, which makes it a transcoder"),
+    "a skip connection": (config(skip_connection=True), "skip_connection is True, a linear path"),
     "a skip connection unsaid": (weights(lambda w: w.update(W_skip=some(D, D))), "W_skip may change x̂"),
     "another activation": (config(activation="jumprelu"), "activation is 'jumprelu'"),
     "signed": (config(signed=True), "signed is True"),
     "no k": (config(k=None), "k is None"),
     "k of 0": (config(k=0), "k is 0"),
     "k beyond d_sae": (config(k=65), "k is 65; a whole number from 1 to d_sae = 64"),
-    "groups that do not come out even": (config(activation="groupmax", k=7), "64 latents do not fall into k = 7"),
+    "groups that do not come out even": (config(activation="groupmax", k=7), "64 latents do not divide into k = 7"),
     "another d_in": (config(d_in=17), "d_in is 17, but 16 in the weights"),
     "another d_sae": (config(num_latents=65), "num_latents is 65, but 64"),
     "another expansion": (config(expansion_factor=5), "expansion_factor is 5 for d_in 16, but 64 latents"),

@@ -4,9 +4,12 @@ import warnings
 
 import torch
 
-with warnings.catch_warnings():  # SAELens' own imports warn, and nobody here can mend that
+with warnings.catch_warnings():  # SAELens' own imports warn; tests import it from here, whatever their order
     warnings.simplefilter("ignore")
     import sae_lens
+    from sae_lens.loading import pretrained_saes_directory
+
+registry, directory_of_saes = sae_lens.registry, pretrained_saes_directory.get_pretrained_saes_directory
 
 D_IN, D_SAE = 24, 96
 INFERENCE = {

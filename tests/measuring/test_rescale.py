@@ -15,7 +15,7 @@ from sandbox.activations.split import Split
 from sandbox.checkpoints import Checkpoint
 from sandbox.checkpoints.activation_functions import Gate
 from sandbox.checkpoints.autoencoder import SAE
-from sandbox.checkpoints.folder import Place
+from sandbox.checkpoints.files import Files
 from sandbox.checkpoints.normalisation import ConstantNorm, LayerNorm
 from sandbox.cli import app
 from sandbox.data import embedded
@@ -132,7 +132,7 @@ def little(folder, normalisation=None, gated=False, subtract=True) -> Checkpoint
     gate = Gate(*(0.2 * torch.randn(3, D_SAE, generator=generator))) if gated else None
     settings = {"activation": gate, "normalisation": normalisation, "subtract_b_dec": subtract}
     sae = SAE(W_enc, W_dec, 0.3 * b_dec, None if gated else 0.1 * torch.ones(D_SAE), **settings)
-    return Checkpoint(sae, "little", Place(folder, folder), lambda changed: pytest.fail("nothing is written here"))
+    return Checkpoint(sae, "little", Files(folder, folder), lambda changed: pytest.fail("nothing is written here"))
 
 
 @pytest.fixture(scope="module")
@@ -198,7 +198,7 @@ def test_latents_that_never_share_a_direction_get_their_own_best_factors(tmp_pat
     shrunk = torch.tensor([0.5, 0.8, 1.0, 1.25])
     sae = SAE(torch.eye(4), torch.diag(shrunk), torch.zeros(4), subtract_b_dec=False)
     x = torch.rand(3000, 4, generator=torch.Generator().manual_seed(0)) + 0.1
-    checkpoint = Checkpoint(sae, "diagonal", Place(tmp_path, tmp_path), lambda _: pytest.fail("nothing is written"))
+    checkpoint = Checkpoint(sae, "diagonal", Files(tmp_path, tmp_path), lambda _: pytest.fail("nothing is written"))
     made = rescale(checkpoint, x, kind="per-latent", device="cpu")
     torch.testing.assert_close(made.factor, 1 / shrunk.double(), rtol=1e-5, atol=0)
     assert made.after.report.raw[LOSS].value == pytest.approx(0, abs=1e-9)
@@ -207,7 +207,7 @@ def test_latents_that_never_share_a_direction_get_their_own_best_factors(tmp_pat
 def test_an_sae_without_shrinkage_keeps_its_latents(tmp_path):
     sae = SAE(torch.eye(4), torch.eye(4), torch.zeros(4), subtract_b_dec=False)
     x = torch.rand(3000, 4, generator=torch.Generator().manual_seed(0)) + 0.1
-    checkpoint = Checkpoint(sae, "identity", Place(tmp_path, tmp_path), lambda _: pytest.fail("nothing is written"))
+    checkpoint = Checkpoint(sae, "identity", Files(tmp_path, tmp_path), lambda _: pytest.fail("nothing is written"))
     made = rescale(checkpoint, x, kind="per-latent", device="cpu")
     torch.testing.assert_close(made.factor, torch.ones(4).double(), rtol=1e-9, atol=0)
 
@@ -370,7 +370,7 @@ def test_the_command_drops_tokens_that_are_not_finite(tmp_path, capsys):
 
 REFUSED = {
     "another kind": ({"kind": "best"}, "kind is 'best': choose scalar, scale-shift, per-latent"),
-    "no share": ({"share": 0.0}, "share is 0.0: the part of the documents to fit on, between 0 and 1"),
+    "no share": ({"share": 0.0}, "share is 0.0: a share of the documents between 0 and 1 is needed"),
     "all of them": ({"share": 1.0}, "share is 1.0"),
     "nan": ({"share": float("nan")}, "share is nan"),
     "a seed": ({"seed": -1}, "seed is -1: a whole number from 0"),

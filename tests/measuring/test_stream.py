@@ -273,7 +273,7 @@ def test_the_embedded_pair_passes_the_look():
 
 
 def test_strict_refuses_what_the_look_finds(x):
-    with pytest.raises(InputError, match="strict, and the look before the run found"):
+    with pytest.raises(InputError, match="strict: the preflight check failed"):
         measure(lambda t: 5 * t, x, strict=True)
 
 
