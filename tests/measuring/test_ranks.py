@@ -49,7 +49,8 @@ def test_the_correction_of_two_processes_is_that_of_one(kind, folder, tmp_path):
     alone = sandbox(*command, tmp_path / "alone")
     together = by_torchrun(2, [*map(str, [*command, tmp_path / "together"])])
     assert alone.returncode == together.returncode == 0, together.stderr
-    assert_same(json.loads(alone.stdout), json.loads(together.stdout))
+    # torchrun gives each process one thread, this one may have more: float32 products differ in their last digits
+    assert_same(json.loads(alone.stdout), json.loads(together.stdout), 1e-6)
     weights = [load_file(tmp_path / name / "sae_weights.safetensors") for name in ("alone", "together")]
     torch.testing.assert_close(*weights, rtol=1e-6, atol=0)
 
