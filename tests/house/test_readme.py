@@ -30,7 +30,18 @@ def demo(tmp_path_factory):
     return done.stdout, out
 
 
-@pytest.mark.parametrize("command", [line for line in COMMANDS if line.startswith("sandbox ")])
+# the sweep takes half a minute, and tests/training/test_sweep.py runs a smaller one
+SLOW = {"sandbox figure6": [pytest.mark.slow]}
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        pytest.param(line, marks=SLOW.get(" ".join(line.split()[:2]), []))
+        for line in COMMANDS
+        if line.startswith("sandbox ")
+    ],
+)
 def test_every_sandbox_command_runs(command, tmp_path):
     assert run([sys.executable, "-m", *shlex.split(command)], tmp_path).stdout
 

@@ -95,6 +95,7 @@ def with_triton(call: str, **environment: str) -> None:
     assert not ran.returncode, ran.stderr
 
 
+@pytest.mark.slow  # half a minute: Triton interprets the kernels; test_fused_plan.py tests what is around them
 @needs_triton
 def test_it_agrees_with_array_operations():
     with_triton("interpret()", TRITON_INTERPRET="1")
