@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from signal import SIGINT, SIGTERM
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -72,7 +73,7 @@ def measure(
     from sandbox.measuring import measure as engine
     from sandbox.measuring.latents import check_table_format
     from sandbox.measuring.ranks import Ranks
-    from sandbox.system.interrupts import stoppable
+    from sandbox.system.interrupts import ignore_signals, stoppable
     from sandbox.system.outputs import check_outputs
 
     inputs.check_with(sae, x, x_hat)
@@ -129,6 +130,7 @@ def measure(
                     if checkpoint
                     else "stopped: give --checkpoint FILE to be able to resume"
                 )
+            ignore_signals(SIGINT, SIGTERM)  # a repeated signal must not change the exit status
             raise typer.Exit(128 + stopped.by) from stopped
         except engine.NotSaved as unsaved:
             if first:

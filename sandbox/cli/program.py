@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated, TextIO
 import typer
 
 from sandbox.errors import InputError
-from sandbox.system.interrupts import ignore_interrupts, raise_on_interrupt
+from sandbox.system.interrupts import ignore_signals, raise_on_interrupt
 from sandbox.system.text import one_line
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ def main() -> None:
     if interrupted():
         say("stopped")
         code = 130
-    ignore_interrupts()  # the work is done: nothing is left to stop
+    ignore_signals(signal.SIGINT)  # the work is done: nothing is left to stop
     _flush(sys.stdout)
     sys.exit(code or 0)
 

@@ -86,13 +86,18 @@ def stoppable() -> Iterator[Stopping]:
         return
     stopping = _current = Stopping()
     before: dict[int, Any] = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+
+    def handle(number: int, frame: Any) -> None:
+        stopping._handle(number, frame, before)
+
     try:
         for number in before:
-            signal.signal(number, lambda number, frame: stopping._handle(number, frame, before))
+            signal.signal(number, handle)
         yield stopping
     finally:
         for number, handler in before.items():
-            signal.signal(number, handler)
+            if signal.getsignal(number) is handle:  # else `ignore_signals` was called within the block
+                signal.signal(number, handler)
         _current = None
 
 
@@ -141,6 +146,7 @@ def raise_on_interrupt() -> Callable[[], bool]:
     return lambda: bool(came)
 
 
-def ignore_interrupts() -> None:
-    """From now on SIGINT does nothing."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+def ignore_signals(*numbers: int) -> None:
+    """From now on these signals do nothing, also after the end of a `stoppable` block."""
+    for number in numbers:
+        signal.signal(number, signal.SIG_IGN)
