@@ -39,18 +39,24 @@ _HOMES = {
     "rescale": "measuring.rescale",
 }
 _MODULES = {
+    "activations": "activations",
     "checking": "claims",
+    "checkpoints": "checkpoints",
+    "claims": "claims",
     "compile": "maths.compile",
     "derivations": "maths.derivations",
     "explorer": "explorer",
     "features": "simulate.features",
+    "maths": "maths",
     "measures": "maths.measures",
+    "measuring": "measuring",
     "moments": "moments",
     "plots": "plots",
     "report": "report",
     "simulate": "simulate",
     "strengths": "simulate.distributions",
     "theory": "simulate.theory",
+    "training": "training",
 }
 
 __all__ = [

@@ -15,7 +15,7 @@ from sandbox.checkpoints.gemma_scope import GEMMA_SCOPE, GEMMA_SCOPE_2
 from sandbox.checkpoints.layout import Candidate, Layout
 from sandbox.checkpoints.llama_scope import LLAMA_SCOPE
 from sandbox.checkpoints.openai import OPENAI
-from sandbox.checkpoints.saelens import SAELENS
+from sandbox.checkpoints.saelens import SAELENS, SCALER
 from sandbox.checkpoints.sparsify import SPARSIFY
 from sandbox.data import resolve
 from sandbox.errors import InputError
@@ -26,7 +26,12 @@ LAYOUTS: tuple[Layout, ...] = (
 )
 """Every layout that is read; `sandbox.checkpoints.layout` shows how to add one."""
 
-__all__ = ["LAYOUTS", "Checkpoint", "load", "read"]
+__all__ = ["LAYOUTS", "Checkpoint", "load", "read", "settings_files"]
+
+
+def settings_files() -> set[str]:
+    """Names of the settings that any layout reads beside its weights."""
+    return {SCALER} | {layout.settings_file for layout in LAYOUTS if layout.settings_file}
 
 
 def read(path: str | Path | Any) -> Checkpoint:

@@ -16,9 +16,6 @@ import typer
 from sandbox.data import resolve
 from sandbox.errors import InputError
 
-SETTINGS = ("cfg.json", "config.json", "hyperparams.json", "activation_scaler.json")
-"""Names of the settings files in the checkpoint layouts."""
-
 Saes = Annotated[
     list[str] | None,
     typer.Option("--sae", help="Folder or file of a checkpoint, saelens:RELEASE/ID, or embedded:NAME; repeatable."),
@@ -109,10 +106,12 @@ class Inputs:
 
         For an SAE that is a single file, this includes the settings beside it and in the folder above.
         """
+        from sandbox.checkpoints import settings_files
+
         given = (self.activations, *more, self.documents, self.model, self.text, *saes)
         read = [path for name in given if name and not name.startswith("saelens:") for path in _paths(name)]
         folders = [Path(sae).parent for sae in saes if isfile(sae)]
-        settings = (folder / up / name for folder in folders for up in (".", "..") for name in SETTINGS)
+        settings = (folder / up / name for folder in folders for up in (".", "..") for name in settings_files())
         return read + [str(path) for path in settings if path.is_file()]
 
     def _named(self) -> list[str]:

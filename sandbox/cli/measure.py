@@ -5,13 +5,12 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from signal import SIGINT, SIGTERM
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from sandbox.cli.inputs import BatchSize, DropNonfinite, Dtype, Inputs, Saes, Strict, with_inputs
-from sandbox.cli.program import Device, Json, app, console, files_of, progress, say, show_and_write
+from sandbox.cli.program import Device, Json, app, console, end_as_stopped, files_of, progress, say, show_and_write
 from sandbox.errors import InputError
 
 if TYPE_CHECKING:
@@ -73,7 +72,7 @@ def measure(
     from sandbox.measuring import measure as engine
     from sandbox.measuring.latents import check_table_format
     from sandbox.measuring.ranks import Ranks
-    from sandbox.system.interrupts import ignore_signals, stoppable
+    from sandbox.system.interrupts import stoppable
     from sandbox.system.outputs import check_outputs
 
     inputs.check_with(sae, x, x_hat)
@@ -130,8 +129,7 @@ def measure(
                     if checkpoint
                     else "stopped: give --checkpoint FILE to be able to resume"
                 )
-            ignore_signals(SIGINT, SIGTERM)  # a repeated signal must not change the exit status
-            raise typer.Exit(128 + stopped.by) from stopped
+            end_as_stopped(stopped.by)
         except engine.NotSaved as unsaved:
             if first:
                 _write(unsaved.reports, json, csv, plot, latents)

@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from io import TextIOWrapper
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TextIO
+from typing import TYPE_CHECKING, Annotated, NoReturn, TextIO
 
 import typer
 
@@ -62,7 +62,7 @@ Device = Annotated[str, typer.Option(help="auto (a GPU if available), cpu, cuda,
 
 def files_of(*outputs: str | Path | None) -> list[str | Path]:
     """The outputs that are files: neither left out nor standard output."""
-    return [path for path in outputs if path not in (None, "-")]  # type: ignore[misc]
+    return [path for path in outputs if path is not None and path != "-"]
 
 
 def show_and_write(
@@ -116,6 +116,15 @@ def main() -> None:
     ignore_signals(signal.SIGINT)  # the work is done: nothing is left to stop
     _flush(sys.stdout)
     sys.exit(code or 0)
+
+
+def end_as_stopped(by: int) -> NoReturn:
+    """End with the status of a program that this signal stopped, whether or not it comes again meanwhile.
+
+    Call it within a `stoppable` block: after that, a repeated SIGTERM would kill the process.
+    """
+    ignore_signals(signal.SIGINT, signal.SIGTERM)
+    raise typer.Exit(128 + by)
 
 
 def _refuse(message: str) -> int:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from sandbox.cli.inputs import BatchSize, DropNonfinite, Dtype, Inputs, Strict, with_inputs
-from sandbox.cli.program import Device, Json, app, console, files_of, progress, say, show_and_write
+from sandbox.cli.program import Device, Json, app, console, end_as_stopped, files_of, progress, say, show_and_write
 from sandbox.errors import InputError
 
 
@@ -45,6 +45,7 @@ def rescale(
     from sandbox.measuring.measure import Stopped, look
     from sandbox.measuring.ranks import Ranks
     from sandbox.system.files import check_new_folder
+    from sandbox.system.interrupts import stoppable
     from sandbox.system.outputs import check_outputs
 
     inputs.check_with([sae], None, None)
@@ -63,7 +64,7 @@ def rescale(
     if strict and findings:
         raise InputError("--strict: the preflight check failed, for the reasons above")
     options = settings | {"kind": kind, "share": share, "seed": seed}
-    with progress() as bars:
+    with stoppable(), progress() as bars:
         tokens = (getattr(source, "tokens", None) or 0) // Ranks.here().world  # this process's share
         options |= {"batch_size": batch_size, "progress": bars("tokens", tokens * engine.passes(kind))}
         try:
@@ -71,7 +72,7 @@ def rescale(
         except Stopped as stopped:
             if first:
                 say("stopped")
-            raise typer.Exit(128 + stopped.by) from stopped
+            end_as_stopped(stopped.by)
     if not first:
         return
     screen = console()

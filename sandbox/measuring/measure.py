@@ -238,7 +238,7 @@ def _say_what_the_pass_found(
         known = {one.key for one in held}
         found = [one["message"] for one in report.findings if one["key"] not in known]
         if chosen.strict and found:
-            raise InputError(f"strict, and the whole pass found what the sample had not shown: {'; '.join(found)}")
+            raise InputError(f"strict: the whole pass found what the sample had not shown: {'; '.join(found)}")
         if chosen.warn and ranks.first:
             for message in found:
                 chosen.warn(f"{report.name}: {message}")

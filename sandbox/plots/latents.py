@@ -18,19 +18,19 @@ OUTSIDE = 0.001  # share of latents at either end that lies in the last bin, so 
 INSET = (0.62, 0.52, 0.36, 0.44)
 
 
-def latents(tallies: Mapping[str, Latents], ax: Axes | None = None, often: int = OFTEN) -> Axes:
+def latents(by_name: Mapping[str, Latents], ax: Axes | None = None, often: int = OFTEN) -> Axes:
     """The factors s_j of the latents that are on in `often` tokens or more, each latent counted once.
 
     Inside it, every latent against the tokens that it is on in: where a spread is only that of rare latents, it
     narrows to the right. What lies beyond the range, a thousandth of the latents at most at either end, is drawn at
     its edge.
 
-    Args: tallies: by the name of the SAE
+    Args: by_name: the latents of each SAE
     """
     ax = axes_or_current(ax)
     named = {}
-    for name, tally in tallies.items():
-        factor, count = tally.scale_factors().cpu().numpy(), tally.count.cpu().numpy()
+    for name, counted in by_name.items():
+        factor, count = counted.scale_factors().cpu().numpy(), counted.count.cpu().numpy()
         known = ~np.isnan(factor)
         named[name] = factor[known], count[known]
     shown = {name: factor[count >= max(often, 1)] for name, (factor, count) in named.items()}
@@ -40,7 +40,7 @@ def latents(tallies: Mapping[str, Latents], ax: Axes | None = None, often: int =
     edges = np.linspace(low, high, BINS + 1)
     tallest, beneath = 1.0, 0.0
     for (name, factors), colour in zip(shown.items(), cycled(SAES), strict=False):
-        label = f"{plain_name(name)}: {len(factors):,} of {len(tallies[name].count):,} latents"
+        label = f"{plain_name(name)}: {len(factors):,} of {len(by_name[name].count):,} latents"
         if len(factors):
             label += f", median {np.median(factors):.3f}"
         style = {"histtype": "stepfilled", "facecolor": (colour, 0.25), "edgecolor": colour}

@@ -10,6 +10,7 @@ from safetensors.torch import load_file, save_file
 from sandbox import checkpoints
 from sandbox.checkpoints import layout
 from sandbox.checkpoints.activation_functions import TopK
+from sandbox.cli.inputs import Inputs
 from sandbox.errors import InputError
 from tests.helpers.checkpoint_files import agrees, other_decoder, settings, some, tensors
 
@@ -67,6 +68,11 @@ def test_it_is_written_back(folder, tmp_path):
     expected = checkpoint.sae.with_decoder(*decoder)(torch.from_numpy(X))
     agrees(expected, reference(tmp_path / "out", X))
     agrees(checkpoints.load(tmp_path / "out")(torch.from_numpy(X)), reference(tmp_path / "out", X))
+
+
+def test_no_output_takes_the_place_of_its_settings(folder):
+    """Though the command is given the file of weights alone."""
+    assert str(folder / "newlib.json") in Inputs().files(saes=[str(folder / "sae.safetensors")])
 
 
 DAMAGE = {

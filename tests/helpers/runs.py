@@ -66,7 +66,8 @@ def sandbox(*arguments: object, cwd: Path | str = ".", limit: int | None = None)
     """
     command = ["sandbox", *map(str, arguments)]
     printed, errors = io.StringIO(), io.StringIO()
-    before = resource.getrlimit(resource.RLIMIT_FSIZE), signal.getsignal(signal.SIGINT), sys.argv
+    before = resource.getrlimit(resource.RLIMIT_FSIZE), sys.argv
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         sys.argv = command
         if limit is not None:
@@ -75,8 +76,9 @@ def sandbox(*arguments: object, cwd: Path | str = ".", limit: int | None = None)
             main()
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before[0])
-        signal.signal(signal.SIGINT, before[1])
-        sys.argv = before[2]
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+        sys.argv = before[1]
     return subprocess.CompletedProcess(command, int(end.value.code or 0), printed.getvalue(), errors.getvalue())
 
 

@@ -169,7 +169,7 @@ def test_what_the_whole_pass_found_takes_the_place_of_what_the_sample_did():
     ]
 
 
-def test_tallies_are_put_together_again_from_their_tensors():
+def test_totals_are_put_together_again_from_their_tensors():
     index = torch.arange(4)
     moments, dots = Moments.with_dots(X, 0.5 * X, index, apart_above=4.0)
     tokens = TokenMeans.from_dots(dots, L0, index, GROUPS, 4.0)

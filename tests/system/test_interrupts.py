@@ -105,6 +105,41 @@ def test_a_signal_saves_the_state_and_prints_the_report_so_far(number, status, a
     assert "Traceback" not in said
 
 
+STOPPED_RESCALE = """
+import os, signal, sys
+from sandbox import cli
+from sandbox.measuring import one_pass
+
+number, command = int(sys.argv.pop(1)), sys.modules["sandbox.cli.rescale"]
+prefetch, say = one_pass.prefetch, command.say
+
+def signalling(*source):
+    for i, chunk in enumerate(prefetch(*source)):
+        if i == 1:
+            os.kill(os.getpid(), number)
+        yield chunk
+
+one_pass.prefetch = signalling
+command.say = lambda message: (say(message), os.kill(os.getpid(), number))
+cli.main()
+"""
+"""Sends the signal in the second batch, and again when the command says that it was stopped."""
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_stopped_rescale_writes_nothing_and_keeps_its_status_if_the_signal_is_repeated(
+    number, status, folder, tmp_path
+):
+    out = tmp_path / "out"
+    command = ["rescale", "--sae", folder / "sae-0", "--activations", folder / "x.npy", "--device", "cpu"]
+    command += ["--batch-size", 64, "--no-preflight", "--json", tmp_path / "r.json", "--out", out]
+    done = run([sys.executable, "-c", STOPPED_RESCALE, str(int(number)), *map(str, command)])
+    assert (done.returncode, done.stdout) == (status, "")
+    assert done.stderr.splitlines()[0] == "sandbox: stopped"
+    assert "Traceback" not in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
 def signalled(at: int, number: signal.Signals = signal.SIGINT):
     """An SAE that is sent a signal in the middle of its batch of that number, the trial of a few tokens not counted."""
     calls = []
