@@ -22,7 +22,7 @@ def rows(place: Place) -> Iterator[Row]:
     """Plain steps, and SAELens' own where it is installed."""
     ways = {"plain torch": plain_steps}
     with suppress(ImportError):  # it is not there, or does not go with what is
-        import sae_lens  # noqa: F401
+        import sae_lens  # noqa: F401 (only to learn whether it can be)
 
         ways["SAELens"] = saelens_steps
     for way, steps in ways.items():

@@ -94,7 +94,7 @@ class Telling:
     def pytest_runtest_logfinish(self, nodeid: str) -> None:
         """A test has ended."""
         sys.settrace(None)
-        threading.settrace(None)  # type: ignore[arg-type]
+        threading.settrace(None)  # type: ignore[arg-type] (typeshed forgets that None ends it)
         functions = {
             (code.co_filename.removeprefix(self._root), code.co_qualname.replace(".<locals>", ""))
             for code in self._called

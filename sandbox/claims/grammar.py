@@ -234,8 +234,11 @@ class _Parser:
     def expectation(self, token: Token) -> Node:
         if self.next.kind == "‖":  # E‖x‖²
             inside = self.expression(_PRODUCT)
+        elif self.take("["):
+            inside = self.within("]")
         else:
-            inside = self.within("]" if self.take("[", "(").kind == "[" else ")")  # type: ignore[union-attr]
+            self.expect("(")
+            inside = self.within(")")
         return Node("E", (inside,), token.at)
 
     def call(self, token: Token) -> Node:

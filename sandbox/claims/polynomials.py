@@ -120,7 +120,7 @@ class Translation:
             gap = gap.subs(self.region.moments)
             by_cosines = self._by_cosines(gap, formula.sign) if gap.has(acos) else None
             return by_cosines or self._signed(gap, formula.sign)
-        return Joined(formula.how, tuple(map(self.formula, formula.parts)))  # type: ignore[arg-type]
+        return Joined(formula.how, tuple(map(self.formula, formula.parts)))
 
     def _signed(self, term: Expr, sign: str) -> Sign:
         above, below = self._fraction(term)

@@ -164,9 +164,9 @@ class TermReader:
                 return Combination({name: Rational(1)}, 1)
         if name not in self.names:
             near = get_close_matches((word or name).lower(), self.names, 2)
-            hint = f"did you mean {' or '.join(near)}? " if near else ""
+            names = f"did you mean {' or '.join(near)}? The names are" if near else "the names are"
             known = [other for other in self.names if other[-1:] not in "12" or other == "equation_10_v1"]
-            raise self.refused(f"there is no {short(word or name)}; {hint}The names are {', '.join(known)}", node)
+            raise self.refused(f"there is no {short(word or name)}; {names} {', '.join(known)}", node)
         if self.names[name].is_Symbol:
             self._used.add(self.names[name])
         if word:

@@ -142,9 +142,9 @@ def with_inputs(command: Callable[..., None]) -> Callable[..., None]:
         inputs = Inputs(**{option.name: given.pop(option.name) for option in options})
         command(inputs=inputs, **given)
 
-    run.__signature__ = own.replace(parameters=parameters)  # type: ignore[attr-defined]
+    vars(run)["__signature__"] = own.replace(parameters=parameters)
     run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
-    del run.__wrapped__  # type: ignore[attr-defined]
+    del vars(run)["__wrapped__"]  # through which typer would find the command's own signature
     return run
 
 

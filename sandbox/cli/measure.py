@@ -23,8 +23,9 @@ if TYPE_CHECKING:
 )
 @with_inputs
 def measure(
-    inputs: Inputs,
+    *,
     sae: Saes = None,
+    inputs: Inputs,
     x: Annotated[str | None, typer.Option("--x", help="Instead of all these: activations …")] = None,
     x_hat: Annotated[str | None, typer.Option("--x-hat", help="… and their reconstructions, a file each.")] = None,
     name: Annotated[list[str] | None, typer.Option(help="Name of the SAE in the output; one per --sae.")] = None,

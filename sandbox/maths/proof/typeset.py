@@ -148,7 +148,7 @@ class _PlusFirst:
     """Prints 2c − b, where SymPy has −b + 2c."""
 
     def _as_ordered_terms(self, expr, order=None):
-        terms = super()._as_ordered_terms(expr, order=order)  # type: ignore[misc]
+        terms = super()._as_ordered_terms(expr, order=order)  # type: ignore[misc] (the printer beside this mixin has it)
         return sorted(terms, key=lambda term: term.could_extract_minus_sign())
 
 
