@@ -10,7 +10,7 @@ import torch
 
 from benchmarks.gpu.place import Place, ratio
 from benchmarks.gpu.row import Row
-from sandbox.moments import moments
+from sandbox.moments import totalling
 from sandbox.moments.moments import Moments
 
 D = 768
@@ -44,7 +44,7 @@ def rows(place: Place) -> Iterator[Row]:
             yield Row("moments", case, ratio(times), goal=goal, words="times a sum over both tensors", more=more)
         if not place.gpu:
             continue
-        taken = float(moments.supported(x, x_hat))
+        taken = float(totalling.supported(x, x_hat))
         goal = 1 if not place.small else None  # no pretended device has Triton
         words = "1 where Triton's one pass is taken; what follows means nothing where it is not"
         yield Row("moments", f"{name}, fused", taken, goal=goal, at_least=True, words=words)
@@ -54,7 +54,7 @@ def rows(place: Place) -> Iterator[Row]:
             return Moments.from_pairs(x, x_hat, drop_nonfinite=True)
 
         fused = fewer()
-        with mock.patch.object(moments, "supported", return_value=False):
+        with mock.patch.object(totalling, "supported", return_value=False):
             times = place.times(fewer, lambda x=x, x_hat=x_hat: reading(x, x_hat), repeats=3)
             plain = fewer()
         yield Row("moments", f"{name}, unfused", ratio(times), words="times a sum over both tensors")

@@ -17,6 +17,8 @@ NEW_LAYOUT = ("tests/checkpoints/test_writing.py", "tests/checkpoints/test_new_l
 
 CORE: dict[str, tuple[str, ...]] = {
     "sandbox/moments/moments.py": MOMENTS,
+    "sandbox/moments/totalling.py": MOMENTS,
+    "sandbox/moments/machine_code.py": MOMENTS[:1],
     "sandbox/moments/sums.py": MOMENTS[:1],
     "sandbox/moments/fused.py": ("tests/moments/test_fused_plan.py",),
     "sandbox/maths/measures.py": ("tests/maths/test_one_formula_one_place.py",),

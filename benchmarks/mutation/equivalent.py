@@ -33,19 +33,19 @@ EQUIVALENT: tuple[Equivalent, ...] = (
         "one setting that is repeated once has the same groups",
     ),
     Equivalent(
-        "sandbox/moments/moments.py",
+        "sandbox/moments/totalling.py",
         "if supported(x, x_hat):",
         "supported(x, x_hat) ► supported(x_hat, x)",
         "the same is asked of both, and both have one shape and one device",
     ),
     Equivalent(
-        "sandbox/moments/moments.py",
+        "sandbox/moments/machine_code.py",
         'options: Any = {"nogil": True, "fastmath": {"reassoc", "contract", "nsz"}}',
         "True ► False",
         "only whether other threads of Python wait: a matter of time",
     ),
     Equivalent(
-        "sandbox/moments/moments.py",
+        "sandbox/moments/totalling.py",
         "cuts = np.linspace(0, n, workers + 1).astype(int)",
         "1 ► 2",
         "one share more, each shorter: the same sums",

@@ -18,8 +18,10 @@ from sandbox.errors import InputError
 from sandbox.maths.compile import evaluate
 from sandbox.maths.measures import REGISTRY
 from sandbox.moments.clusters import runs_of
-from sandbox.moments.moments import Moments, compiled, wide_array
+from sandbox.moments.machine_code import compiled
+from sandbox.moments.moments import Moments
 from sandbox.moments.sums import Sums
+from sandbox.moments.totalling import wide_array
 from sandbox.report import interval, standard_error
 from sandbox.report.layout import PRINTED, fitting, number, table
 from sandbox.system.devices import sent

@@ -10,7 +10,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from sandbox.moments.moments import compiled, wide_array
+from sandbox.moments.machine_code import compiled
+from sandbox.moments.totalling import wide_array
 
 FEW = 64  # tokens that show how many latents are on
 DENSEST = 16  # where fewer than one latent in so many is on, this is the quicker way (measured: up to one in 12)

@@ -10,26 +10,21 @@ without a second pass over the data.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, ClassVar
 
-import numba
 import numpy as np
 import torch
 from jaxtyping import Float, Float64, Int
-from numba.core.caching import FunctionCache
 from torch import Tensor
 
 from sandbox.errors import InputError
 from sandbox.moments.clusters import BLOCK, Runs, blocks_of, runs_of
 from sandbox.moments.dense import check_dense
-from sandbox.moments.fused import fused_totals, supported
 from sandbox.moments.sums import Sums
-from sandbox.system.devices import ANY_FLOAT, sent, without_autocast
+from sandbox.moments.totalling import total
+from sandbox.system.devices import ANY_FLOAT, without_autocast
 from sandbox.system.files import written_whole
 
 __all__ = ["BLOCK", "GROUPS", "Moments", "refuse_out_of_range"]
@@ -150,7 +145,7 @@ class Moments(Sums):
         parts = (1 if apart_above is None else 2, *batch)
         limit = math.inf if apart_above is None else float(apart_above) ** 2
         x, x_hat = x.detach().reshape(-1, d), x_hat.detach().reshape(-1, d)
-        totals, count, sums, dots = _total(x, x_hat, runs, settings * groups, parts[0], limit)
+        totals, count, sums, dots = total(x, x_hat, runs, settings * groups, parts[0], limit)
         nonfinite = dots.new_full(parts, 0)
         nonfinite[0] = n - count.reshape(*parts, groups).sum((0, -1))
         moments = cls(
@@ -383,107 +378,3 @@ def out_of_range(name: str, found: str) -> str:
         f"{name}: too large or too small for totals in float64: {found}, where {LEAST:g} to {MOST:g} can be had; "
         "multiply x and x_hat by the same factor, such as a power of 2: no measure of shrinkage changes"
     )
-
-
-def _total(
-    x: Tensor, x_hat: Tensor, runs: Runs, groups: int, parts: int, limit: float
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Totals, counts and sums per group, and every token's dots, by the best way that there is on that device."""
-    if x.device.type in ("cpu", "mps"):  # MPS has no float64
-        return _total_on_host(x, x_hat, runs.of_each_token(), groups, parts, limit)
-    if supported(x, x_hat):
-        return fused_totals(x, x_hat, runs.start, runs.group, None, groups, parts, limit)
-    return _total_on_device(x, x_hat, runs.of_each_token(), groups, parts, limit)
-
-
-def _total_on_host(
-    x: Tensor, x_hat: Tensor, group: np.ndarray, groups: int, parts: int, limit: float
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Totals, counts and sums per group, and every token's dots, on the CPU; torch's threads share the tokens.
-
-    Tokens with ‖x‖² above `limit` go to groups of their own: those from `groups` onwards, where there are 2 `parts`.
-    """
-    rows, rows_hat = (wide_array(t) for t in (x, x_hat))
-    n, d = rows.shape
-    dots = np.empty((n, 3))
-
-    def share(low: int, high: int) -> tuple[np.ndarray, ...]:
-        room = np.zeros((parts * groups, 3)), np.zeros(parts * groups), np.zeros((parts * groups, 2, d))
-        _add_rows(rows[low:high], rows_hat[low:high], group[low:high], groups, limit, dots[low:high], *room)
-        return room
-
-    workers = torch.get_num_threads() if rows.size > 2**18 else 1
-    cuts = np.linspace(0, n, workers + 1).astype(int)
-    with ThreadPoolExecutor(workers) as pool:
-        shares = list(pool.map(share, cuts[:-1], cuts[1:]))
-    totals, count, sums = (torch.from_numpy(sum(piece)) for piece in zip(*shares, strict=True))
-    return totals, count, sums, torch.from_numpy(dots)
-
-
-def wide_array(rows: Tensor) -> np.ndarray:
-    """The rows as contiguous float32 or float64."""
-    wide = rows if rows.dtype in (torch.float32, torch.float64) else rows.float()
-    return wide.contiguous().cpu().numpy()
-
-
-def compiled(loop: Callable[..., None]) -> Callable[..., None]:
-    """Machine code for `loop`, kept on disk where that can be; sums may be reordered within a row to use vectors."""
-    options: Any = {"nogil": True, "fastmath": {"reassoc", "contract", "nsz"}}
-    code: Any = numba.njit(**options)(loop)
-    with suppress(RuntimeError):  # an installation that cannot be written to: compiled anew in each process
-        code._cache = _KeptIfThereIsRoom(loop)
-    return code
-
-
-class _KeptIfThereIsRoom(FunctionCache):
-    """Numba's cache, which a full disk does not keep from computing."""
-
-    def save_overload(self, sig: Any, data: Any) -> None:
-        with suppress(OSError):
-            super().save_overload(sig, data)
-
-
-@compiled
-def _add_rows(x, x_hat, group, groups, limit, dots, totals, count, sums) -> None:
-    """Add each finite row to its group, in float64; rows with ‖x‖² above `limit` to that of the second half.
-
-    x and x̂ are read once; array operations would take a pass each, and memory is what limits this.
-    """
-    n, d = x.shape
-    for i in range(n):
-        a, b, c = 0.0, 0.0, 0.0
-        for k in range(d):
-            u, v = np.float64(x[i, k]), np.float64(x_hat[i, k])
-            a += u * u
-            b += v * v
-            c += u * v
-        dots[i, 0], dots[i, 1], dots[i, 2] = a, b, c
-        if a < np.inf and b < np.inf:  # neither NaN nor infinite, and so neither is c, at most (a + b)/2
-            g = group[i] + groups if a > limit else group[i]
-            totals[g, 0] += a
-            totals[g, 1] += b
-            totals[g, 2] += c
-            count[g] += 1
-            for k in range(d):
-                sums[g, 0, k] += x[i, k]
-                sums[g, 1, k] += x_hat[i, k]
-
-
-def _total_on_device(
-    x: Tensor, x_hat: Tensor, group: np.ndarray, groups: int, parts: int, limit: float
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """The same on an accelerator, by array operations: where the fused pass cannot be had, and to hold it against.
-
-    Nothing waits for the device. Both tensors are written out in float64: that moves more than ten times the bytes.
-    """
-    both = torch.stack((x.double(), x_hat.double()), 1)
-    gram = both @ both.mT
-    dots = torch.stack((gram[:, 0, 0], gram[:, 1, 1], gram[:, 0, 1]), 1)
-    ok = dots.isfinite().all(1)
-    finite = torch.where(ok[:, None], dots, 0)
-    both = torch.where(ok[:, None, None], both, 0)
-    index = sent(group, x.device) + groups * (finite[:, 0] > limit)
-    totals = dots.new_zeros(parts * groups, 3).index_add_(0, index, finite)
-    count = dots.new_zeros(parts * groups).index_add_(0, index, ok.double())
-    sums = dots.new_zeros(parts * groups, 2, x.shape[1]).index_add_(0, index, both)
-    return totals, count, sums, dots

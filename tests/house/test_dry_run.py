@@ -15,7 +15,7 @@ import torch
 from sandbox import simulate
 from sandbox.measuring import one_pass as stream_module
 from sandbox.measuring.totals import Totals
-from sandbox.moments import moments
+from sandbox.moments import moments, totalling
 from tests.pretend import Pretended, pretend_cuda
 from tests.pretend.scenarios import SCENARIOS, TRAINING, Scenario, numbers
 
@@ -137,17 +137,17 @@ FAULTS = {
         "torch.from_numpy(group).to(x.device, non_blocking=True)",
     ),
 }
-"""Planted in a copy of `_total_on_device`: what is replaced, and by what."""
+"""Planted in a copy of `total_on_device`: what is replaced, and by what."""
 
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_planted_fault_is_caught(fault, monkeypatch):
-    source = inspect.getsource(moments._total_on_device)
+    source = inspect.getsource(totalling.total_on_device)
     before, after = FAULTS[fault]
     assert source.count(before) == 1
-    namespace = dict(vars(moments))
+    namespace = dict(vars(totalling))
     exec(source.replace(before, after), namespace)
-    monkeypatch.setattr(moments, "_total_on_device", namespace["_total_on_device"])
+    monkeypatch.setattr(totalling, "total_on_device", namespace["total_on_device"])
     if "CPU" in fault:
         with pytest.raises(RuntimeError, match="on the same device"):
             pretended(SCENARIOS["moments"], torch.float32, FEW)

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from sandbox.moments import fused
-from sandbox.moments.moments import _total_on_device
+from sandbox.moments.totalling import total_on_device
 
 ROOT = Path(__file__).parents[2]
 HALF, BRAIN, SINGLE, DOUBLE = torch.float16, torch.bfloat16, torch.float32, torch.float64
@@ -47,7 +47,7 @@ def totals(x, x_hat, group, parts, ordered):
     limit = 100.0 * x.shape[1] if parts == 2 else math.inf
     start = np.append(first, len(run))
     mine = fused.fused_totals(x, x_hat, start, run[first], order, GROUPS, parts, limit)
-    return mine, _total_on_device(x, x_hat, group, GROUPS, parts, limit)
+    return mine, total_on_device(x, x_hat, group, GROUPS, parts, limit)
 
 
 def assert_alike(x, x_hat, group, parts=1, ordered=False):

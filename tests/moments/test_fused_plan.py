@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sandbox.moments import fused
-from sandbox.moments.moments import _total_on_device
+from sandbox.moments.totalling import total_on_device
 
 SINGLE, DOUBLE, BRAIN = torch.float32, torch.float64, torch.bfloat16
 runs = st.lists(st.tuples(st.integers(0, 4), st.integers(1, 40)), min_size=1, max_size=12)
@@ -156,7 +156,7 @@ def test_the_plan_gives_what_array_operations_give(kernels_of_numpy, n, d, room,
     first = np.flatnonzero(np.diff(run, prepend=-1))
     limit = 100.0 * d if parts == 2 else math.inf
     mine = fused.fused_totals(x, x_hat, np.append(first, n), run[first], order, 6, parts, limit)
-    others = _total_on_device(x, x_hat, group, 6, parts, limit)
+    others = total_on_device(x, x_hat, group, 6, parts, limit)
     for one, other in zip(mine, others, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-12, atol=1e-9, equal_nan=True)
 
@@ -165,7 +165,7 @@ def test_columns_that_are_not_next_to_each_other_are_copied_first(kernels_of_num
     x = torch.arange(12.0).reshape(3, 4).T  # 4 tokens, whose numbers are 4 apart
     x_hat = torch.ones(4, 6)[:, ::2]
     mine = fused.fused_totals(x, x_hat, np.array([0, 4]), np.array([0]), None, 1, 1, math.inf)
-    for one, other in zip(mine, _total_on_device(x, x_hat, np.zeros(4, int), 1, 1, math.inf), strict=True):
+    for one, other in zip(mine, total_on_device(x, x_hat, np.zeros(4, int), 1, 1, math.inf), strict=True):
         torch.testing.assert_close(one, other)
 
 

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from sandbox.errors import InputError
 from sandbox.measuring.measure import measure_pairs
 from sandbox.moments import moments as moments_module
+from sandbox.moments import totalling
 from sandbox.moments.moments import BLOCK, GROUPS, Moments
 from tests.conftest import random_pairs
 
@@ -413,8 +414,8 @@ def test_array_operations_give_what_the_loop_gives(parts, make_pairs):
     x[::7] *= 20
     x[4, 1], x_hat[5, 0], x_hat[11, 4] = torch.nan, torch.inf, -torch.inf
     group, limit = np.arange(90) // 9 % 4, 60.0 if parts == 2 else np.inf
-    loop = moments_module._total_on_host(x, x_hat, group, 5, parts, limit)
-    arrays = moments_module._total_on_device(x, x_hat, group, 5, parts, limit)
+    loop = totalling.total_on_host(x, x_hat, group, 5, parts, limit)
+    arrays = totalling.total_on_device(x, x_hat, group, 5, parts, limit)
     for one, other in zip(loop[:3], arrays[:3], strict=True):
         assert one.shape == other.shape
         torch.testing.assert_close(one, other, rtol=1e-12, atol=1e-10)

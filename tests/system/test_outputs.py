@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from sandbox.errors import InputError
-from sandbox.moments.moments import compiled
+from sandbox.moments.machine_code import compiled
 from sandbox.system.files import folder_written_whole, write_text, written_whole
 from sandbox.system.outputs import check_outputs
 from tests.helpers.runs import D, sandbox, save_sae

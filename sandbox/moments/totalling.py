@@ -1,0 +1,101 @@
+"""x and x̂ ► the totals of each group, in float64: one read of memory on a CPU, array operations or Triton on a GPU."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sandbox.moments.clusters import Runs
+from sandbox.moments.fused import fused_totals, supported
+from sandbox.moments.machine_code import compiled
+from sandbox.system.devices import sent
+
+
+def total(
+    x: Tensor, x_hat: Tensor, runs: Runs, groups: int, parts: int, limit: float
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Totals, counts and sums per group, and every token's dots, by the best way that there is on that device."""
+    if x.device.type in ("cpu", "mps"):  # MPS has no float64
+        return total_on_host(x, x_hat, runs.of_each_token(), groups, parts, limit)
+    if supported(x, x_hat):
+        return fused_totals(x, x_hat, runs.start, runs.group, None, groups, parts, limit)
+    return total_on_device(x, x_hat, runs.of_each_token(), groups, parts, limit)
+
+
+def total_on_host(
+    x: Tensor, x_hat: Tensor, group: np.ndarray, groups: int, parts: int, limit: float
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Totals, counts and sums per group, and every token's dots, on the CPU; torch's threads share the tokens.
+
+    Tokens with ‖x‖² above `limit` go to groups of their own: those from `groups` onwards, where there are 2 `parts`.
+    """
+    rows, rows_hat = (wide_array(t) for t in (x, x_hat))
+    n, d = rows.shape
+    dots = np.empty((n, 3))
+
+    def share(low: int, high: int) -> tuple[np.ndarray, ...]:
+        room = np.zeros((parts * groups, 3)), np.zeros(parts * groups), np.zeros((parts * groups, 2, d))
+        _add_rows(rows[low:high], rows_hat[low:high], group[low:high], groups, limit, dots[low:high], *room)
+        return room
+
+    workers = torch.get_num_threads() if rows.size > 2**18 else 1
+    cuts = np.linspace(0, n, workers + 1).astype(int)
+    with ThreadPoolExecutor(workers) as pool:
+        shares = list(pool.map(share, cuts[:-1], cuts[1:]))
+    totals, count, sums = (torch.from_numpy(sum(piece)) for piece in zip(*shares, strict=True))
+    return totals, count, sums, torch.from_numpy(dots)
+
+
+def wide_array(rows: Tensor) -> np.ndarray:
+    """The rows as contiguous float32 or float64."""
+    wide = rows if rows.dtype in (torch.float32, torch.float64) else rows.float()
+    return wide.contiguous().cpu().numpy()
+
+
+@compiled
+def _add_rows(x, x_hat, group, groups, limit, dots, totals, count, sums) -> None:
+    """Add each finite row to its group, in float64; rows with ‖x‖² above `limit` to that of the second half.
+
+    x and x̂ are read once; array operations would take a pass each, and memory is what limits this.
+    """
+    n, d = x.shape
+    for i in range(n):
+        a, b, c = 0.0, 0.0, 0.0
+        for k in range(d):
+            u, v = np.float64(x[i, k]), np.float64(x_hat[i, k])
+            a += u * u
+            b += v * v
+            c += u * v
+        dots[i, 0], dots[i, 1], dots[i, 2] = a, b, c
+        if a < np.inf and b < np.inf:  # neither NaN nor infinite, and so neither is c, at most (a + b)/2
+            g = group[i] + groups if a > limit else group[i]
+            totals[g, 0] += a
+            totals[g, 1] += b
+            totals[g, 2] += c
+            count[g] += 1
+            for k in range(d):
+                sums[g, 0, k] += x[i, k]
+                sums[g, 1, k] += x_hat[i, k]
+
+
+def total_on_device(
+    x: Tensor, x_hat: Tensor, group: np.ndarray, groups: int, parts: int, limit: float
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """The same on an accelerator, by array operations: where the fused pass cannot be had, and to hold it against.
+
+    Nothing waits for the device. Both tensors are written out in float64: that moves more than ten times the bytes.
+    """
+    both = torch.stack((x.double(), x_hat.double()), 1)
+    gram = both @ both.mT
+    dots = torch.stack((gram[:, 0, 0], gram[:, 1, 1], gram[:, 0, 1]), 1)
+    ok = dots.isfinite().all(1)
+    finite = torch.where(ok[:, None], dots, 0)
+    both = torch.where(ok[:, None, None], both, 0)
+    index = sent(group, x.device) + groups * (finite[:, 0] > limit)
+    totals = dots.new_zeros(parts * groups, 3).index_add_(0, index, finite)
+    count = dots.new_zeros(parts * groups).index_add_(0, index, ok.double())
+    sums = dots.new_zeros(parts * groups, 2, x.shape[1]).index_add_(0, index, both)
+    return totals, count, sums, dots
