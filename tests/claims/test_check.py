@@ -2,6 +2,7 @@
 
 import json
 import math
+import signal
 import subprocess
 import sys
 import time
@@ -10,11 +11,11 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sympy import Rational, sqrt
+from sympy import Rational, Symbol, expand, sqrt
 
 from sandbox import InputError, check
 from sandbox.claims.language import Statement, read_claim, statements
-from sandbox.claims.limit import SYMPY_SECONDS
+from sandbox.claims.limit import SYMPY_SECONDS, Undecidable, time_limit
 from sandbox.claims.tokens import MAX_CHARACTERS
 from sandbox.maths.measures import REGISTRY
 from sandbox.maths.symbols import a, b, c
@@ -271,6 +272,28 @@ def test_long_thinking_ends():
     verdict = check("(a+b+c+r+rho+1)**6 >= -(a-b+c-r+rho+7)**6")
     assert verdict.verdict in ("true", "undecided")
     assert time.process_time() - begun < 4 * SYMPY_SECONDS
+
+
+class Dawdler:
+    """Takes 0.2 s of the processor when it is deleted: what is raised there is lost."""
+
+    def __del__(self):
+        begun = time.process_time()
+        while time.process_time() - begun < 0.2:
+            pass
+
+
+def test_a_limit_that_falls_into_a_destructor_is_enforced_after_it():
+    def think() -> None:
+        begun = time.process_time()
+        with time_limit(0.05):
+            Dawdler()
+            while time.process_time() - begun < 20:  # SymPy at work
+                expand((Symbol("u") + Symbol("v")) ** 9)
+
+    with pytest.raises(Undecidable):
+        think()
+    assert signal.getitimer(signal.ITIMER_VIRTUAL) == (0, 0)
 
 
 def run(*arguments: str, cwd) -> subprocess.CompletedProcess:
