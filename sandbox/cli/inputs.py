@@ -125,6 +125,12 @@ class Inputs:
             raise InputError("with --model, give --layer or --hook: where its activations are read")
 
 
+def check_strict(strict: bool, preflight: bool) -> None:
+    """Refuse --strict where nothing is checked that it could refuse."""
+    if strict and not preflight:
+        raise InputError("--strict refuses what the preflight check finds: leave out --no-preflight")
+
+
 def with_inputs(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command the options of `Inputs` in place of its parameter `inputs`, which receives them as one value."""
     hints = get_type_hints(Inputs, include_extras=True)

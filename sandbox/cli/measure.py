@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sandbox.cli.inputs import BatchSize, DropNonfinite, Dtype, Inputs, Saes, Strict, with_inputs
+from sandbox.cli.inputs import BatchSize, DropNonfinite, Dtype, Inputs, Saes, Strict, check_strict, with_inputs
 from sandbox.cli.program import Device, Json, app, console, end_as_stopped, files_of, progress, say, show_and_write
 from sandbox.errors import InputError
 
@@ -77,6 +77,7 @@ def measure(
     from sandbox.system.outputs import check_outputs
 
     inputs.check_with(sae, x, x_hat)
+    check_strict(strict, preflight)
     outputs = files_of(json, csv, plot, latents, checkpoint)
     first = Ranks.here().first
     if first:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from sandbox.cli.inputs import BatchSize, DropNonfinite, Dtype, Inputs, Strict, with_inputs
+from sandbox.cli.inputs import BatchSize, DropNonfinite, Dtype, Inputs, Strict, check_strict, with_inputs
 from sandbox.cli.program import Device, Json, app, console, end_as_stopped, files_of, progress, say, show_and_write
 from sandbox.errors import InputError
 
@@ -49,6 +49,7 @@ def rescale(
     from sandbox.system.outputs import check_outputs
 
     inputs.check_with([sae], None, None)
+    check_strict(strict, preflight)
     check_outputs(files_of(json), [*inputs.files(saes=[sae]), str(out)])
     check_new_folder(out)
     checkpoint = read(sae)

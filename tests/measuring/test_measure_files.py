@@ -295,6 +295,11 @@ REFUSED = {
     "a file for each process, and one process": (["measure", "--x", "x{rank}.npy", "--x-hat", "x.npy"], "use torchrun"),
     "a device without numbers": (["measure", *EMBEDDED, "--device", "meta"], "choose auto or cpu"),
     "too large a batch": (["measure", *EMBEDDED, "--published", "9" * 30], "Invalid value for '--published'"),
+    "strict, and nothing to refuse": (["measure", *EMBEDDED, "--strict", "--no-preflight"], "leave out --no-preflight"),
+    "rescale as strict": (
+        ["rescale", *EMBEDDED, "--out", "new", "--strict", "--no-preflight"],
+        "leave out --no-preflight",
+    ),
     "latents of two": (["measure", *EMBEDDED, "--sae", "embedded:minilm-relu", "--latents", "l.npz"], "one --sae"),
     "latents of no kind": (["measure", *EMBEDDED, "--latents", "l.csv"], "written as .npz or .parquet"),
     "a name too few": (
