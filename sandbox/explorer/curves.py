@@ -13,8 +13,8 @@ import torch
 from contourpy import contour_generator
 
 from sandbox.explorer.state import CONTROLS
-from sandbox.maths.compile import evaluate, to_torch
-from sandbox.maths.measures import REGISTRY, Measure
+from sandbox.maths.compile import evaluate, moments_at, to_torch
+from sandbox.maths.measures import REGISTRY
 from sandbox.plots import LOCI, at_tip, levels
 
 REACH = CONTROLS["norm_ratio"].high
@@ -42,15 +42,16 @@ def undefined_regions() -> dict[str, str]:
     rho, r = _half_plane()
     paths = {}
     for key, measure in REGISTRY.items():
-        gaps = [to_torch(positive)(*_moments(r**2, rho * r)).numpy() for positive, _ in measure.needs]
-        areas: Any = contour_generator(rho, r, np.minimum.reduce(gaps)).filled(-np.inf, 0.0)[0]
+        gaps = [to_torch(positive)(*moments_at(rho, r)).numpy() for positive, _ in measure.needs]
+        areas: Any = contour_generator(rho.numpy(), r.numpy(), np.minimum.reduce(gaps)).filled(-np.inf, 0.0)[0]
         paths[key] = "".join(map(_path, areas))
     return paths
 
 
 def _levels(key: str) -> Iterator[dict[str, object]]:
     rho, r = _half_plane()
-    generator = contour_generator(rho, r, _values(REGISTRY[key], r**2, rho * r))
+    values = np.ma.masked_invalid(evaluate(REGISTRY[key], *moments_at(rho, r)).numpy())
+    generator = contour_generator(rho.numpy(), r.numpy(), values)
     for level in levels(key):
         lines: Any = [line for line in generator.lines(level) if line is not None and len(line) > 2]
         if lines:
@@ -59,18 +60,10 @@ def _levels(key: str) -> Iterator[dict[str, object]]:
             yield {"value": level, "path": "".join(map(_path, lines)), "at": middle}
 
 
-def _half_plane() -> tuple[np.ndarray, np.ndarray]:
-    rho, r = np.meshgrid(np.linspace(-1, 1, 201), np.linspace(0, REACH, 201))
+def _half_plane() -> tuple[torch.Tensor, torch.Tensor]:
+    axes = (torch.from_numpy(np.linspace(low, high, 201)) for low, high in ((-1, 1), (0, REACH)))
+    rho, r = torch.meshgrid(*axes, indexing="xy")
     return rho, r
-
-
-def _moments(b: np.ndarray, c: np.ndarray) -> tuple[torch.Tensor, ...]:
-    return torch.ones(b.shape, dtype=torch.float64), torch.from_numpy(b), torch.from_numpy(c)
-
-
-def _values(measure: Measure, b: np.ndarray, c: np.ndarray) -> np.ma.MaskedArray:
-    """The measure at a = 1, b and c, masked where it is not defined."""
-    return np.ma.masked_invalid(evaluate(measure, *_moments(b, c)).numpy())
 
 
 def _path(line: Any) -> str:

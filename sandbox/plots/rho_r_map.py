@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from sandbox.maths.compile import evaluate, to_torch
+from sandbox.maths.compile import evaluate, moments_at, to_torch
 from sandbox.maths.measures import Measure, measure_named
 from sandbox.plots.style import FAINT, INK, LOCI, MARKERS, SAES, axes_or_current, cycled, plain_name
 from sandbox.report import Report
@@ -42,7 +42,7 @@ def levels(measure: str) -> list[float]:
     known = measure_named(measure)
     perfect = evaluate(known, 1.0, 1.0, 1.0).item()
     ladder = LOSSES if abs(perfect) < 0.5 else RATIOS
-    value = evaluate(known, *_moments(*_grid(TOP, 81)))
+    value = evaluate(known, *moments_at(*_grid(TOP, 81)))
     value = value[value.isfinite()]
     if not len(value):
         return []
@@ -80,7 +80,7 @@ def rho_r_map(reports: Sequence[Report], measure: str = "relative_reconstruction
     lines = []
     for key, colour in LOCI.items():
         one = measure_named(key)
-        value = evaluate(one, *_moments(*grid))
+        value = evaluate(one, *moments_at(*grid))
         drawn = ax.contour(*grid, value, levels=[1.0], colors=[colour], linewidths=1.3, zorder=3)
         lines.append(_vertices(drawn))
         ax.plot([], [], color=colour, linewidth=1.3, label=f"{one.plain} = 1")
@@ -109,13 +109,9 @@ def _grid(top: float, points: int) -> tuple[Tensor, Tensor]:
     return along, length
 
 
-def _moments(rho: Tensor, r: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    return torch.ones_like(r), r**2, rho * r
-
-
 def _draw_levels(ax: Axes, measure: Measure, rho: Tensor, r: Tensor) -> dict[float, Tensor]:
     """The level curves; gives points along each, by level."""
-    value = evaluate(measure, *_moments(rho, r))
+    value = evaluate(measure, *moments_at(rho, r))
     finite = value[value.isfinite()]
     curves = {}
     for level in levels(measure.key):
@@ -173,7 +169,7 @@ def _shade_undefined(ax: Axes, measure: Measure, rho: Tensor, r: Tensor) -> None
     """Grey wherever something that the measure needs is not positive, with the first reason that applies."""
     left = torch.ones_like(r, dtype=torch.bool)  # where nothing is missing so far
     for positive, reason in measure.needs:
-        gap = to_torch(positive)(*_moments(rho, r))
+        gap = to_torch(positive)(*moments_at(rho, r))
         missing = left & (gap <= 0)
         if missing.any():
             gap_here = torch.where(left, gap, torch.nan)

@@ -1,5 +1,5 @@
 // The state, its limits, and the three moments of one pair.
-import { controls, defaults, measures } from "./generated.js";
+import { controls, defaults, measures, momentsAt } from "./generated.js";
 
 // The value that a text or a number means for a setting; throws an Error in words for anything else.
 export function checked(name, given) {
@@ -61,8 +61,7 @@ export function tipOf({ angle, norm_ratio, norm_x }) {
 }
 
 export function momentsOf({ angle, norm_ratio, norm_x }) {
-  const a = norm_x * norm_x;
-  return [a, norm_ratio * norm_ratio * a, norm_ratio * cosine(angle) * a];
+  return momentsAt(cosine(angle), norm_ratio, norm_x * norm_x);
 }
 
 // A measure at three moments: `value`, or null and the reason why it has none.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from sandbox.maths.compile import evaluate
+from sandbox.maths.compile import evaluate, moments_at
 from sandbox.maths.measures import REGISTRY
 from sandbox.plots.figure6.bias import KEY as GAMMA
 from sandbox.plots.figure6.drawing import (
@@ -70,7 +70,6 @@ def without_shrinkage(key: str, origin: str = "raw") -> Coordinate:
         rho = cosine(point)
         if rho.value is None or rho.value <= 0:  # then no rescaling has γ = 1
             return Estimate(None, None, None)
-        energy = rho.value**2  # of x̂, x having 1: r² = ρ², and c = r·ρ is the same
-        return Estimate(evaluate(REGISTRY[key], 1.0, energy, energy).item(), None, None)
+        return Estimate(evaluate(REGISTRY[key], *moments_at(rho.value, norm_ratio=rho.value)).item(), None, None)
 
     return place

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from sandbox.maths.compile import evaluate
+from sandbox.maths.compile import evaluate, moments_at
 from sandbox.maths.measures import REGISTRY
 from sandbox.plots.figure6.drawing import (
     draw,
@@ -22,7 +22,6 @@ from sandbox.plots.figure6.drawing import (
     shown,
 )
 from sandbox.plots.figure6.looks import looks
-from sandbox.plots.rho_r_map import _moments
 from sandbox.plots.style import INK, LOCI, axes_or_current
 from sandbox.report.points import Point
 
@@ -58,7 +57,7 @@ def rho_r(points: Sequence[Point], ax: Axes | None = None, origin: str = "raw") 
     loci = []
     for key, colour in LOCI.items():
         measure, style = REGISTRY[key], {"linewidths": 2, "linestyles": [DASHES[key]], "alpha": 0.6, "zorder": 1}
-        value = evaluate(measure, *_moments(rho, r)).numpy()
+        value = evaluate(measure, *moments_at(rho, r)).numpy()
         ax.contour(rho.numpy(), r.numpy(), value, levels=[1.0], colors=[colour], **style)
         entry = {"color": colour, "linewidth": 2, "linestyle": DASHES[key], "alpha": 0.6}
         loci.append(Line2D([], [], label=f"{measure.plain} = 1", **entry))
