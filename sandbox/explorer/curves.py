@@ -1,6 +1,6 @@
-"""Curves on which a measure is constant, traced once in Python, so that the browser only has to draw them.
+"""Curves along which a measure is constant, traced in Python so that the browser only draws them.
 
-They depend on the registry alone: in the plane of the tip of x̂ (x being 1 long), and in the half-plane of (ρ, r).
+They depend on the registry alone, and lie in the plane of the tip of x̂ (for ‖x‖ = 1) or in the half-plane of (ρ, r).
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from sandbox.maths.measures import REGISTRY
 from sandbox.plots import LOCI, at_tip, levels
 
 REACH = CONTROLS["norm_ratio"].high
-"""The longest x̂, in lengths of x: how far the curves go."""
+"""How far the curves go: the longest x̂, in lengths of x."""
 
-SEEN = 0.0005
-"""How far a curve may be off: less than a quarter of a pixel of the picture."""
+TOLERANCE = 0.0005
+"""How far a path may be off its curve: less than a quarter of a pixel."""
 
 
 def loci() -> dict[str, str]:
@@ -29,16 +29,16 @@ def loci() -> dict[str, str]:
     u, v = np.meshgrid(np.linspace(-REACH, REACH, 401), np.linspace(0, REACH, 201))
     values = {key: at_tip(key, torch.from_numpy(u), torch.from_numpy(v)).numpy() for key in LOCI}
     lines = {key: contour_generator(u, v, np.ma.masked_invalid(value)).lines(1.0) for key, value in values.items()}
-    return {key: "".join(map(_path, found)) for key, found in lines.items()}
+    return {key: "".join(map(_path, pieces)) for key, pieces in lines.items()}
 
 
 def level_curves() -> dict[str, list[dict[str, object]]]:
-    """For each measure its levels in the half-plane of (ρ, r): `value`, an SVG `path`, and a point for its label."""
+    """The levels of each measure in the half-plane of (ρ, r): `value`, SVG `path`, and `at`, a point for the label."""
     return {key: list(_levels(key)) for key in REGISTRY}
 
 
 def undefined_regions() -> dict[str, str]:
-    """Where each measure has no value in the half-plane of (ρ, r), as an SVG path; empty where it has one anywhere."""
+    """Where each measure is undefined in the half-plane of (ρ, r), as an SVG path; empty if it is so nowhere."""
     rho, r = _half_plane()
     paths = {}
     for key, measure in REGISTRY.items():
@@ -67,14 +67,14 @@ def _half_plane() -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def _path(line: Any) -> str:
-    """An SVG path, without the points that lie within SEEN of the straight way between those that stay."""
+    """The line as an SVG path, without points within TOLERANCE of a straight line between the ones kept."""
     return "M" + "L".join(f"{x:.3f},{y:.3f}" for x, y in [line[0], *_bends(np.asarray(line))])
 
 
 def _bends(line: np.ndarray) -> list[np.ndarray]:
-    """The points after the first that a path has to pass through (Douglas and Peucker)."""
-    way, chord = line - line[0], line[-1] - line[0]
+    """The points after the first that the path must pass through (Douglas–Peucker)."""
+    offsets, chord = line - line[0], line[-1] - line[0]
     length = np.hypot(*chord)
-    off = np.abs(chord[0] * way[:, 1] - chord[1] * way[:, 0]) / length if length else np.hypot(*way.T)
+    off = np.abs(chord[0] * offsets[:, 1] - chord[1] * offsets[:, 0]) / length if length else np.hypot(*offsets.T)
     furthest = int(off.argmax())
-    return [line[-1]] if off[furthest] <= SEEN else [*_bends(line[: furthest + 1]), *_bends(line[furthest:])]
+    return [line[-1]] if off[furthest] <= TOLERANCE else [*_bends(line[: furthest + 1]), *_bends(line[furthest:])]

@@ -1,6 +1,6 @@
-"""Pictures with matplotlib: one figure a file; each takes an Axes (or makes one) and returns it.
+"""Plots with matplotlib, one a file: each draws on an Axes (by default the current one) and returns it.
 
-Curves are drawn by evaluating what the derivations gave; no formula is written here.
+Curves evaluate the results of derivations; no formula is written here.
 """
 
 from sandbox.plots import figure6
