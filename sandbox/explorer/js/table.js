@@ -11,7 +11,7 @@ export function table() {
   const names = ["a = E‖x‖² = ", "b = E‖x̂‖² = ", "c = E[x·x̂] = "];
   const head = html("p", { class: "moments" }, ...moments.map((value, i) => html("span", {}, names[i], value)));
   const body = html("tbody", {}, ...rows.map(({ node }) => node));
-  const titles = ["measure", "formula with current numbers", "value, compared with 1"];
+  const titles = ["measure", "formula with current numbers", "value, with 1 marked"];
   const top = html("thead", {}, html("tr", {}, ...titles.map((title) => html("th", { scope: "col" }, title))));
   const node = html("div", { class: "measures" }, head, html("table", {}, top, body));
 
@@ -72,6 +72,8 @@ function row(key, measure) {
 function typeset(measure) {
   const node = html("span");
   node.innerHTML = `<math displaystyle="true">${measure.mathml}</math>`; // generated from the registry
+  // Some fonts stretch brackets to twice the height of what they enclose; no formula here encloses a fraction.
+  for (const sign of node.querySelectorAll("mo")) if ("()".includes(sign.textContent)) sign.setAttribute("stretchy", "false");
   return node;
 }
 
