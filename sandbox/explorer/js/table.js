@@ -46,7 +46,7 @@ function row(key, measure) {
   const node = html("tr", { "data-measure": key }, name, equation, html("td", { class: "figures" }, figures));
   const [fill, spread] = bar.children;
   bar.style.setProperty("--one", `${(100 * (1 - BAR[0])) / (BAR[1] - BAR[0])}%`);
-  const place = (number) => (clamp(number, ...BAR) - BAR[0]) / (BAR[1] - BAR[0]);
+  const share = (number) => (clamp(number, ...BAR) - BAR[0]) / (BAR[1] - BAR[0]);
 
   function draw({ value: number, reason: why }, ends) {
     const known = number !== null;
@@ -56,11 +56,11 @@ function row(key, measure) {
     valued(value, known ? number : null, 4);
     write(range, known && ends ? `${shown(ends[0])} … ${shown(ends[1])}` : "");
     if (!known) return;
-    const [zero, end] = [place(0), place(number)];
+    const [zero, end] = [share(0), share(number)];
     fill.style.transform = `translateX(${100 * Math.min(zero, end)}%) scaleX(${Math.abs(end - zero)})`;
     toggle(spread, Boolean(ends));
     if (ends) {
-      const [low, high] = ends.map(place);
+      const [low, high] = ends.map(share);
       spread.style.transform = `translateX(${100 * low}%) scaleX(${Math.max(high - low, 0.004)})`;
     }
   }
