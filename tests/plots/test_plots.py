@@ -1,11 +1,12 @@
-"""The figures show what is: curves lie where the registry puts them, every report is in view, no state raises."""
+"""Figures are true: curves lie where the registry puts them, every report is in view, no state raises."""
 
 import pytest
 import torch
+from matplotlib.figure import Figure
 
 from sandbox import plots
 from sandbox.errors import InputError
-from sandbox.maths.compile import evaluate
+from sandbox.maths.compile import evaluate, moments_at, why_undefined
 from sandbox.maths.measures import REGISTRY
 from sandbox.measuring.measure import measure_pairs
 
@@ -24,7 +25,7 @@ def test_the_bold_curve_of_the_map_is_where_the_measure_is_1(key):
     rho, r = points.unbind(-1)
     assert len(points) > 2
     values = evaluate(REGISTRY[key], torch.ones_like(r), r**2, rho * r)
-    # a curve is straight between neighbours on the grid, and the steepest measures bend by a thousandth there
+    # curves are linear between grid points, and the steepest measures bend by a thousandth there
     torch.testing.assert_close(values, torch.ones_like(values), atol=5e-3, rtol=0)
 
 
@@ -43,7 +44,7 @@ def test_levels_of_an_unknown_measure_are_refused():
 
 
 def markers(ax) -> dict[str, tuple[float, float]]:
-    """Where each named point of a figure is."""
+    """The position of each named point of a figure."""
     found = {str(line.get_label()): line.get_xydata() for line in ax.lines if line.get_marker() not in ("", "None")}
     return {label.split(":")[0]: tuple(points[0]) for label, points in found.items()}
 
@@ -65,7 +66,7 @@ def test_an_undefined_report_is_left_out_of_the_map(key, tmp_path):
     with plots.figure(5, 5) as (made, (ax,)):
         plots.rho_r_map([dead, away], key, ax)
         plots.save(made, tmp_path / "map.png")
-        assert set(markers(ax)) == {"away"}  # ρ and r are known, whatever the measure is
+        assert set(markers(ax)) == {"away"}  # ρ and r are known, whatever the measure
 
 
 def test_the_map_says_why_a_measure_is_undefined():
@@ -74,3 +75,15 @@ def test_the_map_says_why_a_measure_is_undefined():
         said = " ".join(" ".join(text.get_text().split()) for text in ax.texts)
     assert "c ≤ 0" in said
     assert "root of a negative number" in said
+
+
+@pytest.mark.parametrize("key", REGISTRY)
+def test_a_reason_is_written_where_it_applies(key):
+    """Each grey area of the map holds the reason that the report gives for the SAEs in it."""
+    measure, ax = REGISTRY[key], plots.rho_r_map([], key, Figure().subplots())
+    written = {text: " ".join(text.get_text().replace("\u00a0", " ").split()) for text in ax.texts}
+    reasons = {text: words for text, words in written.items() if words in {reason for _, reason in measure.needs}}
+    for text, words in reasons.items():
+        moments = [moment.item() for moment in moments_at(*text.get_position())]
+        assert why_undefined(measure, *moments) == words
+    assert len(reasons) == {"relative_reconstruction_bias": 1, "equation_10_v1": 2}.get(key, 0)
