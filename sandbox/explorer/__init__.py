@@ -1,1 +1,1 @@
-"""The explorer: one picture of x and x̂ to be dragged, as a notebook's widget and as a page without Python."""
+"""The explorer: a picture of x and x̂ to drag, as a notebook widget and as a web page that needs no Python."""

@@ -1,6 +1,6 @@
-"""Curves on which a measure is constant, traced once in Python, so that the browser only has to draw them.
+"""Curves along which a measure is constant, traced in Python so that the browser only draws them.
 
-They depend on the registry alone: in the plane of the tip of x̂ (x being 1 long), and in the half-plane of (ρ, r).
+They depend on the registry alone, and lie in the plane of the tip of x̂ (for ‖x‖ = 1) or in the half-plane of (ρ, r).
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from contourpy import contour_generator
 
 from sandbox.explorer.state import CONTROLS
 from sandbox.maths.compile import evaluate, to_torch
-from sandbox.maths.measures import REGISTRY, Measure
-from sandbox.plots import LOCI, at_tip, levels
+from sandbox.maths.measures import REGISTRY
+from sandbox.plots import LOCI, at_tip, levels, moments_at
 
 REACH = CONTROLS["norm_ratio"].high
-"""The longest x̂, in lengths of x: how far the curves go."""
+"""How far the curves go: the longest x̂, in lengths of x."""
 
-SEEN = 0.0005
-"""How far a curve may be off: less than a quarter of a pixel of the picture."""
+TOLERANCE = 0.0005
+"""How far a path may be off its curve: less than a quarter of a pixel."""
 
 
 def loci() -> dict[str, str]:
@@ -29,28 +29,29 @@ def loci() -> dict[str, str]:
     u, v = np.meshgrid(np.linspace(-REACH, REACH, 401), np.linspace(0, REACH, 201))
     values = {key: at_tip(key, torch.from_numpy(u), torch.from_numpy(v)).numpy() for key in LOCI}
     lines = {key: contour_generator(u, v, np.ma.masked_invalid(value)).lines(1.0) for key, value in values.items()}
-    return {key: "".join(map(_path, found)) for key, found in lines.items()}
+    return {key: "".join(map(_path, pieces)) for key, pieces in lines.items()}
 
 
 def level_curves() -> dict[str, list[dict[str, object]]]:
-    """For each measure its levels in the half-plane of (ρ, r): `value`, an SVG `path`, and a point for its label."""
+    """The levels of each measure in the half-plane of (ρ, r): `value`, SVG `path`, and `at`, a point for the label."""
     return {key: list(_levels(key)) for key in REGISTRY}
 
 
 def undefined_regions() -> dict[str, str]:
-    """Where each measure has no value in the half-plane of (ρ, r), as an SVG path; empty where it has one anywhere."""
+    """Where each measure is undefined in the half-plane of (ρ, r), as an SVG path; empty if it is so nowhere."""
     rho, r = _half_plane()
     paths = {}
     for key, measure in REGISTRY.items():
-        gaps = [to_torch(positive)(*_moments(r**2, rho * r)).numpy() for positive, _ in measure.needs]
-        areas: Any = contour_generator(rho, r, np.minimum.reduce(gaps)).filled(-np.inf, 0.0)[0]
+        gaps = [to_torch(positive)(*moments_at(rho, r)).numpy() for positive, _ in measure.needs]
+        areas: Any = contour_generator(rho.numpy(), r.numpy(), np.minimum.reduce(gaps)).filled(-np.inf, 0.0)[0]
         paths[key] = "".join(map(_path, areas))
     return paths
 
 
 def _levels(key: str) -> Iterator[dict[str, object]]:
     rho, r = _half_plane()
-    generator = contour_generator(rho, r, _values(REGISTRY[key], r**2, rho * r))
+    values = evaluate(REGISTRY[key], *moments_at(rho, r)).numpy()
+    generator = contour_generator(rho.numpy(), r.numpy(), np.ma.masked_invalid(values))
     for level in levels(key):
         lines: Any = [line for line in generator.lines(level) if line is not None and len(line) > 2]
         if lines:
@@ -59,29 +60,20 @@ def _levels(key: str) -> Iterator[dict[str, object]]:
             yield {"value": level, "path": "".join(map(_path, lines)), "at": middle}
 
 
-def _half_plane() -> tuple[np.ndarray, np.ndarray]:
+def _half_plane() -> tuple[torch.Tensor, torch.Tensor]:
     rho, r = np.meshgrid(np.linspace(-1, 1, 201), np.linspace(0, REACH, 201))
-    return rho, r
-
-
-def _moments(b: np.ndarray, c: np.ndarray) -> tuple[torch.Tensor, ...]:
-    return torch.ones(b.shape, dtype=torch.float64), torch.from_numpy(b), torch.from_numpy(c)
-
-
-def _values(measure: Measure, b: np.ndarray, c: np.ndarray) -> np.ma.MaskedArray:
-    """The measure at a = 1, b and c, masked where it is not defined."""
-    return np.ma.masked_invalid(evaluate(measure, *_moments(b, c)).numpy())
+    return torch.from_numpy(rho), torch.from_numpy(r)
 
 
 def _path(line: Any) -> str:
-    """An SVG path, without the points that lie within SEEN of the straight way between those that stay."""
+    """The line as an SVG path, without points within TOLERANCE of a straight line between the ones kept."""
     return "M" + "L".join(f"{x:.3f},{y:.3f}" for x, y in [line[0], *_bends(np.asarray(line))])
 
 
 def _bends(line: np.ndarray) -> list[np.ndarray]:
-    """The points after the first that a path has to pass through (Douglas and Peucker)."""
-    way, chord = line - line[0], line[-1] - line[0]
+    """The points after the first that the path must pass through (Douglas–Peucker)."""
+    offsets, chord = line - line[0], line[-1] - line[0]
     length = np.hypot(*chord)
-    off = np.abs(chord[0] * way[:, 1] - chord[1] * way[:, 0]) / length if length else np.hypot(*way.T)
+    off = np.abs(chord[0] * offsets[:, 1] - chord[1] * offsets[:, 0]) / length if length else np.hypot(*offsets.T)
     furthest = int(off.argmax())
-    return [line[-1]] if off[furthest] <= SEEN else [*_bends(line[: furthest + 1]), *_bends(line[furthest:])]
+    return [line[-1]] if off[furthest] <= TOLERANCE else [*_bends(line[: furthest + 1]), *_bends(line[furthest:])]

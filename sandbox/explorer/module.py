@@ -1,7 +1,7 @@
-"""The explorer's browser side as one ES module: its parts in js/, after what is generated from registry and proofs.
+"""The explorer's browser side as one ES module: what the registry and the proofs generate, then the files of js/.
 
-Each part is an ES module of its own, whose imports say what it needs. A widget is given one text, so the parts are
-put one after another, without their imports and exports.
+Each file is an ES module whose imports say what it needs. A widget takes a single text, so the files are concatenated
+without their imports and exports.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from sandbox.maths.compile import javascript_module
 
 FOLDER = Path(__file__).parent
 PARTS = (
-    *("dom", "state", "population", "drag", "plane", "parabolas", "map", "table", "means"),
-    *("controls", "moves", "history", "theme", "export", "help", "host", "explorer"),
+    *("dom", "state", "population", "scene", "drag", "plane", "parabolas", "map", "table", "split", "means"),
+    *("controls", "moves", "history", "store", "theme", "export", "help", "host", "view", "loop", "explorer"),
 )
-"""The files of js/, each after those that it imports."""
+"""The files of js/, each after those it imports."""
 
 IMPORTS = re.compile(r"^import [^;]*;\n", re.MULTILINE)
 EXPORTS = re.compile(r"^export (?=async function|function|const)", re.MULTILINE)
 
 
 def generated() -> str:
-    """What js/ imports as generated.js: the measures and losses as functions, and the data that Python holds."""
+    """What js/ imports as generated.js: the measures and losses as functions, and Python's data."""
     data = {
         "controls": {name: asdict(control) for name, control in CONTROLS.items()},
         "defaults": DEFAULTS,
@@ -44,11 +44,11 @@ def generated() -> str:
 
 
 def module() -> str:
-    """The whole module; it exports `default { render }`, as anywidget wants it."""
+    """The whole module; it exports `default { render }`, as anywidget expects."""
     parts = (f"// {name}.js\n{(FOLDER / 'js' / f'{name}.js').read_text(encoding='utf-8')}" for name in PARTS)
     return "\n".join(EXPORTS.sub("", IMPORTS.sub("", part)) for part in (generated(), *parts))
 
 
 def style() -> str:
-    """The style sheet, scoped to the explorer's own class."""
+    """The style sheet, scoped to the explorer's class."""
     return (FOLDER / "explorer.css").read_text(encoding="utf-8")

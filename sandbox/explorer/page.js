@@ -1,7 +1,6 @@
-// The page's side of the explorer: a model whose values live in the address, after the #.
+// The page's side of the explorer: a model that keeps its values in the address, after the #.
 
 const held = { saes };
-const history_ = window.history; // the module has a function of that name
 let saving = 0;
 const listeners = {};
 
@@ -19,7 +18,7 @@ const model = {
   get: (name) => held[name],
   set: (name, value) => (held[name] = value),
   save_changes() {
-    clearTimeout(saving); // the address follows once the hand rests: browsers slow down who writes it often
+    clearTimeout(saving); // browsers throttle pages that rewrite the address often: wait until the hand rests
     saving = setTimeout(save, 150);
   },
   send() {},
@@ -31,9 +30,9 @@ const model = {
 function save() {
   clearTimeout(saving);
   try {
-    history_.replaceState(null, "", toAddress({ ...defaults, ...held }));
+    history.replaceState(null, "", toAddress({ ...defaults, ...held }));
   } catch {
-    // some browsers allow only so many changes of the address in a while: the next one will do
+    // some browsers limit how often the address may change: the next change will do
   }
 }
 

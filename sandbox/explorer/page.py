@@ -1,4 +1,4 @@
-"""The explorer as one HTML file that needs no Python and no network, and the server that shows it."""
+"""The explorer as one HTML file that needs neither Python nor a network, and a server for it."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from sandbox.explorer.presets import measured_saes
 
 HOST = "127.0.0.1"
 OWN_NAMES = (HOST, "localhost", "[::1]")
-"""What a browser may call this machine. A page from elsewhere, whose name was made to lead here, sends that name."""
+"""The Host headers that are accepted: a foreign name that was made to resolve to this machine is refused."""
 
 
 def html(saes: Sequence[dict[str, Any]] | None = None) -> str:
-    """The page's text: script, style and data within it; its state is in its address, after the #.
+    """The page, with script, style and data inline; it keeps its state in its address, after the #.
 
-    Args: saes: named points for the map, each with `name`, `cosine`, `norm_ratio`; the embedded pair by default
+    Args: saes: named points for the map, each with `name`, `cosine` and `norm_ratio`; the embedded pair by default
     """
     saes = measured_saes() if saes is None else saes
     parts = {
@@ -36,19 +36,19 @@ def html(saes: Sequence[dict[str, Any]] | None = None) -> str:
 
 
 def server(text: str, port: int = 0) -> ThreadingHTTPServer:
-    """A server of that one page on the loopback address; port 0 takes a free one. `serve_forever()` starts it.
+    """A server of this one page on the loopback address; port 0 picks a free one. `serve_forever()` starts it.
 
-    Raises: InputError where the port is taken.
+    Raises: InputError if the port is taken
     """
     try:
         return _Server((HOST, port), partial(_OnePage, text.encode()))
     except (OSError, OverflowError) as error:
-        raise InputError(f"port {port} cannot be had ({error}): name another with --port") from error
+        raise InputError(f"cannot listen on port {port} ({error}): choose another with --port") from error
 
 
 class _Server(ThreadingHTTPServer):
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Says nothing of a browser that has gone in the middle of its request."""
+        """Stay silent when a browser disconnects in the middle of a request."""
         if not isinstance(sys.exc_info()[1], OSError):
             super().handle_error(request, client_address)
 
@@ -60,8 +60,8 @@ class _OnePage(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         host = re.sub(r":\d*$", "", self.headers.get("Host", HOST).strip().lower())
-        if host not in OWN_NAMES:  # whatever the port: it may be forwarded from another machine
-            self.send_error(421, "This page is for this machine alone")
+        if host not in OWN_NAMES:  # any port will do: it may be forwarded
+            self.send_error(421, "This page is served to this machine only")
             return
         if self.path not in ("/", "/index.html"):
             self.send_error(404)
@@ -73,4 +73,4 @@ class _OnePage(BaseHTTPRequestHandler):
         self.wfile.write(self.page)
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Says nothing: the terminal belongs to whoever started it."""
+        """Stay silent: the terminal belongs to whoever started the server."""

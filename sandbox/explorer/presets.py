@@ -1,6 +1,6 @@
-"""States worth seeing: each makes a claim, says in one sentence what to notice, and asks before it tells.
+"""Presets: states worth seeing, each with a question to answer before its lesson is shown.
 
-Numbers in the sentences are not typed: `{scale_x}` is that measure's value in the state itself.
+No number in a sentence is typed: `{scale_x}` stands for that measure's value in the preset's own state.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from sandbox.maths.measures import REGISTRY
 
 @dataclass(frozen=True)
 class Preset:
-    """A state with its lesson: `notice` is one sentence, `question` is to be answered before `answer` is shown."""
+    """A state with its lesson: a `question` to answer before `answer` is shown, and what to `notice`."""
 
     key: str
     title: str
@@ -33,7 +33,7 @@ class Preset:
     answer: str
 
     def in_words(self) -> dict[str, Any]:
-        """As the browser has it: the whole state, and the sentences with their numbers."""
+        """As the browser gets it: the full state, and the sentences with their numbers filled in."""
         state = checked(self.settings)
         means = moments_of(state).means.tolist()
         values = {key: evaluate(measure, *means).item() for key, measure in REGISTRY.items()}
@@ -56,42 +56,44 @@ def presets() -> tuple[Preset, ...]:
             "89.9°",
             "C4",
             {"angle": 89.9, "norm_ratio": 1},
-            "Both best multiples are {scale_x}; the reciprocal of either, {one_over_scale_x}, is nobody's minimum.",
-            "x and x̂ are equally long and almost perpendicular. The best multiple of x: near 0, near 1, or near 600?",
-            "Near 0: c/a = {scale_x}. So is c/b = {scale_x_hat}. Reciprocals of each other they are not: their product "
-            "is cos² θ.",
+            "Both best multiples are {scale_x}. The reciprocal of either, {one_over_scale_x}, minimises nothing.",
+            "x and x̂ have the same length and are almost perpendicular. Is the best multiple of x near 0, near 1 or "
+            "near 600?",
+            "Near 0: c/a = {scale_x}, and so is c/b = {scale_x_hat}. They are not reciprocals: their product is cos² "
+            "θ.",
         ),
         Preset(
             "equal-lengths",
             "Equal lengths, 60°",
             "C5",
             {"angle": 60, "norm_ratio": 1},
-            "Equal lengths, and yet both best multiples are {scale_x}: the best way to bring either nearer is to "
-            "shrink it.",
-            "Both vectors are equally long. Should x̂ be lengthened, shortened, or left alone to get nearer to x?",
-            "Shortened to {scale_x_hat} of its length: γ = {relative_reconstruction_bias} says that it is twice too "
-            "long for its angle, and the first version's equation 10 is not even defined.",
+            "x and x̂ have the same length, yet both best multiples are {scale_x}: shrinking either one brings it "
+            "nearer to the other.",
+            "Both vectors have the same length. To get nearer to x, should x̂ be longer, shorter, or stay as it is?",
+            "Shorter: {scale_x_hat} of its length. γ = {relative_reconstruction_bias} says that x̂ is twice too long "
+            "for its angle. The first version's equation 10 is not even defined here.",
         ),
         Preset(
             "half",
             "x̂ = x/2",
             "C9",
             {"angle": 0, "norm_ratio": 0.5},
-            "No angle at all: γ = {relative_reconstruction_bias}, but the first version's equation 10 gives "
-            "{equation_10_v1}.",
+            "With no angle between x and x̂, γ = {relative_reconstruction_bias}, but the first version's equation 10 "
+            "gives {equation_10_v1}.",
             "x̂ is exactly half of x. What should a measure of shrinkage say?",
-            "One half, and γ, c/a and r all do. The first version's equation 10 says {equation_10_v1} = 1/√3: it has "
-            "the plain loss where the optimised one belongs.",
+            "One half, as γ, c/a and r all do. The first version's equation 10 gives {equation_10_v1} = 1/√3, because "
+            "it uses the plain loss where it needs the optimised one.",
         ),
         Preset(
             "thales",
             "On Thales’ circle",
             "C10",
             {"angle": 60, "norm_ratio": 0.5},
-            "x̂ is only {norm_ratio} as long as x, and γ is {relative_reconstruction_bias}: no rescaling would help.",
-            "x̂ is half as long as x, at 60°. Would it get nearer to x if it were longer?",
-            "No: it is nearest as it is (γ = {relative_reconstruction_bias}). Seen from any point of Thales’ circle "
-            "the residual is at a right angle to x̂, so lengthening x̂ leads away from x.",
+            "x̂ is only {norm_ratio} times as long as x, yet γ = {relative_reconstruction_bias}: no rescaling would "
+            "help.",
+            "x̂ is half as long as x, at 60°. Would lengthening it bring it nearer to x?",
+            "No: it is as near as it can get (γ = {relative_reconstruction_bias}). Anywhere on Thales’ circle the "
+            "residual is perpendicular to x̂, so lengthening x̂ leads away from x.",
         ),
         Preset(
             "antiparallel",
@@ -100,53 +102,53 @@ def presets() -> tuple[Preset, ...]:
             {"angle": 180, "norm_ratio": 0.8},
             "x̂ points away from x: both best multiples are negative, and γ is undefined rather than negative.",
             "x̂ points exactly away from x. How much does it shrink?",
-            "There is no answer: no positive factor is the best, for the nearer it is to 0, the nearer x̂ comes. So γ "
-            "is undefined, and says why. c/a = {scale_x} turns x round.",
+            "There is no answer: the smaller a positive factor, the nearer it brings x̂ to x, so none is best. γ is "
+            "undefined, and the table says why. c/a = {scale_x} flips x.",
         ),
         Preset(
             "relu",
             "ReLU SAE",
             "C17",
             relu,
-            "A real ReLU SAE: γ = {relative_reconstruction_bias}, so lengthening every reconstruction would help; the "
-            "norm ratio {norm_ratio} overstates it.",
-            "A real SAE with an L1 penalty: its reconstructions are {norm_ratio} as long as x. How much of that is "
-            "shrinkage?",
-            "γ = {relative_reconstruction_bias}: what a rescaling undoes. The rest of the missing length belongs to "
-            "the angle (ρ = {cosine}), as C10 says.",
+            "A real ReLU SAE: γ = {relative_reconstruction_bias}, so lengthening every reconstruction would help. The "
+            "norm ratio, {norm_ratio}, overstates the shrinkage.",
+            "A real SAE with an L1 penalty: its reconstructions are {norm_ratio} times as long as x. How much of that "
+            "is shrinkage?",
+            "γ = {relative_reconstruction_bias}: the part that a rescaling undoes. The rest of the missing length "
+            "comes from the angle (ρ = {cosine}); see C10.",
         ),
         Preset(
             "gated",
             "Gated SAE",
             "C10",
             gated,
-            "A real Gated SAE lies on Thales’ circle: γ = {relative_reconstruction_bias}, though r = {norm_ratio} and "
-            "c/a = {scale_x}.",
-            "A real Gated SAE: its reconstructions are {norm_ratio} as long as x. Do they shrink?",
-            "No: γ = {relative_reconstruction_bias}. At an angle to x, the nearest vector is a shorter one; norm ratio "
-            "and c/a ({scale_x}) call that shrinkage.",
+            "A real Gated SAE lies on Thales’ circle: γ = {relative_reconstruction_bias}, although r = {norm_ratio} "
+            "and c/a = {scale_x}.",
+            "A real Gated SAE: its reconstructions are {norm_ratio} times as long as x. Do they shrink?",
+            "No: γ = {relative_reconstruction_bias}. At an angle to x, the nearest vector is a shorter one. The norm "
+            "ratio and c/a ({scale_x}) call that shrinkage.",
         ),
         Preset(
             "offset",
             "Shared offset",
             "C14",
             {"angle": 0, "norm_ratio": 0.7, "population": True, "spread": 0, "offset": 2, "n": 1000},
-            "Every vector has lost 30 % of what is its own, but a shared offset hides it: pooled and raw, γ is "
+            "Every vector has lost 30 % of its own part, but a shared offset hides it: the pooled raw γ is "
             "{relative_reconstruction_bias}.",
-            "x = m + z, and x̂ = m + 0.7·z, with ‖m‖ = 2. Is γ nearer to 0.7 or to 1?",
-            "To 1: it is {relative_reconstruction_bias}, because ‖m‖² stands above and below. Taken without the "
-            "offset it is 0.7, which is why reports give both.",
+            "x = m + z and x̂ = m + 0.7·z, with ‖m‖ = 2. Is γ nearer to 0.7 or to 1?",
+            "To 1: it is {relative_reconstruction_bias}, because ‖m‖² enters both b and c. Without the offset it is "
+            "0.7, which is why reports give both.",
         ),
         Preset(
             "pooled",
             "Mean of ratios",
             "C15",
             {"angle": 50, "norm_ratio": 0.8, "population": True, "spread": 20, "norm_spread": 1, "n": 1000},
-            "Pooled, γ is {relative_reconstruction_bias}; the mean of the pairs’ own ratios is another number, and a "
-            "mean over batches is a third.",
+            "The pooled γ is {relative_reconstruction_bias}. The mean of the pairs’ own ratios is another number, and "
+            "the mean over batches a third.",
             "Each pair has its own γ. Is their mean the γ of the whole?",
-            "No: the pooled γ = {relative_reconstruction_bias} weighs each pair by its c. Near 90° a single pair’s γ "
-            "is huge, and takes a plain mean with it.",
+            "No: the pooled γ = {relative_reconstruction_bias} weights each pair by its c. Near 90° a single pair’s γ "
+            "is huge and drags a plain mean with it.",
         ),
     )
 
@@ -165,36 +167,38 @@ STATES_OF_CLAIMS: dict[str, str] = {
     }.items()
     for number in numbers.split()
 }
-"""The preset in which each claim is best seen."""
+"""The preset that shows each claim best."""
 
 
 def measured_saes() -> list[dict[str, Any]]:
-    """The embedded pair as it was measured (sandbox/data/README.md): name, cosine and norm ratio."""
+    """The embedded pair as measured (sandbox/data/README.md): name, cosine and norm ratio."""
     return saes_of(embedded("reports"))
 
 
 def saes_of(path: Any) -> list[dict[str, Any]]:
     """The SAEs of a report that `sandbox measure --json` wrote, as points: `name`, `cosine`, `norm_ratio`.
 
-    Raises: InputError when the file is none, or holds no SAE of which both are defined.
+    Raises: InputError for a file that is not such a report, or in which no SAE has both measures defined
     """
     try:
-        held = json.loads(Path(path).read_text(encoding="utf-8"))
-        reports = [(str(sae["name"]), sae["raw"]) for sae in held["saes"]]
-        values = [(name, raw["cosine"]["value"], raw["norm_ratio"]["value"]) for name, raw in reports]
+        report = json.loads(Path(path).read_text(encoding="utf-8"))
+        measures = [(str(sae["name"]), sae["raw"]) for sae in report["saes"]]
+        saes = [
+            {"name": name, "cosine": raw["cosine"]["value"], "norm_ratio": raw["norm_ratio"]["value"]}
+            for name, raw in measures
+        ]
     except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror}") from error
+        raise InputError(f"cannot read {path}: {error.strerror}") from error
     except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise InputError(f"{path} is no report: give a file that 'sandbox measure … --json FILE' wrote") from error
-    named = ({"name": name, "cosine": rho, "norm_ratio": r} for name, rho, r in values)
-    points = [found for one in named if (found := point(one))]
+        raise InputError(f"{path} is not a report: name a file that 'sandbox measure … --json FILE' wrote") from error
+    points = [as_point for sae in saes if (as_point := point(sae))]
     if not points:
-        raise InputError(f"{path}: its SAEs have no defined cosine and norm ratio, so there is no point to show")
+        raise InputError(f"{path}: no SAE in it has a defined cosine and norm ratio, so there is nothing to show")
     return points
 
 
 def point(sae: Any) -> dict[str, Any] | None:
-    """The SAE as a point of the map, or None if it is none: a name, a cosine and a norm ratio that can be."""
+    """The SAE as a point of the map; None without a name, a cosine in −1 to 1 and a finite norm ratio of 0 or more."""
     if not isinstance(sae, Mapping) or not {"name", "cosine", "norm_ratio"} <= set(sae):
         return None
     rho, r = sae["cosine"], sae["norm_ratio"]
@@ -205,5 +209,5 @@ def point(sae: Any) -> dict[str, Any] | None:
 
 
 def sae_state(sae: Mapping[str, Any]) -> dict[str, float]:
-    """The angle and the norm ratio of an SAE."""
+    """The settings that put x̂ where the SAE's lies: its angle and norm ratio."""
     return {"angle": math.degrees(math.acos(sae["cosine"])), "norm_ratio": sae["norm_ratio"]}

@@ -1,7 +1,7 @@
-"""What the explorer shows, as numbers: the settings with their limits, and the `Moments` that they make.
+"""What the explorer shows, as numbers: its settings with their limits, and the `Moments` they describe.
 
-The browser is given the same limits (`sandbox.explorer.module`), so that a value typed there, a link and a trait set
-from Python are all held to one table.
+The browser gets the same table of limits (`sandbox.explorer.module`), so a typed value, a link and a trait set from
+Python all obey it.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ from sandbox.simulate.theory import at_an_angle
 from sandbox.simulate.vectors import Pairs, pairs
 
 BLOCKS = 50
-"""Batches that a population is cut into; they are also the clusters of its interval."""
+"""The batches of a population, which are also the clusters of its intervals."""
 
 NOTHING = 1e-12
-"""What is smaller is 0: its square would have no digits left."""
+"""Smaller values count as 0, because their squares would have no digits left."""
 
 
 def quantiles(degree: int = 22) -> dict[str, list[float]]:
-    """Student's quantile for the browser: the Chebyshev series of its logarithm in 1/(degrees of freedom).
+    """Student's quantile for the browser: a Chebyshev series of its logarithm in 1/(degrees of freedom).
 
-    Of 1 to BLOCKS − 1 degrees, whole or not; to thirteen digits.
+    It holds for 1 to BLOCKS − 1 degrees, whole or not, to thirteen digits.
     """
     domain = [1 / (BLOCKS - 1), 1.0]
     series = Chebyshev.interpolate(lambda turned: np.log(stdtrit(1 / turned, 0.5 + LEVEL / 2)), degree, domain)
@@ -43,7 +43,7 @@ def quantiles(degree: int = 22) -> dict[str, list[float]]:
 
 @dataclass(frozen=True)
 class Control:
-    """A number that can be turned: its limits, and the steps of a slider (`step`) and of an arrow key (`key_step`)."""
+    """A numeric setting: its limits, and the steps of its slider (`step`) and of an arrow key (`key_step`)."""
 
     name: str
     label: str
@@ -57,7 +57,7 @@ class Control:
     population: bool = False
 
     def check(self, value: Any) -> float | int:
-        """The value, if it can be this setting; raises InputError with the limits for any other."""
+        """The value as this setting holds it; raises InputError with the limits for one outside them."""
         is_number = isinstance(value, int | float | np.integer | np.floating)
         is_number = is_number and not isinstance(value, bool | np.timedelta64)
         try:
@@ -68,7 +68,7 @@ class Control:
             steps = f", in steps of {self.step:g}" if self.whole and self.step != 1 else ""
             kind = "a whole number" if self.whole else "a number"
             limits = f"{self.low:g} to {self.high:g}{self.unit}{steps}"
-            raise InputError(f"{self.name} is {str(value)[:40]!r}: {kind} from {limits} is needed")
+            raise InputError(f"{self.name} is {str(value)[:40]!r}: it must be {kind} from {limits}")
         number = 0.0 if abs(number) < NOTHING else number
         return int(number) if self.whole else number
 
@@ -94,9 +94,9 @@ DEFAULTS: dict[str, Any] = {name: control.check(control.default) for name, contr
 
 
 def checked(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """A whole state: the settings given, each checked, and the defaults of the others.
+    """A full state: these settings, each checked, and the defaults for the rest.
 
-    Raises: InputError that names the setting.
+    Raises: InputError that names the setting
     """
     state = dict(DEFAULTS)
     for name, value in settings.items():
@@ -107,21 +107,21 @@ def checked(settings: Mapping[str, Any]) -> dict[str, Any]:
         ):
             state[name] = value
         else:
-            expected = {"population": "True or False", "measure": ", ".join(REGISTRY)}.get(name)
+            expected = {"population": "True or False", "measure": f"one of {', '.join(REGISTRY)}"}.get(name)
             raise InputError(
-                f"{name} is {str(value)[:40]!r}: {expected} is needed"
+                f"{name} is {str(value)[:40]!r}: it must be {expected}"
                 if expected
-                else f"the explorer has no setting {name!r}: there are {', '.join(DEFAULTS)}"
+                else f"the explorer has no setting {name!r}; its settings are {', '.join(DEFAULTS)}"
             )
     return state
 
 
 def moments_of(state: Mapping[str, Any]) -> Moments:
-    """The `Moments` of a state: of one pair, or of its population in `BLOCKS` clusters."""
+    """The `Moments` of a state: of its single pair, or of its population in `BLOCKS` clusters."""
     if state["population"]:
         return _pooled(state)
     norm, ratio, theta = state["norm_x"], state["norm_ratio"], math.radians(state["angle"])
-    # The totals are those of the angle itself: vectors would round cos 60° off ½, which decides whether γ₁₀ is defined.
+    # Totals straight from the angle: vectors would round cos 60° off ½, which decides whether γ₁₀ is defined.
     totals = torch.tensor([at_an_angle(theta, ratio)], dtype=torch.float64) * norm**2
     tip = [ratio * norm * math.cos(theta), ratio * norm * math.sin(theta)]
     vectors = torch.tensor([[[norm, 0.0], tip]], dtype=torch.float64)
@@ -129,10 +129,10 @@ def moments_of(state: Mapping[str, Any]) -> Moments:
 
 
 def _pooled(state: Mapping[str, Any]) -> Moments:
-    """The moments of the simulated pairs, blocks being the clusters."""
+    """The moments of the simulated pairs, with blocks as clusters."""
     block = np.arange(state["n"]) // (state["n"] // BLOCKS)
     moments = Moments.from_pairs(*population(state), block, groups=BLOCKS)
-    if not state["spread"]:  # all at one angle: as for one pair, cos 90° is 0, which vectors would round off
+    if not state["spread"]:  # all at one angle: as for a single pair, cos 90° must stay 0, which vectors would round
         shared = moments.count * state["offset"] ** 2
         _, _, along = at_an_angle(math.radians(state["angle"]), state["norm_ratio"])
         moments.totals[:, 2] = along * (moments.totals[:, 0] - shared) + shared
@@ -140,18 +140,18 @@ def _pooled(state: Mapping[str, Any]) -> Moments:
 
 
 def population(state: Mapping[str, Any], d: int = 64) -> Pairs:
-    """The pairs of a population, simulated: angles and log norms are normal, and one offset is shared by all.
+    """The simulated pairs of a population: angles and log norms are normal, and all vectors share one offset.
 
-    The offset is at right angles to everything else, as it is on average in many dimensions.
+    The offset is perpendicular to everything else, as it is on average in many dimensions.
 
-    Returns: x and x̂, Float64[Tensor, "n d"], of which the last coordinate is the offset
+    Returns: x and x̂, Float64[Tensor, "n d"]; the last coordinate holds the offset
     Source:  C14, C15
     """
-    of_angle, of_norm = scores(state["n"], state["seed"])
-    degrees = state["angle"] + state["spread"] * of_angle
+    angle_scores, norm_scores = scores(state["n"], state["seed"])
+    degrees = state["angle"] + state["spread"] * angle_scores
     folded = (degrees + 180).remainder(360).sub(180).abs()  # an angle between two vectors lies in 0° to 180°
     x, x_hat = pairs(folded.deg2rad(), state["norm_ratio"], d - 1, 1, dtype=torch.float64, seed=state["seed"])
-    length = state["norm_x"] * (state["norm_spread"] * of_norm).exp()
+    length = state["norm_x"] * (state["norm_spread"] * norm_scores).exp()
     offset = torch.full((state["n"], 1), float(state["offset"]), dtype=torch.float64)
     return Pairs(*(torch.cat((length[:, None] * vectors[:, 0], offset), 1) for vectors in (x, x_hat)))
 
@@ -159,8 +159,8 @@ def population(state: Mapping[str, Any], d: int = 64) -> Pairs:
 def scores(n: int, seed: int) -> tuple[Float64[torch.Tensor, "n"], Float64[torch.Tensor, "n"]]:
     """Two independent standard normal numbers for each pair, the same here and in the browser (population.js).
 
-    A hash of the pair's number, and Box and Muller's transform: neither torch's generator nor NumPy's is to be had in
-    a page without Python.
+    They come from a hash of the pair's index and the Box–Muller transform, since a page without Python has neither
+    torch's generator nor NumPy's.
     """
     number = np.arange(2 * n, dtype=np.uint32) + np.uint32(seed * 20_000)
     uniform = (_hash(number).astype(np.float64) + 0.5) / 2**32

@@ -1,4 +1,4 @@
-"""`Explorer`: the picture as a notebook's widget, its settings as traits."""
+"""`Explorer`: the picture as a notebook widget with its settings as traits."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ if TYPE_CHECKING:
 
 
 class Setting(t.TraitType[Any, Any]):
-    """A trait that holds what the explorer's table of settings allows for its name (sandbox.explorer.state)."""
+    """A trait that accepts what the explorer's table of settings allows (`sandbox.explorer.state`)."""
 
     def __init__(self, name: str):
-        words = CONTROLS[name].label if name in CONTROLS else name
-        super().__init__(checked({})[name], help=words)
+        label = CONTROLS[name].label if name in CONTROLS else name
+        super().__init__(checked({})[name], help=label)
         self.tag(sync=True)
 
     def validate(self, obj: Any, value: Any) -> Any:
-        """The value as its setting has it; raises TraitError with the limits for any other."""
+        """The value as its setting holds it; raises TraitError with the limits for one outside them."""
         try:
             return checked({str(self.name): value})[str(self.name)]
         except InputError as error:
@@ -43,26 +43,26 @@ class Setting(t.TraitType[Any, Any]):
 
 
 class Explorer(anywidget.AnyWidget):
-    """The plane of x and x̂, to be dragged: both optimal scales, every measure, real SAEs, whole populations.
+    """The plane of x and x̂, to drag: both optimal scales, every measure, real SAEs, whole populations.
 
-    Everything is drawn in the browser, and goes on working when the kernel stops. The settings are traits: they can
-    be set, read and observed here, and are refused outside their limits.
+    The browser draws everything, and keeps working when the kernel stops. The settings are traits: set, read and
+    observe them here; values outside their limits are refused.
 
     Args:
-        saes:     what the map shows as named points: `Report`s, or files that `sandbox measure --json` wrote; the
-                  embedded pair by default
+        saes:     named points on the map: `Report`s, or files that `sandbox measure --json` wrote; the embedded pair
+                  by default
         settings: initial values of the traits below
     Traits:
-        angle:       between x and x̂, degrees, 0 to 180
+        angle:       angle between x and x̂ in degrees, 0 to 180
         norm_ratio:  ‖x̂‖/‖x‖, 0 to 2
         norm_x:      ‖x‖, 0 to 2
-        measure:     key of the registry: its level curves are in the map
-        population:  many pairs in place of one; `angle` and the norms are then their middle
-        spread:      standard deviation of their angles, degrees, before those below 0° or above 180° are turned back
+        measure:     key of the measure whose level curves the map shows
+        population:  many pairs instead of one, centred on `angle` and the norms
+        spread:      standard deviation of their angles in degrees, before those outside 0° to 180° are folded back
         norm_spread: standard deviation of their log ‖x‖
-        offset:      norm of a vector that is added to every x and every x̂ (C14)
-        n, seed:     how many pairs (a multiple of 50), and which sample of them
-    Raises: InputError for a setting that cannot be, at the start; traitlets.TraitError later
+        offset:      norm of a vector added to every x and every x̂ (C14)
+        n, seed:     number of pairs (a multiple of 50), and which sample of them
+    Raises: InputError for a setting outside its limits here, traitlets.TraitError when it is set later
 
     >>> explorer = Explorer(angle=60, norm_ratio=1)
     >>> explorer.angle = 0
@@ -80,22 +80,22 @@ class Explorer(anywidget.AnyWidget):
     seed = Setting("seed")
     population = Setting("population")
     measure = Setting("measure")
-    saes = t.List(help="named points of the map").tag(sync=True)
+    saes = t.List(help="named points on the map").tag(sync=True)
     _listens = t.Bool(True).tag(sync=True)
     _esm = t.Unicode().tag(sync=True)
     _css = t.Unicode().tag(sync=True)
 
     def __init__(self, saes: Iterable[Report | str | Path] | None = None, **settings: Any):
-        points = measured_saes() if saes is None else [point for one in _several(saes) for point in _points(one)]
-        given = {name: value for name, value in checked(settings).items() if name in settings}
-        super().__init__(saes=points, _esm=module(), _css=style(), **given)
+        points = measured_saes() if saes is None else [point for sae in _several(saes) for point in _points(sae)]
+        initial = {name: value for name, value in checked(settings).items() if name in settings}
+        super().__init__(saes=points, _esm=module(), _css=style(), **initial)
         self.on_msg(lambda widget, content, buffers: self.send({"kind": "pong"}))
 
     @t.validate("saes")
     def _points_only(self, proposal: Any) -> list[dict[str, Any]]:
-        points = [found for one in proposal["value"] if (found := point(one))]
+        points = [as_point for sae in proposal["value"] if (as_point := point(sae))]
         if len(points) < len(proposal["value"]):
-            raise t.TraitError("saes is a list of points, each with a name, a cosine (−1 to 1) and a norm_ratio (≥ 0)")
+            raise t.TraitError("each of saes needs a name, a cosine (−1 to 1) and a norm_ratio (≥ 0)")
         return points
 
     @property
@@ -105,7 +105,7 @@ class Explorer(anywidget.AnyWidget):
 
     @property
     def moments(self) -> Moments:
-        """The `Moments` of what is shown: of one pair, or of the population."""
+        """The `Moments` of what is shown: a single pair, or the population."""
         return moments_of(self.state)
 
     @property
@@ -115,19 +115,19 @@ class Explorer(anywidget.AnyWidget):
 
     @property
     def values(self) -> dict[str, float | None]:
-        """Every measure by key; None where it is undefined."""
-        return {key: one.value for key, one in self.report.raw.items()}
+        """Every measure by key; None where undefined."""
+        return {key: estimate.value for key, estimate in self.report.raw.items()}
 
     @property
     def report(self) -> Report:
-        """The same as a `Report`: with intervals (in a population) and the reasons why something is undefined."""
+        """The measures as a `Report`: with intervals (for a population), and why any is undefined."""
         return Report("x̂", self.moments)
 
     def sliders(self) -> VBox:
-        """Sliders of ipywidgets, linked to this explorer in the browser, both ways."""
+        """ipywidgets sliders, linked to this explorer both ways, in the browser."""
         from ipywidgets import FloatSlider, IntSlider, Layout, VBox, jslink
 
-        made = []
+        sliders = []
         for control in CONTROLS.values():
             kind = IntSlider if control.whole else FloatSlider
             cast = int if control.whole else float
@@ -141,36 +141,36 @@ class Explorer(anywidget.AnyWidget):
                 layout=Layout(width="32em", max_width="100%"),
             )
             jslink((slider, "value"), (self, control.name))
-            made.append(slider)
-        return VBox(made)
+            sliders.append(slider)
+        return VBox(sliders)
 
     def figure(self) -> Figure:
-        """The same picture with matplotlib: the plane, the parabolas and the map."""
+        """The picture drawn by matplotlib: the plane, the parabolas and the map."""
         from sandbox import plots
 
-        with plots.figure(16, 5.4, 3) as (made, (left, middle, right)):
+        with plots.figure(16, 5.4, 3) as (figure, (left, middle, right)):
             plots.plane([self.report], left)
             plots.parabolas(self.moments, middle)
             plots.rho_r_map([self.report], self.measure, right)
-        return made
+        return figure
 
     def preset(self, key: str) -> None:
-        """Go to one of the states worth seeing, such as "thales"; raises InputError, with all of them, for another."""
-        found = {preset.key: preset for preset in presets()}
-        if key not in found:
-            raise InputError(f"there is no preset {key!r}: there are {', '.join(found)}")
-        self._go_to(checked(found[key].settings) | {"measure": self.measure})
+        """Go to a preset, such as "thales"; raises InputError that lists all of them for an unknown key."""
+        by_key = {preset.key: preset for preset in presets()}
+        if key not in by_key:
+            raise InputError(f"there is no preset {key!r}; the presets are {', '.join(by_key)}")
+        self._go_to(checked(by_key[key].settings) | {"measure": self.measure})
 
-    def claim(self, which: str, stay: bool = False) -> InNumbers:
-        """Go to a state in which a claim is best seen, and show its derivation with the numbers of that state in it.
+    def claim(self, claim: str, stay: bool = False) -> InNumbers:
+        """Go to the preset that shows a claim best, and give its derivation with that state's numbers filled in.
 
-        The claims about features behind a threshold (C17, C18) speak of no single state, and show no numbers.
+        The claims about thresholded features (C17, C18) concern no single state, so they come without numbers.
 
         Args:
-            which: a number or a name, such as "C5"
-            stay:  show it with the numbers of the present state instead
+            claim: its number or name, such as "C5"
+            stay:  keep the present state, and fill in its numbers
         """
-        number = named(which).number
+        number = named(claim).number
         if not stay:
             self.preset(STATES_OF_CLAIMS[number])
         known: dict[Any, float] = {}
@@ -182,7 +182,7 @@ class Explorer(anywidget.AnyWidget):
         return InNumbers.at(prove(number), tuple(self.moments.means.tolist()), known)
 
     def _go_to(self, state: dict[str, Any]) -> None:
-        with self.hold_sync(), self.hold_trait_notifications():  # no observer sees half of it
+        with self.hold_sync(), self.hold_trait_notifications():  # no observer sees it half done
             for name, value in state.items():
                 setattr(self, name, value)
 
@@ -196,10 +196,10 @@ def _several(saes: Any) -> Iterable[Any]:
 
 
 def _points(sae: Report | str | Path) -> list[dict[str, Any]]:
-    """Named points of the map."""
+    """Named points on the map."""
     if not isinstance(sae, Report):
         return saes_of(sae)
     rho, r = (sae.raw[key].value for key in ("cosine", "norm_ratio"))
     if rho is None or r is None:
-        raise InputError(f"{sae.name} has no defined cosine and norm ratio, so there is no point to show")
+        raise InputError(f"{sae.name}: its cosine or norm ratio is undefined, so there is nothing to show")
     return [{"name": sae.name, "cosine": rho, "norm_ratio": r}]

@@ -1,6 +1,6 @@
-"""Pictures with matplotlib: one figure a file; each takes an Axes (or makes one) and returns it.
+"""Plots with matplotlib, one a file: each draws on an Axes (by default the current one) and returns it.
 
-Curves are drawn by evaluating what the derivations gave; no formula is written here.
+Curves evaluate the results of derivations; no formula is written here.
 """
 
 from sandbox.plots import figure6
@@ -12,7 +12,7 @@ from sandbox.plots.latents import latents
 from sandbox.plots.measured import measured
 from sandbox.plots.parabolas import parabolas
 from sandbox.plots.plane import at_tip, plane
-from sandbox.plots.rho_r_map import levels, rho_r_map
+from sandbox.plots.rho_r_map import levels, moments_at, rho_r_map
 from sandbox.plots.style import COLUMN, FAINT, INK, LOCI, OF_X, OF_X_HAT, SAES, STYLE, check_format, figure, save
 
 __all__ = [
@@ -35,6 +35,7 @@ __all__ = [
     "latents",
     "levels",
     "measured",
+    "moments_at",
     "parabolas",
     "plane",
     "rho_r_map",

@@ -1,4 +1,4 @@
-"""Several SAEs on the same activations: what each measure says, against how many latents are on."""
+"""Several SAEs on the same activations: what each measure says, against the number of active latents."""
 
 from __future__ import annotations
 
@@ -6,56 +6,72 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from sandbox.maths.measures import measure_named
-from sandbox.plots.style import FAINT, INK, LOCI, axes_or_current, plain_name
+from sandbox.plots.error_bars import error_bars, value_of
+from sandbox.plots.style import (
+    FAINT,
+    INK,
+    L0,
+    LOCI,
+    MARKERS,
+    axes_or_current,
+    cycled,
+    legend_below,
+    message,
+    plain_name,
+)
 from sandbox.report import Report
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 KEYS = ("relative_reconstruction_bias", "cosine", "norm_ratio", "scale_x")
-"""From the measure that a rescaling answers to, down to the one that mixes in the angle."""
+"""From the measure that rescaling changes to the one that mixes in the angle."""
 
-MARKERS = "oDs^"
-NARROW = 1.05  # an axis whose ends are nearer than that to each other would make a trend of next to nothing
+NARROW = 1.05
+"""The least ratio between the ends of an L0 axis, lest it make a trend of next to nothing."""
 
 
 def against_l0(reports: Sequence[Report], keys: Sequence[str] = KEYS, ax: Axes | None = None) -> Axes:
-    """Measures against L0, a point for each SAE with its 95 % interval, and each SAE's name above its L0.
+    """Measures against L0: a point for each SAE with its 95 % interval, and the SAE's name above its L0.
 
     Args:   reports: those without L0 (whose latents were not seen) are left out
     Raises: InputError for a key that is not in the registry
     """
     ax = axes_or_current(ax)
     seen = sorted(((report.l0, report) for report in reports if report.l0), key=lambda pair: pair[0])
-    for key, marker in zip(keys, MARKERS * len(keys), strict=False):
+    for key, marker in zip(keys, cycled(MARKERS), strict=False):
         measure = measure_named(key)
-        points = [(l0, one) for l0, report in seen if (one := report.raw[key]).value is not None]
-        if not points:
-            continue
-        at, estimates = zip(*points, strict=True)
-        values = [one.value for one in estimates]
-        ends = [[one.value - (one.value if one.low is None else one.low) for one in estimates]]
-        ends.append([(one.value if one.high is None else one.high) - one.value for one in estimates])
-        style = {"color": LOCI.get(key, INK), "markersize": 5.5, "capsize": 2.5, "linestyle": "none", "alpha": 0.85}
-        ax.errorbar(at, values, yerr=ends, marker=marker, label=f"{measure.plain}: {measure.question}", **style)
-    ax.axhline(1, color=FAINT, linewidth=1)
-    ax.set(xlabel="L0, latents on at a time", ylabel="raw value, 95 % interval")
-    if not seen:
-        ax.text(0.5, 0.5, "no L0 is known: latents were not seen", transform=ax.transAxes, ha="center", color=INK)
-        return ax
-    set_l0_scale(ax, seen[0][0], seen[-1][0])
-    _name(ax, seen)
-    ax.legend(loc="upper left", bbox_to_anchor=(0, -0.14), borderaxespad=0)
+        points = [(l0, estimate) for l0, report in seen if (estimate := report.raw[key]).value is not None]
+        if points:
+            l0s, estimates = zip(*points, strict=True)
+            style = {"color": LOCI.get(key, INK), "markersize": 5.5, "capsize": 2.5, "linestyle": "none", "alpha": 0.85}
+            label = f"{measure.plain}: {measure.question}"
+            values = [value_of(estimate) for estimate in estimates]
+            ax.errorbar(l0s, values, yerr=error_bars(estimates), marker=marker, label=label, **style)
+    l0_axis(ax, [l0 for l0, _ in seen], "no L0 is known: the latents were not seen")
+    ax.set_ylabel("raw value, 95 % interval")
+    if seen:
+        _name(ax, seen)
+        legend_below(ax)
     return ax
 
 
-def set_l0_scale(ax: Axes, least: float, greatest: float) -> None:
-    """A logarithmic axis of L0 with round numbers, wide enough for a single value."""
+def l0_axis(ax: Axes, l0s: Sequence[float], empty: str) -> None:
+    """A logarithmic axis of L0 with round numbers, and a line where a measure is 1; or the words `empty` without SAEs.
+
+    Args: l0s: of the SAEs to show; one is enough
+    """
     from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
-    middle, reach = (least * greatest) ** 0.5, max((greatest / least) ** 0.5, NARROW) * 1.05
+    ax.axhline(1, color=FAINT, linewidth=0.8, zorder=1)
+    ax.set_xlabel(L0)
+    if not l0s:
+        message(ax, empty)
+        return
+    middle, reach = (min(l0s) * max(l0s)) ** 0.5, 1.05 * max((max(l0s) / min(l0s)) ** 0.5, NARROW)
+    margin = reach**0.05  # for a marker at either end
     ax.set_xscale("log")
-    ax.set_xlim(middle / reach, middle * reach)
+    ax.set_xlim(middle / reach / margin, middle * reach * margin)
     wide = reach > 2
     ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)) if wide else MaxNLocator(4, steps=(1, 2, 2.5, 5, 10)))
     ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
@@ -63,15 +79,15 @@ def set_l0_scale(ax: Axes, least: float, greatest: float) -> None:
 
 
 def _name(ax: Axes, seen: Sequence[tuple[float, Report]]) -> None:
-    """Each SAE's name above its line; those that are too near to each other share a place."""
+    """Each SAE's name above its line; neighbours that would overlap share a label."""
     low, high = ax.get_xlim()
-    places: list[tuple[float, list[str]]] = []
+    labels: list[tuple[float, list[str]]] = []
     for l0, report in seen:
         ax.axvline(l0, color=FAINT, linewidth=0.4, zorder=0)
-        if places and l0 / places[-1][0] < (high / low) ** 0.04:
-            places[-1][1].append(plain_name(report.name))
+        if labels and l0 / labels[-1][0] < (high / low) ** 0.04:
+            labels[-1][1].append(plain_name(report.name))
         else:
-            places.append((l0, [plain_name(report.name)]))
-    for l0, names in places:
+            labels.append((l0, [plain_name(report.name)]))
+    for l0, names in labels:
         style = {"transform": ax.get_xaxis_transform(), "rotation": 35, "fontsize": 8.5, "color": INK}
         ax.text(l0, 1.01, ", ".join(names), va="bottom", ha="left", **style)

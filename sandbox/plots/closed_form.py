@@ -1,4 +1,4 @@
-"""Figure 6 in closed form (C17, C18): what each measure says of thresholded features, over the share that is active."""
+"""Figure 6 in closed form (C17, C18): the measures of thresholded features, over the share that is active."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 Simulated = tuple[Moments, Tensor]
-"""What `stream_features` gives for a grid of thresholds: their moments, and the share that is active at each."""
+"""What `stream_features` gives for a grid of thresholds: the moments and the active share at each."""
 
 
 class Curve(NamedTuple):
-    """A measure and how it is drawn; two that may coincide differ in width and dashes, so that both are seen."""
+    """A measure and its look; curves that may coincide differ in width and dashes, so that both show."""
 
     key: str
     colour: str
@@ -36,7 +36,7 @@ class Curve(NamedTuple):
         return measure_named(self.key).plain + ("²" if self.squared else "")
 
     def __call__(self, value: Tensor) -> Tensor:
-        """What is drawn of a value of the measure, which is 0 or more: itself, or its square."""
+        """What is drawn for a value of the measure: the value or its square."""
         return value.square() if self.squared else value
 
 
@@ -47,17 +47,17 @@ CURVES = (
     Curve("scale_x", LOCI["scale_x"], "D"),
     Curve("norm_ratio", OF_X, "v", dashed=True, squared=True),
 )
-NAMES = {"soft": "Soft threshold: an L1 penalty", "hard": "Hard threshold: a gate, a jump"}
+NAMES = {"soft": "Soft threshold: an L1 penalty", "hard": "Hard threshold: a gate or a jump"}
 
 
 def closed_form(gate: str, simulated: Simulated | None = None, least: float = 1e-3, ax: Axes | None = None) -> Axes:
-    """γ, what equation 10 first computed, r, c/a and r² over the share of active features, behind one threshold.
+    """γ, the first version's equation 10, r, c/a and r² of features behind a threshold, over the share that is active.
 
-    The curves are those of the derivations. The points are simulated, each with its 95 % interval, at the share that
-    was found active; none has been told of the curves.
+    The derivations give the curves. The points are simulated independently of them, each with its 95 % interval, at
+    the share of features that turned out active.
 
-    Args:   gate: "soft" or "hard"; simulated: `stream_features` of a grid of thresholds behind that gate; least: the
-            share at which the axis begins, above 0 and below 1
+    Args:   gate: "soft" or "hard"; simulated: `stream_features` of a grid of thresholds behind that gate; least: where
+            the axis of shares begins, above 0 and below 1
     Raises: InputError for another gate, or a share outside 0 to 1
     Source: C17, C18
     """
@@ -71,17 +71,17 @@ def closed_form(gate: str, simulated: Simulated | None = None, least: float = 1e
         ax.plot(share, curve(values[curve.key]), color=curve.colour, label=curve.label, **line)
     if simulated:
         for curve in CURVES:
-            size = 2.6 if curve.dashed else 5  # where two coincide, the one is seen within the other
+            size = 2.6 if curve.dashed else 5  # where two coincide, one shows inside the other
             points(ax, curve, simulated, markersize=size, markerfacecolor="white", zorder=5 if curve.dashed else 4)
         ax.plot([], [], "o", color=INK, markersize=4.6, markerfacecolor="white", label="simulated")
     over_shares(ax, least)
     ax.set_title(NAMES[gate])
-    legend_below(ax)
+    legend_under(ax)
     return ax
 
 
 def over_shares(ax: Axes, least: float) -> None:
-    """The axes of figure 6: the share of active features from `least` to 1, all values above 0 in view, 1 marked."""
+    """The axes of figure 6: the share of active features from `least` to 1, and values from 0, with 1 marked."""
     from matplotlib.ticker import FuncFormatter, NullFormatter
 
     ax.axhline(1, color=FAINT, linewidth=0.8, zorder=0)
@@ -92,24 +92,24 @@ def over_shares(ax: Axes, least: float) -> None:
     ax.set(xlabel="share of active features (L0 / width)", ylabel="value")
 
 
-def legend_below(ax: Axes, columns: int = 3) -> None:
-    """Under the axis, off every curve; narrow enough for a column of a page."""
+def legend_under(ax: Axes, columns: int = 3) -> None:
+    """A compact legend half an inch below the axes, narrow enough for a column of a page."""
     from matplotlib.transforms import ScaledTranslation
 
-    down = ax.transAxes + ScaledTranslation(0, -0.5, ax.figure.dpi_scale_trans)  # half an inch, however high the axes
+    down = ax.transAxes + ScaledTranslation(0, -0.5, ax.figure.dpi_scale_trans)
     style: dict[str, Any] = {"columnspacing": 1.2, "handlelength": 1.6, "handletextpad": 0.5, "labelspacing": 0.35}
     place: dict[str, Any] = {"loc": "upper center", "bbox_to_anchor": (0.47, 0), "bbox_transform": down}
     ax.legend(ncols=columns, borderpad=0.1, borderaxespad=0, **place, **style)
 
 
 def points(ax: Axes, curve: Curve, simulated: Simulated, **style: Any) -> None:
-    """Simulated values of a measure with their 95 % intervals; settings where it is undefined are left out."""
+    """Draw simulated values of a measure with their 95 % intervals, where it is defined."""
     moments, share = simulated
     measure = measure_named(curve.key)
     value = evaluate(measure, *moments.means.unbind(-1))
     ends = torch.stack(interval(moments, measure))
-    seen = value.isfinite()
-    share, value, ends = (one[..., seen].cpu() for one in (share, curve(value), curve(ends)))
-    reach = (ends - value).abs()
+    defined = value.isfinite()
+    share, value, ends = (values[..., defined].cpu() for values in (share, curve(value), curve(ends)))
+    errors = (ends - value).abs()
     base = {"markeredgewidth": 0.9, "elinewidth": 0.9, "capsize": 2}
-    ax.errorbar(share, value, yerr=reach, fmt=curve.marker, color=curve.colour, **base | style)
+    ax.errorbar(share, value, yerr=errors, fmt=curve.marker, color=curve.colour, **base | style)

@@ -1,4 +1,4 @@
-"""Not only exponential features: what a soft threshold does to γ bends for each, what a hard one does is nothing."""
+"""Beyond exponential features: how γ behaves behind a soft and a hard threshold for other distributions."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from sandbox.maths.measures import measure_named
-from sandbox.plots.closed_form import Curve, Simulated, legend_below, over_shares, points
+from sandbox.plots.closed_form import Curve, Simulated, legend_under, over_shares, points
 from sandbox.plots.style import INK, MARKERS, SAES, axes_or_current, cycled, plain_name
 from sandbox.simulate.theory import at_shares
 
@@ -26,12 +26,12 @@ def feature_distributions(
     """One measure over the share of active features, for several distributions of their strengths.
 
     Hollow points joined by a thin line are simulated behind a soft threshold, filled points behind a hard one, each
-    with its 95 % interval. Grey lines are the closed form of exponential strengths, behind either.
+    with its 95 % interval. Grey lines are the closed forms for exponential strengths.
 
-    Args:   simulated: by the distribution's name, and in it by gate ("soft", "hard"): what `stream_features` of a
-            grid of thresholds gave; key: of the measure; least: the share at which the axis begins
+    Args:   simulated: `stream_features` of a grid of thresholds, by name of the distribution and then by gate ("soft",
+            "hard"); key: of the measure; least: where the axis of shares begins
     Raises: InputError for a key that is not in the registry
-    Source: C17, C18 for exponential strengths; the others are simulated alone
+    Source: C17, C18 for exponential strengths; the others are only simulated
     """
     ax = axes_or_current(ax)
     measure = measure_named(key)
@@ -41,13 +41,13 @@ def feature_distributions(
         ax.plot(share, at_shares(share, gate).values[key], color="#BBBBBB", linewidth=3.5, zorder=1, label=label)
     for i, ((name, of_gate), colour) in enumerate(zip(simulated.items(), cycled(SAES), strict=False)):
         curve = Curve(key, colour, MARKERS[i % len(MARKERS)])
-        for gate, found in of_gate.items():
+        for gate, by_threshold in of_gate.items():
             soft = {"linestyle": "-", "markersize": 4.5, "markerfacecolor": "white", "label": plain_name(name)}
-            points(ax, curve, found, linewidth=0.8, zorder=3, **soft if gate == "soft" else {"markersize": 3.5})
+            points(ax, curve, by_threshold, linewidth=0.8, zorder=3, **soft if gate == "soft" else {"markersize": 3.5})
     over_shares(ax, least)
     ax.plot([], [], "o", color=INK, markersize=4.5, markerfacecolor="white", label="soft")
     ax.plot([], [], "o", color=INK, markersize=3.5, label="hard")
     ax.set_ylabel(f"{measure.plain}, 95 % interval")
     ax.set_title("Other distributions of strength")
-    legend_below(ax, columns=2)
+    legend_under(ax, columns=2)
     return ax

@@ -1,4 +1,4 @@
-"""Every measure beside the 1 that it is compared with, and how sure its value is."""
+"""Every measure with its interval, compared with 1."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from sandbox.maths.measures import REGISTRY
-from sandbox.plots.style import FAINT, INK, SAES, axes_or_current, cycled, plain_name
+from sandbox.plots.error_bars import error_bars
+from sandbox.plots.style import FAINT, SAES, axes_or_current, cycled, legend_below, message, plain_name
 from sandbox.report import Report
 
 if TYPE_CHECKING:
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def intervals(reports: Sequence[Report], ax: Axes | None = None) -> Axes:
-    """Every measure that compares with 1, for each SAE, with its 95 % interval; raw filled, centred hollow."""
+    """Every measure that is compared with 1, for each SAE, with its 95 % interval: raw filled, centred hollow."""
     ax = axes_or_current(ax)
     keys = [key for key in REGISTRY if not key.endswith("_loss")]
     rows = len(reports) * 2 + 1
@@ -22,14 +23,13 @@ def intervals(reports: Sequence[Report], ax: Axes | None = None) -> Axes:
     for i, (report, colour) in enumerate(zip(reports, cycled(SAES), strict=False)):
         for j, (origin, estimates) in enumerate((("raw", report.raw), ("centred", report.centred))):
             for k, key in enumerate(keys):
-                one = estimates[key]
-                if one.value is None:
+                estimate = estimates[key]
+                if estimate.value is None:
                     continue
-                low, high = (one.value if end is None else end for end in (one.low, one.high))
                 ax.errorbar(
-                    one.value,
+                    estimate.value,
                     k + (2 * i + j + 1) / rows - 0.5,
-                    xerr=[[max(one.value - low, 0)], [max(high - one.value, 0)]],
+                    xerr=error_bars([estimate]),
                     fmt="o",
                     color=colour,
                     fillstyle="none" if j else "full",
@@ -39,13 +39,13 @@ def intervals(reports: Sequence[Report], ax: Axes | None = None) -> Axes:
                 )
                 named.add((i, j))
     if not ax.containers:
-        ax.text(0.5, 0.5, "every measure is undefined", transform=ax.transAxes, ha="center", color=INK)
+        message(ax, "every measure is undefined")
     ax.axvline(1, color=FAINT, linewidth=1)
     for k in range(1, len(keys)):
         ax.axhline(k - 0.5, color=FAINT, linewidth=0.4, alpha=0.6)
     ax.set_yticks(range(len(keys)), [f"{key} ({REGISTRY[key].plain})" for key in keys])
     ax.set(ylim=(len(keys) - 0.5, -0.5), xlabel="value, 95 % interval")
     if ax.containers:
-        ax.legend(loc="upper left", bbox_to_anchor=(0, -0.14), borderaxespad=0, ncols=2)
+        legend_below(ax, columns=2)
     ax.set_title("Every measure against 1")
     return ax

@@ -1,4 +1,4 @@
-"""The figure of `sandbox measure`: what was found of one SAE, or of several side by side."""
+"""The figure of `sandbox measure`: one SAE, or several side by side."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 @contextmanager
 def measured(reports: Sequence[Report]) -> Iterator[Figure]:
-    """Every measure with its interval (against L0, where there are several SAEs), their tips in the plane of x, and
-    the histogram of their latents, if they were counted.
+    """Every measure with its interval (for several SAEs, against L0), the tips of x̂ in the plane of x, and a histogram
+    of the latents if they were measured.
     """
     counted = {report.name: report.latents for report in reports if report.latents is not None}
     columns = 3 if counted else 2

@@ -1,4 +1,4 @@
-"""The two losses over the scale: where each is least, and that neither place is the other's reciprocal."""
+"""The two losses over the scale, with their minima, neither of which is the reciprocal of the other."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sandbox.maths.compile import MOMENTS, evaluate, scale_losses, to_torch, why
 from sandbox.maths.measures import REGISTRY
 from sandbox.maths.symbols import s
 from sandbox.moments.moments import Moments
-from sandbox.plots.style import FAINT, INK, OF_X, OF_X_HAT, axes_or_current, plain_name
+from sandbox.plots.style import FAINT, OF_X, OF_X_HAT, axes_or_current, legend_below, message, plain_name
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -24,7 +24,7 @@ CURVES = {"scale_x": ("‖x̂ − s·x‖²", OF_X), "scale_x_hat": ("‖s·x̂ 
 def parabolas(
     moments: Moments, ax: Axes | None = None, title: str = "Neither minimum is the reciprocal of the other"
 ) -> Axes:
-    """The losses E‖x̂ − s·x‖² and E‖s·x̂ − x‖² over s, both minima, and the reciprocal of each, which is no minimum.
+    """The losses E‖x̂ − s·x‖² and E‖s·x̂ − x‖² over s, their minima, and the reciprocal of each minimum.
 
     Args:    moments: without batch axes; both curves are divided by a = E‖x‖²
     Returns: the Axes
@@ -33,7 +33,7 @@ def parabolas(
     means = moments.means.tolist()
     ax.set_title(plain_name(title))
     if reason := why_undefined(REGISTRY["scale_x"], *means):
-        ax.text(0.5, 0.5, reason, transform=ax.transAxes, ha="center", color=INK, wrap=True)
+        message(ax, reason)
         return ax
     scales = {key: evaluate(REGISTRY[key], *means).item() for key in ("scale_x", "scale_x_hat")}
     known = {key: value for key, value in scales.items() if not isnan(value)}
@@ -46,14 +46,14 @@ def parabolas(
         height = loss(*means, at) / means[0]
         best = scales[key]
         lowest = (loss(*means, best) / means[0]).item()
-        width = 1.6 if key == "scale_x_hat" else 3.5  # where both curves are one, both are seen
+        width = 1.6 if key == "scale_x_hat" else 3.5  # so that both show where they coincide
         ax.plot(
             at,
             height,
             color=colour,
             linewidth=width,
             alpha=1 if width < 2 else 0.55,
-            label=f"E{label} / a,  least at s = {REGISTRY[key].plain} = {best:.3f}",
+            label=f"E{label} / a, minimum at s = {REGISTRY[key].plain} = {best:.3f}",
         )
         ax.plot(best, lowest, "o", color=colour, markersize=7)
         ax.vlines(best, 0, lowest, color=colour, linewidth=0.8, linestyle=":")
@@ -73,12 +73,12 @@ def parabolas(
                 va="top",
                 bbox={"facecolor": "white", "edgecolor": "none", "pad": 1},
             )
-    ax.plot([], [], "--", color=FAINT, label="where each minimum would be, were it the other's reciprocal")
+    ax.plot([], [], "--", color=FAINT, label="where each minimum would be if it were the other's reciprocal")
     ax.set(xlim=(0, furthest), ylim=(0, 1.25 * top), xlabel="scale s", ylabel="loss, relative to E‖x‖²")
-    ax.legend(loc="upper left", bbox_to_anchor=(0, -0.14), borderaxespad=0)
+    legend_below(ax)
     return ax
 
 
 def _loss(key: str) -> Callable[..., Tensor]:
-    """The loss that a scale makes least, as a function of a, b, c and the scale s."""
+    """The loss that a scale minimises, as a function of a, b, c and the scale s."""
     return to_torch(scale_losses()[key], (*MOMENTS, s))

@@ -1,4 +1,4 @@
-"""The plane of x and x̂, with the places where each measure says “no shrinkage” (C13)."""
+"""The plane of x and x̂, with the curve on which each measure says “no shrinkage” (C13)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Tensor
 
 from sandbox.maths.compile import evaluate
 from sandbox.maths.measures import REGISTRY
-from sandbox.plots.style import INK, LOCI, MARKERS, SAES, axes_or_current, cycled, plain_name
+from sandbox.plots.style import INK, LOCI, axes_or_current, legend_below, plain_name, sae_looks
 from sandbox.report import Report
 
 if TYPE_CHECKING:
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 
 
 def plane(reports: Sequence[Report], ax: Axes | None = None) -> Axes:
-    """The plane of x and x̂, x being (1, 0): the tip of each SAE's x̂, and the three loci of C13.
+    """The plane of x and x̂, with x = (1, 0): the tip of each SAE's x̂, and the three loci of C13.
 
-    Each measure calls its own locus "no shrinkage": γ = 1 is Thales' circle over x, c/a = 1 the line across the tip
-    of x, r = 1 the circle about the origin. They meet only in x.
+    Each measure calls its own locus "no shrinkage": Thales' circle over x for γ = 1, the line through the tip of x
+    perpendicular to it for c/a = 1, and the circle about the origin for r = 1. They meet only in x.
     """
     ax = axes_or_current(ax)
-    tips = [_tips({key: one.value for key, one in report.raw.items()}) for report in reports]
-    along, across = zip((0, 0), (1.08, 1), *(tip for pair in tips for tip in pair), strict=True)  # what has to be seen
+    tips = [_tips({key: estimate.value for key, estimate in report.raw.items()}) for report in reports]
+    along, across = zip((0, 0), (1.08, 1), *(tip for pair in tips for tip in pair), strict=True)  # what must be in view
     margin = 0.05 * (max(along) - min(along)) + 0.06
     left, right, top = min(along) - margin, max(along) + margin, max(across) + margin
     u, v = torch.meshgrid(
@@ -45,13 +45,11 @@ def plane(reports: Sequence[Report], ax: Axes | None = None) -> Axes:
     arrow = {"arrowstyle": "-|>", "shrinkA": 0, "shrinkB": 0, "linewidth": 2}
     ax.annotate("", (1, 0), (0, 0), arrowprops=arrow | {"color": INK})
     ax.annotate("x", (0.5, 0), (0, -11), textcoords="offset points", color=INK, ha="center")
-    for i, (report, tip, colour) in enumerate(zip(reports, tips, cycled(SAES), strict=False)):
+    for report, tip, (colour, marker) in zip(reports, tips, sae_looks(), strict=False):
         if not tip:
             continue
-        marker = MARKERS[i // len(SAES) % len(MARKERS)]  # colours come again, then with another shape
-        raw = {key: "undefined" if one.value is None else f"{one.value:.3f}" for key, one in report.raw.items()}
-        shown = f"γ = {raw['relative_reconstruction_bias']}, c/a = {raw['scale_x']}, r = {raw['norm_ratio']}"
-        label = f"{plain_name(report.name)}: {shown}"
+        values = {key: "undefined" if est.value is None else f"{est.value:.3f}" for key, est in report.raw.items()}
+        label = f"{plain_name(report.name)}: " + ", ".join(f"{REGISTRY[key].plain} = {values[key]}" for key in LOCI)
         ax.annotate("", tip[0], (0, 0), arrowprops=arrow | {"color": colour})
         ax.plot(*tip[0], marker, color=colour, markersize=5, label=label)
         if len(tip) > 1:
@@ -61,20 +59,20 @@ def plane(reports: Sequence[Report], ax: Axes | None = None) -> Axes:
     if any(len(tip) > 1 for tip in tips):
         ax.plot([], [], "o:", color=INK, markersize=7, fillstyle="none", label="rescaled by 1/γ, the best factor")
     if any(tips):
-        ax.legend(loc="upper left", bbox_to_anchor=(0, -0.14), borderaxespad=0)
+        legend_below(ax)
     ax.set_title("Where each measure says “no shrinkage”")
     return ax
 
 
 def at_tip(key: str, u: Tensor, v: Tensor) -> Tensor:
-    """What a measure whose locus is drawn says, or its reciprocal, where x is (1, 0) and x̂ ends at (u, v)."""
-    # γ is 1 where its reciprocal (C6) is, and that is defined for c ≤ 0 as well: its curve reaches the origin
+    """A measure whose locus is drawn, or its reciprocal, where x is (1, 0) and x̂ ends at (u, v)."""
+    # γ is 1 where its reciprocal (C6) is 1; the reciprocal is also defined for c ≤ 0, so its curve reaches the origin
     drawn = "scale_x_hat" if key == "relative_reconstruction_bias" else key
     return evaluate(REGISTRY[drawn], torch.ones_like(u), u**2 + v**2, u)
 
 
 def _tips(values: Mapping[str, float | None]) -> list[tuple[float, float]]:
-    """Where x̂ ends, x being (1, 0), and where its best rescaling does, on Thales' circle; those that are defined."""
+    """Where x̂ ends for x = (1, 0), and where its best rescaling ends, on Thales' circle; whichever are defined."""
     along, length = values["scale_x"], values["norm_ratio"]
     if along is None or length is None:
         return []

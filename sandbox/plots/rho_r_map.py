@@ -1,4 +1,4 @@
-"""The map of all that can happen: every pair of cosine and norm ratio, with the level curves of one measure."""
+"""The map: every pair of cosine and norm ratio, with the level curves of one measure."""
 
 from __future__ import annotations
 
@@ -11,29 +11,28 @@ from torch import Tensor
 
 from sandbox.maths.compile import evaluate, to_torch
 from sandbox.maths.measures import Measure, measure_named
-from sandbox.plots.style import FAINT, INK, LOCI, MARKERS, SAES, axes_or_current, cycled, plain_name
+from sandbox.plots.style import FAINT, INK, LOCI, axes_or_current, legend_below, plain_name, sae_looks
 from sandbox.report import Report
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.contour import ContourSet
 
-TOP = 2.0  # of r, unless a report lies higher
+TOP = 2.0  # the greatest r, unless a report lies higher
 RATIOS = (0.25, 0.5, 0.75, 0.9, 1.0, 1.1, 1.25, 1.5, 2.0, 3.0)
 LOSSES = (0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0)
-NEGATIVE = (-3.0, -2.0, -1.5, -1.0, -0.75, -0.5, -0.25, 0.0)  # no perfect reconstruction is near: no need to be fine
+NEGATIVE = (-3.0, -2.0, -1.5, -1.0, -0.75, -0.5, -0.25, 0.0)  # far from perfect reconstructions: no need to be fine
 GREY = "#EFEFEF"
-NUDGE = 1e-6  # of the range in view: a level that is the greatest or the least value has no other side to be found by
+NUDGE = 1e-6  # of the range in view: a contour at the least or greatest value would not be found
 
 
 def levels(measure: str) -> list[float]:
-    """The values whose level curves are worth drawing on the map of (ρ, r): round ones that the measure takes there.
+    """The values whose level curves the map of (ρ, r) shows: round numbers that the measure takes there.
 
-    They crowd around the value of a perfect reconstruction: 1 for what compares with 1, 0 for a loss. A measure that
-    turns negative has coarser ones from 0 downwards.
+    They are dense near the value of a perfect reconstruction (1, or 0 for a loss) and coarser from 0 downwards.
 
     Args:    measure: a key of the registry
-    Returns: levels in rising order; only those between the least and the greatest value for −1 ≤ ρ ≤ 1, 0 < r ≤ 2
+    Returns: levels in rising order, between the least and the greatest value for −1 ≤ ρ ≤ 1, 0 < r ≤ 2
     Raises:  InputError for a key that is not in the registry
 
     >>> levels("angle_loss")
@@ -42,23 +41,23 @@ def levels(measure: str) -> list[float]:
     known = measure_named(measure)
     perfect = evaluate(known, 1.0, 1.0, 1.0).item()
     ladder = LOSSES if abs(perfect) < 0.5 else RATIOS
-    value = evaluate(known, *_moments(*_grid(TOP, 81)))
+    value = evaluate(known, *moments_at(*_grid(TOP, 81)))
     value = value[value.isfinite()]
     if not len(value):
         return []
     least, greatest = value.min().item(), value.max().item()
     if least < 0:
         ladder = (*NEGATIVE, *ladder)
-    slack = 1e-9 * (greatest - least)  # a level that rounding alone puts outside, as 1 for the cosine, is kept
+    slack = 1e-9 * (greatest - least)  # keep a level that only rounding puts outside, such as 1 for the cosine
     return [level for level in ladder if least - slack <= level <= greatest + slack]
 
 
 def rho_r_map(reports: Sequence[Report], measure: str = "relative_reconstruction_bias", ax: Axes | None = None) -> Axes:
-    """Where each SAE lies among all pairs of cosine ρ and norm ratio r, and what one measure says there.
+    """Where each SAE lies in the half-plane of cosine ρ and norm ratio r, and what one measure says there.
 
-    Every measure is a function of ρ and r alone (they are homogeneous of degree 0 in a, b, c), so this half-plane
-    shows all of it: level curves, the level 1 bold, and grey with the reason where it is undefined. Three fine lines
-    mark where γ, c/a and r are 1: they meet only at ρ = r = 1, in x itself (C13).
+    Every measure is homogeneous of degree 0 in a, b, c, hence a function of ρ and r alone, so this half-plane shows all
+    of it: level curves, with level 1 in bold, and grey areas with the reason where it is undefined. Three thin lines
+    mark where γ, c/a and r are 1; they meet only at ρ = r = 1, where x̂ = x (C13).
 
     Args:    reports: those whose ρ or r is undefined are left out; measure: a key of the registry
     Returns: the Axes
@@ -67,10 +66,9 @@ def rho_r_map(reports: Sequence[Report], measure: str = "relative_reconstruction
     shown = measure_named(measure)
     ax = axes_or_current(ax)
     points = []
-    for i, (report, colour) in enumerate(zip(reports, cycled(SAES), strict=False)):
+    for report, (colour, marker) in zip(reports, sae_looks(), strict=False):
         rho, r = report.raw["cosine"].value, report.raw["norm_ratio"].value
         if rho is not None and r is not None:
-            marker = MARKERS[i // len(SAES) % len(MARKERS)]  # colours come again, then with another shape
             points.append((rho, r))
             style = {"color": colour, "markersize": 7, "markeredgecolor": "white", "zorder": 5, "clip_on": False}
             ax.plot(rho, r, marker, label=_label(report, shown, rho, r), **style)
@@ -79,15 +77,15 @@ def rho_r_map(reports: Sequence[Report], measure: str = "relative_reconstruction
     _shade_undefined(ax, shown, *grid)
     lines = []
     for key, colour in LOCI.items():
-        one = measure_named(key)
-        value = evaluate(one, *_moments(*grid))
+        locus = measure_named(key)
+        value = evaluate(locus, *moments_at(*grid))
         drawn = ax.contour(*grid, value, levels=[1.0], colors=[colour], linewidths=1.3, zorder=3)
         lines.append(_vertices(drawn))
-        ax.plot([], [], color=colour, linewidth=1.3, label=f"{one.plain} = 1")
-    points = torch.tensor([*points, (1.0, 1.0)], dtype=torch.float64)  # and x itself, where much meets
+        ax.plot([], [], color=colour, linewidth=1.3, label=f"{locus.plain} = 1")
+    points = torch.tensor([*points, (1.0, 1.0)], dtype=torch.float64)  # and x itself, where many curves meet
     _label_levels(ax, _draw_levels(ax, shown, *grid), points, torch.cat(lines), top)
     ax.set(xlim=(-1, 1), ylim=(0, top), xlabel="cosine ρ", ylabel="norm ratio r")
-    ax.legend(loc="upper left", bbox_to_anchor=(0, -0.12), borderaxespad=0)
+    legend_below(ax, 0.12)
     ax.set_title(fill(f"{shown.plain}: {shown.question}", 58), pad=9)
     return ax
 
@@ -101,7 +99,7 @@ def _label(report: Report, shown: Measure, rho: float, r: float) -> str:
 
 
 def _grid(top: float, points: int) -> tuple[Tensor, Tensor]:
-    """ρ and r of a grid; an odd number of points, so that ρ = 0 is among them; r = 0 is left out, where x̂ is zero."""
+    """ρ and r of a grid with an odd number of points, so that it has ρ = 0; r starts just above 0, where x̂ is zero."""
     rho = torch.linspace(-1, 1, points, dtype=torch.float64)
     rho[points // 2] = 0
     r = torch.linspace(0, top, points, dtype=torch.float64).clamp(min=1e-6)
@@ -109,13 +107,14 @@ def _grid(top: float, points: int) -> tuple[Tensor, Tensor]:
     return along, length
 
 
-def _moments(rho: Tensor, r: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def moments_at(rho: Tensor, r: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """a, b, c at a cosine and a norm ratio, with a = 1."""
     return torch.ones_like(r), r**2, rho * r
 
 
 def _draw_levels(ax: Axes, measure: Measure, rho: Tensor, r: Tensor) -> dict[float, Tensor]:
-    """The level curves; gives points along each, by level."""
-    value = evaluate(measure, *_moments(rho, r))
+    """Draw the level curves; return points along each, by level."""
+    value = evaluate(measure, *moments_at(rho, r))
     finite = value[value.isfinite()]
     curves = {}
     for level in levels(measure.key):
@@ -124,30 +123,30 @@ def _draw_levels(ax: Axes, measure: Measure, rho: Tensor, r: Tensor) -> dict[flo
         at = min(max(level, least + nudge), greatest - nudge)
         ink, width = (INK, 2.6) if level == 1 else (FAINT, 0.9)
         curves[level] = _vertices(ax.contour(rho, r, value, levels=[at], colors=[ink], linewidths=width))
-        # matplotlib dashes a single colour's negative levels; these are told apart by their numbers
+        # matplotlib dashes the negative levels of a single colour; here the numbers tell them apart
         ax.collections[-1].set_linestyle("solid")
     return {level: curve for level, curve in curves.items() if len(curve)}
 
 
 def _label_levels(ax: Axes, curves: Mapping[float, Tensor], points: Tensor, lines: Tensor, top: float) -> None:
-    """The number of each level where its curve has most room: off the points, the lines, and what is there already."""
-    size = torch.tensor([1, 2 / top], dtype=torch.float64)  # both axes two units long, as they are on the page
+    """Write each level's number where its curve has most room: away from points, lines and earlier numbers."""
+    size = torch.tensor([1, 2 / top], dtype=torch.float64)  # both axes span two units, as on the page
     curves = {level: curve * size for level, curve in curves.items()}
     taken, lines = points * size, lines * size
-    for level, curve in sorted(curves.items(), key=lambda item: item[0] != 1):  # the bold one chooses first
+    for level, curve in sorted(curves.items(), key=lambda item: item[0] != 1):  # the bold level chooses first
         from_middle = torch.stack((curve[:, 0], curve[:, 1] - 1)).abs()
         inside = curve[from_middle.amax(0) < 0.92]
         if not len(inside):
-            inside = curve[from_middle.amin(0) < 0.7]  # it runs along the frame: not in a corner
+            inside = curve[from_middle.amin(0) < 0.7]  # the curve runs along the frame: avoid the corners
         if not len(inside):
             continue
         others = [other for key, other in curves.items() if key != level]
-        others = torch.cat([*others, taken] if level == 1 else [*others, taken, lines])  # 1 may lie on such a line
-        room = torch.cdist(inside, others).amin(1).clamp(max=0.12)  # more is not needed for a number
+        others = torch.cat([*others, taken] if level == 1 else [*others, taken, lines])  # 1 may lie on a line
+        room = torch.cdist(inside, others).amin(1).clamp(max=0.12)  # a number needs no more
         spread = torch.cdist(inside, taken).amin(1)
-        place = inside[(room + 0.03 * spread + spread.clamp(max=0.14)).argmax()]  # above all, no two numbers touch
-        taken = torch.cat([taken, place[None]])
-        rho, r = (place / size).tolist()
+        best = inside[(room + 0.03 * spread + spread.clamp(max=0.14)).argmax()]  # above all, no two numbers may touch
+        taken = torch.cat([taken, best[None]])
+        rho, r = (best / size).tolist()
         ax.text(
             rho,
             r,
@@ -163,22 +162,22 @@ def _label_levels(ax: Axes, curves: Mapping[float, Tensor], points: Tensor, line
 
 
 def _vertices(drawn: ContourSet) -> Tensor:
-    """Points along the curves of one level, a hundred or so."""
+    """About a hundred points along the curves of one level."""
     pieces = [torch.as_tensor(piece, dtype=torch.float64) for piece in drawn.allsegs[0]]
     points = torch.cat(pieces) if pieces else torch.zeros(0, 2, dtype=torch.float64)
     return points[:: max(1, len(points) // 100)]
 
 
 def _shade_undefined(ax: Axes, measure: Measure, rho: Tensor, r: Tensor) -> None:
-    """Grey wherever something that the measure needs is not positive, with the first reason that applies."""
-    left = torch.ones_like(r, dtype=torch.bool)  # where nothing is missing so far
+    """Shade where something that the measure needs is not positive, and write the first reason that applies."""
+    left = torch.ones_like(r, dtype=torch.bool)  # where no earlier reason applies
     for positive, reason in measure.needs:
-        gap = to_torch(positive)(*_moments(rho, r))
+        gap = to_torch(positive)(*moments_at(rho, r))
         missing = left & (gap <= 0)
         if missing.any():
             gap_here = torch.where(left, gap, torch.nan)
             ax.contourf(rho, r, gap_here, levels=[gap.min().item() - 1, 0], colors=[GREY])
-            upper = missing & (r > r[missing].mean())  # off the line r = 1, which runs through the middle
+            upper = missing & (r > r[missing].mean())  # not on the line r = 1, which runs through the middle
             across, height = rho[upper].mean().item(), r[upper].mean().item()
             row = missing[(r[:, 0] - height).abs().argmin()]
             box = {"facecolor": GREY, "edgecolor": "none", "pad": 1}
@@ -188,7 +187,7 @@ def _shade_undefined(ax: Axes, measure: Measure, rho: Tensor, r: Tensor) -> None
 
 
 def _unbroken(reason: str) -> str:
-    """The reason with its comparisons held together: "c ≤ 0" stays on one line."""
+    """The reason with its comparisons unbreakable: "c ≤ 0" stays on one line."""
     for sign in "=≤≥":
         reason = reason.replace(f" {sign} ", f"\u00a0{sign}\u00a0")
     return reason

@@ -1,4 +1,4 @@
-"""The house style: colours, a figure to draw on, and how it is written to a file."""
+"""The house style: colours, figures to draw on, legends, and files."""
 
 from __future__ import annotations
 
@@ -18,10 +18,11 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 INK, FAINT = "#333333", "#999999"
-OF_X, OF_X_HAT = "#0072B2", "#D55E00"  # Okabe and Ito's colours: told apart without red and green
+OF_X, OF_X_HAT = "#0072B2", "#D55E00"  # Okabe and Ito's colours, distinguishable without red and green
+L0 = "L0: active latents per token"
 LOCI = {"relative_reconstruction_bias": "#009E73", "scale_x": "#CC79A7", "norm_ratio": "#56B4E9"}
 SAES = ("#D55E00", "#0072B2", "#E69F00", "#000000")
-MARKERS = "osD^v"  # of SAEs, when there are more of them than colours
+MARKERS = "osD^v"
 STYLE: Any = {
     "figure.facecolor": "white",
     "axes.spines.top": False,
@@ -49,25 +50,24 @@ COLUMN: Any = STYLE | {
     "legend.labelspacing": 0.3,
     "legend.columnspacing": 1.2,
 }
-"""STYLE for a column of a paper, 3.4 inches wide: drawn at its final size, so that no text is scaled too small."""
+"""STYLE for a column of a paper, 3.4 inches wide: drawn at its final size, so no text is scaled too small."""
 
 AS_TEXT: Any = {"svg.hashsalt": "sandbox", "svg.fonttype": "none", "pdf.fonttype": 42}
-"""Text in vector files stays searchable text; a fixed salt makes an SVG's ids repeatable."""
+"""Text in vector files stays searchable; a fixed salt makes the ids in an SVG repeatable."""
 
 WITHOUT_DATE = {".png": {}, ".svg": {"Date": None}, ".pdf": {"CreationDate": None}}
 
-
 LONGEST = 60
-"""Letters of a name in a figure; a longer name loses its middle."""
+"""The most letters of a name in a figure; a longer name loses its middle."""
 
 
 @contextmanager
 def figure(
     width: float, height: float, columns: int = 1, heights: Sequence[float] = (1,), style: Any = STYLE
 ) -> Iterator[tuple[Figure, Sequence[Axes]]]:
-    """A figure in the house style and its axes, row by row, closed afterwards; needs no screen.
+    """A figure in the house style and its axes, row by row; it needs no screen.
 
-    Args: width, height: inches; heights: of its rows, relative to each other; style: STYLE or COLUMN
+    Args: width, height: inches; heights: relative heights of the rows; style: STYLE or COLUMN
     """
     from matplotlib import rc_context
     from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -80,16 +80,16 @@ def figure(
 
 
 def check_format(path: str | Path) -> None:
-    """Raise InputError for a file that is no .png, .svg or .pdf."""
+    """Raise InputError for a file that is not a .png, .svg or .pdf."""
     path = Path(path)
     if path.suffix not in (".png", ".svg", ".pdf"):
-        raise InputError(f"{path}: a plot is written as .png, .svg or .pdf, not {path.suffix or 'without an ending'}")
+        raise InputError(f"{path}: a plot is written as .png, .svg or .pdf; its ending is {path.suffix or 'missing'}")
 
 
 def save(made: Figure, path: str | Path, dpi: float | None = None) -> None:
-    """Write a figure in the format of the file's suffix (.png, .svg, .pdf), whole or not at all, with repeatable bytes.
+    """Write a figure as .png, .svg or .pdf, whole or not at all, with repeatable bytes.
 
-    Args: dpi: of a .png; the style's by default
+    Args: dpi: of a .png; by default the style's
     """
     from matplotlib import rc_context
 
@@ -99,15 +99,15 @@ def save(made: Figure, path: str | Path, dpi: float | None = None) -> None:
         rc_context(AS_TEXT if dpi is None else AS_TEXT | {"savefig.dpi": dpi}),
         warnings.catch_warnings(),
     ):
-        warnings.filterwarnings("ignore", "Glyph .* missing from")  # of a name in letters that no font here has
-        # In memory first: Matplotlib leaves a file open, with what it holds back, that a full disk did not take.
+        warnings.filterwarnings("ignore", "Glyph .* missing from")  # a name may use letters that no font here has
+        # In memory first: when the disk is full, Matplotlib leaves the file open with its buffer unwritten.
         drawn, ending = BytesIO(), Path(path).suffix
         made.savefig(drawn, format=ending.removeprefix("."), metadata=WITHOUT_DATE[ending])
         beside.write_bytes(drawn.getvalue())
 
 
 def axes_or_current(ax: Axes | None) -> Axes:
-    """The given axes, or matplotlib's current ones."""
+    """`ax`, or matplotlib's current axes."""
     if ax is not None:
         return ax
     from matplotlib import pyplot
@@ -116,12 +116,29 @@ def axes_or_current(ax: Axes | None) -> Axes:
 
 
 def plain_name(name: str) -> str:
-    """A name as drawn: `$` and control characters escaped, and shortened, since a folder may have any name."""
+    """A name to draw: shortened, with `$` and control characters escaped, since a folder may have any name."""
     short = name if len(name) <= LONGEST else f"{name[: LONGEST // 2]}…{name[-LONGEST // 2 :]}"
     return visible(short).replace("$", r"\$")
 
 
-def cycled(colours: Sequence[str]) -> Iterator[str]:
-    """The colours, over and over."""
+def cycled(values: Sequence[str]) -> Iterator[str]:
+    """The values, over and over."""
     while True:
-        yield from colours
+        yield from values
+
+
+def sae_looks() -> Iterator[tuple[str, str]]:
+    """A colour and a marker for each SAE of a figure: when the colours repeat, the marker changes."""
+    for marker in cycled(MARKERS):
+        for colour in SAES:
+            yield colour, marker
+
+
+def legend_below(ax: Axes, gap: float = 0.14, columns: int = 1) -> None:
+    """A legend below the axes, `gap` of their height away."""
+    ax.legend(loc="upper left", bbox_to_anchor=(0, -gap), borderaxespad=0, ncols=columns)
+
+
+def message(ax: Axes, words: str) -> None:
+    """Words in the middle of axes that have nothing to show."""
+    ax.text(0.5, 0.5, words, transform=ax.transAxes, ha="center", va="center", color=INK, wrap=True)

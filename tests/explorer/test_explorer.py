@@ -65,7 +65,7 @@ def test_a_setting_outside_its_limits_is_refused_in_one_clear_line(explorer, nam
     before = explorer.state
     with pytest.raises(InputError) as refused:
         checked({name: value})
-    assert re.fullmatch(rf"{name} is .{{1,42}}: .* needed", str(refused.value))
+    assert re.fullmatch(rf"{name} is .{{1,42}}: it must be .*", str(refused.value))
     with pytest.raises(TraitError) as refused:
         setattr(explorer, name, value)
     assert name in str(refused.value)
@@ -74,9 +74,9 @@ def test_a_setting_outside_its_limits_is_refused_in_one_clear_line(explorer, nam
 
 
 def test_an_unknown_setting_is_refused_with_those_that_there_are():
-    with pytest.raises(InputError, match=r"no setting 'colour': there are angle, norm_ratio"):
+    with pytest.raises(InputError, match=r"no setting 'colour'; its settings are angle, norm_ratio"):
         Explorer(colour="red")
-    with pytest.raises(InputError, match=r"angle is '200': a number from 0 to 180° is needed"):
+    with pytest.raises(InputError, match=r"angle is '200': it must be a number from 0 to 180°"):
         Explorer(angle=200)
 
 
@@ -160,7 +160,7 @@ def test_claim_5_is_shown_at_60_degrees_with_its_numbers(explorer):
 def test_unknown_claims_and_presets_are_refused(explorer):
     with pytest.raises(InputError, match="C99"):
         explorer.claim("C99")
-    with pytest.raises(InputError, match="there is no preset 'nothing': there are near-perpendicular"):
+    with pytest.raises(InputError, match="there is no preset 'nothing'; the presets are near-perpendicular"):
         explorer.preset("nothing")
 
 
@@ -330,5 +330,5 @@ def test_the_points_of_reports_and_of_their_files_are_the_same(tmp_path):
     file.write_text(to_json(reports))
     assert Explorer(reports).saes == Explorer(file).saes == Explorer([str(file)]).saes == saes_of(file)
     assert [round(point["norm_ratio"], 9) for point in saes_of(file)] == [0.5, 2]
-    with pytest.raises(InputError, match="dead has no defined cosine"):
+    with pytest.raises(InputError, match="dead: its cosine or norm ratio is undefined"):
         Explorer(Report("dead", Moments.from_pairs(x, 0 * x)))

@@ -261,14 +261,14 @@ def test_changing_the_registry_moves_the_drawing(consumer, monkeypatch):
 
 
 def test_what_cannot_be_shown_is_counted_with_its_reason():
-    assert "1 not shown: no latent is on (L0 = 0)" in words(drawn(figure6.bias, [*POINTS, DEAD]))
+    assert "1 not shown: no latent is active (L0 = 0)" in words(drawn(figure6.bias, [*POINTS, DEAD]))
     assert "1 not shown: x̂ is zero everywhere" in words(drawn(figure6.rho_r, [*POINTS, DEAD]))
     x = torch.rand(300, D, dtype=torch.float64)
     long = measured(Moments.from_pairs(x, 3 * x), 9.0, coefficient=9.0)
     assert "1 not shown: γ ≥ 2" in words(drawn(figure6.equation_10, [*POINTS, long]))
     assert "not shown" not in words(drawn(figure6.bias, [*POINTS, long]))
     plain = replace(POINTS[0], origins={"raw": POINTS[0].origins["raw"]})
-    assert "1 not shown: it was not measured about b_dec" in words(drawn(figure6.bias, [plain], origin="decoder_bias"))
+    assert "1 not shown: not measured about b_dec" in words(drawn(figure6.bias, [plain], origin="decoder_bias"))
 
 
 FIVE = dict(zip(ARCHITECTURES, ("soft", "hard", "hard", "hard", "soft"), strict=True))
@@ -340,11 +340,11 @@ def test_the_same_points_give_the_same_files_and_words_stay_words(tmp_path):
 
 
 def test_what_is_not_there_is_refused(tmp_path):
-    with pytest.raises(InputError, match="there is no origin 'mean'; there are raw, centred, decoder_bias"):
+    with pytest.raises(InputError, match="there is no origin 'mean'; the origins are raw, centred, decoder_bias"):
         drawn(figure6.bias, POINTS, origin="mean")
-    with pytest.raises(InputError, match="is no folder: make it first"):
+    with pytest.raises(InputError, match="is not a folder: create it"):
         figure6.save_figures(POINTS, tmp_path / "none")
-    with pytest.raises(InputError, match=r"\.png, \.svg or \.pdf, not \.gif"):
+    with pytest.raises(InputError, match=r"\.png, \.svg or \.pdf; its ending is \.gif"):
         figure6.save_figures(POINTS, tmp_path, (".png", ".gif"))
     assert not list(tmp_path.iterdir())
 

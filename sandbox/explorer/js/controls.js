@@ -1,4 +1,4 @@
-// Sliders with typed values, presets with their questions, and the row of buttons.
+// Sliders with typed values, presets with their questions, and the toolbar.
 import { controls, presets } from "./generated.js";
 import { html, toggle, write } from "./dom.js";
 import { checked } from "./state.js";
@@ -7,8 +7,8 @@ export function sliders(act, signal, population) {
   const fields = Object.entries(controls)
     .filter(([, control]) => control.population === population)
     .map(([name, control]) => field(name, control, act, signal));
-  const node = html("div", { class: "sliders" }, ...fields.map((one) => one.node));
-  const each = (name) => ({ state }) => fields.forEach((one) => one[name](state));
+  const node = html("div", { class: "sliders" }, ...fields.map(({ node }) => node));
+  const each = (name) => ({ state }) => fields.forEach((field) => field[name](state));
   return { node, draw: each("draw"), detail: each("detail") };
 }
 
@@ -23,10 +23,10 @@ function field(name, control, act, signal) {
   slider.addEventListener("input", () => act.set({ [name]: rounded(slider.valueAsNumber) }), { signal });
   slider.addEventListener("change", () => act.commit(), { signal });
   slider.addEventListener("keydown", (event) => {
-    const way = { ArrowRight: 1, ArrowUp: 1, ArrowLeft: -1, ArrowDown: -1 }[event.key];
-    if (!way || event.ctrlKey || event.metaKey || event.altKey) return;
+    const by = { ArrowRight: 1, ArrowUp: 1, ArrowLeft: -1, ArrowDown: -1 }[event.key];
+    if (!by || event.ctrlKey || event.metaKey || event.altKey) return;
     event.preventDefault();
-    act.step(name, way, event.shiftKey);
+    act.step(name, by, event.shiftKey);
   }, { signal });
   typed.addEventListener("change", () => {
     try {
@@ -40,15 +40,15 @@ function field(name, control, act, signal) {
   }, { signal });
 
   let drawn = null;
-  let told = null;
+  let written = null;
   function draw(state) {
     if (state[name] === drawn) return;
     slider.valueAsNumber = drawn = state[name];
   }
   function detail(state) {
-    if (state[name] === told) return;
-    told = state[name];
-    typed.value = String(+told.toFixed(control.unit ? 2 : 3));
+    if (state[name] === written) return;
+    written = state[name];
+    typed.value = String(+written.toFixed(control.unit ? 2 : 3));
     typed.removeAttribute("aria-invalid");
   }
   return { node, draw, detail };
@@ -66,14 +66,14 @@ export function lessons(act, signal) {
   const reveal = html("details", {}, question, answer);
   const claim = html("span", { class: "claim" });
   const lesson = html("div", { class: "lesson" }, reveal, notice);
-  const node = html("section", { class: "lessons", "aria-label": "states worth seeing" });
+  const node = html("section", { class: "lessons", "aria-label": "presets" });
   node.append(html("div", { class: "buttons" }, ...buttons), lesson);
   reveal.addEventListener("toggle", () => {
     toggle(notice, reveal.open);
     if (reveal.open) act.veil(false);
   }, { signal });
 
-  // The question comes first: numbers, and what to notice, are veiled until it is answered or something is moved.
+  // The question comes first: the numbers and the lesson stay veiled until it is opened or something moves.
   function choose(chosen) {
     buttons.forEach((button, i) => button.setAttribute("aria-pressed", String(presets[i] === chosen)));
     toggle(lesson, Boolean(chosen));
@@ -82,7 +82,7 @@ export function lessons(act, signal) {
     reveal.open = false;
     toggle(notice, false);
     write(claim, chosen.claim);
-    write(question, `Predict: ${chosen.question} (Open this for the answer; the numbers are hidden until then.)`);
+    write(question, `Predict: ${chosen.question} (Open for the answer; until then the numbers are hidden.)`);
     write(answer, chosen.answer);
     question.append(" ", claim);
     question.written = null;
@@ -90,12 +90,12 @@ export function lessons(act, signal) {
   }
   choose(null);
 
-  // The state has been changed: what is said holds for the preset, and no more for what is shown.
+  // The state has changed, so the text now holds for the preset but not for the picture.
   function leave() {
     const left = buttons.find((button) => button.getAttribute("aria-pressed") === "true");
     if (!left) return;
     left.setAttribute("aria-pressed", "false");
-    claim.textContent += ` (of the preset “${left.textContent}”, which you have left)`;
+    claim.textContent += ` (for the preset “${left.textContent}”, which you have left)`;
     claim.written = null;
   }
   return { node, choose, leave };
@@ -109,8 +109,8 @@ export function toolbar(actions, signal) {
   });
   const node = html("div", { class: "toolbar", role: "toolbar", "aria-label": "actions" }, ...buttons);
   const enable = (name, can) => {
-    const button = buttons.find((one) => one.dataset.action === name);
-    button.setAttribute("aria-disabled", String(!can)); // not `disabled`, which would throw the focus away
+    const button = buttons.find((button) => button.dataset.action === name);
+    button.setAttribute("aria-disabled", String(!can)); // not `disabled`, which would drop the focus
   };
   return { node, enable };
 }

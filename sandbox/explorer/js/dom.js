@@ -1,4 +1,4 @@
-// Small helpers for elements and for numbers as people read them.
+// Helpers for elements, and for numbers as people read them.
 
 const SVG = "http://www.w3.org/2000/svg";
 
@@ -16,12 +16,12 @@ function filled(node, attributes, children) {
   return node;
 }
 
-// Moves a node by its transform: a text that is given another x is set anew, letter by letter.
+// Moves a node by its transform: changing the x of a text would lay out every letter again.
 export function put(node, [p, q], anchor) {
   set(node, { transform: `translate(${p.toFixed(2)},${q.toFixed(2)})`, ...(anchor ? { "text-anchor": anchor } : {}) });
 }
 
-// These write only what has changed: a browser lays out and paints again whatever it is told again.
+// These write only what has changed: a browser lays out and paints anew whatever is written.
 
 export function set(node, attributes) {
   node.held ??= {};

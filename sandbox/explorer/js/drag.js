@@ -1,26 +1,26 @@
-// Handles that a mouse, a finger, a pen or the arrow keys move.
+// Handles to move with a mouse, a finger, a pen or the arrow keys.
 
-// `move(event)` is called for each movement while the handle is held, `end()` when it is let go, and
-// `key(direction, fine)` for the arrow keys with direction [1, 0] (right), [0, 1] (up), …
+// `start(event)`, `move(event)` and `end(event)` follow a drag; `key(direction, fine)` an arrow key, with direction
+// [1, 0] for right, [0, 1] for up, and so on.
 export function draggable(handle, { start, move, end, key }, signal) {
   const listen = (type, listener) => handle.addEventListener(type, listener, { signal });
-  let held = null;
+  let pointer = null;
   listen("pointerdown", (event) => {
-    if (event.button || held !== null) return;
-    held = event.pointerId;
-    handle.setPointerCapture(held); // the drag goes on outside of the picture
+    if (event.button || pointer !== null) return;
+    pointer = event.pointerId;
+    handle.setPointerCapture(pointer); // the drag continues outside the picture
     handle.focus({ preventScroll: true });
     event.preventDefault();
     start(event);
   });
-  // A finger moves the handle, and not the page; `touch-action` does not reach into a picture.
+  // A finger moves the handle, not the page; `touch-action` has no effect inside an SVG.
   handle.addEventListener("touchstart", (event) => event.preventDefault(), { signal, passive: false });
   listen("pointermove", (event) => {
-    if (event.pointerId === held) move(event);
+    if (event.pointerId === pointer) move(event);
   });
   const release = (event) => {
-    if (event.pointerId !== held) return;
-    held = null;
+    if (event.pointerId !== pointer) return;
+    pointer = null;
     end(event);
   };
   for (const type of ["pointerup", "pointercancel", "lostpointercapture"]) listen(type, release);
@@ -34,7 +34,7 @@ export function draggable(handle, { start, move, end, key }, signal) {
 
 const DIRECTIONS = { ArrowRight: [1, 0], ArrowLeft: [-1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] };
 
-// From the pointer to the picture's own coordinates, whatever zoom and scrolling lie between.
+// The pointer in the picture's coordinates, whatever the zoom and scrolling.
 export function pointIn(picture, event) {
   const box = picture.getBoundingClientRect();
   const scale = picture.viewBox.baseVal.width / box.width;

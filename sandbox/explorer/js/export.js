@@ -1,24 +1,41 @@
-// The picture as a file: one SVG that carries its own looks, or the same as PNG.
+// The picture as a self-contained SVG file, or as a PNG; and the link to it.
 
 const LOOKS = ["r", "fill", "fill-opacity", "stroke", "stroke-width", "stroke-dasharray", "stroke-linecap", "stroke-linejoin"];
 const GAP = 24;
 const OF_TEXT = ["font-family", "font-size", "font-weight", "font-style", "paint-order"];
 
-// Panels beside one another, each with a `title` and its `layers` (SVG or canvas, one upon the other); a line of text
-// below says what they show.
-export function asSvg(panels, background, ink, caption) {
+// Downloads the panels as a file, "svg" or "png"; `style` gives the colours of paper and ink.
+export async function saved(kind, panels, style, caption) {
+  const text = asSvg(panels, style.getPropertyValue("--paper"), style.color, caption);
+  const blob = kind === "svg" ? new Blob([text], { type: "image/svg+xml" }) : await asPng(text);
+  download(blob, `shrinkage.${kind}`);
+}
+
+// Copies a link; returns what happened, in words.
+export async function copied(link) {
+  try {
+    await navigator.clipboard.writeText(link);
+    const local = /^(127\.|localhost|$)/.test(location.hostname);
+    return `Link copied${local ? "; it works on this machine only" : ""}.`;
+  } catch {
+    return `Link to this state: ${link}`;
+  }
+}
+
+// Panels side by side, each with a `title` and its `layers` (SVG or canvas, bottom first), above a caption.
+function asSvg(panels, background, ink, caption) {
   let left = GAP;
   let tallest = 0;
   const words = (x, y, size, text) =>
     `<text x="${x}" y="${y}" font-family="sans-serif" font-size="${size}" fill="${ink}">${escaped(text)}</text>`;
   const parts = panels.map(({ title, layers }) => {
-    const seen = layers.filter((node) => node.getBoundingClientRect().width); // a cloud that is not shown has no place
+    const seen = layers.filter((node) => node.getBoundingClientRect().width); // a hidden cloud has no size
     const { width, height } = seen[0].getBoundingClientRect();
-    const place = `x="${left}" y="${GAP + 26}" width="${width}" height="${height}"`;
+    const frame = `x="${left}" y="${GAP + 26}" width="${width}" height="${height}"`;
     const drawn = seen.map((node) =>
       node instanceof HTMLCanvasElement
-        ? `<image ${place} href="${node.toDataURL()}"/>`
-        : `<svg ${place} viewBox="${node.getAttribute("viewBox")}">${dressed(node)}</svg>`,
+        ? `<image ${frame} href="${node.toDataURL()}"/>`
+        : `<svg ${frame} viewBox="${node.getAttribute("viewBox")}">${dressed(node)}</svg>`,
     );
     const text = words(left, GAP + 14, 15, title) + drawn.join("");
     left += width + GAP;
@@ -32,7 +49,7 @@ export function asSvg(panels, background, ink, caption) {
   );
 }
 
-// The children of a picture as text, each with the looks that the style sheet gave it.
+// The children of a picture as text, each with its computed style.
 function dressed(picture) {
   const copy = picture.cloneNode(true);
   const [from, to] = [picture, copy].map((node) => [...node.querySelectorAll("*")]);
@@ -54,7 +71,7 @@ function escaped(words) {
   return words.replace(/[&<>"]/g, (sign) => ({ "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;" })[sign]);
 }
 
-export async function asPng(text, scale = 2) {
+async function asPng(text, scale = 2) {
   const image = new Image();
   image.src = `data:image/svg+xml;charset=utf-8,${encodeURIComponent(text)}`;
   await image.decode();
@@ -65,7 +82,7 @@ export async function asPng(text, scale = 2) {
   return new Promise((resolve) => canvas.toBlob(resolve, "image/png"));
 }
 
-export function download(blob, name) {
+function download(blob, name) {
   const link = document.createElement("a");
   link.href = URL.createObjectURL(blob);
   link.download = name;

@@ -1,9 +1,9 @@
-// Where the state has been: undo and redo over whole actions, a drag being one.
+// Undo and redo. Each step is a whole action; a drag is one action.
 import { same } from "./state.js";
 
 const DEPTH = 200;
 
-export function history(first) {
+export function undoHistory(first) {
   const past = [first];
   let at = 0;
   return {

@@ -1,23 +1,23 @@
-// The other side: the model that a notebook (or the page) holds. Nothing here is ever waited for by a frame.
+// The model that a notebook (or the page) holds. No frame ever waits for it.
 import { defaults } from "./generated.js";
 import { same, sorted } from "./state.js";
 
-const LINKED = 100; // ms between two updates of what is linked in the browser, while something is being moved
-const SENT = 500; // ms between two messages to the kernel then: each makes a notebook busy for several frames
-const PATIENCE = 2500; // ms after which a kernel that has not answered is said to be silent
+const LINKED = 100; // ms between two updates of linked widgets in the browser, during a movement
+const SENT = 500; // ms between two messages to the kernel during it: each keeps a notebook busy for several frames
+const PATIENCE = 2500; // ms without an answer after which the kernel counts as silent
 
 export function listener(model, { receive, silent, points }, signal) {
   const names = Object.keys(defaults);
-  let told = {}; // what the other side knows
+  let told = {}; // what the model holds
   let next = null;
   let timer = 0;
   let sending = 0;
   let waiting = 0;
-  let telling = false; // while values are set one by one, what is half told is not to be heard
+  let telling = false; // values are set one by one: do not hear a state half told
 
   function state() {
-    const held = Object.fromEntries(names.map((name) => [name, model.get(name)]).filter(([, value]) => value !== undefined));
-    const { good, wrong } = sorted(held);
+    const values = Object.fromEntries(names.map((name) => [name, model.get(name)]).filter(([, value]) => value !== undefined));
+    const { good, wrong } = sorted(values);
     told = { ...defaults, ...good };
     return { good: told, wrong };
   }
@@ -39,7 +39,7 @@ export function listener(model, { receive, silent, points }, signal) {
     quietly(() => model.save_changes());
   }
 
-  // A kernel that has gone makes its comm throw; the picture does not depend on it.
+  // The comm of a dead kernel throws; the picture does not depend on it.
   function quietly(send) {
     try {
       send();
@@ -48,13 +48,13 @@ export function listener(model, { receive, silent, points }, signal) {
     }
   }
 
-  // After a movement: everything is sent, and an answer is expected.
+  // After a movement: send everything, and expect an answer.
   function settled(now) {
     changed(now);
     clearTimeout(timer);
     tell();
     send();
-    if (!model.get("_listens")) return; // a page has nobody to ask
+    if (!model.get("_listens")) return; // a page has no kernel
     clearTimeout(waiting);
     waiting = setTimeout(() => silent(SILENT), PATIENCE);
     quietly(() => model.send({ kind: "ping" }));
@@ -67,8 +67,8 @@ export function listener(model, { receive, silent, points }, signal) {
 
   function heard() {
     if (telling) return;
-    const held = Object.fromEntries(names.map((name) => [name, model.get(name)]));
-    const { good, wrong } = sorted(held);
+    const values = Object.fromEntries(names.map((name) => [name, model.get(name)]));
+    const { good, wrong } = sorted(values);
     if (wrong.length) receive({}, wrong);
     if (same({ ...told, ...good }, told)) return;
     told = { ...told, ...good };
@@ -76,7 +76,7 @@ export function listener(model, { receive, silent, points }, signal) {
     receive(good, []);
   }
 
-  // Python has answered a ping, or the page has something to say.
+  // Python has answered a ping, or the page has a message.
   function answered({ kind, words }) {
     if (kind === "say") return receive({}, [words]);
     clearTimeout(waiting);
@@ -94,4 +94,4 @@ export function listener(model, { receive, silent, points }, signal) {
   return { state, changed, settled, saes: () => model.get("saes") ?? [] };
 }
 
-const SILENT = "Python no longer listens (its kernel is busy, or has stopped): the picture works on without it.";
+const SILENT = "Python no longer listens: its kernel is busy or has stopped. The picture works without it.";

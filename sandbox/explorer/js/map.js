@@ -1,4 +1,4 @@
-// The half-plane of (ρ, r): level curves of one measure, real SAEs, the state as a point, and where it has been.
+// The half-plane of (ρ, r): level curves of one measure, real SAEs, the state as a point, and its trail.
 import { controls, levels, undefinedAt } from "./generated.js";
 import { clamp, html, put, set, shown, svg, toggle } from "./dom.js";
 import { draggable, pointIn } from "./drag.js";
@@ -16,7 +16,7 @@ export function map(act, signal) {
   const trail = svg("polyline", { class: "trail", points: "" });
   const knob = svg(
     "g",
-    { class: "grip state", "data-handle": "state", tabindex: 0, role: "slider", "aria-label": "state in the map",
+    { class: "grip state", "data-handle": "state", tabindex: 0, role: "slider", "aria-label": "state on the map",
       "aria-valuemin": -1, "aria-valuemax": 1 },
     svg("circle", { class: "reach", r: 20 }),
     svg("circle", { class: "knob", r: 7 }),
@@ -24,7 +24,7 @@ export function map(act, signal) {
   const back = svg("svg", { class: "map-back", "aria-hidden": "true" }, curves, grid, names, points);
   const pooled = cross();
   const front = svg("svg", { class: "map", role: "group", "aria-label": "norm ratio r over cosine ρ" }, trail, knob, pooled);
-  // The curves lie in a picture of their own, which is not painted again while the point moves.
+  // The curves have a picture of their own, which need not be painted again while the point moves.
   const node = html("div", { class: "stack" }, back, front);
 
   let size = [500, 260];
@@ -112,10 +112,10 @@ export function map(act, signal) {
       const words = norm_ratio > top ? `${name} (r = ${shown(norm_ratio, 2)} ↑)` : name;
       return { u: room ? u + 8 : u - 8, v, words, anchor: room ? "start" : "end" };
     });
-    labels.sort((one, other) => one.v - other.v);
+    labels.sort((first, second) => first.v - second.v);
     let above = -Infinity;
     for (const label of labels) {
-      label.y = above = Math.max(label.v + 4, above + 14); // names of points that lie close go below one another
+      label.y = above = Math.max(label.v + 4, above + 14); // names of neighbouring points go below one another
     }
     const texts = labels.map(({ u, y, words, anchor }) => svg("text", { x: u, y, "text-anchor": anchor }, words));
     points.replaceChildren(...dots, ...texts);
@@ -124,15 +124,15 @@ export function map(act, signal) {
   function draw({ state, values }) {
     drawLevels(state.measure);
     const [rho, r] = [cosine(state.angle), state.norm_ratio];
-    const together = state.population && values.cosine.value !== null;
-    toggle(pooled, Boolean(together));
-    if (together) put(pooled, [p(values.cosine.value), q(Math.min(values.norm_ratio.value, top))]);
+    const hasPooled = state.population && values.cosine.value !== null;
+    toggle(pooled, Boolean(hasPooled));
+    if (hasPooled) put(pooled, [p(values.cosine.value), q(Math.min(values.norm_ratio.value, top))]);
     const moved = !last || rho !== last[0] || r !== last[1];
     last = [rho, r];
     if (!moved) return;
     put(knob, [p(rho), q(r)]);
     path = [...path.slice(-TRAIL), [rho, r]];
-    if (steps++ % 2) return; // a frame in two is enough for what only stays behind
+    if (steps++ % 2) return; // every second frame is enough for a trail
     set(trail, { points: path.map(([u, v]) => `${p(u).toFixed(1)},${q(v).toFixed(1)}`).join(" ") });
   }
 

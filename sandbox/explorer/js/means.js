@@ -1,11 +1,11 @@
-// Population mode: one measure pooled over all pairs, beside the plain means that are taken for it, and the cloud.
+// Population mode: a measure pooled over all pairs, beside the plain means that are mistaken for it, and the cloud.
 import { blocks, measures } from "./generated.js";
 import { html, shown, toggle, write } from "./dom.js";
 import { eachPair, interval, meanOver } from "./population.js";
 import { evaluated } from "./state.js";
 import { valued } from "./table.js";
 
-const NONE = "no interval: the batches weigh too unequally, or without one of them there is no value";
+const NONE = "no interval: the batches weigh too unequally, or the value is undefined without one of them";
 
 export function means() {
   const title = html("h3");
@@ -19,8 +19,8 @@ export function means() {
   lines.forEach(({ value }, i) => value.setAttribute("data-mean", keys[i]));
   const legend = html("p", { class: "note" });
   legend.textContent =
-    "Dots: the tip of each x̂, seen along its own x. Cross: all pairs taken together, in lengths of x. The interval has " +
-    "the batches as clusters.";
+    "Dots: the tip of each x̂, relative to its own x. Cross: all pairs pooled, in lengths of x. The interval treats the " +
+    "batches as clusters.";
   const node = html("section", { class: "means" }, title, html("dl", {}, ...lines.flatMap(({ nodes }) => nodes)), legend);
 
   function detail({ state, population }) {
@@ -33,10 +33,10 @@ export function means() {
     const ends = pooled.value === null ? null : interval(measure, population);
     write(title, `${measure.plain} of ${population.n.toLocaleString("en")} pairs`);
     write(lines[2].label, `mean over batches of ${batch}`);
-    const left = (count, what) => (count ? `${count} ${what} have none` : "");
+    const left = (count, what) => (count ? `undefined for ${count} ${what}` : "");
     const notes = [
       ends ? `95 %: ${shown(ends[0])} … ${shown(ends[1])}` : (pooled.reason ?? NONE),
-      bare.reason ?? (state.offset ? "" : "there is no offset"),
+      bare.reason ?? (state.offset ? "" : "no offset"),
       left(batches.left, "batches"),
       left(pairs.left, "pairs"),
     ];
@@ -49,7 +49,7 @@ export function means() {
   return { node, detail };
 }
 
-// The tips of every x̂, each seen from its own x, as dots on a canvas: ten thousand nodes would be too slow.
+// The tip of each x̂, relative to its own x, as dots on a canvas: ten thousand nodes would be too slow.
 export function cloud(act) {
   const canvas = html("canvas", { class: "cloud", "aria-hidden": "true" });
   const ink = canvas.getContext("2d");
@@ -64,7 +64,7 @@ export function cloud(act) {
   }
 
   function draw({ population }, toView) {
-    toggle(canvas, Boolean(population)); // an empty layer costs time in every frame, too
+    toggle(canvas, Boolean(population)); // even an empty layer costs time in every frame
     if (!population) return;
     ink.clearRect(0, 0, canvas.width, canvas.height);
     const [zero, one] = [toView([0, 0]), toView([1, 1])];

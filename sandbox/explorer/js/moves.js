@@ -1,4 +1,4 @@
-// What a hand or a key makes of the state: each move gives the settings that change.
+// Moves by hand or key: each gives the settings that change.
 import { controls } from "./generated.js";
 import { clamp } from "./dom.js";
 
@@ -8,13 +8,13 @@ export function stepped(state, name, by, fine) {
   return { [name]: clamp(+(state[name] + by * size).toPrecision(12), low, high) };
 }
 
-// The arrow keys at a handle: x̂ is turned and stretched; x is stretched, and x̂ stays.
+// An arrow key on a handle turns or stretches x̂; at x it stretches x while x̂ stays.
 export function keyed(state, handle, [right, up], fine) {
   if (handle === "x") return xMoved(state, stepped(state, "norm_x", right || up, fine).norm_x);
   return right ? stepped(state, "angle", -right, fine) : stepped(state, "norm_ratio", up, fine);
 }
 
-// The tip of x̂ is moved to a point of the plane; below x's line it slides along it.
+// The tip of x̂ moves to a point of the plane; from below the line of x, to the nearest point on it.
 export function tipMoved(state, [u, v]) {
   const across = Math.max(v, 0);
   const length = Math.hypot(u, across);
@@ -22,10 +22,10 @@ export function tipMoved(state, [u, v]) {
   return { angle, norm_ratio: clamp(length / state.norm_x, 0, controls.norm_ratio.high) };
 }
 
-// The tip of x is moved, and x̂ stays where it is: so the ratio of their norms follows.
+// The tip of x moves while x̂ stays, so the ratio of their norms follows.
 export function xMoved(state, u) {
   const length = state.norm_ratio * state.norm_x;
   const norm_x = clamp(u, Math.max(length / controls.norm_ratio.high, 0.02), controls.norm_x.high);
-  if (!state.norm_x) return { norm_x }; // from nothing, the ratio has nothing to follow
+  if (!state.norm_x) return { norm_x }; // from zero length there is no ratio to follow
   return { norm_x, norm_ratio: Math.min(length / norm_x, controls.norm_ratio.high) };
 }

@@ -1,9 +1,9 @@
-// The two losses over the scale s, their minima, and the reciprocal of each minimum, which is nobody's minimum.
+// The two losses over the scale s, their minima, and the reciprocal of each minimum, which minimises neither.
 import { losses, measures } from "./generated.js";
 import { clamp, put, set, shown, svg, ticks, toggle, write } from "./dom.js";
 
 const MARGIN = { left: 38, right: 14, top: 12, bottom: 34 };
-const FURTHEST = 3.2; // a reciprocal beyond this is told in words at the edge
+const FURTHEST = 3.2; // a reciprocal beyond this is written at the edge
 
 export function parabolas() {
   const grid = svg("g", { class: "grid" });

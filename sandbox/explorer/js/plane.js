@@ -1,10 +1,10 @@
-// The plane of x and x̂: both arrows, what each scale does to them, the three loci, and the loss as a triangle.
+// The plane of x and x̂: both arrows, their rescalings, the three loci, and the loss as a right triangle.
 import { controls, loci, measures } from "./generated.js";
 import { clamp, put, set, shown, svg, toggle, write } from "./dom.js";
 import { draggable, pointIn } from "./drag.js";
 import { tipOf } from "./state.js";
 
-const SPAN = [-1.05, 1.45]; // of the view at zoom 1, in lengths; x, one long, is 40 % of it
+const SPAN = [-1.05, 1.45]; // of the view at zoom 1; x, of length 1, takes up 40 % of it
 const ZOOMS = [1, 1.4, 2, 2.8, 4, 5.6, 8, 11, 16, 22, 32];
 const LABELS = { relative_reconstruction_bias: [0.067, 0.25], scale_x: [1, 1.12], norm_ratio: [-0.643, 0.766] };
 
@@ -42,13 +42,13 @@ export function plane(act, signal) {
 
   let size = [600, 336];
   let zoom = 1;
-  let held = 0; // how many hands hold something: the view stays as it is meanwhile
+  let held = 0; // number of pointers that hold something: the zoom stays meanwhile
   const unit = () => size[0] / ((SPAN[1] - SPAN[0]) * zoom);
   const origin = () => [-SPAN[0] * zoom * unit(), size[1] - 34];
   const toView = ([u, v]) => [origin()[0] + u * unit(), origin()[1] - v * unit()];
   const fromView = ([p, q]) => [(p - origin()[0]) / unit(), (origin()[1] - q) / unit()];
 
-  // Where a text is read whole that reaches so far to the left and to the right of its place.
+  // The nearest place for a text of that extent to the left and right to be inside the picture.
   const within = ([p, q], left, right) => [clamp(p, left, size[0] - right), clamp(q, 16, size[1] - 4)];
 
   function fits(z, points) {
@@ -57,7 +57,7 @@ export function plane(act, signal) {
   }
 
   function grab(name, tip, move) {
-    let offset = [0, 0]; // where the hand took hold of it
+    let offset = [0, 0]; // from the tip to where it was gripped
     draggable(
       grips[name],
       {
@@ -80,8 +80,8 @@ export function plane(act, signal) {
       signal,
     );
   }
-  grab("hat", () => tipOf(act.state()), (point) => act.moveTip(point));
-  grab("x", () => [act.state().norm_x, 0], ([u]) => act.moveX(u));
+  grab("hat", () => tipOf(act.now()), (point) => act.moveTip(point));
+  grab("x", () => [act.now().norm_x, 0], ([u]) => act.moveX(u));
 
   function layout(width) {
     size = [width, Math.round(clamp(width * 0.56, 190, 520))];
@@ -108,7 +108,7 @@ export function plane(act, signal) {
     arrows.hat.point(zero, ph, within);
     put(grips.x, px);
     put(grips.hat, ph);
-    grips.hat.classList.toggle("still", !state.norm_x); // it lies on the tip of x then, and could not be moved
+    grips.hat.classList.toggle("still", !state.norm_x); // it would lie on the tip of x, and could not be moved
     drawAngle(state, zero);
     drawFeet(state, values, tip, x);
     toggle(pooled, Boolean(pooledTip));
@@ -132,7 +132,7 @@ export function plane(act, signal) {
     toggle(arc, norm_x * norm_ratio > 0);
   }
 
-  // The feet of both projections, on a pair of vectors; a population's scales belong to no single triangle.
+  // The feet of both projections, for a single pair: a population's scales belong to no one triangle.
   function drawFeet(state, values, tip, x) {
     const ofX = state.population ? null : values.scale_x.value;
     const ofHat = ofX === null ? null : values.scale_x_hat.value;
@@ -150,7 +150,7 @@ export function plane(act, signal) {
     line(sides.angle, px, footHat);
     line(sides.length, ph, footHat);
     put(feet.hat, footHat);
-    toggle(feetNames.hat, footHat[1] < size[1]); // at an obtuse angle it lies on the other side of x
+    toggle(feetNames.hat, footHat[1] < size[1]); // at an obtuse angle it lies beyond x
     put(feetNames.hat, within([footHat[0] - 9, footHat[1] - 9], 46, 4), "end");
     corner(corners[1], footHat, px, zero);
   }
@@ -172,9 +172,9 @@ function arrow(name) {
       const back = [to[0] - 11 * du, to[1] - 11 * dv];
       set(head, { points: `${to} ${back[0] - 5 * dv},${back[1] + 5 * du} ${back[0] + 5 * dv},${back[1] - 5 * du}` });
       toggle(head, length > 11);
-      // Beside the tip: before it there may be the foot of a projection, and both tips may be at one place.
+      // Beside the tip: a projection may end just before it, and both tips may coincide.
       const [p, q] = name === "x" ? [20, 19] : [8 * du - 17 * dv, 8 * dv + 17 * du + 4];
-      const low = name !== "x" && from[1] - to[1] < 40; // so near to x that its name goes above it
+      const low = name !== "x" && from[1] - to[1] < 40; // so near to x that the name goes above
       put(label, within([to[0] + p, to[1] + (low ? -13 : q)], 12, 12), "middle");
     },
   };
@@ -195,12 +195,12 @@ function line(node, [x1, y1], [x2, y2]) {
   set(node, { x1, y1, x2, y2 });
 }
 
-// Where the vectors of a population are, taken together.
+// The pooled position of a population.
 export function cross() {
   return svg("g", { class: "pooled" }, svg("path", { d: "M-7,0h14M0,-7v14" }), svg("text", { y: 18, "text-anchor": "middle" }, "pooled"));
 }
 
-// The mark of a right angle at `at`, between the ways to `one` and to `other`.
+// The mark of a right angle at `at`, between the directions to `one` and to `other`.
 function corner(node, at, one, other) {
   const [u, v] = [one, other].map((to) => {
     const way = [to[0] - at[0], to[1] - at[1]];

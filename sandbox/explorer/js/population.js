@@ -1,8 +1,8 @@
-// A population: many pairs around the settings, their pooled moments, and the interval of any measure of them.
+// A population: many pairs around the settings, their pooled moments, and the interval of any measure.
 import { blocks, quantiles } from "./generated.js";
 import { cosine, evaluated } from "./state.js";
 
-// Two independent standard normal numbers a pair, the same as in Python (state.py): a hash, and Box and Muller.
+// Two independent standard normal numbers for each pair, the same as in Python (state.py): a hash and Box–Muller.
 export function scores(n, seed) {
   const ofAngle = new Float64Array(n);
   const ofNorm = new Float64Array(n);
@@ -22,7 +22,7 @@ function hash(number) {
   return (bits ^ (bits >>> 15)) >>> 0;
 }
 
-// Every pair's ‖x‖², ‖x̂‖² and x·x̂, and their totals in each block; the arrays are kept from frame to frame.
+// Every pair's ‖x‖², ‖x̂‖² and x·x̂, and their totals in each block; frames share the arrays.
 export function populated(state, before) {
   const { angle, norm_ratio, norm_x, spread, norm_spread, offset, n, seed } = state;
   const fresh = !before || before.scores.n !== n || before.scores.seed !== seed;
@@ -44,7 +44,7 @@ export function populated(state, before) {
   return { scores: drawn, pairs, totals, means, bare: means.map((mean) => mean - shared), n };
 }
 
-// The interval of a pooled measure, as the report has it: a jackknife over the blocks; null where there is none.
+// The interval of a pooled measure, as in a report: a jackknife over the blocks (sandbox/report/jackknife.py); or null.
 export function interval(measure, { totals, means, n }) {
   const all = means.map((mean) => mean * n);
   const quantile = student(Math.min(effective(totals, 0), effective(totals, 1)));
@@ -53,35 +53,35 @@ export function interval(measure, { totals, means, n }) {
   const centre = measure.centre(...all);
   const left = without.map((sums) => measure.centre(...sums));
   let [low, high] = around(measure.unbounded(centre), left.map(measure.unbounded), quantile).map(measure.back);
-  if (!Number.isFinite(low + high)) [low, high] = around(centre, left, quantile); // at an end of its range
+  if (!Number.isFinite(low + high)) [low, high] = around(centre, left, quantile); // the value is at an end of its range
   if (measure.squared) [low, high] = [low * high < 0 ? 0 : Math.min(low ** 2, high ** 2), Math.max(low ** 2, high ** 2)];
   return [Math.max(low, measure.range[0]), Math.min(high, measure.range[1])];
 }
 
 function around(value, without, quantile) {
-  const mean = without.reduce((sum, one) => sum + one, 0) / blocks;
-  const squares = without.reduce((sum, one) => sum + (one - mean) ** 2, 0);
+  const mean = without.reduce((sum, leftOut) => sum + leftOut, 0) / blocks;
+  const squares = without.reduce((sum, leftOut) => sum + (leftOut - mean) ** 2, 0);
   const reach = quantile * Math.sqrt(((blocks - 1) / blocks) * squares);
   return [value - reach, value + reach];
 }
 
-// As many blocks as there would be if all held as much of a moment.
+// The effective number of blocks: their number if all hold the same share of moment k.
 function effective(totals, k) {
   const squares = totals.reduce((sum, total) => sum + total[k] ** 2, 0);
   return squares ? totals.reduce((sum, total) => sum + total[k], 0) ** 2 / squares : Infinity;
 }
 
-// Student's quantile for so many blocks, by the Chebyshev series that Python gives for its logarithm.
+// Student's quantile for that many blocks, from Python's Chebyshev series of its logarithm (Clenshaw's recurrence).
 function student(clusters) {
   if (!(clusters >= 2)) return null;
   const [least, most] = quantiles.domain;
-  const place = (2 / (Math.min(clusters, blocks) - 1) - least - most) / (most - least);
+  const at = (2 / (Math.min(clusters, blocks) - 1) - least - most) / (most - least);
   let [one, two] = [0, 0];
-  for (const coefficient of [...quantiles.series.slice(1)].reverse()) [one, two] = [2 * place * one - two + coefficient, one];
-  return Math.exp(place * one - two + quantiles.series[0]);
+  for (const coefficient of [...quantiles.series.slice(1)].reverse()) [one, two] = [2 * at * one - two + coefficient, one];
+  return Math.exp(at * one - two + quantiles.series[0]);
 }
 
-// The plain mean of a measure over parts of the data, and how many parts have none (C15).
+// The plain mean of a measure over parts of the data, and in how many parts it is undefined (C15).
 export function meanOver(measure, parts) {
   let sum = 0;
   let count = 0;

@@ -1,43 +1,43 @@
-// The state, its limits, and the three moments of one pair.
+// The limits of the settings, and the moments and measures of a single pair.
 import { controls, defaults, measures } from "./generated.js";
 
-// The value that a text or a number means for a setting; throws an Error in words for anything else.
-export function checked(name, given) {
+// The value that a text or a number stands for in a setting; throws an Error with a message for anything else.
+export function checked(name, input) {
   const control = controls[name];
   if (name === "measure") {
-    if (typeof given === "string" && Object.hasOwn(measures, given)) return given;
-    throw new Error(`measure is “${brief(given)}”: there are ${Object.keys(measures).join(", ")}`);
+    if (typeof input === "string" && Object.hasOwn(measures, input)) return input;
+    throw new Error(`measure is “${brief(input)}”: it must be one of ${Object.keys(measures).join(", ")}`);
   }
   if (name === "population") {
-    if (["true", "false"].includes(String(given))) return String(given) === "true";
-    throw new Error(`population is “${brief(given)}”: true or false is needed`);
+    if (["true", "false"].includes(String(input))) return String(input) === "true";
+    throw new Error(`population is “${brief(input)}”: it must be true or false`);
   }
   if (!control || !Object.hasOwn(controls, name)) throw new Error(`there is no setting “${brief(name)}”`);
-  const value = typeof given === "number" || DECIMAL.test(given) ? Number(given) : NaN;
+  const value = typeof input === "number" || DECIMAL.test(input) ? Number(input) : NaN;
   if (!(value >= control.low && value <= control.high) || (control.whole && value % control.step)) {
     const steps = control.whole && control.step !== 1 ? `, in steps of ${control.step}` : "";
     const kind = control.whole ? "a whole number" : "a number";
     throw new Error(
-      `${control.label} is “${brief(given)}”: ${kind} from ${control.low} to ${control.high}${control.unit}${steps} is needed`,
+      `${control.label} is “${brief(input)}”: it must be ${kind} from ${control.low} to ${control.high}${control.unit}${steps}`,
     );
   }
   return Math.abs(value) < NOTHING ? 0 : value;
 }
 
 const DECIMAL = /^\s*[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?\s*$/i;
-const NOTHING = 1e-12; // what is smaller is 0: its square would have no digits left
+const NOTHING = 1e-12; // smaller values count as 0, because their squares would have no digits left
 
-function brief(given) {
-  return String(given).slice(0, 40);
+function brief(input) {
+  return String(input).slice(0, 40);
 }
 
-// Of settings from outside: those that can be had, and what is wrong with the others.
+// Splits settings from outside into valid ones and messages about the others.
 export function sorted(settings) {
   const good = {};
   const wrong = [];
-  for (const [name, given] of Object.entries(settings)) {
+  for (const [name, input] of Object.entries(settings)) {
     try {
-      good[name] = checked(name, given);
+      good[name] = checked(name, input);
     } catch (error) {
       wrong.push(error.message);
     }
@@ -65,7 +65,7 @@ export function momentsOf({ angle, norm_ratio, norm_x }) {
   return [a, norm_ratio * norm_ratio * a, norm_ratio * cosine(angle) * a];
 }
 
-// A measure at three moments: `value`, or null and the reason why it has none.
+// A measure at moments a, b, c: its `value`, or null with the `reason` why it is undefined.
 export function evaluated(measure, moments) {
   const reason = measure.whyUndefined(...moments);
   if (reason) return { value: null, reason };

@@ -1,9 +1,9 @@
-// Every measure: its formula with the present numbers in it, its value, and a bar with 1 marked.
+// Every measure: its formula with the current numbers, its value, and a bar with a mark at 1.
 import { measures } from "./generated.js";
 import { clamp, html, shown, toggle, write } from "./dom.js";
 import { interval } from "./population.js";
 
-const BAR = [-1, 2.2]; // what a bar spans
+const BAR = [-1, 2.2]; // the values a bar spans
 
 export function table() {
   const rows = Object.entries(measures).map(([key, measure]) => row(key, measure));
@@ -11,14 +11,14 @@ export function table() {
   const names = ["a = E‖x‖² = ", "b = E‖x̂‖² = ", "c = E[x·x̂] = "];
   const head = html("p", { class: "moments" }, ...moments.map((value, i) => html("span", {}, names[i], value)));
   const body = html("tbody", {}, ...rows.map(({ node }) => node));
-  const titles = ["measure", "formula, with the present numbers", "value, and against 1"];
+  const titles = ["measure", "formula with current numbers", "value, compared with 1"];
   const top = html("thead", {}, html("tr", {}, ...titles.map((title) => html("th", { scope: "col" }, title))));
   const node = html("div", { class: "measures" }, head, html("table", {}, top, body));
 
   let turn = 0;
   function draw({ moments: now, values, population }) {
     for (const { key, draw: drawRow } of rows) drawRow(values[key], population && interval(measures[key], population));
-    rows[turn++ % rows.length].detail(now); // a formula at a time: typesetting all of them takes longer than the picture
+    rows[turn++ % rows.length].detail(now); // one formula a frame: typesetting all takes longer than the picture
   }
 
   function detail({ moments: now }) {
@@ -75,7 +75,7 @@ function typeset(measure) {
   return node;
 }
 
-// A number where a letter was: in brackets if it is negative.
+// A number in place of a letter, in brackets if negative.
 function substituted(number) {
   const text = shown(number, Math.abs(number) < 0.01 && number ? 5 : 3);
   return number < 0 ? `(${text})` : text;

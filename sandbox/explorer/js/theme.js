@@ -1,10 +1,10 @@
-// Light or dark as the host is: read from the background that the explorer stands on, whoever painted it.
+// Light or dark, like the background that the explorer stands on, whoever painted it.
 
 export function theme(root, signal, changed) {
   function look() {
-    const found = isDark(behind(root)) ? "dark" : "light";
-    if (root.dataset.theme === found) return;
-    root.dataset.theme = found;
+    const scheme = isDark(behind(root)) ? "dark" : "light";
+    if (root.dataset.theme === scheme) return;
+    root.dataset.theme = scheme;
     changed();
   }
   const watch = new MutationObserver(look);
@@ -26,7 +26,7 @@ function behind(node) {
   return matchMedia("(prefers-color-scheme: dark)").matches ? [0, 0, 0] : [255, 255, 255];
 }
 
-// A colour in whatever notation, as the four bytes of a pixel.
+// A colour in any notation, as the four bytes of a pixel.
 function painted(colour) {
   const canvas = document.createElement("canvas");
   canvas.width = canvas.height = 1;

@@ -1,7 +1,7 @@
-"""The figures of `sandbox figure6`: a sweep of SAEs, point by point, through every definition of shrinkage.
+"""The figures of `sandbox figure6`: a sweep of SAEs, point by point, by every definition of shrinkage.
 
-Each function takes points (`sandbox.report.Point`) and an Axes (or makes one), shows the finished SAEs as they did on
-held-out tokens, and returns the Axes. What cannot be shown is counted in the legend, with the reason.
+Each function draws the finished SAEs, measured on held-out tokens, from points (`sandbox.report.Point`) onto an Axes
+(by default the current one), and returns the Axes. The legend counts the points that cannot be shown, with the reason.
 """
 
 from sandbox.plots.figure6.angle import angle

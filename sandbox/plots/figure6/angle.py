@@ -1,17 +1,20 @@
-"""What reads "shrinkage" though no rescaling helps: c/a and the norm ratio of the same SAEs (C10, C11)."""
+"""Measures that read "shrinkage" where no rescaling helps: c/a and the norm ratio of the same SAEs (C10, C11)."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+import torch
+
 from sandbox.maths.compile import evaluate
 from sandbox.maths.measures import REGISTRY
+from sandbox.plots.error_bars import value_of
 from sandbox.plots.figure6.bias import KEY as GAMMA
 from sandbox.plots.figure6.drawing import (
     Coordinate,
-    against_l0,
     by_coefficient,
+    draw_against_l0,
     final,
     legend,
     line,
@@ -19,9 +22,9 @@ from sandbox.plots.figure6.drawing import (
     of_l0,
     of_measure,
     shown,
-    value_of,
 )
 from sandbox.plots.figure6.looks import looks
+from sandbox.plots.rho_r_map import moments_at
 from sandbox.plots.style import INK, axes_or_current
 from sandbox.report.estimates import Estimate
 from sandbox.report.points import Point
@@ -36,24 +39,24 @@ SHORTFALL: Any = {"linewidth": 0.8, "linestyle": (0, (1, 1.5)), "alpha": 0.8, "z
 
 
 def angle(points: Sequence[Point], key: str = "norm_ratio", ax: Axes | None = None, origin: str = "raw") -> Axes:
-    """A measure that mixes in the angle against L0; faint behind it γ, and for each SAE where γ = 1 would put it.
+    """A measure that mixes in the angle, against L0; γ faintly behind it, and a dash where γ = 1 would put each SAE.
 
-    That place is a dash: an SAE on its dash is not shrunk, however far below 1 it lies, and one below its dash is, by
-    the dotted way up to it. Between the dash and 1 there is only angle.
+    An SAE on its dash is not shrunk, however far below 1 it lies; one below its dash is shrunk by the dotted gap. The
+    gap between a dash and 1 is due to the angle alone.
 
     Args: key: of the registry, one of KEYS; origin: as for `bias`
     """
     from matplotlib.lines import Line2D
 
     ax, points = axes_or_current(ax), final(points)
-    against_l0(ax, points, key, origin)
+    draw_against_l0(ax, points, key, origin)
     joined = line(ax, points, of_l0, of_measure(GAMMA, origin), **FAINT_LINE)
-    up, place = of_measure(key, origin), without_shrinkage(key, origin)
+    up, unshrunk = of_measure(key, origin), without_shrinkage(key, origin)
     for architecture, look in looks(points).items():
-        those = [p for group in by_coefficient(shown(points, of_l0, up, place), architecture) for p in group]
-        l0s, places = [point.l0 for point in those], [value_of(place(point)) for point in those]
-        ax.plot(l0s, places, color=look.colour, label=f"_{architecture} without shrinkage", **DASH)
-        ax.vlines(l0s, [value_of(up(point)) for point in those], places, color=look.colour, **SHORTFALL)
+        seen = [p for group in by_coefficient(shown(points, of_l0, up, unshrunk), architecture) for p in group]
+        l0s, dashes = [point.l0 for point in seen], [value_of(unshrunk(point)) for point in seen]
+        ax.plot(l0s, dashes, color=look.colour, label=f"_{architecture} without shrinkage", **DASH)
+        ax.vlines(l0s, [value_of(up(point)) for point in seen], dashes, color=look.colour, **SHORTFALL)
     name_line_at_1(ax, f"{REGISTRY[key].plain} = 1")
     extra = [Line2D([], [], color=INK, label=f"without shrinkage ({REGISTRY[GAMMA].plain} = 1)", **DASH)]
     if joined:
@@ -63,14 +66,14 @@ def angle(points: Sequence[Point], key: str = "norm_ratio", ax: Axes | None = No
 
 
 def without_shrinkage(key: str, origin: str = "raw") -> Coordinate:
-    """What a measure would say of an SAE of the same cosine with γ = 1, that is with r = ρ (C10)."""
+    """What a measure would say of an SAE with the same cosine and γ = 1, that is, with r = ρ (C10)."""
     cosine = of_measure("cosine", origin)
 
-    def place(point: Point) -> Estimate:
+    def unshrunk(point: Point) -> Estimate:
         rho = cosine(point)
-        if rho.value is None or rho.value <= 0:  # then no rescaling has γ = 1
+        if rho.value is None or rho.value <= 0:  # no rescaling gives γ = 1
             return Estimate(None, None, None)
-        energy = rho.value**2  # of x̂, x having 1: r² = ρ², and c = r·ρ is the same
-        return Estimate(evaluate(REGISTRY[key], 1.0, energy, energy).item(), None, None)
+        cosine_and_ratio = torch.tensor([rho.value, rho.value], dtype=torch.float64)
+        return Estimate(evaluate(REGISTRY[key], *moments_at(*cosine_and_ratio)).item(), None, None)
 
-    return place
+    return unshrunk

@@ -1,4 +1,4 @@
-"""Figure 6 as the first version computed it, and how far that is off: second order in γ − 1 (C9)."""
+"""Figure 6 as the first version computed it, and its error, which is second-order in γ − 1 (C9)."""
 
 from __future__ import annotations
 
@@ -11,22 +11,23 @@ from torch import Tensor
 from sandbox.maths.compile import evaluate, to_torch
 from sandbox.maths.derived import derived
 from sandbox.maths.measures import REGISTRY
+from sandbox.plots.error_bars import ends_of
 from sandbox.plots.figure6.bias import KEY as GAMMA
 from sandbox.plots.figure6.drawing import (
-    against_l0,
+    NOTHING,
     draw,
-    ends_of,
+    draw_against_l0,
     final,
     legend,
     line,
     name_line_at_1,
-    nothing,
     of_l0,
     of_measure,
     round_ticks,
     shown,
 )
-from sandbox.plots.style import FAINT, INK, axes_or_current
+from sandbox.plots.rho_r_map import moments_at
+from sandbox.plots.style import FAINT, INK, axes_or_current, message
 from sandbox.report.estimates import Estimate
 from sandbox.report.points import Point
 
@@ -34,15 +35,15 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 KEY = "equation_10_v1"
-LEAST = 0.05  # of ε in view: SAEs that are not shrunk still lie on a curve
+LEAST = 0.05  # the least range of ε in view, so that SAEs that do not shrink still lie on a curve
 
 
 def equation_10(points: Sequence[Point], ax: Axes | None = None, origin: str = "raw") -> Axes:
-    """The first version's equation 10 against L0, drawn as `bias` draws γ, with the lines of γ faint behind."""
+    """The first version's equation 10 against L0, drawn like `bias`, with the lines of γ faintly behind."""
     from matplotlib.lines import Line2D
 
     ax, points = axes_or_current(ax), final(points)
-    against_l0(ax, points, KEY, origin)
+    draw_against_l0(ax, points, KEY, origin)
     line(ax, points, of_l0, of_measure(GAMMA, origin), linewidth=1, linestyle=(0, (3, 2)), alpha=0.5, zorder=1.5)
     name_line_at_1(ax)
     corrected = Line2D([], [], color=FAINT, linewidth=1, linestyle=(0, (3, 2)), label=f"{_plain(GAMMA)}, corrected")
@@ -51,9 +52,9 @@ def equation_10(points: Sequence[Point], ax: Axes | None = None, origin: str = "
 
 
 def equation_10_error(points: Sequence[Point], ax: Axes | None = None, origin: str = "raw") -> Axes:
-    """What the first version's equation 10 has too much, against ε = γ − 1, with its exact curve (C8) and ε²/2 (C9).
+    """The error of the first version's equation 10 against ε = γ − 1, with its exact curve (C8) and ε²/2 (C9).
 
-    The error depends on γ alone, so every SAE lies on the exact curve; the interval is that of γ, across.
+    The error depends on γ alone, so every SAE lies on the exact curve; the horizontal bars are the intervals of γ.
     """
     from matplotlib.lines import Line2D
 
@@ -61,9 +62,10 @@ def equation_10_error(points: Sequence[Point], ax: Axes | None = None, origin: s
     gamma, slip = of_measure(GAMMA, origin), of_measure(KEY, origin)
 
     def epsilon(point: Point) -> Estimate:
-        one = gamma(point)
-        value, low, high = (None if end is None else end - 1 for end in (one.value, one.low, one.high))
-        return Estimate(value, low, high, one.reason)
+        of_gamma = gamma(point)
+        parts = of_gamma.value, of_gamma.low, of_gamma.high
+        value, low, high = (None if part is None else part - 1 for part in parts)
+        return Estimate(value, low, high, of_gamma.reason)
 
     def error(point: Point) -> Estimate:
         right, wrong = gamma(point).value, slip(point).value
@@ -71,8 +73,8 @@ def equation_10_error(points: Sequence[Point], ax: Axes | None = None, origin: s
         return Estimate(difference, None, None, slip(point).reason)
 
     draw(ax, points, epsilon, error, joined=False)
-    found = [end for point in shown(points, epsilon, error) for end in ends_of(epsilon(point))]
-    least, greatest = min([*found, 0.0]), max([*found, 0.0])
+    ends = [end for point in shown(points, epsilon, error) for end in ends_of(epsilon(point))]
+    least, greatest = min([*ends, 0.0]), max([*ends, 0.0])
     margin = 0.08 * max(greatest - least, LEAST)
     left, right = least - margin, greatest + margin
     eps = torch.linspace(left, right, 201, dtype=torch.float64)
@@ -85,16 +87,16 @@ def equation_10_error(points: Sequence[Point], ax: Axes | None = None, origin: s
     round_ticks(ax.xaxis)
     round_ticks(ax.yaxis)
     ax.set(xlim=(left, right), xlabel=f"ε = {_plain(GAMMA)} − 1", ylabel=f"{_plain(KEY)} − {_plain(GAMMA)}")
-    if not found:
-        nothing(ax)
+    if not ends:
+        message(ax, NOTHING)
     legend(ax, points, (epsilon, error), curves)
     return ax
 
 
 def exact_error(epsilon: Tensor) -> Tensor:
-    """What the first version has too much where γ = 1 + ε: both at x̂ = γ·x, since nothing else matters (C8)."""
+    """The first version's error where γ = 1 + ε, evaluated at x̂ = γ·x, since it depends on γ alone (C8)."""
     gamma = 1 + epsilon
-    moments = torch.ones_like(gamma), gamma**2, gamma
+    moments = moments_at(torch.ones_like(gamma), gamma)
     return evaluate(REGISTRY[KEY], *moments) - evaluate(REGISTRY[GAMMA], *moments)
 
 

@@ -1,4 +1,4 @@
-"""How points are told apart: an architecture by colour and by shape, a seed by rings around each other."""
+"""How points differ: architectures by colour and shape, seeds by concentric rings."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Look(NamedTuple):
-    """Of an architecture: its name in words, one of Okabe and Ito's colours, and a matplotlib marker."""
+    """An architecture's name in words, its colour (of Okabe and Ito's) and its matplotlib marker."""
 
     words: str
     colour: str
@@ -28,36 +28,36 @@ COLOURS = {
     "jumprelu": ("#000000", "^"),
     "topk": ("#CC79A7", "v"),
 }
-MORE = (("#56B4E9", "P"), ("#009E73", "X"), ("#F0E442", "p"))  # for architectures that are none of the sweep's own
-SIZE, RING = 3.4, 2.2  # points: of the first seed's marker, and by how much each further one is wider
-SEEDS = 6  # that are told apart
+MORE = (("#56B4E9", "P"), ("#009E73", "X"), ("#F0E442", "p"))  # for architectures other than the sweep's own
+SIZE, RING = 3.4, 2.2  # points: the first seed's marker, and how much wider each further one is
+SEEDS = 6  # with distinct rings
 
 
 def looks(points: Sequence[Point]) -> dict[str, Look]:
-    """The look of each architecture that there is, in the order of the legend."""
+    """The look of each architecture among the points, in the order of the legend."""
     seen = {point.architecture for point in points}
     others = sorted(seen - set(COLOURS))
-    given = COLOURS | {key: MORE[i % len(MORE)] for i, key in enumerate(others)}
-    words = {key: one.words for key, one in ARCHITECTURES.items()}
-    return {key: Look(plain_name(words.get(key, key)), *look) for key, look in given.items() if key in seen}
+    all_looks = COLOURS | {key: MORE[i % len(MORE)] for i, key in enumerate(others)}
+    words = {key: architecture.words for key, architecture in ARCHITECTURES.items()}
+    return {key: Look(plain_name(words.get(key, key)), *look) for key, look in all_looks.items() if key in seen}
 
 
 def rings(points: Sequence[Point]) -> dict[int, int]:
-    """Which ring each seed is: 0 is the filled marker in the middle; a seventh seed looks like the first again."""
+    """The ring of each seed: 0 is the filled marker in the middle; a seventh seed looks like the first again."""
     return {seed: i % SEEDS for i, seed in enumerate(sorted({point.seed for point in points}))}
 
 
 def marker(shape: str, colour: str, ring: int) -> dict[str, Any]:
-    """Arguments of a line that draw its markers: a filled one, or a ring.
+    """Keyword arguments that draw a filled marker or a ring.
 
-    Seeds often agree to less than the width of a marker: then a ring goes around what it would otherwise hide.
+    Seeds often differ by less than the width of a marker; a ring encloses the marker it would otherwise hide.
     """
     style = {"color": colour, "marker": shape, "markersize": SIZE + RING * ring, "markeredgewidth": 0.8}
     return style | {"fillstyle": "none" if ring else "full"}
 
 
 def handles(points: Sequence[Point], more: Mapping[str, str] | None = None) -> list[Line2D]:
-    """Entries of a legend: each architecture (with more words, by its key) and, where there are several, each seed."""
+    """Legend entries: each architecture, with `more` words by key, and each seed if there are several."""
     from matplotlib.lines import Line2D
 
     shown = [

@@ -1,4 +1,4 @@
-"""All figures of a sweep, each at the size of a paper's column or page, and their files."""
+"""All figures of a sweep, each as wide as a column or a page of a paper, and their files."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ import torch
 
 from sandbox.errors import InputError
 from sandbox.plots.closed_form import closed_form
+from sandbox.plots.error_bars import ends_of, value_of
 from sandbox.plots.figure6.angle import KEYS, angle
 from sandbox.plots.figure6.bias import KEY, bias
 from sandbox.plots.figure6.convergence import convergence
-from sandbox.plots.figure6.drawing import final, of_measure, shown, value_of
+from sandbox.plots.figure6.drawing import final, of_measure, shown
 from sandbox.plots.figure6.equation_10 import equation_10, equation_10_error
 from sandbox.plots.figure6.looks import looks
 from sandbox.plots.figure6.loss_split import loss_split
@@ -28,24 +29,24 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-ONE, TWO = 3.45, 7.0  # inches: a column of a paper, and two with what is between them
-NEAR, LEAST = 0.03, 0.008  # of 1: SAEs for the magnifying glass below figure 1, and what it shows at least
+ONE, TWO = 3.45, 7.0  # inches: one column of a paper, and both with the gap between them
+NEAR, LEAST = 0.03, 0.008  # from 1: SAEs in the close-up below figure 1, and the least range that it shows
 DPI = 300
 
 
 def figures(points: Sequence[Point]) -> Iterator[tuple[str, Figure]]:
-    """Every figure with its name, in turn; each has to be written or shown before the next is asked for."""
+    """Every figure with its name, in turn; write or show each before asking for the next."""
     with figure(TWO, 3.2, 2) as (made, axes):
         shares = torch.logspace(-3, 0, 10, dtype=torch.float64)
         for i, (gate, ax) in enumerate(zip(GATES, axes, strict=True)):
             closed_form(gate, stream_features(threshold_at(shares), gate, 64, 2000, seed=i), ax=ax)
         yield "0-closed-form", made
-    gammas = [of_measure(KEY)(one) for one in shown(final(points), of_measure(KEY))]
-    near_1 = [one for one in gammas if abs(value_of(one) - 1) < NEAR]
+    gammas = [of_measure(KEY)(point) for point in shown(final(points), of_measure(KEY))]
+    near_1 = [gamma for gamma in gammas if abs(value_of(gamma) - 1) < NEAR]
     with figure(ONE, 4.1 if near_1 else 2.9, heights=(2, 1.2) if near_1 else (1,), style=COLUMN) as (made, axes):
         bias(points, axes[0])
         if near_1:
-            ends = [abs(end - 1) for one in near_1 for end in (one.value, one.low, one.high) if end is not None]
+            ends = [abs(end - 1) for gamma in near_1 for end in ends_of(gamma)]
             bias(points, axes[1], near=max(LEAST, *(1.15 * end for end in ends)))
             axes[0].set(xlabel="")
             one_legend(made, axes, 2)
@@ -80,7 +81,7 @@ def figures(points: Sequence[Point]) -> Iterator[tuple[str, Figure]]:
 
 
 def save_figures(points: Sequence[Point], folder: str | Path, endings: Sequence[str] = (".png", ".svg")) -> list[Path]:
-    """Write every figure into a folder that is there, once for each ending (.png, .svg, .pdf).
+    """Write every figure into an existing folder, once for each ending (.png, .svg, .pdf).
 
     Returns: the files, in order; the same points give the same bytes
     Raises:  InputError for another ending, or a folder that cannot be written to
@@ -89,7 +90,7 @@ def save_figures(points: Sequence[Point], folder: str | Path, endings: Sequence[
     for ending in endings:
         check_format(f"figure{ending}")
     if not folder.is_dir():
-        raise InputError(f"{folder} is no folder: make it first, the figures are written into it")
+        raise InputError(f"{folder} is not a folder: create it before writing the figures")
     for name, made in figures(points):
         for ending in endings:
             written.append(folder / f"{name}{ending}")
@@ -98,19 +99,19 @@ def save_figures(points: Sequence[Point], folder: str | Path, endings: Sequence[
 
 
 def one_legend(made: Figure, axes: Sequence[Axes], columns: int) -> None:
-    """One legend below the figure in place of those of its axes, each entry once."""
+    """One legend below the figure instead of one for each of its axes, with each entry once."""
     entries = {}
     for ax in axes:
-        held = ax.get_legend()
-        if held is not None:
-            entries |= {text.get_text(): handle for text, handle in zip(held.texts, held.legend_handles, strict=True)}
-            held.remove()
+        legend = ax.get_legend()
+        if legend is not None:
+            entries |= dict(zip((text.get_text() for text in legend.texts), legend.legend_handles, strict=True))
+            legend.remove()
     if entries:
         made.legend(list(entries.values()), list(entries), loc="outside lower left", ncols=columns)
 
 
 def same_height(axes: Sequence[Axes]) -> None:
-    """The same range up for all axes, so that they can be read across."""
+    """The same vertical range for all axes, so that they can be compared."""
     ends = [ax.get_ylim() for ax in axes]
     for ax in axes:
         ax.set_ylim(min(low for low, _ in ends), max(high for _, high in ends))

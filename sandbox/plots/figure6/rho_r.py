@@ -1,4 +1,4 @@
-"""All SAEs in the plane of cosine and norm ratio, where each measure has its own place of "no shrinkage" (C13)."""
+"""All SAEs in the plane of cosine and norm ratio, with each measure's own curve of "no shrinkage" (C13)."""
 
 from __future__ import annotations
 
@@ -9,35 +9,35 @@ import torch
 
 from sandbox.maths.compile import evaluate
 from sandbox.maths.measures import REGISTRY
+from sandbox.plots.error_bars import ends_of
 from sandbox.plots.figure6.drawing import (
+    NOTHING,
+    axis_label,
     draw,
-    ends_of,
     final,
     legend,
-    named,
-    nothing,
     of_measure,
     round_ticks,
     rounded,
     shown,
 )
 from sandbox.plots.figure6.looks import looks
-from sandbox.plots.rho_r_map import _moments
-from sandbox.plots.style import INK, LOCI, axes_or_current
+from sandbox.plots.rho_r_map import moments_at
+from sandbox.plots.style import INK, LOCI, axes_or_current, message
 from sandbox.report.points import Point
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 DASHES: dict[str, Any] = {"relative_reconstruction_bias": "-", "scale_x": (0, (5, 2)), "norm_ratio": (0, (1, 1.2))}
-LEAST = 0.05  # of ρ and of r in view: one SAE alone still has a neighbourhood
+LEAST = 0.05  # the least range of ρ and r in view, for a single SAE
 
 
 def rho_r(points: Sequence[Point], ax: Axes | None = None, origin: str = "raw") -> Axes:
-    """Where the SAEs lie among pairs of cosine ρ and norm ratio r, the corner of x itself in view; with three loci.
+    """Where the SAEs lie in the half-plane of cosine ρ and norm ratio r, with three loci and the corner where x̂ = x.
 
-    A line joins each architecture in order of L0, from and to the L0 in the legend. Along γ = 1 an SAE gets better
-    without shrinkage: r and c/a come to 1 only in the corner, where x̂ = x.
+    A line joins the SAEs of each architecture in order of L0, whose range the legend gives. Along γ = 1 an SAE improves
+    without shrinking; r and c/a reach 1 only in the corner.
 
     Args: origin: as for `bias`
     """
@@ -58,7 +58,7 @@ def rho_r(points: Sequence[Point], ax: Axes | None = None, origin: str = "raw") 
     loci = []
     for key, colour in LOCI.items():
         measure, style = REGISTRY[key], {"linewidths": 2, "linestyles": [DASHES[key]], "alpha": 0.6, "zorder": 1}
-        value = evaluate(measure, *_moments(rho, r)).numpy()
+        value = evaluate(measure, *moments_at(rho, r)).numpy()
         ax.contour(rho.numpy(), r.numpy(), value, levels=[1.0], colors=[colour], **style)
         entry = {"color": colour, "linewidth": 2, "linestyle": DASHES[key], "alpha": 0.6}
         loci.append(Line2D([], [], label=f"{measure.plain} = 1", **entry))
@@ -69,15 +69,15 @@ def rho_r(points: Sequence[Point], ax: Axes | None = None, origin: str = "raw") 
     ax.set(xlim=(left, 1 + room), ylim=(bottom, top))
     round_ticks(ax.xaxis)
     round_ticks(ax.yaxis)
-    ax.set(xlabel=named("cosine", origin), ylabel=named("norm_ratio", origin))
+    ax.set(xlabel=axis_label("cosine", origin), ylabel=axis_label("norm_ratio", origin))
     if not seen:
-        nothing(ax)
+        message(ax, NOTHING)
     legend(ax, points, (across, up), loci, _ends(shown(points, across, up)), "architecture (its L0)")
     return ax
 
 
 def _ends(points: Sequence[Point]) -> dict[str, str]:
-    """From which L0 to which an architecture's line goes, in words, by its key."""
+    """The range of L0 of each architecture's line, in words, by key."""
     ranges = {}
     for key in looks(points):
         l0s = [point.l0 for point in points if point.architecture == key]

@@ -41,7 +41,7 @@ def test_axe_can_find_something(shown):
 
 
 def test_every_handle_has_a_name_and_a_value_in_words_that_follows(shown):
-    names = {"x-hat": "tip of x̂", "x": "tip of x", "state": "state in the map"}
+    names = {"x-hat": "tip of x̂", "x": "tip of x", "state": "state on the map"}
     words = {"x-hat": "angle 75.0 degrees, norm ratio 1.20", "x": "norm of x 0.50",
              "state": "cosine 0.26, norm ratio 1.20"}  # fmt: skip
     before = {name: shown.handle(name).get_attribute("aria-valuetext") for name in names}

@@ -95,7 +95,7 @@ def test_python_moves_the_picture_and_refuses_what_cannot_be(living):
     shown = living.explorer(0)
     living.python("[setattr(first, 'angle', 120), setattr(first, 'norm_ratio', 1.5)]")
     living.shows(shown, 120, 1.5)
-    with pytest.raises(Error, match=r"angle is '500': a number from 0 to 180° is needed"):
+    with pytest.raises(Error, match=r"angle is '500': it must be a number from 0 to 180°"):
         living.python("setattr(first, 'angle', 500)")
     shown.settle()
     assert shown.drawn() == pytest.approx((120, 1.5))

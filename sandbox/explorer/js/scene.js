@@ -1,0 +1,18 @@
+// What a frame shows: the state, its moments and measures, and where the vectors end.
+import { measures } from "./generated.js";
+import { populated } from "./population.js";
+import { evaluated, momentsOf, tipOf } from "./state.js";
+
+// `before` is the scene of the last frame, whose population's arrays are used again.
+export function sceneOf(state, before) {
+  const population = state.population ? populated(state, before?.drawn) : null;
+  const moments = population ? population.means : momentsOf(state);
+  const values = Object.fromEntries(Object.entries(measures).map(([key, measure]) => [key, evaluated(measure, moments)]));
+  const scene = { state, moments, values, population, drawn: population ?? before?.drawn, x: [state.norm_x, 0], tip: tipOf(state) };
+  if (population && values.scale_x.value !== null) {
+    // The values are in lengths of x, as the loci are.
+    const [along, length] = [values.scale_x.value, values.norm_ratio.value];
+    scene.pooledTip = [along, Math.sqrt(Math.max(length ** 2 - along ** 2, 0))].map((part) => part * state.norm_x);
+  }
+  return scene;
+}

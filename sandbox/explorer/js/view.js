@@ -1,0 +1,204 @@
+// Everything the explorer shows: its panels, messages and saved files.
+import { measures } from "./generated.js";
+import { lessons, sliders, toolbar } from "./controls.js";
+import { html, shown, toggle, write } from "./dom.js";
+import { copied, saved } from "./export.js";
+import { help } from "./help.js";
+import { map } from "./map.js";
+import { cloud, means } from "./means.js";
+import { parabolas } from "./parabolas.js";
+import { plane } from "./plane.js";
+import { sceneOf } from "./scene.js";
+import { split } from "./split.js";
+import { table } from "./table.js";
+import { theme } from "./theme.js";
+
+const TITLES = {
+  picture: "The plane of x and x̂",
+  numbers: "Every measure",
+  losses: "Two losses, two minima",
+  where: "The map of (ρ, r)",
+};
+const LEGEND =
+  '<i class="scale_x"></i>E‖x̂ − s·x‖², minimum at s = c/a <i class="scale_x_hat"></i>E‖s·x̂ − x‖², minimum at s = c/b ' +
+  '<i class="dashed"></i>the reciprocal of each: the other’s minimum only if ρ² = 1';
+
+// `state` is a store. `resized` is called when the room changes, `recoloured` when the theme does.
+export function view(state, { signal, link, resized, recoloured }) {
+  const root = html("div", { class: "shrinkage-explorer", "data-lm-suppress-shortcuts": "true" });
+  const status = html("p", { class: "status", role: "status" });
+  const silence = html("p", { class: "status silence", role: "status" });
+  const spoken = html("p", { class: "spoken", role: "status" });
+  let colours = {};
+  let scene = null; // what the last frame showed
+  let frames = 0;
+  let look = () => {}; // follow the background's theme
+  const act = { ...state, say, veil, colour: (name) => (colours[name] ??= getComputedStyle(root).getPropertyValue(name)) };
+
+  const vectors = plane(act, signal);
+  const dots = cloud(act);
+  const losses = parabolas();
+  const place = map(act, signal);
+  const numbers = table();
+  const parts = split();
+  const averages = means();
+  const ofPair = sliders(act, signal, false);
+  const ofPopulation = sliders(act, signal, true);
+  const lesson = lessons(act, signal);
+  const many = html("input", { type: "checkbox", name: "population" });
+  const choice = html("select", { name: "measure", "aria-label": "measure shown on the map" });
+  const bar = toolbar(
+    {
+      undo: { label: "Undo", run: () => state.travel(-1) },
+      redo: { label: "Redo", run: () => state.travel(1) },
+      reset: { label: "Reset", run: state.reset },
+      ...(link ? { link: { label: "Copy link", run: async () => say(await copied(link(state.now()))) } } : {}),
+      svg: { label: "SVG", run: () => save("svg") },
+      png: { label: "PNG", run: () => save("png") },
+    },
+    signal,
+  );
+  build();
+
+  function build() {
+    const section = (name, title, ...nodes) => html("section", { class: name }, html("h3", {}, title), ...nodes);
+    const legend = html("p", { class: "legend" });
+    legend.innerHTML = LEGEND;
+    for (const [key, { plain }] of Object.entries(measures)) {
+      choice.append(html("option", { value: key }, `${plain}  ${key.replaceAll("_", " ")}`));
+    }
+    const panels = html(
+      "div",
+      { class: "panels" },
+      section("picture", TITLES.picture, html("div", { class: "stack" }, dots.node, vectors.node), parts.node, ofPair.node),
+      section("numbers", TITLES.numbers, numbers.node),
+      section("losses", TITLES.losses, losses.node, legend),
+      section("where", TITLES.where, html("label", { class: "choice" }, "level curves of ", choice), place.node),
+      html("section", { class: "population" }, html("label", {}, many, " A population of pairs"), ofPopulation.node, averages.node),
+    );
+    root.append(html("header", {}, lesson.node, bar.node), status, silence, spoken, panels, help());
+    const choose = (node, patch) => node.addEventListener("change", () => (state.set(patch()), state.commit()), { signal });
+    choose(many, () => ({ population: many.checked }));
+    choose(choice, () => ({ measure: choice.value }));
+    root.addEventListener("keydown", keys, { signal });
+  }
+
+  // Once the root is in the document, whose background decides the theme.
+  function start() {
+    look = theme(root, signal, () => {
+      colours = {};
+      recoloured();
+    });
+    const observer = new ResizeObserver(resized);
+    signal.addEventListener("abort", () => observer.disconnect());
+    observer.observe(root);
+    resized();
+  }
+
+  // Returns whether there is any room: a hidden tab has none.
+  function layout() {
+    const width = (node) => Math.floor(node.parentElement.clientWidth);
+    if (!width(vectors.node)) return false;
+    dots.layout(vectors.layout(width(vectors.node)));
+    losses.layout(width(losses.node));
+    place.layout(width(place.node));
+    look();
+    return true;
+  }
+
+  // Every frame draws what can be dragged; the rest takes turns, one half in every second frame.
+  function draw(settings, all = false) {
+    scene = sceneOf(settings, scene);
+    frames += 1;
+    for (const panel of [vectors, place]) panel.draw(scene);
+    if (all || frames % 2) for (const panel of [losses, ofPair]) panel.draw(scene);
+    if (all || frames % 2 === 0) for (const panel of [numbers, parts]) panel.draw(scene);
+    dots.draw(scene, vectors.toView);
+    for (const node of [ofPopulation.node, averages.node]) toggle(node, settings.population);
+    if (settings.population) ofPopulation.draw(scene);
+    if (many.checked !== settings.population) many.checked = settings.population;
+    if (choice.value !== settings.measure) choice.value = settings.measure;
+  }
+
+  function read() {
+    for (const panel of [ofPair, place, vectors]) panel.detail(scene);
+    if (scene.population) for (const panel of [ofPopulation, averages]) panel.detail(scene);
+  }
+
+  function finish(settings) {
+    draw(settings, true);
+    read();
+    numbers.detail(scene);
+    for (const [name, by] of [["undo", -1], ["redo", 1]]) bar.enable(name, state.can(by));
+  }
+
+  function say(words, wrong = false) {
+    write(status, words);
+    status.classList.toggle("wrong", wrong);
+  }
+
+  function veil(on) {
+    root.classList.toggle("veiled", on);
+  }
+
+  function leaveLesson() {
+    veil(false);
+    lesson.leave();
+  }
+
+  function jumped(preset) {
+    place.forget();
+    lesson.choose(preset);
+  }
+
+  // To a screen reader, once a movement has ended.
+  function announce() {
+    say("");
+    write(spoken, root.classList.contains("veiled") ? "" : summary());
+  }
+
+  function summary() {
+    const values = ["relative_reconstruction_bias", "scale_x", "scale_x_hat"].map((key) => {
+      const { value, reason } = scene.values[key];
+      return `${measures[key].plain} ${value === null ? `undefined: ${reason}` : shown(value)}`;
+    });
+    return `${settingsInWords()}; ${values.join("; ")}`;
+  }
+
+  function settingsInWords() {
+    const { angle, norm_ratio } = state.now();
+    return `angle ${shown(angle, 1)}°, norm ratio ${shown(norm_ratio)}`;
+  }
+
+  function keys(event) {
+    event.stopPropagation(); // a notebook has shortcuts of its own
+    const control = event.ctrlKey || event.metaKey;
+    const typing = event.target.matches("input[type=number]");
+    if (control && !typing && event.key.toLowerCase() === "z") {
+      event.preventDefault();
+      state.travel(event.shiftKey ? 1 : -1);
+    } else if (event.key === "Home" && !event.target.matches("input[type=number], select")) {
+      event.preventDefault();
+      state.reset();
+    }
+  }
+
+  async function save(kind) {
+    finish(state.now());
+    const panels = [
+      { title: TITLES.picture, layers: [dots.node, vectors.node] },
+      { title: TITLES.losses, layers: [losses.node] },
+      { title: `${TITLES.where}: level curves of ${measures[state.now().measure].plain}`, layers: place.pictures },
+    ];
+    const veiled = root.classList.contains("veiled");
+    await saved(kind, panels, getComputedStyle(root), veiled ? settingsInWords() : summary());
+    say(`Saved as shrinkage.${kind}.`);
+  }
+
+  return {
+    root, start, layout, draw, read, finish, say, leaveLesson, jumped, announce,
+    choose: lesson.choose,
+    drawSaes: place.drawSaes,
+    silent: (words) => write(silence, words),
+  };
+}
