@@ -37,7 +37,9 @@ class Kind(NamedTuple):
 
 
 ACTIVATIONS = Kind(frozenset(NAMES[dtype] for dtype in FLOATS), ANY_FLOAT, False)
-IDS = Kind(TORCH.keys() - ACTIVATIONS.dtypes, "whole numbers, or texts in a .npy file (numpy's dtypes U and S),", True)
+IDS = Kind(
+    frozenset(TORCH) - ACTIVATIONS.dtypes, "whole numbers, or texts in a .npy file (numpy's dtypes U and S),", True
+)
 
 
 class ArrayHeader(NamedTuple):

@@ -129,7 +129,7 @@ DAMAGE = {
     "another d_sae": (config(num_latents=65), "num_latents is 65, but 64"),
     "another expansion": (
         config(expansion_factor=5),
-        "expansion_factor is 5 and d_in 16, but the weights have 64 latents",
+        "expansion_factor is 5 and d_in 16, but the weights have",
     ),
     "an unknown setting": (config(input_scale=2.0), "input_scale may change x̂"),
     "no decoder": (weights(lambda w: w.pop("W_dec")), "but no W_dec"),
