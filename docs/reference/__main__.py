@@ -10,7 +10,10 @@ import sandbox
 
 MODULES = [
     "sandbox",
-    *(f"sandbox.{name}" for name in ("simulate", "activations", "checkpoints", "report", "plots", "explorer", "claims")),
+    *(
+        f"sandbox.{name}"
+        for name in ("simulate", "activations", "checkpoints", "report", "plots", "explorer", "claims")
+    ),
     "sandbox.maths.measures",
     "sandbox.maths.derivations",
 ]

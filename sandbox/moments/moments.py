@@ -83,7 +83,7 @@ class Moments(Sums):
         """The moments of pairs (x, x̂).
 
         Args:
-            x, x_hat:       activations and reconstructions, the same shape (*batch, *tokens, d), any float dtype, any device
+            x, x_hat:       activations and reconstructions of one shape (*batch, *tokens, d), any float, any device
             cluster:        an integer (or a text) per token, the same for tokens that are not independent (the
                             document); without it, blocks of BLOCK tokens are the clusters
             batch_dims:     leading axes that are kept: one `Moments` for a whole sweep of settings
