@@ -35,15 +35,38 @@ def pytest_collection_modifyitems(items):
 
 
 @pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers():
+    """One more than there are cores: those with the browser or torchrun wait for other processes half of the time."""
+    return (os.cpu_count() or 1) + 1
+
+
+APART = {
+    "tests/house/test_dry_run.py",
+    "tests/house/test_gpu_benchmark.py",
+    "tests/house/test_surroundings.py",
+    "tests/claims/test_check.py",
+    "tests/claims/test_claims.py",
+    "tests/maths/test_mutants.py",
+    "tests/system/test_interrupts.py",
+    "tests/system/test_outputs.py",
+    "tests/plots/test_figure6_plots.py",
+}
+"""Long files whose tests share nothing that takes long to make: handed out one by one, they even out the end."""
+
+
+@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config, log):
-    """One worker drives the browser, so that Chromium and JupyterLab start once; all other tests go to any.
+    """A file's tests run in one worker, so that what they share is made once. Files with many tests come first.
 
     xdist's own groups do not work with pytest 9.2: --dist loadgroup writes `_nodeid`, which nobody reads any more.
     """
     from xdist.scheduler import LoadScopeScheduling
 
-    class OneBrowser(LoadScopeScheduling):
+    class ByFile(LoadScopeScheduling):
         def _split_scope(self, nodeid: str) -> str:
-            return "browser" if nodeid.startswith("tests/explorer/browser/") else nodeid
+            if nodeid.startswith("tests/explorer/browser/"):
+                return "browser"
+            file = nodeid.split("::")[0]
+            return nodeid if file in APART else file
 
-    return OneBrowser(config, log)
+    return ByFile(config, log)

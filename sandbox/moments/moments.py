@@ -72,8 +72,8 @@ class Moments(Sums):
     @classmethod
     def from_pairs(
         cls,
-        x: Float[Tensor, "*batch *tokens d"] | np.ndarray,
-        x_hat: Float[Tensor, "*batch *tokens d"] | np.ndarray,
+        x: Float[Tensor, "... d"] | np.ndarray,
+        x_hat: Float[Tensor, "... d"] | np.ndarray,
         cluster: Int[Tensor, "*tokens"] | np.ndarray | None = None,
         *,
         batch_dims: int = 0,
@@ -84,7 +84,7 @@ class Moments(Sums):
         """The moments of pairs (x, x̂).
 
         Args:
-            x, x_hat:       activations and reconstructions, the same shape, any float dtype, any device
+            x, x_hat:       activations and reconstructions of one shape (*batch, *tokens, d), any float, any device
             cluster:        an integer (or a text) per token, the same for tokens that are not independent (the
                             document); without it, blocks of BLOCK tokens are the clusters
             batch_dims:     leading axes that are kept: one `Moments` for a whole sweep of settings
@@ -106,8 +106,8 @@ class Moments(Sums):
     @without_autocast()
     def with_dots(
         cls,
-        x: Float[Tensor, "*batch *tokens d"] | np.ndarray,
-        x_hat: Float[Tensor, "*batch *tokens d"] | np.ndarray,
+        x: Float[Tensor, "... d"] | np.ndarray,
+        x_hat: Float[Tensor, "... d"] | np.ndarray,
         cluster: Int[Tensor, "*tokens"] | np.ndarray | Runs | None = None,
         *,
         batch_dims: int = 0,

@@ -344,6 +344,7 @@ torch.save(load_from_disk(folder + "/c").with_format("torch")["transformer.h.1"]
 """
 
 
+@pytest.mark.slow
 def test_what_saelens_caches_is_read_as_it_reads_it(new_folder):
     folder = new_folder()
     environment = {**os.environ, "HF_HUB_OFFLINE": "1"}

@@ -23,7 +23,7 @@ with warnings.catch_warnings():  # SAELens' own imports may warn, and nobody her
     warnings.simplefilter("ignore")
     import sae_lens  # noqa: F401
 
-FEW, MANY = 2, 5  # batches
+FEW, MANY = 1, 3  # batches
 TOLERANCE = {torch.float32: 1e-4, torch.bfloat16: 2e-2}  # the CPU decodes by other products where few latents are on
 
 WAITS = {
@@ -95,7 +95,10 @@ def reason(place: str) -> str | None:
 CASES = [
     *((name, torch.float32) for name in SCENARIOS),
     *(pytest.param(name, torch.bfloat16, marks=pytest.mark.slow) for name in SCENARIOS),
-    *((name, torch.float32) for name in TRAINING),
+    *(
+        pytest.param(name, torch.float32, marks=[pytest.mark.slow] * (name not in ("train gated", "train jumprelu")))
+        for name in TRAINING
+    ),
 ]
 
 

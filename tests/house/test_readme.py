@@ -1,13 +1,17 @@
 """Every command and example of the README runs, and every number in it is the one that the demo finds."""
 
+import io
 import json
 import re
 import shlex
 import subprocess
 import sys
+from contextlib import chdir, redirect_stdout
 from pathlib import Path
 
 import pytest
+
+from tests.helpers.runs import sandbox
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -18,13 +22,13 @@ COMMANDS = [
 EXAMPLES = [block for kind, block in BLOCKS if kind == "python"]
 
 
-def run(command: list[str], cwd: Path, **options) -> subprocess.CompletedProcess:
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=True, **options)
+def run(command: list[str], cwd: Path) -> subprocess.CompletedProcess:
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=True)
 
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory):
-    """What `sandbox demo` prints and writes."""
+    """What `sandbox demo` prints and writes, in a process of its own as users start it."""
     out = tmp_path_factory.mktemp("demo")
     done = run([sys.executable, "-m", "sandbox", "demo", "--out", str(out)], out)
     return done.stdout, out
@@ -43,14 +47,18 @@ SLOW = {"sandbox figure6": [pytest.mark.slow]}
     ],
 )
 def test_every_sandbox_command_runs(command, tmp_path):
-    assert run([sys.executable, "-m", *shlex.split(command)], tmp_path).stdout
+    done = sandbox(*shlex.split(command)[1:], cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout
 
 
 @pytest.mark.parametrize("example", EXAMPLES)
 def test_every_example_runs_and_prints_what_it_says(example, tmp_path):
-    done = run([sys.executable, "-c", example], tmp_path)
+    printed = io.StringIO()
+    with chdir(tmp_path), redirect_stdout(printed):
+        exec(example, {"__name__": "__main__"})
     for promised in re.findall(r"\)  # ([\d.]+)$", example, re.MULTILINE):
-        assert round(float(done.stdout.splitlines()[0]), 6) == float(promised)
+        assert round(float(printed.getvalue().splitlines()[0]), 6) == float(promised)
 
 
 def test_every_make_target_that_is_named_exists():

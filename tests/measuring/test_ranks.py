@@ -1,7 +1,9 @@
 """torchrun: the report of several processes is that of one."""
 
 import json
+import subprocess
 import time
+from pathlib import Path
 
 import pytest
 import torch
@@ -51,22 +53,43 @@ def one_thread():
     torch.set_num_threads(threads)
 
 
-@pytest.mark.parametrize("kind", ["scalar", "per-latent"])
-def test_the_correction_of_two_processes_is_that_of_one(kind, folder, tmp_path, one_thread):
+KINDS = ("scalar", "per-latent")
+
+
+def rescaling(folder: Path, kind: str, out: Path) -> list[str]:
     command = ["rescale", "--sae", folder / "sae-0", "--activations", folder / "x.npy", "--documents"]
     command += [folder / "ids.npy", "--kind", kind, "--device", "cpu", "--batch-size", 64, "--json", "-", "--out"]
-    alone = sandbox(*command, tmp_path / "alone")
-    together = by_torchrun(2, [*map(str, [*command, tmp_path / "together"])])
-    assert alone.returncode == together.returncode == 0, together.stderr
-    assert_same(json.loads(alone.stdout), json.loads(together.stdout))
-    weights = [load_file(tmp_path / name / "sae_weights.safetensors") for name in ("alone", "together")]
+    return [*map(str, [*command, out])]
+
+
+@pytest.fixture(scope="module")
+def of_two(folder):
+    """What a report and a correction of each kind are in two processes, which one torchrun starts."""
+    commands = {kind: rescaling(folder, kind, folder / f"{kind} of two") for kind in KINDS}
+    commands["report"] = arguments(folder, "--documents", folder / "ids.npy")
+    (folder / "commands.json").write_text(json.dumps([*commands.values()]), "utf-8")
+    done = by_torchrun(2, [str(folder / "commands.json")], program="tests.helpers.several")
+    assert done.returncode == 0, done.stderr
+    runs = (subprocess.CompletedProcess([], *run) for run in json.loads(done.stdout))
+    return dict(zip(commands, runs, strict=True))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_correction_of_two_processes_is_that_of_one(kind, folder, tmp_path, of_two, one_thread):
+    alone = sandbox(*rescaling(folder, kind, tmp_path))
+    assert alone.returncode == 0, alone.stderr
+    assert_same(json.loads(alone.stdout), json.loads(of_two[kind].stdout))
+    weights = [load_file(path / "sae_weights.safetensors") for path in (tmp_path, folder / f"{kind} of two")]
     torch.testing.assert_close(*weights, rtol=1e-6, atol=0)
 
 
-@pytest.mark.parametrize("processes", [2, pytest.param(3, marks=pytest.mark.slow)])
-def test_the_report_is_that_of_one_process(processes, folder, whole):
-    done = by_torchrun(processes, arguments(folder, "--documents", folder / "ids.npy"))
-    assert_same(whole, found(done))
+def test_the_report_of_two_processes_is_that_of_one(whole, of_two):
+    assert_same(whole, found(of_two["report"]))
+
+
+@pytest.mark.slow
+def test_the_report_of_three_processes_is_that_of_one(folder, whole):
+    assert_same(whole, found(by_torchrun(3, arguments(folder, "--documents", folder / "ids.npy"))))
 
 
 @pytest.mark.slow

@@ -1,0 +1,17 @@
+"""`torchrun -m tests.helpers.several FILE`: the commands in FILE, one after another; rank 0 prints the results.
+
+Starting torchrun and importing torch in each process takes longer than the small runs of the tests.
+"""
+
+import json
+import os
+import sys
+from pathlib import Path
+
+from tests.helpers.runs import sandbox
+
+if __name__ == "__main__":
+    runs = [sandbox(*command) for command in json.loads(Path(sys.argv[1]).read_text("utf-8"))]
+    if os.environ["RANK"] == "0":
+        print(json.dumps([(run.returncode, run.stdout, run.stderr) for run in runs]))
+    sys.exit(max(run.returncode for run in runs))
