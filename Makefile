@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test test-all bench gpu lab app data figure-6 figure-6-more clean
+.PHONY: demo test test-all bench docs gpu lab app data figure-6 figure-6-more clean
 
 demo: $(VENV)/.installed
 	$(BIN)/sandbox demo
@@ -22,6 +22,10 @@ test-all: test
 
 bench: $(VENV)/.installed-test $(VENV)/.chromium
 	$(BIN)/python -m benchmarks
+
+# The API reference, from the docstrings: build/docs/index.html.
+docs: $(VENV)/.installed-test
+	$(BIN)/python docs/reference build/docs
 
 # What only a GPU can tell, in nine minutes, by the environment if there is one, else by a python that has torch.
 OUT ?= build/gpu
