@@ -1,4 +1,4 @@
-"""The screenshots of the explorer beside this file, made anew: `python docs/screenshots.py`."""
+"""Regenerate the screenshots of the explorer beside this file: `python docs/screenshots.py`."""
 
 import shutil
 import tempfile

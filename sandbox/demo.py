@@ -1,4 +1,4 @@
-"""The main job in one go: prove the two scales, simulate them, measure two real SAEs, and draw what was seen."""
+"""The demo: prove the two scales, simulate them, measure two real SAEs, and draw the results."""
 
 from __future__ import annotations
 
@@ -22,27 +22,27 @@ PAIRS = 1_000_000
 
 
 def run(out: Path, console: Console, progress: Callable[[str, int], Callable[[int], None]]) -> list[Report]:
-    """Print everything to `console`, write figures and report.json to the folder `out`, and return both reports."""
+    """Print to `console`, write the figures and report.json into the folder `out`, and return both reports."""
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise InputError(f"cannot make the folder {out}: {error.strerror}; name another with --out") from error
+        raise InputError(f"cannot create the folder {out}: {error.strerror}; choose another with --out") from error
     console.rule("1. Prove: two optimal scales", align="left")
     for number in ("C1", "C2"):
         console.print(prove(number).text, highlight=False, markup=False)
         console.print()
 
-    console.rule(f"2. Simulate: {PAIRS:,} pairs of equal norm at each angle", align="left")
+    console.rule(f"2. Simulate: {PAIRS:,} pairs of equal norms at each angle", align="left")
     for degrees in (89.9, 30.0):
         moments = stream(radians(degrees), 1.0, n=PAIRS, progress=progress(f"{degrees:g}°", PAIRS))
-        compared = against_theory(moments, at_an_angle(radians(degrees), 1.0))
-        console.print(against_theory_table(compared, f"{degrees:g}°", console.width))
+        comparison = against_theory(moments, at_an_angle(radians(degrees), 1.0))
+        console.print(against_theory_table(comparison, f"{degrees:g}°", console.width))
         console.print()
 
     console.rule("3. Measure: two real SAEs on real activations", align="left")
     saes = [embedded(name) for name in ("minilm-relu", "minilm-gated")]
-    settings = {"documents": embedded("documents"), "progress": progress("tokens", 0)}
-    reports = measure(saes, embedded("activations"), **settings)
+    documents, bar = embedded("documents"), progress("tokens", 0)
+    reports = measure(saes, embedded("activations"), documents=documents, progress=bar)
     for report in reports:
         console.print(tables.measures(report, console.width))
         console.print()
@@ -61,5 +61,5 @@ def run(out: Path, console: Console, progress: Callable[[str, int], Callable[[in
         plots.intervals(reports, ax)
         plots.save(figure, out / "measures.png")
     write_text(out / "report.json", to_json(reports) + "\n")
-    console.print(f"Written to {out}: parabolas.png, plane.png, measures.png, report.json", highlight=False)
+    console.print(f"Wrote parabolas.png, plane.png, measures.png and report.json to {out}", highlight=False)
     return reports

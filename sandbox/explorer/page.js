@@ -1,6 +1,6 @@
 // The page's side of the explorer: a model that keeps its values in the address, after the #.
 
-const held = { saes };
+const values = { saes };
 let saving = 0;
 const listeners = {};
 
@@ -15,8 +15,8 @@ function toAddress(state) {
 }
 
 const model = {
-  get: (name) => held[name],
-  set: (name, value) => (held[name] = value),
+  get: (name) => values[name],
+  set: (name, value) => (values[name] = value),
   save_changes() {
     clearTimeout(saving); // browsers throttle pages that rewrite the address often: wait until the hand rests
     saving = setTimeout(save, 150);
@@ -30,7 +30,7 @@ const model = {
 function save() {
   clearTimeout(saving);
   try {
-    history.replaceState(null, "", toAddress({ ...defaults, ...held }));
+    history.replaceState(null, "", toAddress({ ...defaults, ...values }));
   } catch {
     // some browsers limit how often the address may change: the next change will do
   }
@@ -38,13 +38,13 @@ function save() {
 
 function read() {
   const { good, wrong } = fromAddress();
-  Object.assign(held, defaults, good);
+  Object.assign(values, defaults, good);
   for (const call of listeners["change:angle"] ?? []) call();
   const words = wrong.length ? `Left out of the link: ${wrong.join("; ")}.` : "";
   for (const call of listeners["msg:custom"] ?? []) call({ kind: "say", words });
 }
 
-Object.assign(held, defaults, fromAddress().good);
+Object.assign(values, defaults, fromAddress().good);
 render({ model, el: document.getElementById("explorer") });
 read();
 addEventListener("hashchange", read);

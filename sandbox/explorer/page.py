@@ -32,7 +32,7 @@ def html(saes: Sequence[dict[str, Any]] | None = None) -> str:
         "PAGE": (FOLDER / "page.js").read_text(encoding="utf-8"),
     }
     text = (FOLDER / "page.html").read_text(encoding="utf-8")
-    return re.sub(r"/\*([A-Z]+)\*/", lambda place: parts[place[1]].replace("</", "<\\/"), text)
+    return re.sub(r"/\*([A-Z]+)\*/", lambda mark: parts[mark[1]].replace("</", "<\\/"), text)
 
 
 def server(text: str, port: int = 0) -> ThreadingHTTPServer:

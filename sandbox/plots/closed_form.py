@@ -98,8 +98,8 @@ def legend_under(ax: Axes, columns: int = 3) -> None:
 
     down = ax.transAxes + ScaledTranslation(0, -0.5, ax.figure.dpi_scale_trans)
     style: dict[str, Any] = {"columnspacing": 1.2, "handlelength": 1.6, "handletextpad": 0.5, "labelspacing": 0.35}
-    place: dict[str, Any] = {"loc": "upper center", "bbox_to_anchor": (0.47, 0), "bbox_transform": down}
-    ax.legend(ncols=columns, borderpad=0.1, borderaxespad=0, **place, **style)
+    anchor: dict[str, Any] = {"loc": "upper center", "bbox_to_anchor": (0.47, 0), "bbox_transform": down}
+    ax.legend(ncols=columns, borderpad=0.1, borderaxespad=0, **anchor, **style)
 
 
 def points(ax: Axes, curve: Curve, simulated: Simulated, **style: Any) -> None:

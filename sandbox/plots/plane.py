@@ -40,8 +40,8 @@ def plane(reports: Sequence[Report], ax: Axes | None = None) -> Axes:
     }
     for key, colour in LOCI.items():
         ax.contour(u, v, at_tip(key, u, v), levels=[1.0], colors=[colour], linewidths=1.6)
-        text, place, side = names[key]
-        ax.annotate(text, place, color=colour, fontweight="bold", ha=side)
+        text, position, side = names[key]
+        ax.annotate(text, position, color=colour, fontweight="bold", ha=side)
     arrow = {"arrowstyle": "-|>", "shrinkA": 0, "shrinkB": 0, "linewidth": 2}
     ax.annotate("", (1, 0), (0, 0), arrowprops=arrow | {"color": INK})
     ax.annotate("x", (0.5, 0), (0, -11), textcoords="offset points", color=INK, ha="center")

@@ -1,4 +1,4 @@
-"""The benchmark of drag latency: a wait ends with the first frame that shows the value, or a later one."""
+"""The drag benchmark: a wait ends with the first frame that shows the value or a later one."""
 
 import pytest
 

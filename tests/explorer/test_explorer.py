@@ -1,4 +1,4 @@
-"""The explorer's Python side: settings are held to their limits, numbers are the report's, the page stands alone."""
+"""The explorer's Python side: settings obey their limits, numbers match the report, the page stands alone."""
 
 import json
 import re
@@ -40,7 +40,7 @@ def explorer():
 
 @pytest.fixture(autouse=True)
 def _as_it_opens(request):
-    """The explorer that tests share is put back: to make one takes a second."""
+    """Reset the explorer that tests share, since creating one takes a second."""
     yield
     if "explorer" in request.fixturenames:
         request.getfixturevalue("explorer")._go_to(checked({}))
@@ -276,7 +276,7 @@ def test_a_port_that_is_taken_is_refused():
 
 
 def level_curves_in(text):
-    """What the module's text says about the level curves, by measure."""
+    """The level curves in the module's text, by measure."""
     [line] = re.findall(r"^const levels = (.*);$", text, re.MULTILINE)
     return json.loads(line)
 
@@ -300,13 +300,13 @@ def test_level_curves_lie_where_their_measure_has_their_value():
         for curve in curves:
             points = [tuple(map(float, point.split(","))) for point in re.findall(r"[-\d.]+,[-\d.]+", curve["path"])]
             for rho, r in points[1:-1]:
-                if r < 0.2:  # all levels run into the origin, closer there than the grid
+                if r < 0.2:  # near the origin the levels are closer together than the grid
                     continue
                 value = evaluate(REGISTRY[key], 1.0, r**2, rho * r).item()
                 slope = max(
                     abs(evaluate(REGISTRY[key], 1.0, (r + dr) ** 2, (rho + d) * (r + dr)).item() - value)
                     for d, dr in ((0.01, 0), (-0.01, 0), (0, 0.01), (0, -0.01))
-                )  # a grid of 0.01, linear in between, written with three digits
+                )  # a grid of 0.01 with linear interpolation, written to three digits
                 assert value != value or value == pytest.approx(curve["value"], abs=1.5 * slope + 1e-3), (key, rho, r)
 
 
@@ -319,7 +319,7 @@ def test_the_embedded_points_are_those_of_a_fresh_measurement():
         assert (found["tokens"], found["documents"]) == (one["tokens"], one["documents"])
         for origin in ("raw", "centred"):
             for key in REGISTRY:
-                for part in ("value", "low", "high"):  # float32 products, added in another order on another machine
+                for part in ("value", "low", "high"):  # another machine adds the float32 products in another order
                     assert found[origin][key][part] == pytest.approx(one[origin][key][part], abs=1e-6)
 
 

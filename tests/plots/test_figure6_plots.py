@@ -27,7 +27,7 @@ LAMBDAS = (0.5, 1.0, 2.0)
 
 
 def measured(moments: Moments, l0: float, **facts) -> Point:
-    """A point with every measure from every origin, as a report has them; b_dec stands for half of the mean of x."""
+    """A point with every measure from every origin, as in a report; half of the mean of x stands in for b_dec."""
     half = (moments.sums.sum(0)[0] / moments.n / 2).expand(2, -1)
     seen = {"raw": moments, "centred": moments.centred(), "decoder_bias": moments.about(half)}
     origins = {key: {name: estimate(one, of) for name, of in REGISTRY.items()} for key, one in seen.items()}
@@ -37,7 +37,7 @@ def measured(moments: Moments, l0: float, **facts) -> Point:
 
 
 def sweep(seeds=(0, 1), steps=(), gates=GATES, lambdas=LAMBDAS) -> list[Point]:
-    """Features behind thresholds in the place of SAEs: soft for an L1 penalty, hard for a gate; higher on the way."""
+    """Thresholded features in place of SAEs: soft for an L1 penalty, hard for a gate, higher during training."""
     points = []
     for number, (architecture, gate) in enumerate(gates.items()):
         for seed in seeds:
@@ -65,7 +65,7 @@ def drawn(figure, points, *more, **options):
 
 
 def marks(ax) -> dict[str, list[tuple[float, float]]]:
-    """Where the points of each architecture and seed are."""
+    """The positions of the points of each architecture and seed."""
     return {one.get_label(): [tuple(xy) for xy in one[0].get_xydata()] for one in ax.containers}
 
 
@@ -113,7 +113,7 @@ def test_architectures_differ_in_colour_and_shape_and_seeds_in_their_ring():
     assert rings(points) == {3: 0, 5: 1, 7: 2}
     styles = [marker("o", "black", ring) for ring in rings(points).values()]
     assert [style["fillstyle"] for style in styles] == ["full", "none", "none"]
-    # a ring leaves white between itself and what is within it, also where both seeds lie at the same place
+    # a ring leaves a white gap around what it encloses, even where two seeds coincide
     assert all(b["markersize"] - a["markersize"] > 2 * a["markeredgewidth"] for a, b in pairwise(styles))
 
 
@@ -185,9 +185,9 @@ def test_the_loci_are_where_each_measure_is_1_and_meet_in_x():
     for key, line in zip(plots.LOCI, contours(ax), strict=True):
         rho, r = line.unbind(-1)
         value = evaluate(REGISTRY[key], torch.ones_like(r), r**2, rho * r)
-        # straight between neighbours on a grid of 300, over which no measure bends by more
+        # linear between grid points, where no measure bends by more
         torch.testing.assert_close(value, torch.ones_like(value), atol=1e-3, rtol=0)
-        assert (line - torch.ones(2)).norm(dim=1).min() < 0.02  # of a view some tenths wide
+        assert (line - torch.ones(2)).norm(dim=1).min() < 0.02  # the view is some tenths wide
     for point in POINTS:
         at = point["cosine"].value, point["norm_ratio"].value
         assert at in marks(ax)[f"{point.architecture} seed {point.seed}"]
@@ -203,7 +203,7 @@ def test_the_bars_are_the_two_parts_of_the_loss_and_the_share_is_theirs():
         length, turn = (bars[f"{point.name} {key}"] for key in ("length_loss", "angle_loss"))
         assert length.get_height() == point["length_loss"].value
         assert turn.get_height() == pytest.approx(point["angle_loss"].value, rel=1e-12)
-        # C12: both parts together are the loss
+        # C12: the parts add up to the loss
         assert turn.get_y() + turn.get_height() == pytest.approx(point["relative_loss"].value, rel=1e-12)
     texts = [text.get_text() for text in ax.texts]
     for coefficient in LAMBDAS:
@@ -234,7 +234,7 @@ def test_convergence_has_a_line_for_each_sae_over_its_steps():
 
 
 def ups(ax, label: str) -> list[float]:
-    """How high the points of a line are, by its label."""
+    """The values of each line, by label."""
     (line,) = (line for line in ax.lines if line.get_label() == label)
     return torch.as_tensor(line.get_ydata()).tolist()
 

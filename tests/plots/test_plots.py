@@ -1,4 +1,4 @@
-"""The figures show what is: curves lie where the registry puts them, every report is in view, no state raises."""
+"""Figures are true: curves lie where the registry puts them, every report is in view, no state raises."""
 
 import pytest
 import torch
@@ -24,7 +24,7 @@ def test_the_bold_curve_of_the_map_is_where_the_measure_is_1(key):
     rho, r = points.unbind(-1)
     assert len(points) > 2
     values = evaluate(REGISTRY[key], torch.ones_like(r), r**2, rho * r)
-    # a curve is straight between neighbours on the grid, and the steepest measures bend by a thousandth there
+    # curves are linear between grid points, and the steepest measures bend by a thousandth there
     torch.testing.assert_close(values, torch.ones_like(values), atol=5e-3, rtol=0)
 
 
@@ -43,7 +43,7 @@ def test_levels_of_an_unknown_measure_are_refused():
 
 
 def markers(ax) -> dict[str, tuple[float, float]]:
-    """Where each named point of a figure is."""
+    """The position of each named point of a figure."""
     found = {str(line.get_label()): line.get_xydata() for line in ax.lines if line.get_marker() not in ("", "None")}
     return {label.split(":")[0]: tuple(points[0]) for label, points in found.items()}
 
@@ -65,7 +65,7 @@ def test_an_undefined_report_is_left_out_of_the_map(key, tmp_path):
     with plots.figure(5, 5) as (made, (ax,)):
         plots.rho_r_map([dead, away], key, ax)
         plots.save(made, tmp_path / "map.png")
-        assert set(markers(ax)) == {"away"}  # ρ and r are known, whatever the measure is
+        assert set(markers(ax)) == {"away"}  # ρ and r are known, whatever the measure
 
 
 def test_the_map_says_why_a_measure_is_undefined():

@@ -24,11 +24,11 @@ export function put(node, [p, q], anchor) {
 // These write only what has changed: a browser lays out and paints anew whatever is written.
 
 export function set(node, attributes) {
-  node.held ??= {};
+  node.attributesSet ??= {};
   for (const name in attributes) {
     const value = String(attributes[name]);
-    if (node.held[name] === value) continue;
-    node.held[name] = value;
+    if (node.attributesSet[name] === value) continue;
+    node.attributesSet[name] = value;
     node.setAttribute(name, value);
   }
 }

@@ -8,27 +8,27 @@ const PATIENCE = 2500; // ms without an answer after which the kernel counts as 
 
 export function listener(model, { receive, silent, points }, signal) {
   const names = Object.keys(defaults);
-  let told = {}; // what the model holds
+  let sent = {}; // what the model holds
   let next = null;
   let timer = 0;
   let sending = 0;
   let waiting = 0;
-  let telling = false; // values are set one by one: do not hear a state half told
+  let telling = false; // values are set one by one: ignore changes until all are set
 
   function state() {
     const values = Object.fromEntries(names.map((name) => [name, model.get(name)]).filter(([, value]) => value !== undefined));
     const { good, wrong } = sorted(values);
-    told = { ...defaults, ...good };
-    return { good: told, wrong };
+    sent = { ...defaults, ...good };
+    return { good: sent, wrong };
   }
 
   function tell() {
     timer = 0;
-    if (!next || same(next, told)) return;
-    const changes = names.filter((name) => next[name] !== told[name]);
-    told = next;
+    if (!next || same(next, sent)) return;
+    const changes = names.filter((name) => next[name] !== sent[name]);
+    sent = next;
     telling = true;
-    for (const name of changes) model.set(name, told[name]);
+    for (const name of changes) model.set(name, sent[name]);
     telling = false;
     sending ||= setTimeout(send, SENT);
   }
@@ -70,8 +70,8 @@ export function listener(model, { receive, silent, points }, signal) {
     const values = Object.fromEntries(names.map((name) => [name, model.get(name)]));
     const { good, wrong } = sorted(values);
     if (wrong.length) receive({}, wrong);
-    if (same({ ...told, ...good }, told)) return;
-    told = { ...told, ...good };
+    if (same({ ...sent, ...good }, sent)) return;
+    sent = { ...sent, ...good };
     next = null;
     receive(good, []);
   }

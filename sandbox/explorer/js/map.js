@@ -92,12 +92,12 @@ export function map(act, signal) {
     curves.replaceChildren(none, ...paths);
     const taken = [];
     const texts = levels[key].flatMap(({ value, at }) => {
-      const place = [p(at[0]), q(at[1])];
-      const free = taken.every(([u, v]) => Math.abs(u - place[0]) > 30 || Math.abs(v - place[1]) > 13);
+      const centre = [p(at[0]), q(at[1])];
+      const free = taken.every(([u, v]) => Math.abs(u - centre[0]) > 30 || Math.abs(v - centre[1]) > 13);
       if (!free && value !== 1) return [];
-      taken.push(place);
+      taken.push(centre);
       const text = svg("text", { class: value === 1 ? "one" : "", "text-anchor": "middle" }, String(value).replace("-", "−"));
-      set(text, { x: clamp(place[0], p(-1) + 10, p(1) - 12), y: clamp(place[1] + 4, q(top) + 10, q(0) - 4) });
+      set(text, { x: clamp(centre[0], p(-1) + 10, p(1) - 12), y: clamp(centre[1] + 4, q(top) + 10, q(0) - 4) });
       return [text];
     });
     names.replaceChildren(...texts);

@@ -67,8 +67,8 @@ export function cloud(act) {
     toggle(canvas, Boolean(population)); // even an empty layer costs time in every frame
     if (!population) return;
     ink.clearRect(0, 0, canvas.width, canvas.height);
-    const [zero, one] = [toView([0, 0]), toView([1, 1])];
-    const [sx, sy] = [one[0] - zero[0], one[1] - zero[1]];
+    const [zero, unit] = [toView([0, 0]), toView([1, 1])];
+    const [sx, sy] = [unit[0] - zero[0], unit[1] - zero[1]];
     const { pairs, n } = population;
     ink.globalAlpha = n > 2000 ? 0.35 : 0.6;
     ink.fillStyle = act.colour("--of-x-hat");

@@ -86,9 +86,9 @@ export function parabolas() {
   }
 
   function drawGrid(low, high, top, p, q) {
-    const asked = [low, high, top, ...size].join();
-    if (asked === drawn) return; // the lines stay while the ranges do
-    drawn = asked;
+    const ranges = [low, high, top, ...size].join();
+    if (ranges === drawn) return;
+    drawn = ranges;
     const lines = [];
     for (const s of ticks(low, high, size[0] / 70)) {
       lines.push(svg("line", { x1: p(s), x2: p(s), y1: q(0), y2: q(0) + 4 }));

@@ -42,7 +42,7 @@ export function plane(act, signal) {
 
   let size = [600, 336];
   let zoom = 1;
-  let held = 0; // number of pointers that hold something: the zoom stays meanwhile
+  let holding = 0; // pointers that hold a handle: meanwhile the zoom stays
   const unit = () => size[0] / ((SPAN[1] - SPAN[0]) * zoom);
   const origin = () => [-SPAN[0] * zoom * unit(), size[1] - 34];
   const toView = ([u, v]) => [origin()[0] + u * unit(), origin()[1] - v * unit()];
@@ -65,14 +65,14 @@ export function plane(act, signal) {
           const [p, q] = pointIn(picture, event);
           const [tp, tq] = toView(tip());
           offset = [p - tp, q - tq];
-          held += 1;
+          holding += 1;
         },
         move(event) {
           const [p, q] = pointIn(picture, event);
           move(fromView([clamp(p - offset[0], 4, size[0] - 4), clamp(q - offset[1], 4, origin()[1])]));
         },
         end() {
-          held -= 1;
+          holding -= 1;
           act.commit();
         },
         key: (direction, fine) => act.key(name, direction, fine),
@@ -91,7 +91,7 @@ export function plane(act, signal) {
 
   function draw({ state, x, tip, values, pooledTip }) {
     const seen = pooledTip ? [x, tip, pooledTip] : [x, tip];
-    if (!held) zoom = ZOOMS.find((z) => fits(z, seen)) ?? ZOOMS.at(-1);
+    if (!holding) zoom = ZOOMS.find((z) => fits(z, seen)) ?? ZOOMS.at(-1);
     const [zero, px, ph] = [[0, 0], x, tip].map(toView);
     const small = state.norm_x * unit() < 3;
     set(axis, { x1: 0, x2: size[0], y1: zero[1], y2: zero[1] });
@@ -200,9 +200,9 @@ export function cross() {
   return svg("g", { class: "pooled" }, svg("path", { d: "M-7,0h14M0,-7v14" }), svg("text", { y: 18, "text-anchor": "middle" }, "pooled"));
 }
 
-// The mark of a right angle at `at`, between the directions to `one` and to `other`.
-function corner(node, at, one, other) {
-  const [u, v] = [one, other].map((to) => {
+// The mark of a right angle at `at`, between the directions to two other points.
+function corner(node, at, ...points) {
+  const [u, v] = points.map((to) => {
     const way = [to[0] - at[0], to[1] - at[1]];
     const length = Math.hypot(...way);
     return length > 16 ? way.map((part) => (part * 9) / length) : null;

@@ -76,9 +76,11 @@ function student(clusters) {
   if (!(clusters >= 2)) return null;
   const [least, most] = quantiles.domain;
   const at = (2 / (Math.min(clusters, blocks) - 1) - least - most) / (most - least);
-  let [one, two] = [0, 0];
-  for (const coefficient of [...quantiles.series.slice(1)].reverse()) [one, two] = [2 * at * one - two + coefficient, one];
-  return Math.exp(at * one - two + quantiles.series[0]);
+  let [current, previous] = [0, 0];
+  for (const coefficient of [...quantiles.series.slice(1)].reverse()) {
+    [current, previous] = [2 * at * current - previous + coefficient, current];
+  }
+  return Math.exp(at * current - previous + quantiles.series[0]);
 }
 
 // The plain mean of a measure over parts of the data, and in how many parts it is undefined (C15).

@@ -45,8 +45,8 @@ export function sorted(settings) {
   return { good, wrong };
 }
 
-export function same(one, other) {
-  return Object.keys(defaults).every((name) => one[name] === other[name]);
+export function same(first, second) {
+  return Object.keys(defaults).every((name) => first[name] === second[name]);
 }
 
 // Rounded to 15 digits, as in Python: cos 90° is 0 and cos 60° is ½, which decides whether γ is defined.

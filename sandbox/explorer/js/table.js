@@ -11,7 +11,7 @@ export function table() {
   const names = ["a = E‖x‖² = ", "b = E‖x̂‖² = ", "c = E[x·x̂] = "];
   const head = html("p", { class: "moments" }, ...moments.map((value, i) => html("span", {}, names[i], value)));
   const body = html("tbody", {}, ...rows.map(({ node }) => node));
-  const titles = ["measure", "formula with current numbers", "value, compared with 1"];
+  const titles = ["measure", "formula with current numbers", "value, with 1 marked"];
   const top = html("thead", {}, html("tr", {}, ...titles.map((title) => html("th", { scope: "col" }, title))));
   const node = html("div", { class: "measures" }, head, html("table", {}, top, body));
 
@@ -46,7 +46,7 @@ function row(key, measure) {
   const node = html("tr", { "data-measure": key }, name, equation, html("td", { class: "figures" }, figures));
   const [fill, spread] = bar.children;
   bar.style.setProperty("--one", `${(100 * (1 - BAR[0])) / (BAR[1] - BAR[0])}%`);
-  const place = (number) => (clamp(number, ...BAR) - BAR[0]) / (BAR[1] - BAR[0]);
+  const share = (number) => (clamp(number, ...BAR) - BAR[0]) / (BAR[1] - BAR[0]);
 
   function draw({ value: number, reason: why }, ends) {
     const known = number !== null;
@@ -56,11 +56,11 @@ function row(key, measure) {
     valued(value, known ? number : null, 4);
     write(range, known && ends ? `${shown(ends[0])} … ${shown(ends[1])}` : "");
     if (!known) return;
-    const [zero, end] = [place(0), place(number)];
+    const [zero, end] = [share(0), share(number)];
     fill.style.transform = `translateX(${100 * Math.min(zero, end)}%) scaleX(${Math.abs(end - zero)})`;
     toggle(spread, Boolean(ends));
     if (ends) {
-      const [low, high] = ends.map(place);
+      const [low, high] = ends.map(share);
       spread.style.transform = `translateX(${100 * low}%) scaleX(${Math.max(high - low, 0.004)})`;
     }
   }
@@ -72,6 +72,8 @@ function row(key, measure) {
 function typeset(measure) {
   const node = html("span");
   node.innerHTML = `<math displaystyle="true">${measure.mathml}</math>`; // generated from the registry
+  // Some fonts stretch brackets to twice the height of what they enclose; no formula here encloses a fraction.
+  for (const sign of node.querySelectorAll("mo")) if ("()".includes(sign.textContent)) sign.setAttribute("stretchy", "false");
   return node;
 }
 

@@ -38,7 +38,7 @@ export function view(state, { signal, link, resized, recoloured }) {
   const vectors = plane(act, signal);
   const dots = cloud(act);
   const losses = parabolas();
-  const place = map(act, signal);
+  const atlas = map(act, signal);
   const numbers = table();
   const parts = split();
   const averages = means();
@@ -73,7 +73,7 @@ export function view(state, { signal, link, resized, recoloured }) {
       section("picture", TITLES.picture, html("div", { class: "stack" }, dots.node, vectors.node), parts.node, ofPair.node),
       section("numbers", TITLES.numbers, numbers.node),
       section("losses", TITLES.losses, losses.node, legend),
-      section("where", TITLES.where, html("label", { class: "choice" }, "level curves of ", choice), place.node),
+      section("where", TITLES.where, html("label", { class: "choice" }, "level curves of ", choice), atlas.node),
       html("section", { class: "population" }, html("label", {}, many, " A population of pairs"), ofPopulation.node, averages.node),
     );
     root.append(html("header", {}, lesson.node, bar.node), status, silence, spoken, panels, help());
@@ -101,7 +101,7 @@ export function view(state, { signal, link, resized, recoloured }) {
     if (!width(vectors.node)) return false;
     dots.layout(vectors.layout(width(vectors.node)));
     losses.layout(width(losses.node));
-    place.layout(width(place.node));
+    atlas.layout(width(atlas.node));
     look();
     return true;
   }
@@ -110,7 +110,7 @@ export function view(state, { signal, link, resized, recoloured }) {
   function draw(settings, all = false) {
     scene = sceneOf(settings, scene);
     frames += 1;
-    for (const panel of [vectors, place]) panel.draw(scene);
+    for (const panel of [vectors, atlas]) panel.draw(scene);
     if (all || frames % 2) for (const panel of [losses, ofPair]) panel.draw(scene);
     if (all || frames % 2 === 0) for (const panel of [numbers, parts]) panel.draw(scene);
     dots.draw(scene, vectors.toView);
@@ -121,7 +121,7 @@ export function view(state, { signal, link, resized, recoloured }) {
   }
 
   function read() {
-    for (const panel of [ofPair, place, vectors]) panel.detail(scene);
+    for (const panel of [ofPair, atlas, vectors]) panel.detail(scene);
     if (scene.population) for (const panel of [ofPopulation, averages]) panel.detail(scene);
   }
 
@@ -147,7 +147,7 @@ export function view(state, { signal, link, resized, recoloured }) {
   }
 
   function jumped(preset) {
-    place.forget();
+    atlas.forget();
     lesson.choose(preset);
   }
 
@@ -188,7 +188,7 @@ export function view(state, { signal, link, resized, recoloured }) {
     const panels = [
       { title: TITLES.picture, layers: [dots.node, vectors.node] },
       { title: TITLES.losses, layers: [losses.node] },
-      { title: `${TITLES.where}: level curves of ${measures[state.now().measure].plain}`, layers: place.pictures },
+      { title: `${TITLES.where}: level curves of ${measures[state.now().measure].plain}`, layers: atlas.pictures },
     ];
     const veiled = root.classList.contains("veiled");
     await saved(kind, panels, getComputedStyle(root), veiled ? settingsInWords() : summary());
@@ -198,7 +198,7 @@ export function view(state, { signal, link, resized, recoloured }) {
   return {
     root, start, layout, draw, read, finish, say, leaveLesson, jumped, announce,
     choose: lesson.choose,
-    drawSaes: place.drawSaes,
+    drawSaes: atlas.drawSaes,
     silent: (words) => write(silence, words),
   };
 }

@@ -1,1 +1,1 @@
-"""Tests that drive a real Chromium, and in it a real JupyterLab: all in one worker, so that each starts once."""
+"""Tests that drive a real Chromium and a real JupyterLab: in a single worker, so that each starts once."""

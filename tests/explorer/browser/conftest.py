@@ -1,4 +1,4 @@
-"""Chromium, started once; and pages that have to stay silent: no warning, no error, no request to anywhere."""
+"""Chromium, started once, and pages that must stay silent: no warning, no error, no request."""
 
 import shutil
 
@@ -28,7 +28,7 @@ def page_file(tmp_path_factory):
 
 @pytest.fixture
 def silence():
-    """A function that watches a page; at the end none of them may have said, or asked for, anything."""
+    """A function that watches a page; by the end, no watched page may have logged or requested anything."""
     heard: list[str] = []
 
     def watch(page):
@@ -43,7 +43,7 @@ def silence():
 
 @pytest.fixture
 def open_page(chromium, page_file, silence):
-    """A function (what follows the file's name, options of the browser's context) ► the explorer in its page."""
+    """A function that opens the explorer: it takes the end of the address and options of the browser context."""
     contexts = []
 
     def open_(address="", file=page_file, before="", **options):
@@ -64,13 +64,13 @@ def open_page(chromium, page_file, silence):
 
 @pytest.fixture
 def shown(open_page):
-    """The explorer in its page, as it opens."""
+    """The explorer in its page, just opened."""
     return open_page()
 
 
 @pytest.fixture(scope="package")
 def host_file(tmp_path_factory):
-    """A page that is only a host: `start()` renders an explorer and keeps how to end it (`ends`) and its `models`."""
+    """A bare host page: `start()` renders an explorer and keeps its clean-up in `ends`, its model in `models`."""
     text = """<!doctype html><meta charset="utf-8"><link rel="icon" href="data:,">
     <style>.night { background: #111 } .day { background: #fff }</style><style>STYLE</style><script type="module">MODULE
     Object.assign(window, { models: [], ends: [], start() {

@@ -1,4 +1,4 @@
-"""An explorer in a page: hands to move it, and eyes to read what it shows."""
+"""An explorer in a page: what it shows, and ways to move it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from sandbox.report import Report
 
 Point = tuple[float, float]
 
-# Pauses for people (until a number is read, until the hand rests) are a tenth as long, and it is known when they end.
+# Pauses meant for people (until a number is read, until the hand rests) take a tenth of the time and are tracked.
 QUICK = """
   const [later, never] = [setTimeout, clearTimeout].map((f) => f.bind(window));
   const pauses = window.pauses = new Set();
@@ -39,7 +39,7 @@ MEASURES = """(root) => [...root.querySelectorAll("tr[data-measure]")].map((row)
 
 
 class Shown:
-    """One explorer; `root` is its element, the page's first by default."""
+    """One explorer; `root` is its element, by default the first in the page."""
 
     def __init__(self, page: Page, root: Locator | None = None):
         self.page = page
@@ -48,11 +48,11 @@ class Shown:
     # What it shows.
 
     def address(self) -> dict:
-        """The state that the page's address holds, as Python checks it."""
+        """The state in the page's address, checked by Python."""
         return state_in(self.page.evaluate("location.hash"))
 
     def measures(self) -> dict[str, dict]:
-        """By key the `value` (None where undefined), the `reason` and the `interval` as a text."""
+        """By key: the `value` (None where undefined), the `reason`, and the `interval` as text."""
         rows = dict(self.root.evaluate(MEASURES))
         return {key: row | {"value": _number(row["value"])} for key, row in rows.items()}
 
@@ -69,7 +69,7 @@ class Shown:
         return self.root.locator(".status:not(.silence)").inner_text()
 
     def silence(self) -> str:
-        """What is said about a Python that does not answer."""
+        """The message about a kernel that does not answer."""
         return self.root.locator(".silence").inner_text()
 
     def typed(self, name: str) -> Locator:
@@ -85,7 +85,7 @@ class Shown:
         return self.root.locator(f'[data-action="{action}"]')
 
     def knob(self, handle: str) -> Point:
-        """The middle of a handle, in pixels of the window."""
+        """The centre of a handle, in window pixels."""
         box = self.handle(handle).locator(".knob").bounding_box()
         assert box
         return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
@@ -96,30 +96,30 @@ class Shown:
         return x2 - x1, y1 - y2
 
     def origin(self) -> Point:
-        """The common foot of both arrows, in pixels of the window."""
+        """The common foot of both arrows, in window pixels."""
         box = self.root.locator("svg.plane").bounding_box()
         assert box
         x1, y1, _, _ = self._line("x")
         return box["x"] + x1, box["y"] + y1
 
     def drawn(self) -> Point:
-        """Angle in degrees and norm ratio of the two arrows as they are drawn."""
+        """The angle (degrees) and norm ratio of the two arrows as drawn."""
         (u, v), (length, _) = self.arrow("x-hat"), self.arrow("x")
         return math.degrees(math.atan2(v, u)), math.hypot(u, v) / length
 
     # What moves it.
 
     def go_to(self, hash_: str) -> None:
-        """Change the address to another one, and wait for the picture."""
+        """Change the address and wait for the picture."""
         self.page.evaluate(GO_TO, hash_)
         self.settle()
 
     def settle(self) -> None:
-        """Wait until everything is drawn, read out, and in the address."""
+        """Wait until everything is drawn, written and in the address."""
         self.page.evaluate(SETTLED)
 
     def drag(self, handle: str, to: Point, let_go: bool = True) -> None:
-        """Drag a handle with the mouse to a place in the window."""
+        """Drag a handle with the mouse to a point in the window."""
         self.page.mouse.move(*self.knob(handle))
         self.page.mouse.down()
         self.page.mouse.move(*to, steps=6)
@@ -148,15 +148,15 @@ class Shown:
 
 
 def until(holds: Callable[[], bool], seconds: float = 5) -> None:
-    """Wait for what comes by itself; the page's own policy forbids playwright's wait_for_function."""
+    """Wait until a condition holds; the page's content policy forbids playwright's wait_for_function."""
     end = time.monotonic() + seconds
     while not holds():
-        assert time.monotonic() < end, "it has not come"
+        assert time.monotonic() < end, "the condition never held"
         time.sleep(0.02)
 
 
 def state_in(hash_: str) -> dict:
-    """The state that a link means to Python; it raises where the page wrote what Python would refuse."""
+    """The state in a link as Python understands it; raises if the page wrote what Python refuses."""
     settings: dict = {}
     for name, text in parse_qsl(hash_.removeprefix("#"), strict_parsing=len(hash_) > 1):
         if name in CONTROLS:
@@ -167,7 +167,7 @@ def state_in(hash_: str) -> dict:
 
 
 def report_of(state: dict) -> Report:
-    """What Python has to say about a state."""
+    """Python's report on a state."""
     from sandbox.explorer.state import moments_of
 
     return Report("x̂", moments_of(state))

@@ -1,4 +1,4 @@
-"""axe finds nothing serious, and a screen reader is told what is seen."""
+"""axe finds nothing serious, and screen readers hear what is shown."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ def grave(page):
     """What axe-core calls a serious or critical violation, with the first element of each."""
     page.evaluate(AXE.read_text(encoding="utf-8"))
     found = page.evaluate("(options) => axe.run(document, options)", {"resultTypes": ["violations"]})
-    assert len(found["passes"]) > 10  # it has looked
+    assert len(found["passes"]) > 10  # it did run its rules
     return [
         (one["id"], one["nodes"][0]["failureSummary"], one["nodes"][0]["html"][:200])
         for one in found["violations"]
@@ -31,7 +31,7 @@ def test_axe_finds_no_serious_violation_at_first_nor_with_everything_shown(open_
     shown.press("Enter")
     assert shown.status()
     assert grave(shown.page) == []
-    shown.go_to("#angle=180")  # with a reason for each measure that has no value
+    shown.go_to("#angle=180")  # shows the reason for each undefined measure
     assert grave(shown.page) == []
 
 

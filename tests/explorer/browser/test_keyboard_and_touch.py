@@ -1,4 +1,4 @@
-"""All of it works without a mouse: by keyboard alone, with a ring that shows where one is, and by finger."""
+"""Everything works without a mouse: by keyboard, with a visible focus ring, and by touch."""
 
 import pytest
 
@@ -17,14 +17,14 @@ FOCUSABLE = """(root) => [...root.querySelectorAll("button, input, select, summa
 def test_tab_reaches_every_handle_and_control_and_each_shows_a_ring(open_page, hash_):
     shown = open_page(hash_)
     if not hash_:
-        shown.root.locator('[data-preset="half"]').click()  # then there is a question, too
+        shown.root.locator('[data-preset="half"]').click()  # adds a question to the tab order
     shown.settle()
     shown.page.evaluate("document.activeElement.blur()")
     controls = shown.root.evaluate_handle(FOCUSABLE)
     count = controls.evaluate("(all) => all.length")
     plain = controls.evaluate(f"(all) => all.map({LOOK})")
     seen, rings = [], []
-    for _ in range(count + 3):  # not every browser begins at the page's first
+    for _ in range(count + 3):  # not every browser starts at the first element
         shown.page.keyboard.press("Tab")
         at = controls.evaluate("(all) => all.indexOf(document.activeElement)")
         if at >= 0 and at not in seen:
@@ -44,7 +44,7 @@ KEYS = {
     ("x-hat", "ArrowDown"): {"norm_ratio": 0.55},
     ("x-hat", "Shift+ArrowLeft"): {"angle": 40.1},
     ("x-hat", "Shift+ArrowUp"): {"norm_ratio": 0.605},
-    ("x", "ArrowRight"): {"norm_x": 1.05, "norm_ratio": 0.6 / 1.05},  # x̂ stays where it is
+    ("x", "ArrowRight"): {"norm_x": 1.05, "norm_ratio": 0.6 / 1.05},  # x̂ stays put
     ("x", "Shift+ArrowLeft"): {"norm_x": 0.995, "norm_ratio": 0.6 / 0.995},
     ("state", "ArrowLeft"): {"angle": 41},
     ("state", "ArrowUp"): {"norm_ratio": 0.65},
@@ -92,7 +92,7 @@ def finger(cdp, kind, *at):
 
 @pytest.fixture
 def touched(open_page):
-    """The page on a telephone, scrolled to the picture, and the hand that touches it."""
+    """The page on a telephone, scrolled to the picture, and a finger to touch it."""
     shown = open_page(viewport={"width": 360, "height": 640}, has_touch=True, is_mobile=True)
     shown.page.evaluate("scrollTo(0, document.querySelector('svg.plane').getBoundingClientRect().top - 150)")
     shown.settle()

@@ -1,4 +1,4 @@
-"""In a JupyterLab with real kernels: Python and the picture follow each other, and the picture outlives its kernel."""
+"""JupyterLab with real kernels: Python and the picture follow each other, and the picture outlives its kernel."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Notebook:
 
     def __init__(self, chromium, lab, name):
         self.page = chromium.new_page(viewport={"width": 1400, "height": 1200})
-        self.page.set_default_timeout(60_000)  # a kernel that imports torch on two busy cores
+        self.page.set_default_timeout(60_000)  # a kernel imports torch, perhaps on busy cores
         self.errors: list[str] = []
         self.page.on("console", lambda said: said.type == "error" and self.errors.append(said.text))
         self.page.on("pageerror", lambda error: self.errors.append(str(error)))
@@ -73,7 +73,7 @@ def living(chromium):
 
 @pytest.fixture(scope="module")
 def orphaned(living):
-    """The same, its kernel shut down; until then nothing was wrong. (The tests with a kernel stand above.)"""
+    """The same notebook after its kernel was shut down. (Tests that need the kernel come before.)"""
     assert living.errors == []
     living.page.evaluate(f"{PANEL}.sessionContext.session.kernel.shutdown()")
     status = f"{PANEL}.sessionContext.session?.kernel?.connectionStatus"
@@ -147,7 +147,7 @@ def test_keys_that_move_an_explorer_are_none_of_the_notebooks(living):
     assert after[1] == before[1]
     assert after[2] == "command"
     index = living.page.evaluate(f"{PANEL}.content.activeCellIndex")
-    assert index in (before[0], 2)  # a click into a cell's output may choose that cell, an arrow key may not
+    assert index in (before[0], 2)  # a click on a cell's output may select that cell; an arrow key may not
 
 
 def test_an_explorer_that_is_shown_twice_moves_in_both_places(living):
@@ -174,5 +174,5 @@ def test_without_its_kernel_the_picture_and_its_sliders_work_on_and_say_so(orpha
 def test_clearing_the_outputs_disposes_of_every_explorer(orphaned):
     orphaned.page.evaluate("window.jupyterapp.commands.execute('notebook:clear-all-cell-outputs')")
     until(lambda: orphaned.page.locator(".shrinkage-explorer").count() == 0)
-    orphaned.page.wait_for_timeout(300)  # longer than any pause: nothing may come of what was disposed of
+    orphaned.page.wait_for_timeout(300)  # longer than any pause: a disposed explorer must do nothing
     assert [error for error in orphaned.errors if "explorer" in error or "anywidget" in error] == []

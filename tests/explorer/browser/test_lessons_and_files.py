@@ -1,4 +1,4 @@
-"""States worth seeing ask before they tell, with numbers that are the table's; pictures are saved whole."""
+"""Presets ask before they answer, with the numbers of the table; saved pictures are complete."""
 
 import re
 import string
@@ -94,7 +94,7 @@ def test_the_saved_svg_stands_alone_and_holds_the_picture(open_page, tmp_path, h
     nodes = list(root.iter())
     links = [node.get(name) for node in nodes for name in ("href", XLINK) if node.get(name)]
     assert all(link.startswith("data:image/png") for link in links)
-    assert not re.search(r"url\(|@import|var\(", text)  # no looks from elsewhere
+    assert not re.search(r"url\(|@import|var\(", text)  # no external styles
     [arrow] = [node for node in nodes if node.get("data-arrow") == "x-hat"]
     u, v = (float(arrow.get(f"{axis}2", 0)) - float(arrow.get(f"{axis}1", 0)) for axis in "xy")
     assert (u, -v) == pytest.approx(shown.arrow("x-hat"))
@@ -125,4 +125,4 @@ def test_the_saved_png_is_the_picture_at_twice_its_size(shown, tmp_path):
     assert pixels.shape[1] > 2 * 1000  # the window is 1280 wide
     for colour in ("#c44f00", "#0072b2"):  # --of-x-hat and --of-x: both arrows are there
         rgb = np.array([int(colour[i : i + 2], 16) for i in (1, 3, 5)]) / 255
-        assert (np.abs(pixels - rgb).max(-1) < 0.02).sum() > 500  # an arrow of 100 px by 2.6 px, twice as large
+        assert (np.abs(pixels - rgb).max(-1) < 0.02).sum() > 500  # an arrow of 100 × 2.6 px at twice the size

@@ -1,10 +1,10 @@
-"""It fits on telephones and wide screens, light and dark, without motion where none is wanted, and opens at once."""
+"""It fits telephones and wide screens, light and dark, respects reduced motion, and opens at once."""
 
 import pytest
 
 from tests.explorer.browser.driver import until
 
-# Texts that can be seen, with how far they reach out of their picture, in pixels.
+# Visible texts that extend out of their picture, with the number of pixels.
 OUTSIDE = """(root) => [...root.querySelectorAll("svg text")].flatMap((text) => {
   const [box, frame] = [text, text.ownerSVGElement].map((node) => node.getBoundingClientRect());
   const out = Math.max(frame.left - box.left, box.right - frame.right, frame.top - box.top, box.bottom - frame.bottom);
@@ -78,7 +78,7 @@ def test_nothing_moves_by_itself_where_that_is_not_wanted(open_page):
 
 
 def test_the_picture_is_there_within_a_second_of_loading(open_page):
-    # Generous: this says that nothing is waited for, the benchmark says how long it takes.
+    # Generous: this checks that nothing blocks; the benchmark measures how long it takes.
     watch = """addEventListener("load", () => { const end = performance.now() + 1000; (function look() {
       const line = document.querySelector("line[data-arrow=x-hat][x2]");
       window.drawnInTime = Boolean(line) && performance.now() < end;

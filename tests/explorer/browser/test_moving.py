@@ -1,4 +1,4 @@
-"""Every way of moving the state moves every picture of it; undo, redo, reset and links lead back."""
+"""Every way to change the state changes every picture; undo, redo, reset and links restore it."""
 
 import math
 
@@ -32,7 +32,7 @@ def test_dragging_the_maps_point_goes_to_that_cosine_and_norm_ratio(shown):
     shown.drag("state", (x - 100, y - 30))
     assert shown.knob("state") == pytest.approx((x - 100, y - 30), abs=1)
     state = shown.address()
-    pixel = 1.01  # the mouse has whole ones
+    pixel = 1.01  # the mouse moves in whole pixels
     assert math.cos(math.radians(state["angle"])) == pytest.approx(
         math.cos(math.radians(40)) - 100 / per_rho, abs=pixel / per_rho
     )
@@ -72,7 +72,7 @@ def test_sliders_move_the_vectors_and_the_vectors_the_sliders(shown):
     shown.page.mouse.click(box["x"] + 0.75 * box["width"], box["y"] + box["height"] / 2)
     shown.settle()
     angle = shown.address()["angle"]
-    assert angle == pytest.approx(0.75 * 180, abs=5)  # the thumb's width takes some of the slider's length
+    assert angle == pytest.approx(0.75 * 180, abs=5)  # the thumb takes up some of the slider's length
     assert shown.drawn() == pytest.approx((angle, 0.6), rel=1e-9)
     shown.drag_by("x-hat", 60, -40)
     state = shown.address()

@@ -1,4 +1,4 @@
-"""The page shows Python's numbers: wherever the tip is dragged, whatever the address says, for a pair and for many."""
+"""The page shows Python's numbers, wherever the tip is dragged and whatever the address, for one pair and for many."""
 
 import math
 import random
@@ -16,17 +16,17 @@ from tests.explorer.browser.driver import report_of, state_in
 
 
 def near(expected):
-    """The same to 1e-9, None being None.
+    """Equal to 1e-9, or None for None.
 
-    Both sides compute the same float64 formulas; but the relative loss and its two parts are differences of numbers
-    near 1, so that a zero among them is only known to a few units of the last digit.
+    Both sides compute the same float64 formulas. But the relative loss and its two parts are differences of numbers
+    near 1, so a zero among them is known only to a few units in the last digit.
     """
     absent = expected is None or (isinstance(expected, float) and math.isnan(expected))
     return None if absent else pytest.approx(expected, rel=1e-9, abs=1e-14)
 
 
 def agrees(shown, state):
-    """Every number in the page is Python's, every reason word for word."""
+    """Every number in the page is Python's, and every reason, word for word."""
     report = report_of(state)
     assert shown.moments() == near(report.moments.means.tolist()), state
     for key, row in shown.measures().items():
@@ -42,7 +42,7 @@ def test_the_tip_goes_where_it_is_dragged_and_every_measure_is_pythons(shown, to
     unit = shown.arrow("x")[0]
     place = (x + to[0], y + to[1])
     shown.drag("x-hat", place, let_go=False)
-    assert shown.knob("x-hat") == pytest.approx(place, abs=1)  # a pixel: the mouse has whole ones
+    assert shown.knob("x-hat") == pytest.approx(place, abs=1)  # the mouse moves in whole pixels
     shown.page.mouse.up()
     shown.settle()
     state = shown.address()
@@ -50,7 +50,7 @@ def test_the_tip_goes_where_it_is_dragged_and_every_measure_is_pythons(shown, to
     assert (length * math.cos(turn), -length * math.sin(turn)) == pytest.approx(to, abs=1)
     assert state["norm_x"] == 1
     agrees(shown, state)
-    measure = REGISTRY["relative_reconstruction_bias"]  # once more without the report, straight from the formula
+    measure = REGISTRY["relative_reconstruction_bias"]  # once more straight from the formula, without the report
     bias = evaluate(measure, *moments_of(state).means).item()
     assert shown.values()[measure.key] == near(bias)
 
@@ -67,7 +67,7 @@ def test_the_tip_cannot_be_dragged_below_the_axis_nor_out_of_the_picture(shown):
 
 
 def random_states(count, seed=0):
-    """Settings all over their ranges; every third pair is one at which some measure has no value."""
+    """Settings across their ranges; at every third pair some measure is undefined."""
     draw = random.Random(seed)
     for i in range(count):
         state = {"angle": draw.uniform(0, 180), "norm_ratio": draw.uniform(0, 2), "norm_x": draw.uniform(0.01, 2)}
@@ -82,7 +82,7 @@ def test_twenty_random_pairs_from_the_address_have_pythons_numbers_and_reasons(s
         shown.go_to(f"#{urlencode(state)}")
         agrees(shown, state_in(urlencode(state)))
         undefined |= {row["reason"] for row in shown.measures().values()}
-    assert len(undefined) > 4  # "", and several reasons: the comparison of words has compared some
+    assert len(undefined) > 4  # "" and several reasons: some words were compared
 
 
 POPULATIONS = [
@@ -110,7 +110,7 @@ def test_a_population_has_pythons_moments_measures_intervals_and_means(open_page
     report = report_of(state)
     for key, row in shown.measures().items():
         one = report.raw[key]
-        if one.value is not None:  # shown with three decimals; all digits are compared below
+        if one.value is not None:  # shown to three decimals; another test compares all digits
             ends = [float(end.replace("−", "-")) for end in row["interval"].split(" … ")]
             assert ends == pytest.approx([one.low, one.high], abs=5.1e-4), key
     x, x_hat = population(state)
@@ -194,11 +194,11 @@ def test_hostile_addresses_are_answered_in_words_and_the_page_stays_usable(shown
         shown.go_to(f"#{hash_}&seed=5")
         assert shown.status().startswith("Left out of the link: "), kind
         assert len(shown.status()) < 300, kind
-        assert shown.drawn() == pytest.approx((40, 0.6)), kind  # the defaults stand in
+        assert shown.drawn() == pytest.approx((40, 0.6)), kind  # the defaults are used instead
         assert shown.typed("norm_x").input_value() == "1", kind
     shown.drag_by("x-hat", 30, -10)
     assert shown.address()["angle"] != pytest.approx(40, abs=0.1)
-    assert shown.address()["seed"] == 5  # what was good in the link is kept
+    assert shown.address()["seed"] == 5  # the valid parts of the link are kept
     agrees(shown, shown.address())
 
 

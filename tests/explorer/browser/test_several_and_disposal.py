@@ -1,4 +1,4 @@
-"""Explorers in one page do not know of each other, and one that is disposed of leaves nothing behind."""
+"""Explorers in one page are independent, and a disposed one leaves nothing behind."""
 
 import pytest
 
@@ -49,9 +49,9 @@ def explorers(page):
 
 
 def listeners(page):
-    """How many listeners of the explorers' hang on the window, the document and whatever else outlives them."""
+    """The number of explorers' listeners on the window, the document and whatever else outlives them."""
     cdp = page.context.new_cdp_session(page)
-    scripts = set()  # of the page itself; playwright's own listeners are of others
+    scripts = set()  # of the page itself; playwright's listeners come from other scripts
     cdp.on("Debugger.scriptParsed", lambda one: one["url"].endswith("host.html") and scripts.add(one["scriptId"]))
     cdp.send("Debugger.enable")
     places = ["window", "document", "document.documentElement", "document.body"]
@@ -89,7 +89,7 @@ def test_a_disposed_explorer_leaves_nothing_behind_even_in_the_middle_of_a_drag(
     first, *_ = explorers(host)
     before = listeners(host)
     alive = host.evaluate("pending()")
-    assert before >= 3  # each listens for the system's dark mode: the count can see something
+    assert before >= 3  # each listens for the system's dark mode, so the count works
     assert alive["observers"] == 6
     first.drag_by("x-hat", -30, -20, let_go=False)
     pending, told = host.evaluate("""() => {
@@ -114,7 +114,7 @@ def test_a_disposed_explorer_leaves_nothing_behind_even_in_the_middle_of_a_drag(
     host.evaluate("ends[1](); ends[2]()")
     assert host.evaluate("pending()") == {"timers": 0, "frames": 0, "observers": 0}
     assert listeners(host) == before - 3
-    host.evaluate("ends[0](); ends[1]()")  # and twice does no harm
+    host.evaluate("ends[0](); ends[1]()")  # a second call is harmless
 
 
 def test_a_host_that_changes_the_model_moves_the_picture_without_an_echo(host):
