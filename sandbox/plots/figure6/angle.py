@@ -10,19 +10,8 @@ import torch
 from sandbox.maths.compile import evaluate
 from sandbox.maths.measures import REGISTRY
 from sandbox.plots.error_bars import value_of
+from sandbox.plots.figure6 import drawing
 from sandbox.plots.figure6.bias import KEY as GAMMA
-from sandbox.plots.figure6.drawing import (
-    Coordinate,
-    by_coefficient,
-    draw_against_l0,
-    final,
-    legend,
-    line,
-    name_line_at_1,
-    of_l0,
-    of_measure,
-    shown,
-)
 from sandbox.plots.figure6.looks import looks
 from sandbox.plots.rho_r_map import moments_at
 from sandbox.plots.style import INK, axes_or_current
@@ -48,26 +37,27 @@ def angle(points: Sequence[Point], key: str = "norm_ratio", ax: Axes | None = No
     """
     from matplotlib.lines import Line2D
 
-    ax, points = axes_or_current(ax), final(points)
-    draw_against_l0(ax, points, key, origin)
-    joined = line(ax, points, of_l0, of_measure(GAMMA, origin), **FAINT_LINE)
-    up, unshrunk = of_measure(key, origin), without_shrinkage(key, origin)
+    ax, points = axes_or_current(ax), drawing.final(points)
+    drawing.draw_against_l0(ax, points, key, origin)
+    joined = drawing.line(ax, points, drawing.of_l0, drawing.of_measure(GAMMA, origin), **FAINT_LINE)
+    up, unshrunk = drawing.of_measure(key, origin), without_shrinkage(key, origin)
+    with_all = drawing.shown(points, drawing.of_l0, up, unshrunk)
     for architecture, look in looks(points).items():
-        seen = [p for group in by_coefficient(shown(points, of_l0, up, unshrunk), architecture) for p in group]
+        seen = [p for p in with_all if p.architecture == architecture]
         l0s, dashes = [point.l0 for point in seen], [value_of(unshrunk(point)) for point in seen]
         ax.plot(l0s, dashes, color=look.colour, label=f"_{architecture} without shrinkage", **DASH)
         ax.vlines(l0s, [value_of(up(point)) for point in seen], dashes, color=look.colour, **SHORTFALL)
-    name_line_at_1(ax, f"{REGISTRY[key].plain} = 1")
+    drawing.name_line_at_1(ax, f"{REGISTRY[key].plain} = 1")
     extra = [Line2D([], [], color=INK, label=f"without shrinkage ({REGISTRY[GAMMA].plain} = 1)", **DASH)]
     if joined:
         extra.append(Line2D([], [], color=INK, label=f"{REGISTRY[GAMMA].plain} of the same SAEs", **FAINT_LINE))
-    legend(ax, points, (of_l0, up), extra)
+    drawing.legend(ax, points, (drawing.of_l0, up), extra)
     return ax
 
 
-def without_shrinkage(key: str, origin: str = "raw") -> Coordinate:
+def without_shrinkage(key: str, origin: str = "raw") -> drawing.Coordinate:
     """What a measure would say of an SAE with the same cosine and γ = 1, that is, with r = ρ (C10)."""
-    cosine = of_measure("cosine", origin)
+    cosine = drawing.of_measure("cosine", origin)
 
     def unshrunk(point: Point) -> Estimate:
         rho = cosine(point)

@@ -7,17 +7,8 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from sandbox.plots.error_bars import value_of
+from sandbox.plots.figure6 import drawing
 from sandbox.plots.figure6.bias import KEY
-from sandbox.plots.figure6.drawing import (
-    NOTHING,
-    axis_label,
-    legend,
-    name_line_at_1,
-    of_measure,
-    round_ticks,
-    rounded,
-    shown,
-)
 from sandbox.plots.figure6.looks import looks, marker, rings
 from sandbox.plots.style import FAINT, INK, axes_or_current, message
 from sandbox.report.points import Point
@@ -41,9 +32,9 @@ def convergence(points: Sequence[Point], ax: Axes | None = None, origin: str = "
     """
     from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullLocator
 
-    ax, up = axes_or_current(ax), of_measure(KEY, origin)
+    ax, up = axes_or_current(ax), drawing.of_measure(KEY, origin)
     held_out = [point for point in points if point.measured_on == "held-out"]
-    seen, seeds = shown(held_out, up), rings(held_out)
+    seen, seeds = drawing.shown(held_out, up), rings(held_out)
     ax.set_xscale("log")
     ends = []
     for key, look in looks(held_out).items():
@@ -63,20 +54,20 @@ def convergence(points: Sequence[Point], ax: Axes | None = None, origin: str = "
     ax.xaxis.set_major_locator(ticks)
     ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
     ax.xaxis.set_minor_locator(NullLocator())
-    ax.set(xlabel="training steps", ylabel=axis_label(KEY, origin))
+    ax.set(xlabel="training steps", ylabel=drawing.axis_label(KEY, origin))
     if seen:
-        name_line_at_1(ax)
+        drawing.name_line_at_1(ax)
     else:
-        message(ax, NOTHING)
+        message(ax, drawing.NOTHING)
     low, high = ax.get_ylim()
     for together in _together(ends, APART * (high - low)):
-        names = [*dict.fromkeys(rounded(l0) for l0 in sorted(l0 for _, l0 in together))]
+        names = [*dict.fromkeys(drawing.rounded(l0) for l0 in sorted(l0 for _, l0 in together))]
         words = f"L0 {names[0]}" + (f" to {names[-1]}" if len(names) > 1 else "")
         at, coordinates = (1, fmean(value for value, _ in together)), ("axes fraction", "data")
         style: Any = {"textcoords": "offset points", "va": "center", "fontsize": "x-small", "color": INK}
         ax.annotate(words, at, (3, 0), xycoords=coordinates, **style)
-    round_ticks(ax.yaxis)
-    legend(ax, held_out, (up,))
+    drawing.round_ticks(ax.yaxis)
+    drawing.legend(ax, held_out, (up,))
     return ax
 
 

@@ -12,20 +12,8 @@ from sandbox.maths.compile import evaluate, to_torch
 from sandbox.maths.derived import derived
 from sandbox.maths.measures import REGISTRY
 from sandbox.plots.error_bars import ends_of
+from sandbox.plots.figure6 import drawing
 from sandbox.plots.figure6.bias import KEY as GAMMA
-from sandbox.plots.figure6.drawing import (
-    NOTHING,
-    draw,
-    draw_against_l0,
-    final,
-    legend,
-    line,
-    name_line_at_1,
-    of_l0,
-    of_measure,
-    round_ticks,
-    shown,
-)
 from sandbox.plots.rho_r_map import moments_at
 from sandbox.plots.style import FAINT, INK, axes_or_current, message
 from sandbox.report.estimates import Estimate
@@ -35,6 +23,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 KEY = "equation_10_v1"
+DASHED: Any = {"linewidth": 1, "linestyle": (0, (3, 2))}
 LEAST = 0.05  # the least range of ε in view, so that SAEs that do not shrink still lie on a curve
 
 
@@ -42,12 +31,12 @@ def equation_10(points: Sequence[Point], ax: Axes | None = None, origin: str = "
     """The first version's equation 10 against L0, drawn like `bias`, with the lines of γ faintly behind."""
     from matplotlib.lines import Line2D
 
-    ax, points = axes_or_current(ax), final(points)
-    draw_against_l0(ax, points, KEY, origin)
-    line(ax, points, of_l0, of_measure(GAMMA, origin), linewidth=1, linestyle=(0, (3, 2)), alpha=0.5, zorder=1.5)
-    name_line_at_1(ax)
-    corrected = Line2D([], [], color=FAINT, linewidth=1, linestyle=(0, (3, 2)), label=f"{_plain(GAMMA)}, corrected")
-    legend(ax, points, (of_l0, of_measure(KEY, origin)), [corrected])
+    ax, points = axes_or_current(ax), drawing.final(points)
+    drawing.draw_against_l0(ax, points, KEY, origin)
+    drawing.line(ax, points, drawing.of_l0, drawing.of_measure(GAMMA, origin), alpha=0.5, zorder=1.5, **DASHED)
+    drawing.name_line_at_1(ax)
+    corrected = Line2D([], [], color=FAINT, label=f"{_plain(GAMMA)}, corrected", **DASHED)
+    drawing.legend(ax, points, (drawing.of_l0, drawing.of_measure(KEY, origin)), [corrected])
     return ax
 
 
@@ -58,8 +47,8 @@ def equation_10_error(points: Sequence[Point], ax: Axes | None = None, origin: s
     """
     from matplotlib.lines import Line2D
 
-    ax, points = axes_or_current(ax), final(points)
-    gamma, slip = of_measure(GAMMA, origin), of_measure(KEY, origin)
+    ax, points = axes_or_current(ax), drawing.final(points)
+    gamma, slip = drawing.of_measure(GAMMA, origin), drawing.of_measure(KEY, origin)
 
     def epsilon(point: Point) -> Estimate:
         of_gamma = gamma(point)
@@ -72,8 +61,8 @@ def equation_10_error(points: Sequence[Point], ax: Axes | None = None, origin: s
         difference = None if right is None or wrong is None else wrong - right
         return Estimate(difference, None, None, slip(point).reason)
 
-    draw(ax, points, epsilon, error, joined=False)
-    ends = [end for point in shown(points, epsilon, error) for end in ends_of(epsilon(point))]
+    drawing.draw(ax, points, epsilon, error, joined=False)
+    ends = [end for point in drawing.shown(points, epsilon, error) for end in ends_of(epsilon(point))]
     least, greatest = min([*ends, 0.0]), max([*ends, 0.0])
     margin = 0.08 * max(greatest - least, LEAST)
     left, right = least - margin, greatest + margin
@@ -84,12 +73,12 @@ def equation_10_error(points: Sequence[Point], ax: Axes | None = None, origin: s
         ax.plot(eps.numpy(), of_eps(eps).numpy(), zorder=1, **style)
         curves.append(Line2D([], [], **style))
     ax.axhline(0, color=FAINT, linewidth=0.8, zorder=0)
-    round_ticks(ax.xaxis)
-    round_ticks(ax.yaxis)
+    drawing.round_ticks(ax.xaxis)
+    drawing.round_ticks(ax.yaxis)
     ax.set(xlim=(left, right), xlabel=f"ε = {_plain(GAMMA)} − 1", ylabel=f"{_plain(KEY)} − {_plain(GAMMA)}")
     if not ends:
-        message(ax, NOTHING)
-    legend(ax, points, (epsilon, error), curves)
+        message(ax, drawing.NOTHING)
+    drawing.legend(ax, points, (epsilon, error), curves)
     return ax
 
 

@@ -9,16 +9,7 @@ from typing import TYPE_CHECKING
 
 from sandbox.maths.measures import REGISTRY
 from sandbox.plots.error_bars import ends_of, error_bars, value_of
-from sandbox.plots.figure6.drawing import (
-    NOTHING,
-    axis_label,
-    by_coefficient,
-    final,
-    left_out,
-    of_measure,
-    rounded,
-    shown,
-)
+from sandbox.plots.figure6 import drawing
 from sandbox.plots.figure6.looks import looks
 from sandbox.plots.style import INK, L0, axes_or_current, message
 from sandbox.report.points import Point
@@ -44,10 +35,10 @@ def loss_split(points: Sequence[Point], ax: Axes | None = None, origin: str = "r
     """
     from matplotlib.patches import Patch
 
-    ax, points = axes_or_current(ax), final(points)
-    parts = tuple(of_measure(key, origin) for key in (LENGTH, ANGLE, WHOLE))
-    seen = shown(points, *parts)
-    groups = {key: by_coefficient(seen, key) for key in looks(points)}
+    ax, points = axes_or_current(ax), drawing.final(points)
+    parts = tuple(drawing.of_measure(key, origin) for key in (LENGTH, ANGLE, WHOLE))
+    seen = drawing.shown(points, *parts)
+    groups = {key: drawing.by_coefficient(seen, key) for key in looks(points)}
     turned = sum(map(len, groups.values())) > UPRIGHT
     slots = max(SLOTS, sum(len(of_key) + GAP for of_key in groups.values() if of_key) - GAP)
     letters = LETTERS * ax.get_window_extent().width / ax.figure.dpi / slots  # of a name in a slot
@@ -69,7 +60,7 @@ def loss_split(points: Sequence[Point], ax: Axes | None = None, origin: str = "r
             top = max(ends_of(whole)[1] for whole in wholes)
             style = {"rotation": 90 if turned else 0, "ha": "center", "va": "bottom", "fontsize": "x-small"}
             ax.annotate(share(group, origin), (slot, top), (0, 3), textcoords="offset points", color=INK, **style)
-            ticks.append((slot, rounded(fmean(point.l0 for point in group))))
+            ticks.append((slot, drawing.rounded(fmean(point.l0 for point in group))))
             slot += 1
         if slot > first:
             words = {"xycoords": ("data", "axes fraction"), "textcoords": "offset points", "ha": "center", "va": "top"}
@@ -83,16 +74,16 @@ def loss_split(points: Sequence[Point], ax: Axes | None = None, origin: str = "r
     ax.margins(y=0.14 if turned else 0.08)
     ax.set_ylim(bottom=0)
     ax.set_xlabel(L0, labelpad=4 + 12 * lines)
-    ax.set_ylabel(axis_label(WHOLE, origin))
+    ax.set_ylabel(drawing.axis_label(WHOLE, origin))
     if not seen:
-        message(ax, NOTHING)
+        message(ax, drawing.NOTHING)
     seeds = ", ".join(map(str, sorted({point.seed for point in seen})))
     side_by_side = f"; bars side by side: seeds {seeds}" if "," in seeds else ""
     entries = [
         Patch(facecolor=(INK, 0.25), edgecolor=INK, linewidth=0.6, label=f"angle, {REGISTRY[ANGLE].plain}: stays"),
         Patch(facecolor=INK, label=f"length, {REGISTRY[LENGTH].plain}: rescaling recovers it"),
         Patch(alpha=0, label=f"%: the length’s share{side_by_side}"),
-        *left_out(points, parts),
+        *drawing.left_out(points, parts),
     ]
     ax.legend(handles=entries, loc="lower left", bbox_to_anchor=(0, 1.01), borderaxespad=0, ncols=2)
     return ax
@@ -100,7 +91,7 @@ def loss_split(points: Sequence[Point], ax: Axes | None = None, origin: str = "r
 
 def share(group: Sequence[Point], origin: str = "raw") -> str:
     """The length's share of the loss in words, as the mean over SAEs; empty where nothing is lost."""
-    length, whole = of_measure(LENGTH, origin), of_measure(WHOLE, origin)
+    length, whole = drawing.of_measure(LENGTH, origin), drawing.of_measure(WHOLE, origin)
     shares = [value_of(length(point)) / value_of(whole(point)) for point in group if whole(point).value]
     if not shares:
         return ""

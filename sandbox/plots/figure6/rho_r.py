@@ -10,17 +10,7 @@ import torch
 from sandbox.maths.compile import evaluate
 from sandbox.maths.measures import REGISTRY
 from sandbox.plots.error_bars import ends_of
-from sandbox.plots.figure6.drawing import (
-    NOTHING,
-    axis_label,
-    draw,
-    final,
-    legend,
-    of_measure,
-    round_ticks,
-    rounded,
-    shown,
-)
+from sandbox.plots.figure6 import drawing
 from sandbox.plots.figure6.looks import looks
 from sandbox.plots.rho_r_map import moments_at
 from sandbox.plots.style import INK, LOCI, axes_or_current, message
@@ -43,9 +33,9 @@ def rho_r(points: Sequence[Point], ax: Axes | None = None, origin: str = "raw") 
     """
     from matplotlib.lines import Line2D
 
-    ax, points = axes_or_current(ax), final(points)
-    across, up = of_measure("cosine", origin), of_measure("norm_ratio", origin)
-    seen = [[ends_of(of(point)) for of in (across, up)] for point in shown(points, across, up)]
+    ax, points = axes_or_current(ax), drawing.final(points)
+    across, up = drawing.of_measure("cosine", origin), drawing.of_measure("norm_ratio", origin)
+    seen = [[ends_of(of(point)) for of in (across, up)] for point in drawing.shown(points, across, up)]
     least_rho, least_r = (min([1 - LEAST, *(low for low, _ in side)]) for side in zip(*seen, [(1, 1)] * 2, strict=True))
     greatest_r = max([1.0, *(high for _, (_, high) in seen)])
     left, bottom = 1 - 1.12 * (1 - least_rho), 1 - 1.12 * (1 - least_r)
@@ -62,17 +52,17 @@ def rho_r(points: Sequence[Point], ax: Axes | None = None, origin: str = "raw") 
         ax.contour(rho.numpy(), r.numpy(), value, levels=[1.0], colors=[colour], **style)
         entry = {"color": colour, "linewidth": 2, "linestyle": DASHES[key], "alpha": 0.6}
         loci.append(Line2D([], [], label=f"{measure.plain} = 1", **entry))
-    draw(ax, points, across, up)
+    drawing.draw(ax, points, across, up)
     ax.plot(1, 1, "*", color=INK, markersize=8, markeredgecolor="white", clip_on=False, zorder=5, label="_x")
     ax.annotate("x̂ = x", (1, 1), (7, 0), textcoords="offset points", va="center", color=INK, fontsize="small")
     room = 0.02 * (1 - left)  # for markers at the edge
     ax.set(xlim=(left, 1 + room), ylim=(bottom, top))
-    round_ticks(ax.xaxis)
-    round_ticks(ax.yaxis)
-    ax.set(xlabel=axis_label("cosine", origin), ylabel=axis_label("norm_ratio", origin))
+    drawing.round_ticks(ax.xaxis)
+    drawing.round_ticks(ax.yaxis)
+    ax.set(xlabel=drawing.axis_label("cosine", origin), ylabel=drawing.axis_label("norm_ratio", origin))
     if not seen:
-        message(ax, NOTHING)
-    legend(ax, points, (across, up), loci, _ends(shown(points, across, up)), "architecture (its L0)")
+        message(ax, drawing.NOTHING)
+    drawing.legend(ax, points, (across, up), loci, _ends(drawing.shown(points, across, up)), "architecture (its L0)")
     return ax
 
 
@@ -81,5 +71,5 @@ def _ends(points: Sequence[Point]) -> dict[str, str]:
     ranges = {}
     for key in looks(points):
         l0s = [point.l0 for point in points if point.architecture == key]
-        ranges[key] = f" ({'–'.join(dict.fromkeys(rounded(end) for end in (min(l0s), max(l0s))))})"
+        ranges[key] = f" ({'–'.join(dict.fromkeys(drawing.rounded(end) for end in (min(l0s), max(l0s))))})"
     return ranges
