@@ -7,6 +7,8 @@ from sandbox.cli import (  # importing a module adds its commands to the program
     measure,
     rescale,
 )
-from sandbox.cli.program import app, main
+from sandbox.cli.program import app, main, unwrap_help
+
+unwrap_help()
 
 __all__ = ["app", "argument", "explorer", "figure6", "main", "measure", "rescale"]

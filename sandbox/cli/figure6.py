@@ -31,7 +31,7 @@ LEFT_OUT = ("γ₁₀", "L/a", "(r−ρ)²")  # of the table on the screen; figu
 )
 @with_inputs
 def figure6(
-    out: Annotated[Path, typer.Option(help="Folder for everything; name it again to resume.")],
+    out: Annotated[Path, typer.Option(help="Folder for all output. Name it again to resume.")],
     inputs: Inputs,
     architecture: Annotated[
         list[str] | None,
@@ -45,19 +45,19 @@ def figure6(
         typer.Option(
             metavar="A=X,Y,…",
             help="Sparsity coefficients of an architecture (of topk, the k): relu=0.5,1,2; repeatable. "
-            "Default: six or seven that span L0 from about 5 to about 150 at d = 384.",
+            "Default: six or seven values that span L0 from about 5 to about 150 at d = 384.",
         ),
     ] = None,
-    seeds: Annotated[
-        str, typer.Option(help="Random seeds of the weights and the token order; one SAE per seed.")
-    ] = "0,1",
+    seeds: Annotated[str, typer.Option(help="Random seeds for weights and token order; one SAE per seed.")] = "0,1",
     latents: Annotated[int | None, typer.Option(min=1, help="Width of each SAE; 4 × d by default.")] = None,
     tokens: Annotated[
         int | None, typer.Option(min=1, help="Maximum number of training tokens; all by default.")
     ] = None,
     held_out: Annotated[float, typer.Option(help="Share of the documents held out for measuring.")] = 0.05,
     steps: Annotated[int, typer.Option(min=1, help="Training steps per SAE.")] = 4000,
-    batch: Annotated[int, typer.Option(min=1, help="Tokens per step; on a GPU, more cost little time.")] = 256,
+    batch: Annotated[
+        int, typer.Option(min=1, help="Tokens per step; on a GPU, larger batches cost little extra time.")
+    ] = 256,
     lr: Annotated[float, typer.Option(help="Peak learning rate.")] = 1e-3,
     device: Device = "auto",
     workers: Annotated[
@@ -99,24 +99,24 @@ def figure6(
     try:
         with progress() as bars:
             source = inputs.open(device)
-            told = {"bars": _also_in_lines(bars), "finished": lambda record: _say_finished(record, before)}
-            points = engine(source, out, **sweep, **told)
+            reporting = {"bars": _also_in_lines(bars), "finished": lambda record: _say_finished(record, before)}
+            points = engine(source, out, **sweep, **reporting)
         save_figures(points, out)
     except KeyboardInterrupt:
-        say(f"the SAEs in {out} are kept, the unfinished ones too: the same command goes on")
+        say(f"the SAEs in {out} are kept, including unfinished ones: the same command resumes")
         raise
     except OSError as error:  # a full disk, a file that went away
-        raise InputError(f"{error.filename or out}: {error.strerror or error}; the same command goes on") from error
+        raise InputError(f"{error.filename or out}: {error.strerror or error}; the same command resumes") from error
     screen = console()
     text = (out / "figure-6.json").read_text("utf-8").removesuffix("\n")
     show_and_write(json, lambda: text, lambda: screen.print(_table(points, screen.width)))
     if left := before - {point.name for point in points}:
-        say(f"{len(left)} more finished SAEs in {out} were not named, and are left out")
+        say(f"{len(left)} more finished SAEs in {out} are left out, because this command does not name them")
     say(f"the figures, figure-6.md, figure-6.csv and figure-6.json are in {out}")
 
 
 def _also_in_lines(bars: Bars) -> Bars:
-    """The same bars, and a line a minute where there is no terminal to draw them."""
+    """The same bars; without a terminal to draw them on, one line a minute."""
 
     def start(label: str, total: int) -> Callable[[int], None]:
         move, done, last = bars(label, total), 0, monotonic()
@@ -140,19 +140,19 @@ def _finished(out: Path) -> set[str]:
 
 
 def _say_finished(record: dict[str, Any], before: set[str]) -> None:
-    """One line on each SAE as it is finished."""
+    """Print one line when an SAE is finished."""
     from sandbox.report import Point
 
     points = [Point.from_dict(values) for values in record["points"]]
     point = next(point for point in points if point.finished)
     gamma = point["relative_reconstruction_bias"].value
     shown = "undefined" if gamma is None else f"{gamma:.4f}"
-    took = "there already" if point.name in before else f"{record['seconds']:.0f} s"
+    took = "already finished" if point.name in before else f"{record['seconds']:.0f} s"
     say(f"{point.name}: L0 {point.l0:.1f}, γ = {shown}, {took}")
 
 
 def _table(points: list[Point], width: int) -> Table:
-    """Each finished SAE on held-out tokens, a row; where the screen is too narrow, a row for each measure of it."""
+    """One row per finished SAE, on held-out tokens; on a narrow screen, one row per measure of each."""
     from sandbox.report.layout import fitting, stacked, table
     from sandbox.training.results import rows
 

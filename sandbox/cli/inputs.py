@@ -1,4 +1,4 @@
-"""What the commands on real SAEs read, as options: checkpoints, activations, or a model and its text."""
+"""The input options that the commands on real SAEs share: checkpoints, activations, or a model and its text."""
 
 from __future__ import annotations
 
@@ -28,36 +28,45 @@ Strict = Annotated[bool, typer.Option("--strict", help="Refuse to run if the pre
 
 @dataclass(frozen=True)
 class Inputs:
-    """The options that say what is read: a file of activations, or a model that computes them from text."""
+    """The options that name the activations: a file of them, or a model that computes them from text."""
 
     activations: Annotated[
         str | None,
-        typer.Option(help="Shape (..., d): .npy, .safetensors, .pt; a folder or 'glob*' of shards; a dataset."),
+        typer.Option(
+            help="Activations, shape (..., d): .npy, .safetensors or .pt, a folder or 'glob*' of shards, or a dataset."
+        ),
     ] = None
     documents: Annotated[
-        str | None, typer.Option(help="A document id per token, same file formats: an integer or, in .npy, a string.")
+        str | None,
+        typer.Option(help="A document ID per token, in the same file formats: an integer or, in .npy, a string."),
     ] = None
     model: Annotated[
-        str | None, typer.Option(metavar="PATH", help="Instead of --activations: a transformers model …")
+        str | None,
+        typer.Option(metavar="PATH", help="Instead of --activations: folder of a transformers model to run on --text."),
     ] = None
     layer: Annotated[
         int | None,
         typer.Option(
-            help="… the block after which to read the residual stream, from 0 (for an SAE on blocks.N.hook_resid_pre, "
-            "N − 1; on hook_resid_post, N) …"
+            help="With --model: read the residual stream after this block, counted from 0. For an SAE on "
+            "blocks.N.hook_resid_pre, that is N − 1; on hook_resid_post, N."
         ),
     ] = None
-    hook: Annotated[str | None, typer.Option(help="… or the module to read, by its name in the model …")] = None
+    hook: Annotated[
+        str | None, typer.Option(help="With --model, instead of --layer: name of the module whose output to read.")
+    ] = None
     text: Annotated[
         str | None,
         typer.Option(
-            help="… on this text: .txt (blank lines separate documents), .jsonl (field text), a folder or a 'glob*'."
+            help="With --model: the text to run it on. .txt (blank lines separate documents), .jsonl (field text), a "
+            "folder or a 'glob*'."
         ),
     ] = None
-    context: Annotated[int | None, typer.Option(help="Tokens per context; by default as many as the model takes.")] = (
-        None
-    )
-    whole_files: Annotated[bool, typer.Option("--whole-files", help="Treat each .txt file as one document.")] = False
+    context: Annotated[
+        int | None, typer.Option(help="With --model: tokens per context; by default, as many as the model takes.")
+    ] = None
+    whole_files: Annotated[
+        bool, typer.Option("--whole-files", help="With --model: treat each .txt file as one document.")
+    ] = False
 
     def check(self) -> None:
         """Refuse anything but --activations alone, or --model with --text and one of --layer and --hook.
@@ -95,14 +104,14 @@ class Inputs:
         from sandbox.activations.live import live
 
         if self.documents is not None:
-            raise InputError("--documents are not needed with --model: they are made from the text")
+            raise InputError("leave out --documents: with --model, documents come from the text")
         options: dict[str, Any] = {"hook": self.hook, "context": self.context, "whole_files": self.whole_files or None}
         options = {name: value for name, value in options.items() if value is not None}
         device = Ranks.here().device(device)
         return live(self.model or "", self.layer, self.text or "", device=device, **options)
 
     def files(self, *more: str | None, saes: Sequence[str] = ()) -> list[str]:
-        """Everything that is read, as paths and patterns, so that no output overwrites an input.
+        """All input files, as paths and patterns, so that no output overwrites one.
 
         For an SAE that is a single file, this includes the settings beside it and in the folder above.
         """
@@ -115,20 +124,20 @@ class Inputs:
         return read + [str(path) for path in settings if path.is_file()]
 
     def _named(self) -> list[str]:
-        """The options that were given, but for --documents."""
+        """The options given, except --documents."""
         values = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "documents"}
         values["whole_files"] = self.whole_files or None
         return [f"--{name.replace('_', '-')}" for name, value in values.items() if value is not None]
 
     def _check_where(self) -> None:
         if self.activations is None and (self.layer is None) == (self.hook is None):
-            raise InputError("with --model, give --layer or --hook: where its activations are read")
+            raise InputError("with --model, give --layer or --hook, but not both: it says where to read activations")
 
 
 def check_strict(strict: bool, preflight: bool) -> None:
-    """Refuse --strict where nothing is checked that it could refuse."""
+    """Refuse --strict without the preflight check that it acts on."""
     if strict and not preflight:
-        raise InputError("--strict refuses what the preflight check finds: leave out --no-preflight")
+        raise InputError("--strict needs the preflight check: leave out --no-preflight")
 
 
 def with_inputs(command: Callable[..., None]) -> Callable[..., None]:

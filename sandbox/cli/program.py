@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
+from inspect import getdoc
 from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn, TextIO
@@ -58,6 +59,16 @@ Json = Annotated[
     typer.Option("--json", metavar="FILE", help="Write JSON; - writes it, and nothing else, to standard output."),
 ]
 Device = Annotated[str, typer.Option(help="auto (a GPU if available), cpu, cuda, cuda:N or mps.")]
+
+
+def unwrap_help() -> None:
+    """Make each paragraph of every command's help one line, which typer then wraps to the width of the terminal.
+
+    Typer does so for the first paragraph only, and breaks the others where the docstring does, too.
+    """
+    for command in app.registered_commands:
+        paragraphs = (getdoc(command.callback) or "").split("\n\n")
+        command.help = "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
 
 
 def files_of(*outputs: str | Path | None) -> list[str | Path]:

@@ -2,42 +2,41 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
+from sandbox.report.csv_text import csv_text
 from sandbox.report.report import Report
+
+COLUMNS = ("name", "tokens", "documents", "l0", "origin", "measure", "value", "low", "high", "reason")
 
 
 def to_json(reports: Sequence[Report]) -> str:
     """All reports as JSON text: `{"saes": [...]}`; an undefined value is null, with its reason.
 
-    What a library would print as nan or inf is the text "nan" or "inf", for which JSON has no number.
+    Where a library would print nan or inf, the value is the string "nan" or "inf", because JSON has no such number.
     """
     return json.dumps({"saes": [report.to_dict() for report in reports]}, indent=2, allow_nan=False)
 
 
 def to_csv(reports: Iterable[Report]) -> str:
-    """All reports as CSV text, a row for each SAE, origin and measure.
+    """All reports as CSV text, one row per SAE, origin and measure; columns are COLUMNS.
 
-    Origins are those of ORIGINS, `statistics`, either with `without_outliers` before it where there are outliers, and
-    `published` with the name of a library.
+    The origin is a key of ORIGINS or `statistics`, either of them prefixed with `without_outliers` if there are
+    outliers, or `published` followed by the name of a library.
     """
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(("name", "tokens", "documents", "l0", "origin", "measure", "value", "low", "high", "reason"))
-    for report in reports:
-        for before, one in (("", report), ("without_outliers ", report.without_outliers)):
-            if one is None:
-                continue
-            facts = (report.name, one.tokens, report.documents, one.l0)
-            for origin, estimates in {**one.origins, "statistics": one.per_token}.items():
-                for key, found in estimates.items():
-                    row = (before + origin, key, found.value, found.low, found.high, found.reason)
-                    writer.writerow((*facts, *row))
-        facts = (report.name, report.tokens, report.documents, report.l0)
-        for library, printed in report.published.items():
-            for key, value in printed.items():
-                writer.writerow((*facts, f"published {library}", key, value, None, None, None))
-    return text.getvalue()
+    return csv_text(COLUMNS, (row for report in reports for row in _rows(report)))
+
+
+def _rows(report: Report) -> Iterator[Sequence[object]]:
+    for prefix, part in (("", report), ("without_outliers ", report.without_outliers)):
+        if part is None:
+            continue
+        facts = (report.name, part.tokens, report.documents, part.l0)
+        for origin, estimates in {**part.origins, "statistics": part.per_token}.items():
+            for key, estimate in estimates.items():
+                yield (*facts, prefix + origin, key, estimate.value, estimate.low, estimate.high, estimate.reason)
+    facts = (report.name, report.tokens, report.documents, report.l0)
+    for library, printed in report.published.items():
+        for key, value in printed.items():
+            yield (*facts, f"published {library}", key, value, None, None, None)

@@ -1,9 +1,7 @@
-"""The SAEs of a sweep as points: what trained each, and every measure of it; to and from the files of a figure."""
+"""The SAEs of a sweep as points of a figure: how each was trained, and every measure of it."""
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -11,17 +9,19 @@ from pathlib import Path
 from typing import Any
 
 from sandbox.errors import InputError
+from sandbox.report.csv_text import csv_text
 from sandbox.report.estimates import ORIGINS, Estimate
+from sandbox.report.report import Report
 
 TOKENS = ("held-out", "training")
-"""On which tokens a point was measured: of documents kept from the training, or some that it was trained on."""
+"""The tokens that a point was measured on: of held-out documents, or some of those that it was trained on."""
 
 FACTS = ("architecture", "coefficient", "seed", "steps", "finished", "measured_on", "tokens", "documents", "l0")
 COLUMNS = (*FACTS, "origin", "measure", "value", "low", "high", "reason")
 
 
 def sae_name(architecture: str, coefficient: float, seed: int) -> str:
-    """What an SAE of a sweep is called.
+    """The name of an SAE of a sweep.
 
     >>> sae_name("relu", 1.2, 0)
     'relu-1.2-seed-0'
@@ -31,16 +31,19 @@ def sae_name(architecture: str, coefficient: float, seed: int) -> str:
 
 @dataclass(frozen=True)
 class Point:
-    """One SAE of a sweep after so many steps of training, measured.
+    """The measures of one SAE of a sweep, after a number of training steps.
 
     Attributes:
         architecture: a key of `sandbox.training.ARCHITECTURES`
-        coefficient:  of the sparsity: its meaning is the architecture's
-        seed:         of the weights and the order of the tokens
-        steps:        of training; `finished` unless it was looked at on the way
-        measured_on:  one of TOKENS, and how many `tokens` of how many `documents` (None where none were given)
-        l0:           mean count of nonzero latents a token
-        origins:      estimates by origin (a key of ORIGINS), then by the measure's key
+        coefficient:  sets the sparsity; what it multiplies depends on the architecture (of TopK, it is k)
+        seed:         random seed of the weights and the token order
+        steps:        training steps so far
+        finished:     whether training has ended; False for a point measured on the way
+        measured_on:  one of TOKENS
+        tokens:       number of those tokens
+        documents:    number of their documents; None without document IDs
+        l0:           mean number of nonzero latents per token
+        origins:      estimates by origin (a key of ORIGINS), then by the key of the measure
     """
 
     architecture: str
@@ -60,53 +63,67 @@ class Point:
 
     @property
     def name(self) -> str:
-        """As `sae_name` says."""
+        """Its `sae_name`."""
         return sae_name(self.architecture, self.coefficient, self.seed)
 
     def to_dict(self) -> dict[str, Any]:
         """As in JSON."""
         facts = {key: getattr(self, key) for key in FACTS}
-        origins = {origin: {key: one.to_dict() for key, one in held.items()} for origin, held in self.origins.items()}
-        return facts | origins
+        return facts | {
+            origin: {key: estimate.to_dict() for key, estimate in estimates.items()}
+            for origin, estimates in self.origins.items()
+        }
 
     @classmethod
-    def from_dict(cls, held: Mapping[str, Any]) -> Point:
-        """What `to_dict` gave; or a `Report.to_dict()` together with the facts of the training."""
+    def from_report(cls, report: Report, **facts: Any) -> Point:
+        """The point of a report.
+
+        Args: facts: how the SAE was trained and what it was measured on, from `architecture` to `measured_on`
+        """
+        if report.l0 is None:
+            raise InputError(f"{report.name} was measured without latents: a point of a sweep needs L0")
+        measured = {"tokens": report.tokens, "documents": report.documents, "l0": report.l0}
+        return cls(**facts, **measured, origins=report.origins)
+
+    @classmethod
+    def from_dict(cls, fields: Mapping[str, Any]) -> Point:
+        """The inverse of `to_dict`."""
         origins = {
             origin: {
-                key: Estimate(one["value"], one["low"], one["high"], one.get("reason")) for key, one in every.items()
+                key: Estimate(entry["value"], entry["low"], entry["high"], entry.get("reason"))
+                for key, entry in estimates.items()
             }
-            for origin, every in held.items()
+            for origin, estimates in fields.items()
             if origin in ORIGINS
         }
-        facts: dict[str, Any] = {key: held[key] for key in FACTS}
-        return cls(**facts, origins=origins)
+        return cls(**{key: fields[key] for key in FACTS}, origins=origins)
 
 
 def points_to_csv(points: Iterable[Point]) -> str:
-    """CSV text, a row for each point, origin and measure; columns are COLUMNS."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    for point in points:
-        facts = [getattr(point, key) for key in FACTS]
-        for origin, estimates in point.origins.items():
-            for key, one in estimates.items():
-                writer.writerow((*facts, origin, key, one.value, one.low, one.high, one.reason))
-    return text.getvalue()
+    """CSV text, one row per point, origin and measure; columns are COLUMNS."""
+    rows = (
+        (
+            *(getattr(point, fact) for fact in FACTS),
+            *(origin, key, estimate.value, estimate.low, estimate.high, estimate.reason),
+        )
+        for point in points
+        for origin, estimates in point.origins.items()
+        for key, estimate in estimates.items()
+    )
+    return csv_text(COLUMNS, rows)
 
 
 def read_points(path: str | Path) -> list[Point]:
-    """The points of a figure-6.json, or of the folder that holds it.
+    """Read the points of a figure-6.json, or of the folder that holds one.
 
-    Raises: InputError for a file that is none.
+    Raises: InputError if the file cannot be read, or is not one
     """
     path = Path(path)
     path = path / "figure-6.json" if path.is_dir() else path
     try:
-        return [Point.from_dict(one) for one in json.loads(path.read_text("utf-8"))["points"]]
+        return [Point.from_dict(fields) for fields in json.loads(path.read_text("utf-8"))["points"]]
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}") from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         found = f"{type(error).__name__}: {error}"
-        raise InputError(f"{path} is no result of `sandbox figure6` ({found}): name a figure-6.json") from error
+        raise InputError(f"{path} is not a result of `sandbox figure6` ({found}): name a figure-6.json") from error

@@ -1,4 +1,4 @@
-"""Figure 6 on real activations: gather and split them, train SAEs over a range of sparsities, measure them all."""
+"""Figure 6 on real activations: gather and split them, train SAEs over a range of sparsities, measure each."""
 
 from sandbox.training.architectures import ARCHITECTURES, Architecture
 from sandbox.training.figure6 import figure6

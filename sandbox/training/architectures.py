@@ -1,4 +1,4 @@
-"""The architectures of a sweep, as SAELens trains them; and the gated SAE with the auxiliary loss of the paper."""
+"""The architectures of a sweep, as SAELens trains them, and the gated SAE with the paper's auxiliary loss."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from sandbox.errors import InputError
 
 @dataclass(frozen=True)
 class Architecture:
-    """One way to be sparse.
+    """A kind of SAE, and how a sweep trains it.
 
     Attributes:
         key:          the name in options, files and the CSV
         words:        the name in figures
-        coefficient:  what sets the sparsity, as an argument of `config`
-        coefficients: a sweep of it that goes from L0 of about 5 to about 150, for activations of mean norm √d
-        classes:      gives SAELens' classes of the SAE in training and of its settings
-        settings:     those of its settings that are not SAELens' own defaults; functions of the number of steps
+        coefficient:  the setting that controls the sparsity
+        coefficients: values of it that span L0 from about 5 to about 150, for activations of mean norm √d
+        classes:      returns SAELens' classes of the SAE in training and of its settings
+        settings:     the settings that differ from SAELens' defaults, given the number of steps
     """
 
     key: str
@@ -47,11 +47,11 @@ def _saelens(name: str) -> Callable[[], tuple[type, type]]:
 def _gated_as_in_the_paper() -> tuple[type, type]:
     """Gated SAEs with equations 7 and 8 of arXiv 2404.16014: the auxiliary loss goes through a frozen decoder.
 
-    SAELens lets the auxiliary loss train W_dec and b_dec, and weights the L1 penalty by the norms of the decoder's
-    rows, which it thereby trains, too. Here nothing but the reconstruction loss trains W_dec, whose rows are put back
-    to norm 1 before each step (the part of the gradient along them is not taken out first); the other losses reach
-    b_dec only where the gate takes it from x. W_gate·x is computed once for gate, magnitude and auxiliary loss, where
-    SAELens computes it three times.
+    In SAELens, the auxiliary loss trains W_dec and b_dec, and so does the L1 penalty, which is weighted by the norms of
+    the decoder's rows. Here only the reconstruction loss trains W_dec, whose rows are rescaled to norm 1 before each
+    step (without first removing the gradient's component along them). The other losses reach b_dec only through the
+    encoder, which subtracts it from x. W_gate·x is computed once for gate, magnitude and auxiliary loss; SAELens
+    computes it three times.
     """
     from sae_lens import GatedTrainingSAE, GatedTrainingSAEConfig
 
@@ -84,7 +84,7 @@ def _warmed_up(steps: int) -> dict[str, Any]:
 
 
 def _jumprelu(steps: int) -> dict[str, Any]:
-    """Anthropic's settings (January 2025), made for a mean norm of √d; SAELens' own hardly move a threshold there."""
+    """Anthropic's settings (January 2025), for a mean norm of √d, where SAELens' defaults hardly move a threshold."""
     return {
         "jumprelu_sparsity_loss_mode": "tanh",
         "jumprelu_ste_to_input": True,
@@ -96,8 +96,8 @@ def _jumprelu(steps: int) -> dict[str, Any]:
 
 
 ARCHITECTURES: dict[str, Architecture] = {
-    one.key: one
-    for one in (
+    architecture.key: architecture
+    for architecture in (
         Architecture(
             "relu", "ReLU + L1", "l1_coefficient", (0.5, 0.8, 1.3, 2.1, 3.3, 5.0, 8.0), _saelens("Standard"), _warmed_up
         ),
@@ -128,11 +128,11 @@ ARCHITECTURES: dict[str, Architecture] = {
         Architecture("topk", "TopK", "k", (5, 10, 20, 40, 80, 150), _saelens("TopK"), lambda steps: {}),
     )
 }
-"""By key. The first two are the paper's."""
+"""By key; the first two are the paper's."""
 
 
 def architecture(key: str) -> Architecture:
-    """The architecture of that key; raises InputError, with the keys that there are, for another."""
+    """The architecture with this key; raises InputError, which lists the keys, for an unknown one."""
     if key not in ARCHITECTURES:
-        raise InputError(f"there is no architecture {key!r}; there are {', '.join(ARCHITECTURES)}")
+        raise InputError(f"there is no architecture {key!r}; choose {', '.join(ARCHITECTURES)}")
     return ARCHITECTURES[key]

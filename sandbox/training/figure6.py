@@ -1,4 +1,4 @@
-"""Figure 6 from activations, whole: gather, train, measure, write."""
+"""All of figure 6 from activations: gather, train, measure, write."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from sandbox.training.train_all import train_all
 from sandbox.training.trainer import Training
 
 Bars = Callable[[str, int], Callable[[int], None]]
-"""Called with a label and a total (0: unknown), for a function that is called with what has been done since."""
+"""A label and a total (0: unknown) ► a function that is called with the amount just done."""
 
 
 def figure6(
@@ -47,34 +47,35 @@ def figure6(
     bars: Bars = lambda label, total: lambda done: None,
     finished: Callable[[dict[str, Any]], None] = lambda record: None,
 ) -> list[Point]:
-    """Train SAEs over a range of sparsities, and measure all of them on documents that none was trained on.
+    """Train SAEs over a range of sparsities, and measure them on held-out documents.
 
-    Everything is kept in `out`: the activations, each SAE in SAELens' layout, and of the SAEs that are asked for
-    figure-6.json with all that was found, figure-6.csv with every number and figure-6.md. Called again, it goes on:
-    nothing that is there is made again, and more architectures, coefficients or seeds may be asked for. In a script,
-    call it under `if __name__ == "__main__":`, since workers are processes of their own.
+    `out` keeps the activations, each SAE in SAELens' layout, and the results for the SAEs of this call: all of them in
+    figure-6.json, every number in figure-6.csv, a summary in figure-6.md. A second call resumes the first: it reuses
+    what is finished, and may add architectures, coefficients or seeds. In a script, call it under
+    `if __name__ == "__main__":`, because workers are separate processes.
 
     Args:
         source, documents: as for `sandbox.measure`
         architectures:     keys of ARCHITECTURES
-        coefficients:      of the sparsity, by architecture; its own where they are not given
-        seeds:             of the weights and the order of the tokens: an SAE for each
-        d_sae:             latents; 4·d if not given
-        tokens:            to train on, at most; all but those held out if not given
-        held_out:          share of the documents to measure on
+        coefficients:      sparsity coefficients by architecture; by default, those of `Architecture.coefficients`
+        seeds:             random seeds of the weights and the token order; one SAE per seed
+        d_sae:             number of latents; 4·d by default
+        tokens:            maximum number of training tokens; all by default
+        held_out:          share of the documents held out for measuring
         steps, batch, lr:  see `Training`
-        workers:           SAEs in training at a time; as many as there are cores on the CPU, 1 on an accelerator
-        command:           that is said to have made it
-        bars, finished:    told how it goes; `finished` gets what is in an SAE's training.json
-    Returns: the points: each SAE finished and on the way, on held-out tokens and on some of the training
-    Raises:  InputError, in one line, for what cannot be trained on; KeyboardInterrupt when it was stopped
+        workers:           SAEs trained at a time; by default one per core on the CPU, 1 on an accelerator
+        command:           the command line to record in the results
+        bars:              makes progress bars
+        finished:          called with the content of training.json when an SAE is finished
+    Returns: the points: each SAE during and after training, on held-out tokens, and at the end also on training tokens
+    Raises:  InputError, in one line, for unusable input; KeyboardInterrupt when stopped
     """
     if not find_spec("sae_lens"):
         raise InputError("training needs SAELens: pip install sae-lens")
-    jobs, folder, place = plan(architectures, coefficients, seeds), Path(out).resolve(), device_named(device)
-    Split(held_out)  # refuses what is no share
+    jobs, folder, chosen_device = plan(architectures, coefficients, seeds), Path(out).resolve(), device_named(device)
+    Split(held_out)  # refuses an invalid share
     if not lr > 0 or min(steps, batch, workers or 1, d_sae or 1, tokens or 1) < 1:
-        raise InputError("steps, batch, workers, latents and tokens are whole numbers, 1 or more, and lr is above 0")
+        raise InputError("steps, batch, workers, latents and tokens must be 1 or more, and lr above 0")
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -83,26 +84,29 @@ def figure6(
     width = d_sae or 4 * opened.width
     for job in jobs:
         if architecture(job.architecture).coefficient == "k" and job.coefficient > width:
-            raise InputError(f"coefficient {job.coefficient:g} of {job.architecture}: there are {width} latents only")
+            raise InputError(
+                f"coefficient {job.coefficient:g} of {job.architecture} exceeds the "
+                f"number of latents, {width}: choose a smaller k"
+            )
     with _alone_in(folder):
         moved = bars("gathering activations", getattr(opened, "tokens", None) or 0)
         data = gather(folder / "activations", opened, held_out, tokens, moved)
         training = Training(width, steps, batch, lr)
-        count = workers or (min(_cores(), len(jobs)) if place.type == "cpu" else 1)
+        count = workers or (min(_cores(), len(jobs)) if chosen_device.type == "cpu" else 1)
         progress = bars(f"training {len(jobs)} SAEs, {count} at a time", len(jobs) * steps)
-        settings = {"device": str(place), "workers": count, "progress": progress, "finished": finished}
+        settings = {"device": str(chosen_device), "workers": count, "progress": progress, "finished": finished}
         records = train_all(jobs, training, data, folder / "saes", **settings)
         return write_results(results(records, training, data, command), folder)
 
 
 @contextmanager
 def _alone_in(folder: Path) -> Iterator[None]:
-    """Refuse a folder that another run is writing to; a run that was killed holds nothing."""
+    """Refuse a folder that another run is writing to; the lock of a killed run is released."""
     try:
         with FileLock(folder / ".lock", timeout=0):
             yield
     except Timeout as error:
-        raise InputError(f"another run is writing to {folder}: wait for it, or name another folder") from error
+        raise InputError(f"another run is writing to {folder}: wait until it ends, or name another folder") from error
 
 
 def _cores() -> int:

@@ -1,4 +1,4 @@
-"""Which SAEs a sweep trains: architectures, each with its coefficients, and seeds."""
+"""The SAEs that a sweep trains: every architecture at every coefficient and seed."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ def plan(
     coefficients: Mapping[str, Sequence[float]] | None = None,
     seeds: Sequence[int] = SEEDS,
 ) -> list[Job]:
-    """Every SAE of a sweep: seed by seed, so that a sweep that is broken off has whole curves.
+    """Every SAE of a sweep, seed by seed, so that an interrupted sweep has complete curves.
 
-    Args:   coefficients: by architecture; its own where they are not given
-    Raises: InputError for an architecture that there is not, or a coefficient or seed that is none
+    Args:   coefficients: by architecture; by default, those of `Architecture.coefficients`
+    Raises: InputError for an unknown architecture or an invalid coefficient or seed
 
     >>> [job.name for job in plan(["relu"], {"relu": [1, 2]}, [0])]
     ['relu-1-seed-0', 'relu-2-seed-0']
     """
-    given, chosen = coefficients or {}, {key: architecture(key) for key in architectures}
-    for key, values in given.items():
+    coefficients, chosen = coefficients or {}, {key: architecture(key) for key in architectures}
+    for key, values in coefficients.items():
         if key not in chosen:
             raise InputError(f"coefficients are given for {key}, which is not among {', '.join(chosen)}")
         whole = chosen[key].coefficient == "k"
@@ -38,29 +38,29 @@ def plan(
     for seed in seeds:
         if not 0 <= seed < 2**32:
             raise InputError(f"seed {seed}: a whole number, 0 or more and below 2³², is needed")
-    every = {key: dict.fromkeys(given.get(key) or one.coefficients) for key, one in chosen.items()}
+    every = {key: dict.fromkeys(coefficients.get(key) or each.coefficients) for key, each in chosen.items()}
     return [Job(key, float(value), seed) for seed in dict.fromkeys(seeds) for key in every for value in every[key]]
 
 
 def coefficients_of(texts: Sequence[str]) -> dict[str, list[float]]:
-    """What `relu=0.5,1,2` says, and further such texts.
+    """Parse texts such as `relu=0.5,1,2` into coefficients by architecture.
 
     >>> coefficients_of(["relu=0.5,1", "relu=2", "topk=8"])
     {'relu': [0.5, 1.0, 2.0], 'topk': [8.0]}
     """
-    found: dict[str, list[float]] = {}
+    coefficients: dict[str, list[float]] = {}
     for text in texts:
         key, _, values = text.partition("=")
         try:
-            found.setdefault(key.strip(), []).extend(float(value) for value in values.split(","))
+            coefficients.setdefault(key.strip(), []).extend(float(value) for value in values.split(","))
         except ValueError as error:
             needed = "an architecture and numbers are needed, such as relu=0.5,1,2"
             raise InputError(f"coefficients {text!r}: {needed}") from error
-    return found
+    return coefficients
 
 
 def seeds_of(text: str) -> list[int]:
-    """What `0,1` says.
+    """Parse a text such as `0,1` into seeds.
 
     >>> seeds_of("0,1")
     [0, 1]

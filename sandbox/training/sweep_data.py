@@ -1,4 +1,4 @@
-"""Activations of a sweep on disk: read once, and split by document into what trains and what is kept for measuring."""
+"""Activations of a sweep on disk: read once, and split by document into a training and a held-out part."""
 
 from __future__ import annotations
 
@@ -21,23 +21,24 @@ from sandbox.measuring.forward import FEW, fingerprint
 from sandbox.system.files import folder_written_whole
 
 CHUNK = 16_384  # tokens read at a time
-STRETCH = 4096  # tokens that stay together where no documents are known: a document's tokens are alike
+STRETCH = 4096  # tokens kept together without document IDs, because the tokens of a document are alike
 FIRST_LOOK = "first look"
 
 
 @dataclass(frozen=True)
 class SweepData:
-    """The two parts of the activations, and where they came from.
+    """The two parts of the activations, and their source.
 
     Attributes:
-        folder:             train.npy and held-out.npy, and their documents where those are known
-        source:             what was read
-        d_in:               numbers in a token
-        tokens:             to train on, and `held_out_tokens` to measure on
-        held_out_documents: of those; None where no documents are known
-        scale:              what brings the tokens to train on to a mean norm of √d, so that coefficients mean the same
+        folder:             holds train.npy and held-out.npy, and their document IDs if there are any
+        source:             name of the source
+        d_in:               dimension of a token
+        tokens:             number of tokens to train on
+        held_out_tokens:    number of tokens to measure on
+        held_out_documents: number of their documents; None without document IDs
+        scale:              factor that gives the training tokens a mean norm of √d, so that coefficients mean the same
                             for any model
-        sha256:             of both parts, a chunk of the one and of the other in turn, as they were written
+        sha256:             hash of both parts, by alternating chunks in the order of writing
     """
 
     folder: Path
@@ -51,7 +52,7 @@ class SweepData:
 
     @cached_property
     def train(self) -> np.ndarray:
-        """Float[ndarray, "tokens d"], mapped from the file: read where it is touched."""
+        """Float[ndarray, "tokens d"], memory-mapped."""
         return np.load(self.folder / "train.npy", mmap_mode="r")
 
     @property
@@ -60,11 +61,11 @@ class SweepData:
         return activations(self.folder / "held-out.npy", self._documents("held-out"))
 
     def some_of_training(self) -> Source:
-        """As many of the tokens to train on, spread over them all."""
+        """As many training tokens as are held out, evenly spread."""
         return self.training_tokens(np.arange(self.tokens))
 
     def training_tokens(self, rows: np.ndarray) -> Source:
-        """Of those rows of `train` as many as are held out, spread over them all, with their documents.
+        """As many of these rows of `train` as are held out, evenly spread, with their documents.
 
         Args: rows: Int[ndarray, "rows"], in ascending order
         """
@@ -77,10 +78,10 @@ class SweepData:
 
     @classmethod
     def at(cls, folder: Path) -> SweepData:
-        """What `gather` left in `folder`; raises InputError where there is nothing, or it is not whole."""
+        """What `gather` wrote to `folder`; raises InputError if that is missing or incomplete."""
         if not (folder / "split.json").exists():
-            raise InputError(f"{folder}: there are no activations of a sweep")
-        return _held(folder)[0]
+            raise InputError(f"{folder} holds no activations of a sweep: name the folder that `sandbox figure6` wrote")
+        return _stored(folder)[0]
 
     def to_dict(self) -> dict:
         """As in JSON, without the folder."""
@@ -94,20 +95,20 @@ def gather(
     tokens: int | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> SweepData:
-    """Read the source once into `folder`; what is there already is used again.
+    """Read the source once into `folder`, or reuse what was gathered there.
 
-    A document is held out or trained on as a whole, decided by its id alone. Where no documents are known, stretches of
-    4096 tokens take their place, and a document that lies across an edge is on both sides. Stored in float16 if the
-    source holds that, else in float32.
+    Each document is either held out or trained on, decided by its ID alone. Without document IDs, stretches of 4096
+    tokens take their place, and a document that crosses an edge is on both sides. Stored as float16 if the source is
+    float16, else as float32.
 
     Args:
-        share:  of the documents to be held out, above 0 and below 1
-        tokens: to train on, at most; all but those held out if not given
-    Raises: InputError where `folder` holds something else, a value is not finite, a part would be empty, or less than
-            half of what should be is left to train on
+        share:  share of the documents to hold out, above 0 and below 1
+        tokens: maximum number of training tokens; None for all
+    Raises: InputError if `folder` holds other activations, a value is not finite, a part would be empty, or the
+            training part would be less than half as large as it should be
     """
     split = Split(share, seed=None)
-    ids = getattr(source, "documents", None)  # of a source whose tokens can be reached in any order
+    ids = getattr(source, "documents", None)  # only sources with random access have them
     asked = {
         "source": source.name,
         "d_in": source.width,
@@ -123,26 +124,26 @@ def gather(
     return SweepData(folder, **facts)
 
 
-def _held(folder: Path) -> tuple[SweepData, dict[str, Any]]:
-    """What lies in the folder, and what was asked for when it was gathered."""
+def _stored(folder: Path) -> tuple[SweepData, dict[str, Any]]:
+    """The data in the folder, and the settings that gathered it."""
     try:
-        held = json.loads((folder / "split.json").read_text("utf-8"))
-        found, asked = SweepData(folder, **held["facts"]), dict(held["asked"])
-        if found.train.shape != (found.tokens, found.d_in):
-            raise ValueError("train.npy is not what it was")
+        stored = json.loads((folder / "split.json").read_text("utf-8"))
+        data, asked = SweepData(folder, **stored["facts"]), dict(stored["asked"])
+        if data.train.shape != (data.tokens, data.d_in):
+            raise ValueError("train.npy has changed")
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{folder} cannot be gone on with ({error}): remove it to gather anew") from error
-    return found, asked
+        raise InputError(f"{folder} cannot be resumed ({error}): remove it to gather again") from error
+    return data, asked
 
 
 def _again(folder: Path, asked: dict[str, Any]) -> SweepData:
-    found, before = _held(folder)
+    data, before = _stored(folder)
     for what, now in asked.items():
         if before.get(what) != now:
             other = f"{what} = {before.get(what)}, not {now}"
             how = "from other activations or documents" if what == FIRST_LOOK else f"with {other}"
             raise InputError(f"{folder} was gathered {how}: name another folder to write to")
-    return found
+    return data
 
 
 PARTS = ("train", "held-out")
@@ -151,7 +152,7 @@ PARTS = ("train", "held-out")
 def _split(
     folder: Path, source: Source, split: Split, tokens: int | None, progress: Callable[[int], None] | None
 ) -> dict[str, Any]:
-    """Write both parts; gives the fields of `SweepData` that are found out thereby."""
+    """Write both parts; return the remaining fields of `SweepData`."""
     digest, counts, norms, at = hashlib.sha256(), [0, 0], 0.0, 0
     ids: list[list[np.ndarray]] = [[], []]
     dtype = np.dtype(np.float32)
@@ -165,14 +166,14 @@ def _split(
             x = chunk.x.detach().cpu().to(torch.float16 if dtype.itemsize == 2 else torch.float32).numpy()
             if not np.isfinite(x).all():
                 where = at + int(np.argmin(np.isfinite(x).all(1)))
-                raise InputError(f"{source.name}: token {where} has a NaN or an infinity: leave it out first")
+                raise InputError(f"{source.name}: token {where} has a NaN or an infinity: remove it first")
             unit = (np.arange(at, at + len(x)) // STRETCH) if chunk.documents is None else chunk.documents
             out = split.chosen(unit)
             wanted = np.flatnonzero(~out)[: None if tokens is None else tokens - counts[0]], np.flatnonzero(out)
             for i, rows in enumerate(wanted):
-                held = np.ascontiguousarray(x[rows]).tobytes()
-                digest.update(held)
-                files[i].write(held)
+                written = np.ascontiguousarray(x[rows]).tobytes()
+                digest.update(written)
+                files[i].write(written)
                 counts[i] += len(rows)
                 if chunk.documents is not None:
                     ids[i].append(chunk.documents[rows])
@@ -188,16 +189,16 @@ def _split(
                 raise InputError(f"{source.name}: no {unit} is left {what}: {at} tokens are too few")
             _write_header(file, dtype, (count, source.width))
     kept = counts[1] / at
-    if 1 - kept < (1 - split.share) / 2:  # what is held out as a whole is too large a part of so few tokens
-        unit = "documents" if ids[0] else f"stretches of {STRETCH} tokens (no documents are given)"
+    if 1 - kept < (1 - split.share) / 2:  # one whole document may be too large a share of few tokens
+        unit = "documents" if ids[0] else f"stretches of {STRETCH} tokens (without document IDs)"
         raise InputError(
             f"{source.name}: {at} tokens are too few {unit}: {kept:.0%} would be held out, not {split.share:.0%}"
         )
     if not norms:
         raise InputError(f"{source.name}: every token to train on is zero")
-    for part, held in zip(PARTS, ids, strict=True):
-        if held:
-            np.save(folder / f"{part}-documents.npy", np.concatenate(held))
+    for part, of_part in zip(PARTS, ids, strict=True):
+        if of_part:
+            np.save(folder / f"{part}-documents.npy", np.concatenate(of_part))
     return {
         "tokens": counts[0],
         "held_out_tokens": counts[1],
@@ -208,7 +209,7 @@ def _split(
 
 
 def _write_header(file: BinaryIO, dtype: np.dtype, shape: tuple[int, int]) -> None:
-    """At the beginning of a .npy file; numpy leaves room in it for a first axis that grows."""
+    """Write the header of a .npy file; numpy leaves room in it for the first axis to grow."""
     file.seek(0)
     np.lib.format.write_array_header_1_0(
         file, {"shape": shape, "fortran_order": False, "descr": np.lib.format.dtype_to_descr(dtype)}

@@ -1,4 +1,4 @@
-"""All SAEs of a sweep: several at a time on the cores of a CPU, one after the other on an accelerator."""
+"""Train all SAEs of a sweep: several at a time on a CPU, one after another on an accelerator."""
 
 from __future__ import annotations
 
@@ -33,15 +33,16 @@ def train_all(
     progress: Callable[[int], None] = lambda steps: None,
     finished: Callable[[dict[str, Any]], None] = lambda record: None,
 ) -> list[dict[str, Any]]:
-    """Train and measure every SAE that is not finished yet, each in its own folder below `folder`.
+    """Train and measure every unfinished SAE, each in its own folder below `folder`.
 
-    On the CPU each SAE is trained on one thread, so that the same seed gives the same weights whatever the number of
-    workers; they are processes.
+    Workers are processes. On the CPU each SAE is trained on one thread, so that a seed gives the same weights for any
+    number of workers.
 
-    Args:    progress: called with the steps that are done; finished: with what `train` gives, as each SAE is finished
-    Returns: what `train` gives for each job, in their order
-    Raises:  KeyboardInterrupt at Ctrl-C and SIGTERM, when the state of all that is in training has been saved;
-             what `train` raises, when the others have been stopped likewise
+    Args:
+        progress: called with the number of steps just done
+        finished: called with the record of each SAE when it is finished
+    Returns: the record of each job, as `train` returns it, in the order of the jobs
+    Raises:  KeyboardInterrupt on Ctrl-C or SIGTERM, and whatever `train` raises, once all training states are saved
     """
     folder.mkdir(parents=True, exist_ok=True)
     settings = (training, data, folder, device)
@@ -57,21 +58,21 @@ def train_all(
     pool = ProcessPoolExecutor(workers, context, initializer=_work_for, initargs=(steps, halt))
     try:
         with stop_requested() as stop:
-            with signals_blocked():  # and by the workers for good: they are told by `halt`
+            with signals_blocked():  # the workers block them for good: `halt` stops them
                 futures = [pool.submit(_work, job, settings) for job in jobs]
             waiting = list(futures)
             while waiting:
                 if stop():
                     raise KeyboardInterrupt
-                for future in [one for one in waiting if one.done()]:
+                for future in [each for each in waiting if each.done()]:
                     finished(future.result())
                     waiting.remove(future)
                 with suppress(Empty):
                     progress(steps.get(timeout=0.2))
         return [future.result() for future in futures]
     except BrokenProcessPool as error:
-        died = "a process that trained an SAE has died, perhaps for want of memory"
-        raise InputError(f"{died}: the same command goes on; with fewer workers it needs less") from error
+        died = "a training process has died, perhaps because memory ran out"
+        raise InputError(f"{died}: the same command resumes; fewer workers need less memory") from error
     finally:
         halt.set()
         pool.shutdown(cancel_futures=True)
@@ -94,7 +95,7 @@ _busy = Lock()
 
 
 def _work_for(steps: Any, halt: Any) -> None:
-    """Of a worker: where to say how it goes, and what tells it to stop; without a parent it ends."""
+    """Set up a worker: where it reports steps, and the event that stops it. It ends when its parent does."""
     global _steps, _halt
     _steps, _halt = steps, halt
     Thread(target=_end_with, args=(parent_process(),), daemon=True).start()
@@ -102,19 +103,19 @@ def _work_for(steps: Any, halt: Any) -> None:
 
 def _end_with(parent: Any) -> None:
     parent.join()
-    with _busy:  # until the state of what is in training has been saved
+    with _busy:  # waits until the training state is saved
         os._exit(1)
 
 
 def _work(job: Job, settings: tuple) -> dict[str, Any]:
-    parent, held, said = parent_process(), 0, time.monotonic()
+    parent, unreported, reported_at = parent_process(), 0, time.monotonic()
 
     def progress(done: int) -> None:
-        nonlocal held, said
-        held += done
-        if time.monotonic() - said > 0.5:
-            _steps.put(held)
-            held, said = 0, time.monotonic()
+        nonlocal unreported, reported_at
+        unreported += done
+        if time.monotonic() - reported_at > 0.5:
+            _steps.put(unreported)
+            unreported, reported_at = 0, time.monotonic()
 
     def stop() -> bool:
         return _halt.is_set() or (parent is not None and not parent.is_alive())
@@ -123,4 +124,4 @@ def _work(job: Job, settings: tuple) -> dict[str, Any]:
         try:
             return _trained(job, settings, progress, stop)
         finally:
-            _steps.put(held)
+            _steps.put(unreported)

@@ -1,4 +1,4 @@
-"""Train one SAE of a sweep with SAELens' trainer, measured on the way; broken off, it goes on from there."""
+"""Train one SAE of a sweep with SAELens' trainer, and measure it on the way; an interrupted run resumes."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ from sandbox.system.files import folder_written_whole, write_text
 from sandbox.training.architectures import architecture
 from sandbox.training.sweep_data import SweepData
 
-ON_THE_WAY = 4  # looks, the last of them at the end: whether γ still moves
+ON_THE_WAY = 4  # measurements, the last one at the end: they show whether γ still moves
 LIBRARIES = ("shrinkage-sandbox", "sae-lens", "torch", "numpy")
 
 
 @dataclass(frozen=True)
 class Training:
-    """What trains an SAE, apart from its architecture, coefficient and seed.
+    """How an SAE is trained, apart from its architecture, coefficient and seed.
 
     Attributes:
-        d_sae: latents
-        steps: of the optimiser, each with `batch` tokens
-        lr:    peak learning rate of Adam, warmed up over the first 1/20 and led to 0 over the last 1/3; the sparsity is
-               warmed up over the first 1/5
+        d_sae: number of latents
+        steps: optimiser steps, each on `batch` tokens
+        lr:    peak learning rate of Adam, warmed up over the first 1/20 of the steps and decayed to 0 over the last
+               1/3; the sparsity penalty is warmed up over the first 1/5
     """
 
     d_sae: int
@@ -55,7 +55,7 @@ class Job:
 
     @property
     def name(self) -> str:
-        """Of its folder: relu-1.2-seed-0."""
+        """The name of its folder, such as relu-1.2-seed-0."""
         return sae_name(self.architecture, self.coefficient, self.seed)
 
 
@@ -70,18 +70,18 @@ def train(
     progress: Callable[[int], None] | None = None,
     stop: Callable[[], bool] = lambda: False,
 ) -> dict[str, Any]:
-    """Train and measure one SAE, or find it finished; gives what is in its training.json.
+    """Train and measure one SAE, unless it is finished; return the content of its training.json.
 
-    A finished SAE is a folder in SAELens' own layout, with training.json beside the weights. One that was broken off is
-    the same folder with `.unfinished` at its end: the optimiser's state, saved every so many seconds and when
-    it is stopped. On the CPU what comes of going on is what would have come without the break, to the last bit.
+    A finished SAE is a folder in SAELens' own layout, with training.json beside the weights. The state of an unfinished
+    one is in the folder of that name plus `.unfinished`; it is saved every few seconds and when training is stopped. On
+    the CPU, a resumed run gives the same weights as an uninterrupted one, bit for bit.
 
     Args:
-        every:    seconds between two savings of the state
-        progress: called with the steps that are done
-        stop:     asked after each step whether to save the state and raise KeyboardInterrupt
+        every:    seconds between two saves of the state
+        progress: called with the number of steps just done
+        stop:     called after each step; if true, the state is saved and KeyboardInterrupt raised
     Returns: `settings`, `seconds`, `device`, `libraries`, `points` (of `Point.to_dict`)
-    Raises:  InputError where the folder holds an SAE of other settings
+    Raises:  InputError if the folder holds an SAE with other settings
     """
     made_of = {**asdict(job), **asdict(training), "activations": data.sha256}
     if (done := _finished(folder, made_of)) is not None:
@@ -94,12 +94,12 @@ def train(
     if progress and run.trainer.n_training_steps:
         progress(run.trainer.n_training_steps)
     try:
-        run.go_on(every, progress, stop)
+        run.resume(every, progress, stop)
         with folder_written_whole(folder) as beside:
             run.write(beside)
             record = run.record(beside)
             write_text(beside / "training.json", json.dumps(record, indent=1) + "\n")
-    except KeyboardInterrupt:  # from `stop`, or while it was measured: never in the middle of a step
+    except KeyboardInterrupt:  # from `stop` or while measuring, never within a step
         run.save()
         raise
     shutil.rmtree(run.folder, ignore_errors=True)
@@ -111,14 +111,14 @@ def _finished(folder: Path, made_of: dict[str, Any]) -> dict[str, Any] | None:
         return None
     path = folder / "training.json"
     try:
-        held = json.loads(path.read_text("utf-8"))
-        before = dict(held["settings"])
-        if not (held["seconds"] >= 0 and all(Point.from_dict(one) for one in held["points"])):
+        record = json.loads(path.read_text("utf-8"))
+        before = dict(record["settings"])
+        if not (record["seconds"] >= 0 and all(Point.from_dict(point) for point in record["points"])):
             raise ValueError("its time is negative")
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise InputError(f"{path} cannot be read ({error}): remove {folder} to train it anew") from error
+        raise InputError(f"{path} cannot be read ({error}): remove {folder} to train it again") from error
     _check_same(folder, before, made_of)
-    return held
+    return record
 
 
 def _check_same(folder: Path, before: dict[str, Any], now: dict[str, Any]) -> None:
@@ -130,7 +130,7 @@ def _check_same(folder: Path, before: dict[str, Any], now: dict[str, Any]) -> No
 
 
 class _Run:
-    """An SAE in training, and what has been seen of it."""
+    """An SAE in training, and its points so far."""
 
     def __init__(
         self, job: Job, training: Training, data: SweepData, folder: Path, made_of: dict[str, Any], device: torch.device
@@ -141,10 +141,10 @@ class _Run:
         if (folder / "run.json").exists():
             self._load()
         else:
-            self.save()  # better refused now than after the first minute
+            self.save()  # an unwritable folder fails now, not after a minute
 
-    def go_on(self, every: float, progress: Callable[[int], None] | None, stop: Callable[[], bool]) -> None:
-        """Train to the end, or until it is stopped."""
+    def resume(self, every: float, progress: Callable[[int], None] | None, stop: Callable[[], bool]) -> None:
+        """Train to the end, or until stopped."""
         trainer, steps = self.trainer, self.training.steps
         marks = {steps * look // ON_THE_WAY for look in range(1, ON_THE_WAY)}
         rows = BatchSchedule(self.data.train, self.training.batch, self.job.seed)
@@ -152,7 +152,7 @@ class _Run:
         saved = started
         while trainer.n_training_steps < steps:
             if trainer.n_training_steps in marks and all(
-                one["steps"] != trainer.n_training_steps for one in self.points
+                point["steps"] != trainer.n_training_steps for point in self.points
             ):
                 with TemporaryDirectory() as beside:
                     self.write(Path(beside))
@@ -170,12 +170,12 @@ class _Run:
                 saved = time.monotonic()
 
     def write(self, folder: Path) -> None:
-        """The SAE as it is now, in SAELens' layout, with the scale of the training folded into its weights."""
+        """Write the present SAE in SAELens' layout, with the training's scale folded into its weights."""
         sae, weights = self._sae(), self.trainer.sae.state_dict()
-        if not all(held.isfinite().all() for held in weights.values()):
+        if not all(tensor.isfinite().all() for tensor in weights.values()):
             after = f"after {self.trainer.n_training_steps} steps"
             raise InputError(
-                f"{self.job.name} has diverged: {after} its weights are not finite; lower the learning rate"
+                f"{self.job.name} has diverged: {after}, its weights are not finite; lower the learning rate"
             )
         sae.load_state_dict(weights)
         if (scale := self.trainer.activation_scaler.scaling_factor) is not None:
@@ -183,7 +183,7 @@ class _Run:
         sae.save_inference_model(folder)
 
     def record(self, folder: Path) -> dict[str, Any]:
-        """What training.json says of the finished SAE in `folder`."""
+        """The content of training.json for the finished SAE in `folder`."""
         sources = (self.data.held_out, "held-out"), (self.data.some_of_training(), "training")
         points = [*self.points, *(self._point(folder, source, words, True) for source, words in sources)]
         device = self.trainer.sae.device
@@ -196,17 +196,17 @@ class _Run:
         }
 
     def _point(self, folder: Path, source: Any, measured_on: str, finished: bool) -> dict[str, Any]:
-        found: Report = measure(folder, source, device=str(self.trainer.sae.device), look=False)
+        report: Report = measure(folder, source, device=str(self.trainer.sae.device), look=False)
         facts = {**asdict(self.job), "steps": self.trainer.n_training_steps, "finished": finished}
-        return Point.from_dict({**found.to_dict(), **facts, "measured_on": measured_on}).to_dict()
+        return Point.from_report(report, **facts, measured_on=measured_on).to_dict()
 
     def _sae(self) -> Any:
-        """A new SAE of this job, with the weights that its seed gives."""
+        """A new SAE of this job, with the initial weights of its seed."""
         made = architecture(self.job.architecture)
         sae_class, settings = made.classes()
         coefficient = int(self.job.coefficient) if made.coefficient == "k" else self.job.coefficient
         with torch.random.fork_rng(devices=[]):
-            torch.default_generator.manual_seed(self.job.seed)  # of the CPU, and of no other
+            torch.default_generator.manual_seed(self.job.seed)  # seeds the CPU only
             return sae_class(
                 settings(
                     d_in=self.data.d_in,
@@ -226,7 +226,7 @@ class _Run:
             total_training_samples=steps * batch,
             train_batch_size_samples=batch,
             lr=lr,
-            lr_end=lr,  # of the constant schedule before its decay, which always leads to 0
+            lr_end=lr,  # of the constant schedule; the decay after it always ends at 0
             lr_warm_up_steps=steps // 20,
             lr_decay_steps=steps // 3,
             feature_sampling_window=max(steps // 6, 1),
@@ -237,7 +237,7 @@ class _Run:
         return trainer
 
     def save(self) -> None:
-        """Beside the state that is there; run.json, which names the one that counts, is written last and whole."""
+        """Save the state beside the previous one; run.json, which names the valid state, is replaced last."""
         state = self.folder / ("state-1" if self._state().name == "state-0" else "state-0")
         shutil.rmtree(state, ignore_errors=True)
         state.mkdir(parents=True)
@@ -247,7 +247,7 @@ class _Run:
         write_text(self.folder / "run.json", json.dumps(run))
 
     def _state(self) -> Path:
-        """The folder of the state that counts, if there is one."""
+        """The folder of the valid state, if there is one."""
         path = self.folder / "run.json"
         return self.folder / (json.loads(path.read_text("utf-8"))["state"] if path.exists() else "none")
 
@@ -263,15 +263,15 @@ class _Run:
         except InputError:
             raise
         except Exception as error:
-            raise InputError(f"{self.folder} cannot be gone on with ({error}): remove it to begin anew") from error
+            raise InputError(f"{self.folder} cannot be resumed ({error}): remove it to start again") from error
 
 
 class BatchSchedule:
-    """The tokens of each step, a pure function of the seed and the step: every epoch in an order of its own."""
+    """The tokens of each step, a pure function of seed and step; each epoch has its own order."""
 
     def __init__(self, tokens: np.ndarray, size: int, seed: int) -> None:
         if size > len(tokens):
-            raise InputError(f"{len(tokens)} tokens to train on are less than one batch of {size}")
+            raise InputError(f"{len(tokens)} tokens to train on are fewer than one batch of {size}")
         self.tokens, self.size, self.seed = tokens, size, seed
         self.epoch, self.order = -1, np.empty(0, np.int64)
 
@@ -280,7 +280,7 @@ class BatchSchedule:
         return self.tokens[np.sort(self.rows(step))]  # sorted: the disk reads forward
 
     def rows(self, step: int) -> np.ndarray:
-        """Which tokens those are: Int[ndarray, "size"]."""
+        """Indices of the tokens of a step: Int[ndarray, "size"]."""
         epoch, at = divmod(step, len(self.tokens) // self.size)
         if epoch != self.epoch:
             self.epoch, self.order = epoch, np.random.default_rng([self.seed, epoch]).permutation(len(self.tokens))

@@ -99,7 +99,7 @@ def test_other_activations_of_the_same_name_are_refused(tmp_path):
         with pytest.raises(InputError, match="was gathered from other activations or documents"):
             gather(tmp_path / "activations", other, 0.2)
     (tmp_path / "activations/train.npy").write_bytes((tmp_path / "activations/train.npy").read_bytes()[:1000])
-    with pytest.raises(InputError, match="remove it to gather anew"):
+    with pytest.raises(InputError, match="remove it to gather again"):
         gather(tmp_path / "activations", activations(x, ids), 0.2)
 
 
@@ -144,7 +144,9 @@ def test_the_tokens_by_their_last_step_are_written_beside_the_sweep(tmp_path, mo
     gathered = gather(tmp_path / "activations", activations(*tokens()), 0.2)
     train(Job("gated", 1.0, 0), SHORT, gathered, tmp_path / "saes" / "gated-1-seed-0")
     monkeypatch.setattr(sys, "argv", ["last_seen", str(tmp_path), "gated-1-seed-0"])
-    last_seen.main()
+    with pytest.raises(SystemExit) as ended:
+        last_seen.main()
+    assert not ended.value.code
     with (tmp_path / "last-seen.csv").open() as file:
         rows = list(csv.DictReader(file))
     found = dict(last_seen.by_last_step(tmp_path / "saes/gated-1-seed-0", gathered))
@@ -157,8 +159,8 @@ def test_the_tokens_by_their_last_step_are_written_beside_the_sweep(tmp_path, mo
     with pytest.raises(SystemExit) as stopped:
         last_seen.main()
     assert stopped.value.code == 2
-    assert "is no finished SAE" in capsys.readouterr().err
-    with pytest.raises(InputError, match="there are no activations of a sweep"):
+    assert "is not a finished SAE" in capsys.readouterr().err
+    with pytest.raises(InputError, match="holds no activations of a sweep"):
         SweepData.at(tmp_path / "elsewhere")
 
 
@@ -353,7 +355,7 @@ def test_a_signal_saves_all_that_is_in_training(workers, number, files, tmp_path
     running.send_signal(number)
     _, said = running.communicate(timeout=120)
     assert running.returncode == 130, said
-    assert "the same command goes on" in said
+    assert "the same command resumes" in said
     assert "stopped" in said
     assert "Traceback" not in said
     assert all(json.loads(one.read_text())["seconds"] > 0 for one in held)  # saved again, after the first step
@@ -458,12 +460,12 @@ def test_bad_input_is_one_line(more, words, files, tmp_path):
         ({"coefficients": {"topk": [5]}}, "coefficients are given for topk"),
         ({"architectures": ["topk"], "coefficients": {"topk": [2.5]}}, "coefficient 2.5 of topk: a whole number"),
         ({"coefficients": {"relu": [-1]}}, "coefficient -1 of relu"),
-        ({"architectures": ["topk"]}, "coefficient 20 of topk: there are 16 latents only"),
+        ({"architectures": ["topk"]}, "coefficient 20 of topk exceeds the number of latents, 16"),
         ({"seeds": [-1]}, "seed -1"),
         ({"held_out": 0}, "share is 0: a share of the documents between 0 and 1 is needed"),
-        ({"lr": 0}, "lr is above 0"),
-        ({"batch": 100_000}, "less than one batch"),
-        ({"steps": 0}, "whole numbers, 1 or more"),
+        ({"lr": 0}, "lr above 0"),
+        ({"batch": 100_000}, "fewer than one batch"),
+        ({"steps": 0}, "must be 1 or more"),
         ({"device": "abacus"}, "device 'abacus'"),
         ({"source": torch.zeros(5000, 4)}, "every token to train on is zero"),
         ({"source": torch.zeros(50, 4), "documents": None}, "no stretch of 4096 tokens is left to train on"),
