@@ -1,10 +1,10 @@
-"""Activations from anywhere, a chunk at a time: memory stays flat however many there are.
+"""Activations from anywhere, a chunk at a time, in constant memory.
 
-| source | any order | documents of its own |
+| source | random access | its own documents |
 | --- | --- | --- |
 | a .npy, .safetensors, .pt or .pth file | yes | |
 | a folder of such files, or a pattern, `acts/*.npy` | yes | |
-| a folder that Hugging Face's datasets saved, as SAELens caches activations; `folder::column` | yes | its rows |
+| a folder saved by Hugging Face's datasets, as SAELens caches activations; `folder::column` | yes | its rows |
 | an array or a tensor | yes | |
 | an iterable or a DataLoader of tensors, or a function that returns an iterator | no | (x, documents), or a dict |
 """
@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 
 from sandbox.activations import hf_datasets
-from sandbox.activations.files import FLOATS, INTEGERS, READERS, TORCH_NAMES, Kind, file_rows, width_of
+from sandbox.activations.files import ACTIVATIONS, IDS, READERS, Kind, file_rows, width_of
 from sandbox.activations.pairs import SideBySide
 from sandbox.activations.shards import is_pattern, shard_rows
 from sandbox.activations.source import Chunk, Source, check_counts
@@ -31,6 +31,7 @@ from sandbox.data import resolve
 from sandbox.errors import InputError
 from sandbox.moments.clusters import numbered
 from sandbox.moments.dense import check_dense
+from sandbox.system.dtypes import NAMES
 from sandbox.system.files import readable
 
 __all__ = [
@@ -47,7 +48,7 @@ __all__ = [
 ]
 
 PathOrArray = str | Path | np.ndarray | Tensor
-"""What can be reached in any order: a path, an array, a tensor."""
+"""Sources with random access: a path, an array, a tensor."""
 
 SourceLike = PathOrArray | Iterable[Any] | Callable[[], Iterable[Any]] | Source
 """What `activations` opens."""
@@ -57,12 +58,12 @@ def activations(source: SourceLike, documents: PathOrArray | None = None, name: 
     """Open activations of shape (..., d) in float16, bfloat16, float32 or float64: all axes but the last count tokens.
 
     Args:
-        source:    any of the table at the top of this module; a `Source` is given back as it is
-        documents: one whole number (or text) a token, the same for tokens of the same document: a file, a folder or
-                   pattern of files, an array or a tensor; in place of the documents that a dataset has of its own
-        name:      what to call them in messages, where they are no file
-    Raises: InputError for another kind of source, a dtype that is not one of these, no tokens, or documents that are
-            not one a token (of a stream, whose tokens nobody knows, at its end).
+        source:    any row of the table at the top of this module; a `Source` is returned unchanged
+        documents: one whole number (or text) per token, equal for tokens of the same document: a file, a folder or
+                   pattern of files, an array or a tensor. Replaces a dataset's own documents
+        name:      what messages call activations that are not in a file
+    Raises: InputError for another kind of source or dtype, no tokens, or documents that are not one per token (for a
+            stream, whose length is unknown, at its end)
 
     >>> opened = activations(torch.arange(6.0).reshape(3, 2), documents=np.array([7, 7, 8]))
     >>> for chunk in opened.chunks(2):
@@ -72,47 +73,47 @@ def activations(source: SourceLike, documents: PathOrArray | None = None, name: 
     """
     if callable(getattr(source, "chunks", None)) and callable(getattr(source, "sample", None)):
         if documents is not None:
-            raise InputError(f"{name} is opened already: give its documents when it is opened")
+            raise InputError(f"{name} is already open: pass its documents when opening it")
         return cast("Source", source)
     if isinstance(source, str | Path | np.ndarray | Tensor):
-        rows, own = _opened(source, name, FLOATS)
+        rows, own = _opened(source, name, ACTIVATIONS)
         if not len(rows):
-            raise InputError(f"{rows.name} holds no tokens: (..., d), with one token or more, is needed")
+            raise InputError(f"{rows.name} holds no tokens: (..., d), with at least one token, is needed")
         return RandomAccess(rows, own if documents is None else document_ids(documents, len(rows)))
     if isinstance(source, bytes | dict | torch.nn.Module) or not (callable(source) or isinstance(source, Iterable)):
-        found = type(source).__name__
-        raise InputError(f"{name} is a {found}: a file's path, an array, a tensor or an iterable is needed")
+        kind = type(source).__name__
+        raise InputError(f"{name} is a {kind}: a file's path, an array, a tensor or an iterable is needed")
     return Stream(source, None if documents is None else document_ids(documents), name)
 
 
 def document_ids(source: PathOrArray, tokens: int | None = None) -> Windows:
-    """One whole number (or text) a token, the same for tokens of the same document: files, an array or a tensor.
+    """One whole number (or text) per token, equal for tokens of the same document: files, an array or a tensor.
 
-    Raises: InputError for anything else, or another number than that of the tokens, if that is known.
+    Raises: InputError for anything else, and if the number of tokens is known and differs
     """
     if not isinstance(source, str | Path | np.ndarray | Tensor):
         raise InputError(f"documents is a {type(source).__name__}: a file's path, an array or a tensor is needed")
-    rows, _ = _opened(numbered(source) if isinstance(source, np.ndarray) else source, "documents", INTEGERS)
+    rows, _ = _opened(numbered(source) if isinstance(source, np.ndarray) else source, "documents", IDS)
     if tokens is not None:
         check_counts(rows.name, len(rows), tokens)
     return rows
 
 
 def _opened(source: PathOrArray, name: str, kind: Kind) -> tuple[Windows, Windows | None]:
-    """Rows, and the documents that the source has of its own."""
+    """The source's rows, and its own documents."""
     if isinstance(source, str | Path):
         with readable(source):
             return _opened_path(resolve(source), name, kind)
     check_dense(source, name)
     if isinstance(source, Tensor):
-        # Document ids are counted on the CPU: they go there all at once, for each batch of them would wait.
-        fits, source = TORCH_NAMES.get(source.dtype) in kind.dtypes, source.detach().to("cpu" if kind.ids else None)
+        # Document ids are counted on the CPU. They are moved at once, because moving each batch would wait each time.
+        fits, source = NAMES.get(source.dtype) in kind.dtypes, source.detach().to("cpu" if kind.ids else None)
     else:
         fits = source.dtype.kind in ("iu" if kind.ids else "f") and source.dtype.itemsize <= 8
     if not fits:
         raise InputError(f"{name} has dtype {source.dtype}: {kind.needed} needed")
     width = width_of(name, tuple(source.shape), kind)
-    # The length is said, and not -1: of no tokens nobody could tell it.
+    # An explicit length: -1 is ambiguous when there are no tokens.
     flat = source.reshape(prod(source.shape) // width, width)
     return Windows(name, width, [flat if isinstance(flat, Tensor) else ArrayRows(flat)]), None
 

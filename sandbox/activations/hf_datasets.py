@@ -1,12 +1,12 @@
-"""A folder that Hugging Face's `datasets` saved, as SAELens caches activations: rows of contexts, read in place.
+"""A folder saved by Hugging Face's `datasets`, as SAELens caches activations: one context per row, read in place.
 
-`Dataset.save_to_disk` (datasets 5) writes `dataset_info.json`, `state.json`, which lists the data files in their order,
-and these files as Arrow streams, uncompressed. SAELens (6, cache_activations_runner.py) has in them, for each context,
-a column named after the hook, Array2D of shape (context, d), and `token_ids`.
+`Dataset.save_to_disk` (datasets 5) writes `dataset_info.json`, `state.json`, which lists the data files in order, and
+the data files themselves: uncompressed Arrow streams. SAELens (6, cache_activations_runner.py) stores two columns, with
+one row per context: one named after the hook, an Array2D of shape (context, d), and `token_ids`.
 
-Every batch of an Arrow file has its numbers in one block. Its address in the mapped file says where it lies, and from
-there it is read as any other file is: in the dtype that is stored (the library itself would make float32 of float16),
-and with nothing held but the window that is asked for.
+Each batch of an Arrow file has its numbers in one block, and the block's address in the mapped file gives its offset.
+From there on it is read like any other file: in its stored dtype (the library would turn float16 into float32), and
+only one window at a time.
 """
 
 from __future__ import annotations
@@ -27,22 +27,22 @@ from sandbox.system.files import Version, readable, version_of
 from sandbox.system.text import shown
 
 END = b"\xff\xff\xff\xff\0\0\0\0"
-"""The last bytes of an Arrow stream that was closed (Arrow's format, IPC streaming)."""
+"""The last bytes of a complete Arrow stream (Arrow's format, IPC streaming)."""
 
 PADDED = 64
-"""Blocks of an Arrow stream are filled up to a multiple of this many bytes, or of fewer."""
+"""Blocks of an Arrow stream are padded to a multiple of this many bytes, or of fewer."""
 
 INFO, STATE, SPLITS = "dataset_info.json", "state.json", "dataset_dict.json"
 
 
 @dataclass(frozen=True)
 class RowIds:
-    """For every token of consecutive rows the number of its row.
+    """The row number of every token in consecutive rows.
 
     Attributes:
-        first: the number of the first row
-        ends:  for each row the number of tokens up to its end; or the one length that all rows have
-        rows:  how many rows
+        first: number of the first row
+        ends:  for each row, the number of tokens up to its end; or the length that all rows share
+        rows:  number of rows
     """
 
     first: int
@@ -61,25 +61,25 @@ class RowIds:
 
 
 def is_dataset(path: Path) -> bool:
-    """Whether this is a folder that `datasets` saved, of one split or of several."""
+    """Whether a folder was saved by `datasets`, with one split or several."""
     with readable(path):
-        return path.is_dir() and ((path / SPLITS).is_file() or all((path / one).is_file() for one in (INFO, STATE)))
+        return path.is_dir() and ((path / SPLITS).is_file() or all((path / name).is_file() for name in (INFO, STATE)))
 
 
 def dataset_rows(folder: Path, column: str | None, name: str) -> tuple[Windows, Windows | None]:
-    """The activations of a saved dataset, and the number of the row of each token as its document.
+    """The activations of a saved dataset, and each token's row number as its document.
 
-    The column of activations is the only one of lists of floats, or the one that `folder::column` names. A row may be
-    a context, (tokens, d), of one length or of different ones, or a token, (d,): then nothing is known of documents.
+    The activations are the only column with lists of floats, or the one that `folder::column` names. A row is a
+    context, (tokens, d), of any length, or a single token, (d,); in the latter case documents are unknown.
 
-    Raises: InputError for a folder of splits, no such column or two, files missing or not as `datasets` writes.
+    Raises: InputError for a folder of splits, no such column or several, and missing or invalid files
     """
     try:
         import pyarrow
     except ImportError as error:
-        raise InputError(f"{folder} is a dataset of Hugging Face: reading it needs pip install datasets") from error
+        raise InputError(f"{folder} is a Hugging Face dataset: reading it needs pip install datasets") from error
     if (folder / SPLITS).is_file():
-        splits = ", ".join(sorted(one.name for one in folder.iterdir() if is_dataset(one))) or "nothing"
+        splits = ", ".join(sorted(split.name for split in folder.iterdir() if is_dataset(split))) or "nothing"
         raise InputError(f"{folder} holds the splits {splits}: name one of them, as in {folder}/train")
     files, features = _described(folder)
     reader = _Reader(folder, column, features)
@@ -89,48 +89,50 @@ def dataset_rows(folder: Path, column: str | None, name: str) -> tuple[Windows, 
     except (OSError, KeyError, pyarrow.ArrowException, UnicodeDecodeError) as error:
         raise InputError(f"{folder} cannot be read: {str(error).partition(chr(10))[0]}") from error
     if not reader.parts:
-        raise InputError(f"{folder} has no rows: {name} of one token or more are needed")
+        raise InputError(f"{folder} has no rows: {name} of at least one token are needed")
     rows = Windows(f"{folder}::{column}" if column else str(folder), reader.width, reader.parts, reader.column)
     return rows, Windows(str(folder), 1, reader.ids) if reader.ids else None
 
 
 def _described(folder: Path) -> tuple[list[Path], dict[str, Any]]:
-    """The data files in their order, and what the dataset says of its columns."""
+    """The data files in order, and the dataset's description of its columns."""
     try:
         state = json.loads((folder / STATE).read_text(encoding="utf-8"))
         features = json.loads((folder / INFO).read_text(encoding="utf-8")).get("features") or {}
-        names = [one["filename"] for one in state["_data_files"]]
-        if not isinstance(features, dict) or not all(isinstance(one, str) and one for one in names):
-            raise TypeError("names and features of another type")
+        names = [file["filename"] for file in state["_data_files"]]
+        if not isinstance(features, dict) or not all(isinstance(name, str) and name for name in names):
+            raise TypeError("file names or features have the wrong type")
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise InputError(f"{folder}: its {INFO} and {STATE} are not as datasets writes them ({error!r})") from error
+        raise InputError(f"{folder}: {INFO} and {STATE} were not written by datasets ({error!r})") from error
     if state.get("_indices_data_files"):
-        raise InputError(f"{folder} has its rows in another order than it says: save dataset.flatten_indices() instead")
-    files = [folder / one for one in names]
-    if missing := [one.name for one in files if not one.is_file()]:
+        raise InputError(
+            f"{folder} reorders its rows through a table of indices: save dataset.flatten_indices() instead"
+        )
+    files = [folder / name for name in names]
+    if missing := [file.name for file in files if not file.is_file()]:
         raise InputError(f"{folder}: {missing[0]} is missing ({len(missing)} of {len(files)} data files)")
     return files, features
 
 
 def _shape(folder: Path, features: dict[str, Any], column: str) -> list[int | None] | None:
-    """What the dataset says of the shape of a row: lengths, the first perhaps unknown; None where it says nothing."""
-    found = features.get(column)
-    shape = found.get("shape") if isinstance(found, dict) else None
+    """The shape of a row in the dataset's description, where the first length may be None; None if it has no shape."""
+    feature = features.get(column)
+    shape = feature.get("shape") if isinstance(feature, dict) else None
     if shape is None:
         return None
     lengths = shape if isinstance(shape, list) else [shape]
-    known = all(type(one) is int and one > 0 for one in lengths[1:] + [one for one in lengths[:1] if one is not None])
-    if not lengths or not known:
-        raise InputError(f"{folder}: its {INFO} gives {column} the shape {shown(shape)}, which is none")
+    known = lengths[1:] if lengths[:1] == [None] else lengths
+    if not lengths or not all(type(length) is int and length > 0 for length in known):
+        raise InputError(f"{folder}: {INFO} gives {column} the shape {shown(shape)}, which is invalid")
     return lengths
 
 
 class _Reader:
-    """Goes over the batches of the data files, and notes where their numbers lie; only headers are read."""
+    """Collects the offsets of the numbers in the data files, batch by batch. Only headers are read."""
 
     def __init__(self, folder: Path, column: str | None, features: dict[str, Any]) -> None:
         self.folder = folder
-        self.asked = column
+        self.requested = column
         self.features = features
         self.column = ""
         self.width = 0
@@ -146,7 +148,9 @@ class _Reader:
         with file.open("rb") as opened:
             opened.seek(max(version[2] - len(END), 0))
             if opened.read() != END:
-                raise InputError(f"{file} is cut short, or damaged: it does not end as an Arrow stream; save it again")
+                raise InputError(
+                    f"{file} is cut short or damaged: the end of its Arrow stream is missing; save it again"
+                )
         with pyarrow.memory_map(str(file)) as mapped:
             base = mapped.read_buffer(1).address
             mapped.seek(0)
@@ -154,48 +158,50 @@ class _Reader:
                 self.column = self.column or self._chosen(stream.schema)
                 for batch in stream:
                     array = batch.column(self.column)
-                    array.validate(full=True)  # of lists of numbers it looks at their offsets alone
-                    self._note(file, version, base, getattr(array, "storage", array))
+                    array.validate(full=True)  # reads only the offsets of lists of numbers
+                    self._add(file, version, base, getattr(array, "storage", array))
 
     def _chosen(self, schema) -> str:
         """The column of activations."""
-        fits = {one.name: one.type for one in schema if _is_floats(one.type)}
-        if self.asked is not None:
-            if self.asked not in fits:
-                there = ", ".join(fits) or "none"
-                raise InputError(f"{self.folder} has no column {self.asked!r} of lists of floats; there are: {there}")
-            return self.asked
-        if len(fits) != 1:
-            there = ", ".join(fits or schema.names) or "nothing"
-            advice = f"name one, as in {self.folder}::{next(iter(fits))}" if fits else "activations are lists of floats"
-            raise InputError(f"{self.folder} has {len(fits)} columns of lists of floats among {there}: {advice}")
-        return next(iter(fits))
+        columns = [field.name for field in schema if _is_floats(field.type)]
+        if self.requested is not None:
+            if self.requested not in columns:
+                names = ", ".join(columns) or "none"
+                raise InputError(
+                    f"{self.folder} has no column {self.requested!r} with lists of floats; it has: {names}"
+                )
+            return self.requested
+        if len(columns) != 1:
+            names = ", ".join(columns or schema.names) or "nothing"
+            advice = f"name one, as in {self.folder}::{columns[0]}" if columns else "activations are lists of floats"
+            raise InputError(f"{self.folder} has {len(columns)} columns with lists of floats among {names}: {advice}")
+        return columns[0]
 
-    def _note(self, file: Path, version: Version, base: int, array) -> None:
-        """One batch of the column: lists (of lists) of floats, in one block of the file."""
+    def _add(self, file: Path, version: Version, base: int, array) -> None:
+        """Add one batch of the column: lists (of lists) of floats, in one block of the file."""
         lists = []
         inner = array
         while _is_list(inner.type):
             lists.append(inner)
             inner = inner.flatten()
-        if any(one.null_count for one in (*lists, inner)):
-            raise InputError(f"{file}: {self.column} has rows or numbers that are missing (null)")
+        if any(level.null_count for level in (*lists, inner)):
+            raise InputError(f"{file}: {self.column} has missing rows or numbers (null)")
         tokens = len(lists[-1])
         if not tokens:
             self.rows += len(array)
             return
         shape = _shape(self.folder, self.features, self.column)
         width = (shape[-1] if shape else _length(lists[-1])) or 0
-        context = prod(one or 0 for one in shape[:-1]) if shape and shape[0] is not None else None
+        context = prod(length or 0 for length in shape[:-1]) if shape and shape[0] is not None else None
         dtype = np.dtype(f"<f{inner.type.bit_width // 8}")
         if not self.parts:
             self.width, self.dtype = width, dtype
         whole = len(inner) == tokens * width and context in (None, tokens / len(array))
         if not width or not whole or (width, dtype) != (self.width, self.dtype):
-            raise InputError(f"{file}: {self.column} has rows that differ: (tokens, d), of one d and dtype, is needed")
+            raise InputError(f"{file}: rows of {self.column} differ: (tokens, d), of one d and dtype, is needed")
         block, size, before = inner.buffers()[1], len(inner) * dtype.itemsize, inner.offset * dtype.itemsize
         if not 0 <= block.size - before - size < PADDED:
-            raise InputError(f"{file} is damaged: {block.size} bytes of {self.column} for {size}; save it again")
+            raise InputError(f"{file} is damaged: {self.column} takes {block.size} bytes, not {size}; save it again")
         offset = block.address + before - base
         if not 0 <= offset <= version[2] - size:
             raise InputError(f"{file} is compressed: save the dataset again, with dataset.save_to_disk(...)")
@@ -224,7 +230,7 @@ def _is_floats(kind) -> bool:
 
 
 def _length(array) -> int | None:
-    """The one length of all these lists, None if they differ; read from the offsets, a few bytes a token."""
+    """The length that all the lists share, or None. Read from their offsets, a few bytes per token."""
     from pyarrow import types
 
     if types.is_fixed_size_list(array.type):
@@ -234,14 +240,14 @@ def _length(array) -> int | None:
 
 
 def _ends(lists: list) -> np.ndarray:
-    """For each row the number of tokens up to its end, through all levels of lists but the last."""
+    """For each row, the number of tokens up to its end, through all levels of lists but the last."""
     from pyarrow import types
 
     ends = np.arange(1, len(lists[0]) + 1)
-    for one in lists[:-1]:
-        if types.is_fixed_size_list(one.type):
-            ends = ends * one.type.list_size
+    for level in lists[:-1]:
+        if types.is_fixed_size_list(level.type):
+            ends = ends * level.type.list_size
         else:
-            offsets = one.offsets.to_numpy()
+            offsets = level.offsets.to_numpy()
             ends = offsets[ends].astype(np.int64) - int(offsets[0])
     return ends

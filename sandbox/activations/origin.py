@@ -1,4 +1,4 @@
-"""`Origin`: which place in which model activations are from, as their source knows it, or as an SAE's settings say."""
+"""`Origin`: the model and hook that activations come from, according to their source or to an SAE's settings."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Origin:
-    """Where activations come from, as far as somebody says so.
+    """Where activations come from, as far as it is stated.
 
     Attributes:
-        stated_in: who says it, for messages: "cfg.json", "hook h.3", "column blocks.6.hook_resid_pre"
-        hook:   the place, by the name that its library has for it; "" if nobody says
-        model:  its name, or the path of its folder; "" likewise
-        loaded: settings with which the model was loaded, and which may change what it computes; None if nobody says
+        stated_in: what states it, for messages: "cfg.json", "hook h.3", "column blocks.6.hook_resid_pre"
+        hook:      its name in the library that recorded the activations, or ""
+        model:     the model's name, or the path of its folder, or ""
+        loaded:    settings with which the model was loaded and which may change what it computes; None if not stated
     """
 
     stated_in: str

@@ -1,4 +1,4 @@
-"""Two sources side by side: x and x̂ that are both there already, in one row for each token."""
+"""Two sources side by side: existing x and x̂, in one row per token."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from sandbox.errors import InputError
 
 
 class SideBySide:
-    """Rows of x with x̂ behind it; documents are those of x.
+    """Rows of x, each followed by its x̂. Documents are those of x.
 
-    Raises: InputError where they do not hold the same tokens, or not on one device
+    Raises: InputError if the two differ in number of tokens, dimension or device
     """
 
     def __init__(self, x: Source, x_hat: Source):
@@ -29,17 +29,17 @@ class SideBySide:
         self.x, self.x_hat, self.device = x, x_hat, x.device
         self.name, self.width, self.tokens = f"{x.name} and {x_hat.name}", 2 * x.width, x.tokens
         self.documents = getattr(x, "documents", None)
-        self.files = [path for one in (x, x_hat) for path in getattr(one, "files", ())]
+        self.files = [path for source in (x, x_hat) for path in getattr(source, "files", ())]
 
     def chunks(self, size: int, start: int = 0, stop: int | None = None) -> Iterator[Chunk]:
         """Tokens start to stop of both."""
-        for one, other in zip_longest(self.x.chunks(size, start, stop), self.x_hat.chunks(size, start, stop)):
-            if one is None or other is None or len(one.x) != len(other.x):
+        for x, x_hat in zip_longest(self.x.chunks(size, start, stop), self.x_hat.chunks(size, start, stop)):
+            if x is None or x_hat is None or len(x.x) != len(x_hat.x):
                 raise InputError(f"{self.name} hold different numbers of tokens: they must agree")
-            yield Chunk(torch.cat((one.x, other.x), 1), one.documents)
+            yield Chunk(torch.cat((x.x, x_hat.x), 1), x.documents)
 
     def sample(self, size: int) -> Tensor:
         """The same tokens of both."""
         x, x_hat = self.x.sample(size), self.x_hat.sample(size)
-        few = min(len(x), len(x_hat))
-        return torch.cat((x[:few], x_hat[:few]), 1)
+        shared = min(len(x), len(x_hat))
+        return torch.cat((x[:shared], x_hat[:shared]), 1)

@@ -1,4 +1,4 @@
-"""Reading ahead: a thread reads the next batch, and copies it to the device, while this one is computed."""
+"""Reading ahead: while one batch is computed, a thread reads the next one and copies it to the device."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ import torch
 from sandbox.activations import Chunk
 from sandbox.system.devices import sent
 
-DEPTH = 2  # batches that wait: one is enough to hide the reading, another evens out a slow disk
+DEPTH = 2  # batches in the queue: one hides the reading, a second one evens out a slow disk
 
 
 def prefetch(chunks: Iterable[Chunk], device: torch.device) -> Generator[Chunk, None, None]:
     """The same chunks in the same order, on the device.
 
-    On CUDA a batch goes through pinned memory and is copied on a stream of its own; the stream that computes waits for
-    the copy, the program does not. An error in reading is raised where the chunk would have come. Closing the iterator
-    (or leaving its loop by an exception) ends the thread.
+    On CUDA a batch goes through pinned memory and is copied on a separate stream; the computing stream waits for the
+    copy, the program does not. A read error is raised in place of its chunk. Closing the iterator, or leaving its loop
+    by an exception, ends the thread.
     """
     waiting: Queue[Any] = Queue(DEPTH)
     over = Event()
@@ -41,7 +41,7 @@ def prefetch(chunks: Iterable[Chunk], device: torch.device) -> Generator[Chunk, 
                 if not put(_sent(chunk, device, copying)):
                     return
             put(None)
-        except BaseException as error:  # whatever it is, it belongs to the one who waits
+        except BaseException as error:  # raised again by the consumer
             put(error)
 
     reader = Thread(target=read, name="prefetch", daemon=True)
@@ -58,7 +58,7 @@ def prefetch(chunks: Iterable[Chunk], device: torch.device) -> Generator[Chunk, 
             yield chunk
     finally:
         over.set()
-        reader.join(1)  # one that is blocked in reading is left to itself: it ends with the program at the latest
+        reader.join(1)  # a thread that is blocked in a read is abandoned: it ends with the program at the latest
 
 
 def _sent(

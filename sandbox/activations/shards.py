@@ -1,4 +1,4 @@
-"""A folder or a pattern of files, `acts/` or `acts/*.npy`, read as if they were one file."""
+"""A folder or a pattern of files, `acts/` or `acts/*.npy`, read like one file."""
 
 from __future__ import annotations
 
@@ -8,61 +8,54 @@ from glob import glob, has_magic
 from pathlib import Path
 
 from sandbox.activations.files import READERS, Kind, file_rows
-from sandbox.activations.windows import FileRows, Windows
+from sandbox.activations.source import check_same
+from sandbox.activations.windows import FileRows, TextRows, Windows
 from sandbox.errors import InputError
 
 DOCUMENTS = "documents"
-"""Files whose names begin so are never taken for activations: they lie beside them, and are read when named."""
+"""Files with names that start like this are not activations: they lie beside them and are read only when named."""
 
 
 def is_pattern(path: Path) -> bool:
-    """Whether a path that does not exist has wildcards: *, ? or [...]."""
+    """Whether a path is a pattern: it does not exist and has wildcards (*, ? or [...])."""
     return not path.exists() and has_magic(str(path))
 
 
 def shard_rows(path: Path, name: str, kind: Kind) -> Windows:
-    """Every shard of a folder, or every file that a pattern fits, in natural order: shard-2 comes before shard-10.
+    """The shards of a folder, or the files that match a pattern, in natural order: shard-2 comes before shard-10.
 
-    Shards have one format and, for activations, one width and one dtype; some may be empty. Hidden files, folders,
-    files that are no data (.json, .md) and, for activations, files named documents* are passed over.
+    All shards have one format and, for activations, one width and one dtype; some may be empty. Hidden files, folders,
+    other kinds of files (.json, .md) and, for activations, files named documents* are skipped.
 
-    Raises: InputError where nothing is left, and naming the shard that differs.
+    Raises: InputError if no shard is left; or naming the shard that differs
     """
-    found = sorted(glob(str(path), recursive=True) if is_pattern(path) else map(str, path.iterdir()), key=natural)
-    files = [Path(one) for one in found]
-    shards = [one for one in files if one.suffix in READERS and not one.name.startswith(".") and one.is_file()]
+    paths = glob(str(path), recursive=True) if is_pattern(path) else map(str, path.iterdir())
+    files = [Path(name) for name in sorted(paths, key=natural)]
+    shards = [file for file in files if file.suffix in READERS and not file.name.startswith(".") and file.is_file()]
     if not kind.ids:
-        shards = [one for one in shards if not one.name.startswith(DOCUMENTS)]
+        shards = [shard for shard in shards if not shard.name.startswith(DOCUMENTS)]
     if not shards:
-        names = ", ".join(one.name for one in files[:6]) or "nothing"
-        raise InputError(f"{path}: no {name} there in {', '.join(READERS)} files; found {names}")
-    formats = Counter(one.suffix for one in shards)
+        names = ", ".join(file.name for file in files[:6]) or "nothing"
+        raise InputError(f"{path}: no {name} in {', '.join(READERS)} files; found {names}")
+    formats = Counter(shard.suffix for shard in shards)
     if len(formats) > 1:
         counts = " and ".join(f"{count} {suffix}" for suffix, count in sorted(formats.items()))
-        raise InputError(f"{path} holds {counts} files: shards of one format are needed; name them, as in '*.npy'")
-    parts = [file_rows(one, name, kind) for one in shards]
+        raise InputError(f"{path} holds {counts} files: name the shards of one format, as in '*.npy'")
+    parts = [file_rows(shard, name, kind) for shard in shards]
     if not kind.ids:
-        _agree(shards, [part for part in parts if isinstance(part, FileRows)])
+        expected = _properties(parts[0])
+        for shard, part in zip(shards, parts, strict=True):
+            check_same(str(shard), _properties(part), str(shards[0]), expected)
     return Windows(str(path), parts[0].width, parts)
 
 
 def natural(path: str) -> list[tuple[int, str]]:
-    """The key that sorts numbers within names by their size."""
-    pieces = re.split(r"(\d+)", path)
-    numbers = [(int(one), one) if at % 2 else (0, one) for at, one in enumerate(pieces)]
-    return [*numbers, (0, path)]
+    """The sort key that compares numbers within names by value."""
+    texts = re.split(r"(\d+)", path)  # every second one is a number
+    return [*((int(text), text) if index % 2 else (0, text) for index, text in enumerate(texts)), (0, path)]
 
 
-def _agree(shards: list[Path], parts: list[FileRows]) -> None:
-    first = parts[0]
-    for path, part in zip(shards, parts, strict=True):
-        for what, one, other in (
-            ("width", part.width, first.width),
-            ("dtype", _dtype(part), _dtype(first)),
-        ):
-            if one != other:
-                raise InputError(f"{path} has {what} {one}, but {shards[0]} has {other}: shards must agree")
-
-
-def _dtype(part: FileRows) -> str:
-    return "bfloat16" if part.is_bfloat16 else part.dtype.newbyteorder("=").name
+def _properties(part: FileRows | TextRows) -> dict[str, object]:
+    """What all shards must have in common."""
+    is_bfloat16 = isinstance(part, FileRows) and part.is_bfloat16
+    return {"width": part.width, "dtype": "bfloat16" if is_bfloat16 else part.dtype.newbyteorder("=").name}

@@ -1,8 +1,8 @@
-"""What every source of activations gives: chunks of tokens, with a document id for each where there are any."""
+"""What every source of activations provides: chunks of tokens, each token with its document id if it has one."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -13,19 +13,27 @@ from sandbox.errors import InputError
 
 
 class Chunk(NamedTuple):
-    """Tokens in their order.
+    """Consecutive tokens.
 
     Attributes:
-        x:         Float[Tensor, "n d"], in the dtype that it is stored in, on the CPU unless the source is elsewhere
-        documents: Int64[ndarray, "n"], the same number for tokens of one document; None where nothing is known
+        x:         Float[Tensor, "n d"], in its stored dtype, on the CPU unless the source is on another device
+        documents: Int64[ndarray, "n"], equal for tokens of the same document; None if documents are unknown
     """
 
     x: Tensor
     documents: np.ndarray | None
 
+    def part(self, start: int, stop: int) -> Chunk:
+        """Tokens start to stop, as views."""
+        return Chunk(self.x[start:stop], None if self.documents is None else self.documents[start:stop])
+
+    def copy(self) -> Chunk:
+        """The same tokens in memory of their own."""
+        return Chunk(self.x.clone(), None if self.documents is None else self.documents.copy())
+
 
 class Source(Protocol):
-    """Activations, wherever they come from. Opening one reads no activations."""
+    """Activations, wherever they come from. Opening a source reads no activations."""
 
     @property
     def name(self) -> str:
@@ -34,43 +42,84 @@ class Source(Protocol):
 
     @property
     def width(self) -> int:
-        """d, the numbers of a token."""
+        """d, the dimension of the activations."""
         ...
 
     @property
     def device(self) -> torch.device:
-        """Where they are before anyone moves them."""
+        """The device on which chunks arrive."""
         ...
 
     @property
     def tokens(self) -> int | None:
-        """How many there are; None where only reading them all would tell."""
+        """Number of tokens; None if only a full pass would tell."""
         ...
 
     def chunks(self, size: int, start: int = 0, stop: int | None = None) -> Iterator[Chunk]:
         """Tokens start to stop, in order, exactly `size` at a time (the last chunk may be shorter).
 
-        Raises: InputError for ranges that are none, and for what turns out to be wrong with the data on the way.
+        Raises: InputError for an invalid range, and for invalid data when the pass reaches it
         """
         ...
 
     def sample(self, size: int) -> Tensor:
-        """At most `size` tokens, (n, d), in order: a look at the data before the long run.
+        """At most `size` tokens, (n, d), in order: a look at the data before a long run.
 
-        Evenly spread where any token can be reached; of a stream the first ones, which `chunks` still gives afterwards.
+        Spread over the whole source if it has random access, else its first tokens, which `chunks` still yields.
         """
         ...
 
 
+def rechunked(pieces: Iterable[Chunk], size: int, start: int = 0, stop: int | None = None) -> Iterator[Chunk]:
+    """Pieces of any length ► chunks of exactly `size` tokens, from token start to token stop.
+
+    Tokens are copied, so whoever yields a piece may then overwrite it.
+    """
+    parts: list[Chunk] = []
+    missing = size
+    position = 0  # of the piece's first token
+    for piece in pieces:
+        length = len(piece.x)
+        begin = min(max(start - position, 0), length)
+        end = length if stop is None else min(max(stop - position, 0), length)
+        position += length
+        while begin < end:
+            part = piece.part(begin, min(begin + missing, end)).copy()
+            parts.append(part)
+            begin += len(part.x)
+            missing -= len(part.x)
+            if not missing:
+                yield _joined(parts)
+                parts, missing = [], size
+        if stop is not None and position >= stop:
+            break
+    if parts:
+        yield _joined(parts)
+
+
+def _joined(chunks: list[Chunk]) -> Chunk:
+    if len(chunks) == 1:
+        return chunks[0]
+    documents = [chunk.documents for chunk in chunks if chunk.documents is not None]
+    return Chunk(torch.cat([chunk.x for chunk in chunks]), np.concatenate(documents) if documents else None)
+
+
 def check_range(size: int, start: int, stop: int | None) -> None:
-    """Refuse what is no range of tokens; a stop past the end is fine, and means the end."""
+    """Refuse an invalid range of tokens. A stop past the end is valid and means the end."""
     if size < 1:
-        raise InputError(f"a chunk of {size} tokens: at least one token at a time is needed")
+        raise InputError(f"chunk size is {size}: it must be at least 1 token")
     if start < 0 or (stop is not None and stop < 0):
-        raise InputError(f"tokens {start} to {stop}: a range counts from the first token, which is 0")
+        raise InputError(f"tokens {start} to {stop}: the first token is number 0")
 
 
 def check_counts(name: str, ids: int, tokens: int) -> None:
-    """Refuse document ids that are not one a token."""
+    """Refuse document ids that are not one per token."""
     if ids != tokens:
-        raise InputError(f"{name} holds {ids} document ids for {tokens} tokens: one a token is needed")
+        raise InputError(f"{name} holds {ids} document ids for {tokens} tokens: one per token is needed")
+
+
+def check_same(name: str, properties: Mapping[str, object], first: str, expected: Mapping[str, object]) -> None:
+    """Refuse a shard or a piece that differs from the first one, for instance in width or dtype."""
+    for key, value in properties.items():
+        if value != expected[key]:
+            raise InputError(f"{name} has {key} {value}, but {first} has {expected[key]}: they must agree")

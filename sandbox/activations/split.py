@@ -1,4 +1,4 @@
-"""`Split`: documents in two parts. A document's id decides, so order, batches and processes do not matter."""
+"""`Split`: two parts of the documents. Only a document's id decides; order, batches and processes do not matter."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from jaxtyping import Bool, Int
 from sandbox.errors import InputError
 
 GOLDEN = 0x9E3779B97F4A7C15
-"""The golden ratio's fraction in 64 bits: its multiples, modulo 2⁶⁴, fall evenly."""
+"""The golden ratio's fraction in 64 bits: its multiples, modulo 2⁶⁴, are evenly spread."""
 
 EVEN = int(0.5 * (5**0.5 - 1) * 2**53) << 11 | 1
-"""The same to the 53 bits of a float: what the published sweeps (results/) were split by."""
+"""The same to a float's 53 bits, which split the published sweeps (results/)."""
 
 
 @dataclass(frozen=True)
 class Split:
-    """Which documents belong to a share of all documents.
+    """A choice of a share of the documents.
 
-    A document's part follows from its id, the share and the seed alone: not from the other documents, the order of the
-    tokens, or how a file is cut up. A greater share contains the smaller one.
+    Whether a document is chosen depends only on its id, the share and the seed: not on other documents, the order of
+    the tokens, or how files are cut up. A larger share contains every smaller one.
 
     Attributes:
-        share: of the documents to choose, between 0 and 1
-        seed:  draws the documents at random (SplitMix64); None chooses evenly among consecutive ids instead
+        share: fraction of the documents to choose, between 0 and 1
+        seed:  of the random choice (SplitMix64); None chooses evenly among consecutive ids instead
     Raises:  InputError for a share outside (0, 1), or a seed outside 0 … 2⁶³ − 1
 
     >>> Split(0.5, seed=0).chosen(np.array([7, 7, 8, 9, 10]))
@@ -39,12 +39,12 @@ class Split:
 
     def __post_init__(self) -> None:
         if not 0 < self.share < 1:
-            raise InputError(f"share is {self.share}: a share of the documents between 0 and 1 is needed")
+            raise InputError(f"share is {self.share}: a fraction between 0 and 1 is needed")
         if self.seed is not None and not 0 <= self.seed < 2**63:
             raise InputError(f"seed is {self.seed}: a whole number from 0 to 2⁶³ − 1 is needed")
 
     def chosen(self, ids: Int[np.ndarray, "n"]) -> Bool[np.ndarray, "n"]:
-        """Whether each id is of a chosen document. Ids may be any 64-bit integers, hashes included."""
+        """Whether each id belongs to a chosen document. Ids may be any 64-bit integers, hashes included."""
         keys = np.asarray(ids).astype(np.int64).view(np.uint64)
         if self.seed is None:
             spread = keys * np.uint64(EVEN)  # wraps around

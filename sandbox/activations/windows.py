@@ -1,4 +1,4 @@
-"""Rows that can be reached in any order, in one part or in many: windows over files, tensors and arrays."""
+"""Rows with random access, in one part or many: windows over files, tensors and arrays."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from itertools import accumulate
 from math import isqrt
 from pathlib import Path
 from random import Random
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import numpy as np
 import torch
@@ -18,14 +18,15 @@ from torch import Tensor
 from sandbox.activations.origin import Origin
 from sandbox.activations.source import Chunk, check_range
 from sandbox.errors import InputError
+from sandbox.moments.clusters import numbered
 from sandbox.system.files import Version, changed, readable, version_of
 
 ASTRAY = 4
-"""Shares of the tokens by which a run of a sample may begin late: within one, it would never cross into the next."""
+"""By how many shares of the tokens a run of a sample may start late. With one share, no run could enter the next."""
 
 
 class Part(Protocol):
-    """So many rows that lie together."""
+    """Rows that are stored together."""
 
     def __len__(self) -> int: ...
 
@@ -38,10 +39,10 @@ class FileRows:
 
     Attributes:
         path, offset: where the block starts, in bytes
-        dtype:        of the stored numbers, with their byte order; bfloat16 is held as its 16 bits
-        is_bfloat16:  whether it is
+        dtype:        of the stored numbers, with their byte order; of bfloat16, the 16 bits as unsigned integers
+        is_bfloat16:  whether those 16 bits are a bfloat16
         rows, width:  the shape of the block
-        version:      of the file, when it was opened: it is read again and again, and has to stay the same
+        version:      of the file when it was opened: it is read repeatedly and must not change
     """
 
     path: Path
@@ -56,24 +57,54 @@ class FileRows:
         return self.rows
 
     def __getitem__(self, window: slice) -> Tensor:
-        start, stop, _ = window.indices(self.rows)
-        count = max(stop - start, 0) * self.width
-        at = self.offset + start * self.width * self.dtype.itemsize
-        with readable(self.path), self.path.open("rb") as file:
-            # Read, not mapped: every page of a map that was touched would count against our memory.
-            numbers = np.fromfile(file, self.dtype, count, offset=at)
-            if len(numbers) != count:
-                raise InputError(f"{self.path} ends before row {stop}: it was cut short while it was read")
-            if version_of(file.fileno()) != self.version:
-                raise changed(self.path)
-        block = numbers.astype(self.dtype.newbyteorder("="), copy=False).reshape(-1, self.width)
-        rows = torch.from_numpy(block)
-        return rows.view(torch.bfloat16) if self.is_bfloat16 else rows
+        rows = read_rows(self, window).astype(self.dtype.newbyteorder("="), copy=False)
+        numbers = torch.from_numpy(rows.reshape(-1, self.width))
+        return numbers.view(torch.bfloat16) if self.is_bfloat16 else numbers
+
+
+@dataclass(frozen=True)
+class TextRows:
+    """Fixed-width texts in a file (numpy's dtypes U and S), read a window at a time. Each becomes a 64-bit number.
+
+    Attributes:
+        path, offset: where the texts start, in bytes
+        dtype:        of the stored texts
+        rows:         number of texts
+        version:      of the file when it was opened: it must not change
+    """
+
+    path: Path
+    offset: int
+    dtype: np.dtype
+    rows: int
+    version: Version
+    width: ClassVar[int] = 1
+
+    def __len__(self) -> int:
+        return self.rows
+
+    def __getitem__(self, window: slice) -> Tensor:
+        return torch.from_numpy(numbered(read_rows(self, window)).astype(np.int64)).unsqueeze(1)
+
+
+def read_rows(stored: FileRows | TextRows, window: slice) -> np.ndarray:
+    """The entries of the window's rows, flat. Raises InputError if the file is no longer the one that was opened."""
+    start, stop, _ = window.indices(stored.rows)
+    count = max(stop - start, 0) * stored.width
+    offset = stored.offset + start * stored.width * stored.dtype.itemsize
+    with readable(stored.path), stored.path.open("rb") as file:
+        # Read, not mapped: every touched page of a map would count against our memory.
+        entries = np.fromfile(file, stored.dtype, count, offset=offset)
+        if len(entries) != count:
+            raise InputError(f"{stored.path} ends before row {stop}: it was cut short while it was read")
+        if version_of(file.fileno()) != stored.version:
+            raise changed(stored.path)
+    return entries
 
 
 @dataclass(frozen=True)
 class ArrayRows:
-    """Rows of an array in memory (or of a numpy memory map), copied a window at a time to what torch can hold."""
+    """Rows of an array in memory (or of a numpy memory map); each window is copied into memory that torch can use."""
 
     array: np.ndarray
 
@@ -81,17 +112,17 @@ class ArrayRows:
         return len(self.array)
 
     def __getitem__(self, window: slice) -> Tensor:
-        part = self.array[window]
-        return torch.from_numpy(np.array(part, part.dtype.newbyteorder("="), order="C"))
+        rows = self.array[window]
+        return torch.from_numpy(np.array(rows, rows.dtype.newbyteorder("="), order="C"))
 
 
 class Windows:
-    """Rows of numbers, one for each token, through parts of any lengths.
+    """Rows of numbers, one per token, across parts of any length.
 
     Attributes:
-        name:  the file, the folder or the argument, for messages
-        width: numbers in a row: d, or 1 for document ids
-        column: of a dataset, where they are; "" for what has no columns
+        name:   the file, the folder or the argument, for messages
+        width:  numbers in a row: d, or 1 for document ids
+        column: the dataset's column that holds them, or ""
     """
 
     def __init__(self, name: str, width: int, parts: Sequence[Part], column: str = "") -> None:
@@ -103,13 +134,13 @@ class Windows:
 
     @property
     def device(self) -> torch.device:
-        """Where the rows are: that of the tensor that was given, else the CPU."""
+        """The tensor's device; the CPU for files and arrays."""
         return self._parts[0][0:0].device if self._parts else torch.device("cpu")
 
     @property
     def files(self) -> list[Path]:
-        """The files that the rows lie in, each once."""
-        parts = (getattr(part, "array", part) for part in self._parts)  # a numpy memory map knows its file, too
+        """The files that hold the rows, each once."""
+        parts = (getattr(part, "array", part) for part in self._parts)  # a numpy memory map has a file, too
         paths = (getattr(part, "path", None) or getattr(part, "filename", None) for part in parts)
         return [Path(path) for path in dict.fromkeys(paths) if path is not None]
 
@@ -120,11 +151,11 @@ class Windows:
         """Rows start to stop, (rows, width): a view of a tensor, a copy of anything else."""
         start, stop, _ = window.indices(len(self))
         pieces = []
-        at = bisect_right(self._starts, start) - 1
+        index = bisect_right(self._starts, start) - 1
         while start < stop:
-            begin, end = self._starts[at], min(self._starts[at + 1], stop)
-            pieces.append(self._parts[at][start - begin : end - begin])
-            start, at = end, at + 1
+            begin, end = self._starts[index], min(self._starts[index + 1], stop)
+            pieces.append(self._parts[index][start - begin : end - begin])
+            start, index = end, index + 1
         if not pieces:
             return self._parts[0][0:0]
         return pieces[0] if len(pieces) == 1 else torch.cat(pieces)
@@ -132,9 +163,9 @@ class Windows:
 
 @dataclass(frozen=True)
 class RandomAccess:
-    """A source whose tokens can be reached in any order: files, folders of them, tensors and arrays.
+    """A source with random access: files, folders of files, tensors and arrays.
 
-    Disjoint ranges cost what they hold, so that each rank of a distributed run can take its own.
+    Reading a range costs only its own tokens, so each rank of a distributed run can take its own range.
     """
 
     rows: Windows
@@ -147,27 +178,27 @@ class RandomAccess:
 
     @property
     def width(self) -> int:
-        """d, the numbers of a token."""
+        """d, the dimension of the activations."""
         return self.rows.width
 
     @property
     def device(self) -> torch.device:
-        """Where they are before anyone moves them."""
+        """The device on which chunks arrive."""
         return self.rows.device
 
     @property
     def tokens(self) -> int:
-        """How many there are."""
+        """Number of tokens."""
         return len(self.rows)
 
     @property
     def files(self) -> list[Path]:
-        """The files that they lie in; none of a tensor or an array."""
+        """The files that hold the activations; none for a tensor or an array."""
         return self.rows.files
 
     @property
     def origin(self) -> Origin | None:
-        """The place in a model that a dataset's column is named after, as SAELens does; None where nothing is."""
+        """The hook that a dataset's column is named after, as SAELens does; None without a column."""
         return Origin(f"column {self.rows.column}", self.rows.column) if self.rows.column else None
 
     def __len__(self) -> int:
@@ -177,22 +208,22 @@ class RandomAccess:
         """Tokens start to stop, in order, exactly `size` at a time (the last chunk may be shorter)."""
         check_range(size, start, stop)
         end = self.tokens if stop is None else min(stop, self.tokens)
-        for at in range(start, end, size):
-            window = slice(at, min(at + size, end))
+        for begin in range(start, end, size):
+            window = slice(begin, min(begin + size, end))
             yield Chunk(self.rows[window], None if self.documents is None else as_ids(self.documents[window]))
 
     def sample(self, size: int) -> Tensor:
-        """At most `size` tokens, (n, d), in order: runs spread over all of them.
+        """At most `size` tokens, (n, d), in order: runs spread over the whole source.
 
-        About √size runs of √size tokens: few enough to be cheap on a slow disk. Where each begins is drawn (the same
-        way each time), over several shares of the tokens. In equal steps, or each within a share of its own, they could
-        be in step with contexts, and then see nothing but, say, first positions, or none.
+        About √size runs of √size tokens: few enough to be cheap on a slow disk. The start of each is random (but the
+        same every time), over several shares of the tokens. Equally spaced runs, or one run in each share, could fall
+        into step with the contexts and see, say, only first positions, or none.
         """
         check_range(size, 0, None)
         if size >= self.tokens:
             return self.rows[0 : self.tokens]
         runs = isqrt(size)
-        spare = self.tokens - size  # the tokens left out: they are dealt out between the runs
+        spare = self.tokens - size  # the tokens left out, which are distributed between the runs
         draw = Random(1)
         gaps = sorted(int(spare * ((run + ASTRAY * draw.random()) % runs) / runs) for run in range(runs))
         pieces = []
@@ -203,5 +234,5 @@ class RandomAccess:
 
 
 def as_ids(rows: Tensor) -> np.ndarray:
-    """Document ids as they are handed out: Int64[ndarray, "n"]."""
+    """Document ids as a chunk holds them: Int64[ndarray, "n"]."""
     return rows.numpy().astype(np.int64).reshape(-1)

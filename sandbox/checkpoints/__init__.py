@@ -1,4 +1,4 @@
-"""Checkpoints on disk ► autoencoders. Each file is recognised by one layout's specification, or refused."""
+"""Checkpoints on disk ► autoencoders. Exactly one layout must recognise a checkpoint, or it is refused."""
 
 from __future__ import annotations
 
@@ -24,26 +24,26 @@ from sandbox.system.files import readable
 LAYOUTS: tuple[Layout, ...] = (
     *(SAELENS, DICTIONARY_LEARNING, GEMMA_SCOPE, GEMMA_SCOPE_2, SPARSIFY, LLAMA_SCOPE, OPENAI),
 )
-"""Every layout that is read; `sandbox.checkpoints.layout` shows how to add one."""
+"""Every supported layout; `sandbox.checkpoints.layout` explains how to add one."""
 
 __all__ = ["LAYOUTS", "Checkpoint", "load", "read", "settings_files"]
 
 
 def settings_files() -> set[str]:
-    """Names of the settings that any layout reads beside its weights."""
+    """Names of the settings files that the layouts read beside their weights."""
     return {SCALER} | {layout.settings_file for layout in LAYOUTS if layout.settings_file}
 
 
 def read(path: str | Path | Any) -> Checkpoint:
-    """The checkpoint at a path, whatever its layout.
+    """The checkpoint at a path, in any layout.
 
-    Args:   path: a folder, a file of weights, embedded:NAME, saelens:RELEASE/ID; or a SAELens object, which is saved
+    Args:   path: a folder, a file of weights, embedded:NAME or saelens:RELEASE/ID; or a SAELens object, which is saved
             to a temporary folder first
-    Raises: InputError for what fits no layout, or several, with what was seen; nothing is guessed.
+    Raises: InputError if no layout matches, or several do; nothing is guessed
     """
     if not isinstance(path, str | Path):
         if not callable(getattr(path, "save_model", None)):
-            raise InputError(f"--sae is a {type(path).__name__}: a checkpoint's path or a SAELens object is needed")
+            raise InputError(f"--sae is a {type(path).__name__}: pass a checkpoint's path or a SAELens object")
         return hub.read_saved(hub.saved(path, type(path).__name__))
     if str(path).startswith(hub.PREFIX):
         return hub.read(str(path))
@@ -52,14 +52,14 @@ def read(path: str | Path | Any) -> Checkpoint:
 
 
 def load(path: str | Path) -> SAE:
-    """The SAE at a path, on the CPU in float32, whatever its weights are stored in. Raises: as `read`."""
+    """The SAE at a path, on the CPU, in float32 whatever its stored dtype. Raises: as `read`."""
     return read(path).sae
 
 
 def _read(named: str | Path, path: Path) -> Checkpoint:
     if not os.path.lexists(path):
         raise InputError(f"--sae {named}: there is no such file or folder")
-    path.stat()  # refuses a link to itself or to nothing, and what may not be looked at
+    path.stat()  # raises for a link to itself or to nothing, and for missing permissions
     files = Files(named, path)
     candidates = _candidates(files)
     if len(candidates) == 1:
@@ -68,7 +68,7 @@ def _read(named: str | Path, path: Path) -> Checkpoint:
         listed = " and ".join(
             f"{os.path.relpath(candidate.path, files.folder)} ({layout.name})" for layout, candidate in candidates
         )
-        raise InputError(f"--sae {named}: holds several SAEs: {listed}; name the one file to read")
+        raise InputError(f"--sae {named}: holds several SAEs: {listed}; name one of these files")
     seen = ", ".join(files.names[:8]) or "nothing"
     if inside := _saes_inside(files):
         listed = ", ".join(inside[:8]) + (" …" if len(inside) > 8 else "")
@@ -76,7 +76,7 @@ def _read(named: str | Path, path: Path) -> Checkpoint:
             f"--sae {named}: a folder of SAEs ({listed}): name one of them, such as {files.folder / inside[0]}"
         )
     expected = "; ".join(f"{layout.name} ({layout.expects})" for layout in LAYOUTS)
-    raise InputError(f"--sae {named}: no layout that is read here (found: {seen}); those that are: {expected}")
+    raise InputError(f"--sae {named}: matches no supported layout (found: {seen}); supported: {expected}")
 
 
 def _candidates(files: Files) -> list[tuple[Layout, Candidate]]:
@@ -84,7 +84,7 @@ def _candidates(files: Files) -> list[tuple[Layout, Candidate]]:
 
 
 def _saes_inside(files: Files) -> list[str]:
-    """Names of the folder's sub-folders that hold an SAE."""
+    """Names of the subfolders that hold an SAE."""
     if files.file is not None:
         return []
     folders = sorted(entry for entry in files.folder.iterdir() if entry.is_dir())
@@ -94,5 +94,5 @@ def _saes_inside(files: Files) -> list[str]:
 def _holds_an_sae(folder: Path) -> bool:
     try:
         return bool(_candidates(Files(folder, folder)))
-    except InputError:  # from a file that has nothing to do with SAEs
+    except InputError:  # from a file unrelated to SAEs
         return False

@@ -1,4 +1,4 @@
-"""From pre-activations to latents: which are on, and how strongly. Each is a small module that knows its own name."""
+"""From pre-activations to latents: which are active, and how strongly. One small module per architecture."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class ReLU(nn.Module):
 
 
 class Gate(nn.Module):
-    """A gate decides which latents are on, a ReLU how strongly (arXiv 2404.16014, section 3).
+    """A gate decides which latents are active, a ReLU how strongly (arXiv 2404.16014, section 3).
 
     gate: pre_acts + b_gate > 0; magnitude: ReLU(exp(r_mag) · pre_acts + b_mag). One product with W_enc serves both.
     """
@@ -30,7 +30,8 @@ class Gate(nn.Module):
 
     def __init__(self, b_gate: Tensor, b_mag: Tensor, r_mag: Tensor):
         super().__init__()
-        _hold(self, b_gate=b_gate, b_mag=b_mag, r_mag=r_mag)
+        for name, weights in {"b_gate": b_gate, "b_mag": b_mag, "r_mag": r_mag}.items():
+            self.register_buffer(name, weights)
 
     def forward(self, pre_acts: Float[Tensor, "*batch d_sae"]) -> Float[Tensor, "*batch d_sae"]:
         """The latents."""
@@ -38,14 +39,14 @@ class Gate(nn.Module):
         return torch.addcmul(self.b_mag, pre_acts, self.r_mag.exp()).relu_().masked_fill_(closed, 0)
 
     def moved(self, shift: Float[Tensor, "d_sae"]) -> Gate:
-        """The gate that does with pre_acts − shift what this one does with pre_acts."""
+        """The gate whose output for pre_acts − shift is this gate's output for pre_acts."""
         return Gate(self.b_gate + shift, self.b_mag + self.r_mag.exp() * shift, self.r_mag)
 
 
 class JumpReLU(nn.Module):
     """pre_acts where they are above the threshold and above 0, else 0 (arXiv 2407.14435).
 
-    Args: threshold: of each latent, or one for all (Float[Tensor, "d_sae"] or a 0-d tensor)
+    Args: threshold: one per latent, or one for all (Float[Tensor, "d_sae"] or a 0-d tensor)
     """
 
     architecture = "jumprelu"
@@ -53,7 +54,7 @@ class JumpReLU(nn.Module):
 
     def __init__(self, threshold: Tensor):
         super().__init__()
-        _hold(self, threshold=threshold)
+        self.register_buffer("threshold", threshold)
 
     def forward(self, pre_acts: Float[Tensor, "*batch d_sae"]) -> Float[Tensor, "*batch d_sae"]:
         """The latents; pre_acts is overwritten."""
@@ -62,7 +63,7 @@ class JumpReLU(nn.Module):
 
 
 class TopK(nn.Module):
-    """The k greatest pre-activations of each token, those below 0 as 0 (arXiv 2406.04093)."""
+    """The k largest pre-activations of each token, then a ReLU (arXiv 2406.04093)."""
 
     architecture = "topk"
 
@@ -72,12 +73,12 @@ class TopK(nn.Module):
 
     def forward(self, pre_acts: Float[Tensor, "*batch d_sae"]) -> Float[Tensor, "*batch d_sae"]:
         """The latents."""
-        greatest = pre_acts.topk(self.k, sorted=False)
-        return torch.zeros_like(pre_acts).scatter_(-1, greatest.indices, greatest.values.relu_())
+        largest = pre_acts.topk(self.k, sorted=False)
+        return torch.zeros_like(pre_acts).scatter_(-1, largest.indices, largest.values.relu_())
 
 
 class GroupMax(nn.Module):
-    """The greatest pre-activation of each of k equal groups, those below 0 as 0 (sparsify, fused_encoder.py)."""
+    """The largest pre-activation in each of k equal groups, then a ReLU (sparsify, fused_encoder.py)."""
 
     architecture = "groupmax"
 
@@ -86,12 +87,7 @@ class GroupMax(nn.Module):
         self.k = k
 
     def forward(self, pre_acts: Float[Tensor, "*batch d_sae"]) -> Float[Tensor, "*batch d_sae"]:
-        """The latents; k groups of d_sae / k."""
+        """The latents, in k groups of d_sae / k."""
         groups = pre_acts.unflatten(-1, (self.k, -1))
-        greatest = groups.max(-1, keepdim=True)
-        return torch.zeros_like(groups).scatter_(-1, greatest.indices, greatest.values.relu_()).flatten(-2)
-
-
-def _hold(module: nn.Module, **buffers: Tensor) -> None:
-    for name, buffer in buffers.items():
-        module.register_buffer(name, buffer)
+        largest = groups.max(-1, keepdim=True)
+        return torch.zeros_like(groups).scatter_(-1, largest.indices, largest.values.relu_()).flatten(-2)

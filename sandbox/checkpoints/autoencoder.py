@@ -14,15 +14,15 @@ from sandbox.errors import InputError
 class SAE(nn.Module):
     """x̂ = feature_acts·W_dec + b_dec, with feature_acts = activation((x − b_dec)·W_enc + b_enc).
 
-    Around both, a normalisation of each token where the SAE was trained with one: it is applied to x first, and undone
-    on x̂ last, so that x and x̂ always share a space.
+    An SAE that was trained with a normalisation of each token applies it to x first and undoes it on x̂ last, so x and
+    x̂ always share a space.
 
     Args:
         W_enc: Float[Tensor, "d_in d_sae"]; b_enc: Float[Tensor, "d_sae"], or None for none
         W_dec: Float[Tensor, "d_sae d_in"]; b_dec: Float[Tensor, "d_in"]
         activation:     from pre-activations to latents (`sandbox.checkpoints.activation_functions`)
         normalisation:  of each token (`sandbox.checkpoints.normalisation`), or None
-        subtract_b_dec: whether b_dec is taken from x before encoding
+        subtract_b_dec: whether b_dec is subtracted from x before encoding
     """
 
     W_enc: Tensor
@@ -64,7 +64,7 @@ class SAE(nn.Module):
         return str(self.activation.architecture)
 
     def normalise(self, x: Float[Tensor, "*batch d_in"]) -> Normalised:
-        """x as the encoder sees it, with the scale and shift that lead back: 1 and 0 where nothing is normalised."""
+        """x as the encoder sees it, with the scale and shift that undo it (1 and 0 without normalisation)."""
         return Normalised(x, x.new_ones(1), 0.0) if self.normalisation is None else self.normalisation(x)
 
     def encode(self, x: Float[Tensor, "*batch d_in"]) -> Float[Tensor, "*batch d_sae"]:
@@ -77,21 +77,21 @@ class SAE(nn.Module):
     def decode(
         self, feature_acts: Float[Tensor, "*batch d_sae"], x: Float[Tensor, "*batch d_in"] | None = None
     ) -> Float[Tensor, "*batch d_in"]:
-        """The reconstruction x̂, decoder bias included.
+        """The reconstruction x̂, including the decoder's bias.
 
-        Args:   x: what was encoded; it sets the scale of a normalised token, and is not needed otherwise
-        Raises: InputError where it is needed and missing
+        Args:   x: the encoded activations, which set the scale; required if the SAE normalises tokens
+        Raises: InputError if x is required and missing
         """
         return self.denormalise(linear(feature_acts, self.W_dec.mT, self.b_dec), x)
 
     def denormalise(
         self, z_hat: Float[Tensor, "*batch d_in"], x: Float[Tensor, "*batch d_in"] | None = None
     ) -> Float[Tensor, "*batch d_in"]:
-        """x̂ from the decoder's output, which is in the space that the encoder sees. Arguments, errors: as `decode`."""
+        """x̂ from the decoder's output, which is in the normalised space. Arguments and errors: as `decode`."""
         if self.normalisation is None:
             return z_hat
         if x is None:
-            raise InputError("this SAE normalises each token, so decode needs x, too: decode(feature_acts, x)")
+            raise InputError("this SAE normalises each token, so decode needs x: decode(feature_acts, x)")
         _, scale, shift = self.normalisation(x)
         return z_hat * scale + shift
 
@@ -102,7 +102,7 @@ class SAE(nn.Module):
     def with_decoder(self, W_dec: Float[Tensor, "d_sae d_in"], b_dec: Float[Tensor, "d_in"]) -> SAE:
         """The SAE with the same latents and another decoder.
 
-        Where b_dec is subtracted from the input, the encoder's biases take back what its change would do to them.
+        If b_dec is subtracted from the input, the encoder's biases compensate for the change of b_dec.
         """
         b_enc, activation = self.b_enc, self.activation
         if self.subtract_b_dec:

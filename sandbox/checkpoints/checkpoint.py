@@ -1,4 +1,4 @@
-"""`Checkpoint`: an SAE that was read from disk, which can be written back with another decoder."""
+"""`Checkpoint`: an SAE from disk that can be written back with another decoder."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from sandbox.system.files import folder_written_whole
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """An SAE that was read from disk.
+    """An SAE from disk.
 
     Attributes:
-        sae:       on the CPU, in float32
-        layout:    name of its layout, such as "SAELens"
-        files:     where it was read
-        rewritten: what changes in the files when they are to hold an SAE that is this one but for its decoder: contents
-                   by file name. Raises InputError if the layout cannot hold that SAE
-        notes:     conventions that the SAE's own description leaves out
+        sae:           on the CPU, in float32
+        layout:        name of its layout, such as "SAELens"
+        files:         the files that it was read from
+        rewritten:     from a copy of the SAE with another decoder to the files that change: contents by file name.
+                       Raises InputError if the layout cannot hold that SAE
+        notes:         conventions that the SAE's own description omits
         settings_file: name of the file with its settings, or None
     """
 
@@ -39,7 +39,7 @@ class Checkpoint:
 
     @property
     def name(self) -> str:
-        """That of its folder."""
+        """Name of its folder."""
         return self.files.folder.resolve().name
 
     def describe(self) -> str:
@@ -47,12 +47,12 @@ class Checkpoint:
         return ", ".join((f"{self.layout} {self.sae.describe()}", *self.notes))
 
     def write(self, out: str | Path, W_dec: Float[Tensor, "d_sae d_in"], b_dec: Float[Tensor, "d_in"]) -> None:
-        """Write the checkpoint with another decoder, in its own layout, into a new folder: whole or not at all.
+        """Write the checkpoint with another decoder, in its own layout, to a new folder: completely or not at all.
 
-        Files that do not change are copied; tensors that change are stored in float32.
+        Unchanged files are copied; changed tensors are stored in float32.
 
         Args:   W_dec, b_dec: as in `sae`
-        Raises: InputError if `out` exists or cannot be made, or if the layout cannot hold this decoder
+        Raises: InputError if `out` exists or cannot be created, or if the layout cannot hold this decoder
         """
         files = self.rewritten(self.sae.with_decoder(W_dec.float().cpu(), b_dec.float().cpu()))
         with folder_written_whole(out) as folder:

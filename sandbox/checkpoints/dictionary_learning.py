@@ -1,12 +1,12 @@
 """dictionary_learning's layout: ae.pt, a state dict, beside the config.json of its training (often in trainer_0/).
 
-Written by training.py, trainSAE: trainer_N/ae.pt at the end, trainer_N/checkpoints/ae_STEP.pt on the way. The class is
-the one that config.json names, and exactly its tensors must be there; classes that compute differently share tensors,
-so the tensors alone decide only where they leave no doubt.
+Written by training.py, trainSAE: trainer_N/ae.pt at the end, trainer_N/checkpoints/ae_STEP.pt during training.
+config.json names the class, and the file must hold exactly its tensors. Classes that compute differently have the same
+tensors, so tensors identify a class only if they are unique to it.
 
 x is never normalised at inference: with normalize_activations, trainSAE multiplies biases and thresholds by the norm
-(each class's scale_biases) before it saves. Only the backups of an unfinished training (backup_steps, since May 2025)
-keep them unscaled, with the factor beside them, and are scaled here.
+(each class's scale_biases) before it saves. Only backups of an unfinished training (backup_steps, since May 2025) store
+them unscaled, with the factor, and are scaled here.
 """
 
 from __future__ import annotations
@@ -21,28 +21,28 @@ from sandbox.checkpoints.activation_functions import Gate, JumpReLU, ReLU, TopK
 from sandbox.checkpoints.dictionary_learning_classes import (
     CLASSES,
     EARLIER_NAMES,
-    LINEAR,
+    ENCODER_WEIGHT,
     SCALED,
     SINCE_2024_12_22,
 )
 from sandbox.checkpoints.files import PICKLED
-from sandbox.checkpoints.layout import Candidate, Contents, Conventions, Layout, Option, Variant
+from sandbox.checkpoints.layout import DECODER, TRANSCODER, Candidate, Contents, Conventions, Layout, Option, Variant
 from sandbox.errors import InputError
 
 COMPILED = "_orig_mod."
-"""What torch.compile puts before every name."""
+"""torch.compile's prefix of every name."""
 
 BACKUP = "norm_factor of the backup"
-"""Where a backup's factor is kept among its settings; no setting has this name."""
+"""The key of a backup's factor among its settings; no setting has this name."""
 
 
 def _recognise(candidate: Candidate) -> bool:
-    """Whether a trainer's configuration is there, or tensors of the library's names."""
+    """Whether there is a trainer's configuration, or tensors with the library's names."""
     if isinstance(candidate.settings.get("trainer"), dict):
         return True
     names = set(_plain(_state(candidate.tensors)))
-    known = {name for of_class in CLASSES.values() for name in of_class.tensors}
-    return names <= known and (set(LINEAR) <= names or {"W_enc", "W_dec"} <= names)
+    known = {name for dictionary in CLASSES.values() for name in dictionary.tensors}
+    return names <= known and ({*ENCODER_WEIGHT, *DECODER} <= names or {"W_enc", "W_dec"} <= names)
 
 
 def _state(stored: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -65,39 +65,38 @@ def _open(candidate: Candidate) -> Contents:
     trainer, buffer = (section if isinstance(section, dict) else {} for section in sections)
     if buffer.get("io", "out") not in ("in", "out"):  # buffer.py: in_and_out, earlier in_to_out
         raise InputError(
-            f"{contents.settings_path}: a transcoder (io is {buffer['io']!r}): its output is no x̂; measure x and x̂ as "
-            "files instead"
+            f"{contents.settings_path}: io is {buffer['io']!r}, {TRANSCODER}; measure x and x̂ as files instead"
         )
     if "ae" in stored:
         own, factor = stored.get("config"), stored.get("norm_factor")
         if not isinstance(own, dict) or not isinstance(factor, float) or not 0 < factor < math.inf:
             raise InputError(
-                f"{candidate.path}: a backup of a training has its config and a norm_factor, which is {factor!r} here"
+                f"{candidate.path}: a backup needs its config and a positive norm_factor; norm_factor is {factor!r}"
             )
         if trainer and trainer.get("dict_class") != own.get("dict_class"):
             both = f"{own.get('dict_class')!r} in the backup but {trainer.get('dict_class')!r} in config.json"
-            raise InputError(f"{candidate.path}: dict_class is {both}; keep together what one training wrote")
+            raise InputError(f"{candidate.path}: dict_class is {both}; keep the files of one training together")
         return Contents(candidate.path, _state(stored), candidate.path, {**own, BACKUP: factor})
     return Contents(candidate.path, stored, contents.settings_path, trainer)
 
 
 def _class(contents: Contents) -> str:
-    """The class by its name in the configuration; by its tensors only where they leave no doubt."""
+    """The class that the configuration names; without one, the only class with these tensors."""
     names, dict_class = set(_plain(contents.stored)), contents.settings.get("dict_class")
-    of_these = [name for name, of_class in CLASSES.items() if set(of_class.tensors) == names]
+    matching = [name for name, dictionary in CLASSES.items() if set(dictionary.tensors) == names]
     if dict_class is None:
-        if len(of_these) == 1 and CLASSES[of_these[0]].alone:
-            return of_these[0]
-        doubt = f"not beyond doubt those of {' or '.join(of_these)}" if of_these else "not those of any"
+        if len(matching) == 1 and CLASSES[matching[0]].unique:
+            return matching[0]
+        fit = f"may be those of {' or '.join(matching)}, or of another library" if matching else "fit no class"
         raise InputError(
-            f"{contents.path}: nothing names its class, and its tensors ({', '.join(sorted(names)) or 'none'}) are "
-            f"{doubt}; put the config.json of its training, with trainer.dict_class, beside it"
+            f"{contents.path}: no configuration names its class, and its tensors ({', '.join(sorted(names)) or 'none'})"
+            f" {fit}; put the config.json of its training, with trainer.dict_class, beside it"
         )
     name = EARLIER_NAMES.get(str(dict_class), str(dict_class))
     if name not in CLASSES:
-        raise contents.refused("dict_class", f"; those that are read: {', '.join(CLASSES)}")
-    if of_these and name not in of_these:
-        raise contents.refused("dict_class", f", but the tensors are those of {' or '.join(of_these)}; one is wrong")
+        raise contents.refused("dict_class", f"; supported: {', '.join(CLASSES)}")
+    if matching and name not in matching:
+        raise contents.refused("dict_class", f", but the tensors are those of {' or '.join(matching)}; one is wrong")
     trained = str(contents.settings.get("trainer_class"))
     if "TopK" in trained and ("BatchTopK" in trained) != ("BatchTopK" in name):
         raise contents.refused("dict_class", f", but trainer_class is {trained}: the settings contradict each other")
@@ -120,8 +119,8 @@ def _conventions(contents: Contents) -> Conventions:
             raise contents.refused(key, f", but {value} in the weights")
     if (groups := counts.get("group_sizes")) is not None:
         if min(groups, default=0) < 1 or sum(groups) != contents.d_sae:
-            wrong = f"group_sizes are {groups}, but must be above 0 and add up to {contents.d_sae}"
-            raise InputError(f"{contents.path}: {wrong}")
+            needed = f"must be positive and add up to {contents.d_sae}"
+            raise InputError(f"{contents.path}: group_sizes are {groups}, but {needed}")
         notes.append(f"all {len(groups)} groups active")
     in_training = ""
     if "BatchTopK" in name:
@@ -129,7 +128,7 @@ def _conventions(contents: Contents) -> Conventions:
     factor = settings.get(BACKUP)
     if factor is not None:
         tensors |= {role: tensors[role] * factor for role in SCALED & set(tensors)}
-        notes.append(f"backup of an unfinished training, its biases times norm_factor {factor:.6g}")
+        notes.append(f"backup of an unfinished training, biases multiplied by norm_factor {factor:.6g}")
     return Conventions(
         _activation(contents, name, tensors, {**settings, **counts}),
         subtract_b_dec=CLASSES[name].subtracts,
@@ -149,20 +148,21 @@ def _activation(contents: Contents, name: str, tensors: Mapping[str, Tensor], se
     if "BatchTopK" in name and (threshold := contents.tensors["threshold"]) < 0:
         raise InputError(
             f"{contents.path}: threshold is {threshold.item():g}: training ended before it was set (after "
-            f"threshold_start_step), and without it a {name} knows only whole batches; train on, or measure two files"
+            f"threshold_start_step), and without it a {name} can encode only whole batches; continue the training, or "
+            "measure x and x̂ as files"
         )
     return JumpReLU(tensors["threshold"])
 
 
 def _unwritable(contents: Contents) -> str:
     if BACKUP in contents.settings:
-        return "a backup of an unfinished training can be read, but not written anew"
+        return "a backup of an unfinished training can be read, but not written"
     if contents.settings_path.parent != contents.path.parent:
-        return "its config.json is in the folder above; copy it beside the weights, to write both"
+        return "its config.json is one folder up; copy it beside the weights, so that both can be written"
     return ""
 
 
-_OUTSIDE = Option((None, False), reason="which may change x̂ from outside the weights: fold it into them")
+_OUTSIDE = Option((None, False), reason="which may change x̂ and is not in the weights: fold it into them")
 
 DICTIONARY_LEARNING = Layout(
     name="dictionary_learning",
@@ -174,7 +174,7 @@ DICTIONARY_LEARNING = Layout(
     settings={
         "activation_dim": Option(size="i"),
         "dict_size": Option(size="s"),
-        # trainSAE never stores these
+        # trainSAE never stores them
         **dict.fromkeys(("normalize_activations", "norm_factor", "apply_b_dec_to_input"), _OUTSIDE),
     },
     unlisted=True,  # each trainer stores its own

@@ -1,4 +1,4 @@
-"""The files of a checkpoint: JSON settings, tensors from safetensors, npz and pickles. No code in them is executed."""
+"""The files of a checkpoint: settings in JSON, tensors in safetensors, npz or pickles. No code in them is executed."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ class Files:
 
     Attributes:
         named:  the path as the user wrote it, for messages
-        folder: where they are
-        file:   the file's name, if the path is that of a file
+        folder: the folder that holds them
+        file:   the file's name, if the path names a file
         names:  the files that belong to the checkpoint: all in the folder, or the file and every .json beside it
     """
 
@@ -55,7 +55,7 @@ class Files:
                 raise InputError(f"{path}: weights are read from .safetensors, .npz and .pt files")
             read = {".safetensors": _safetensors, ".npz": _npz}.get(path.suffix, _pickled)
             with read_unchanged(path), warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # about older formats, which are read all the same
+                warnings.simplefilter("ignore")  # about older formats, which are read, too
                 self._tensors[name] = read(path)
         return self._tensors[name]
 
@@ -71,7 +71,7 @@ def write(path: Path, contents: Mapping[str, Any]) -> None:
     elif path.suffix == ".npz":
         np.savez(path, **{name: tensor.numpy() for name, tensor in stored.items()})  # pyright: ignore[reportArgumentType]
     else:
-        with path.open("wb") as file:  # opened here because torch does not say why it cannot write
+        with path.open("wb") as file:  # opened here, because torch does not report why it cannot write
             torch.save(stored, file)
 
 
@@ -114,7 +114,7 @@ def _npz(path: Path) -> dict[str, Tensor]:
 
 
 def _pickled(path: Path) -> dict[str, Any]:
-    """A state dict. torch refuses what would execute code; entries that are no tensors are left to the layout."""
+    """A state dict. torch refuses pickles that would execute code; the layout handles entries that are not tensors."""
     try:
         if zipfile.is_zipfile(path):
             with zipfile.ZipFile(path) as archive:  # torch does not verify the checksums
@@ -125,7 +125,7 @@ def _pickled(path: Path) -> dict[str, Any]:
         raise
     except Exception as error:  # a damaged pickle makes torch raise nearly anything
         raise InputError(
-            f"{path} cannot be read as weights alone ({_why(error)}); save it anew with torch.save(sae.state_dict(), …)"
+            f"{path} cannot be read as weights only ({_why(error)}); save it with torch.save(sae.state_dict(), …)"
         ) from error
     if not isinstance(state, dict):
         raise InputError(f"{path} holds a {type(state).__name__}, not a state dict of tensors")
@@ -133,7 +133,7 @@ def _pickled(path: Path) -> dict[str, Any]:
 
 
 def _why(error: Exception) -> str:
-    """One line. torch's own message would advise to let the file execute code."""
+    """One line. torch's own message suggests letting the file execute code."""
     if isinstance(error, UnpicklingError):
-        return "it holds a whole pickled object, or is damaged"
+        return "it holds a pickled object, or is damaged"
     return (str(error).splitlines() or [type(error).__name__])[0]

@@ -1,12 +1,12 @@
 """Gemma Scope's layouts: five arrays of a JumpReLU SAE, in params.npz or, lower-case, in params.safetensors.
 
-A latent is its pre-activation where that is above its threshold and above 0 (arXiv 2408.05147, section 2.2, and the
+A latent is its pre-activation if that exceeds its threshold and 0, else 0 (arXiv 2408.05147, section 2.2, and the
 tutorial that it links to). Training divided the activations by a scalar and subtracted a bias from them; both are
-already in the arrays (section 3.1 and appendix A), so x comes as the model gives it, and b_dec is not subtracted.
+folded into the arrays (section 3.1 and appendix A), so x is the model's own activation and b_dec is not subtracted.
 
-The second release (Gemma Scope 2) also holds transcoders, some with an affine connection around the latents, and
-cross-layer ones with a third axis in w_dec: these are refused. The transcoders of the first release hold the same five
-arrays as its SAEs: only the name of their folder tells them apart.
+The second release (Gemma Scope 2) also contains transcoders, some with an affine connection around the latents, and
+cross-layer transcoders with a third axis in w_dec; these are refused. The transcoders of the first release have the
+same five arrays as its SAEs and differ only in the name of their folder.
 """
 
 from __future__ import annotations
@@ -15,7 +15,9 @@ from dataclasses import replace
 
 from sandbox.checkpoints.activation_functions import JumpReLU
 from sandbox.checkpoints.layout import (
+    B_ENC,
     INSTEAD,
+    MATRICES,
     TRANSCODER,
     Candidate,
     Contents,
@@ -27,13 +29,7 @@ from sandbox.checkpoints.layout import (
 )
 from sandbox.errors import InputError
 
-ARRAYS = {
-    "W_enc": Weight("W_enc", "is"),
-    "W_dec": Weight("W_dec", "si"),
-    "b_enc": Weight("b_enc", "s"),
-    "b_dec": Weight("b_dec", "i"),
-    "threshold": Weight("threshold", "s"),
-}
+ARRAYS = MATRICES | B_ENC | {"threshold": Weight("threshold", "s")}
 LOWER_CASE = {name.lower(): array for name, array in ARRAYS.items()}
 
 
@@ -68,7 +64,7 @@ GEMMA_SCOPE = Layout(
     conventions=_conventions,
     open=_open,
 )
-"""JumpReLU with a threshold for each latent; b_dec is not subtracted from the input."""
+"""JumpReLU with one threshold per latent; b_dec is not subtracted from the input."""
 
 GEMMA_SCOPE_2 = replace(
     GEMMA_SCOPE,

@@ -1,7 +1,7 @@
-"""SAEs by their names in SAELens' directory, `saelens:RELEASE/ID`: SAELens fetches and converts.
+"""SAEs by their names in SAELens' directory, `saelens:RELEASE/ID`: SAELens downloads and converts them.
 
-SAELens (loading/pretrained_sae_loaders.py) has a converter for each foreign layout, and a converter that takes one
-architecture for another computes another x̂ without a word. So its answer is compared with what the source says.
+SAELens (loading/pretrained_sae_loaders.py) has a converter for each foreign layout. A converter that mistakes the
+architecture would silently change x̂, so its result is checked against the source.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ CONVERTED = {
     "llama_scope_r1_distill": "jumprelu",
     "qwen_scope": "topk",
 }
-"""What SAELens' converters of SAEs of one architecture make of them."""
+"""The architecture that SAELens' converters must produce, where a converter has only one."""
 
 DICTIONARIES = {
     "AutoEncoder": "standard",
@@ -47,14 +47,14 @@ DICTIONARIES = {
     "BatchTopKSAE": "jumprelu",
     "MatryoshkaBatchTopKSAE": "jumprelu",
 }
-"""What its converter of dictionary_learning must make of each class (`dict_class` in config.json)."""
+"""The architecture that its converter of dictionary_learning must produce from each class (`dict_class`)."""
 
 
 def read(name: str) -> Checkpoint:
-    """The SAE that SAELens knows by this name, in SAELens' layout, in float32.
+    """The SAE of this name in SAELens' directory, in SAELens' layout, in float32.
 
     Args:   name: saelens:RELEASE/ID; RELEASE ends at the first slash
-    Raises: InputError where SAELens is not installed, knows no such name, cannot fetch it, or mistakes it
+    Raises: InputError if SAELens is not installed, has no such name, cannot download it, or converts it wrongly
     """
     try:
         with warnings.catch_warnings():  # SAELens' own imports warn
@@ -62,13 +62,11 @@ def read(name: str) -> Checkpoint:
             import sae_lens
             from sae_lens.loading.pretrained_saes_directory import get_pretrained_saes_directory
     except ModuleNotFoundError as error:
-        raise InputError(
-            f"--sae {name}: names on the hub are read by SAELens ({error}): pip install sae-lens"
-        ) from error
+        raise InputError(f"--sae {name}: reading from the hub needs SAELens ({error}): pip install sae-lens") from error
     release, _, sae_id = name.removeprefix(PREFIX).partition("/")
     directory = get_pretrained_saes_directory()
     if release not in directory:
-        raise InputError(f"--sae {name}: SAELens knows no release {release!r}{_near(release, directory)}")
+        raise InputError(f"--sae {name}: SAELens has no release {release!r}{_near(release, directory)}")
     if sae_id not in directory[release].saes_map:
         ids = directory[release].saes_map
         raise InputError(f"--sae {name}: release {release} has no SAE {sae_id!r}{_near(sae_id, ids)}")
@@ -76,23 +74,23 @@ def read(name: str) -> Checkpoint:
     checkpoint = read_saved(files)
     notes = (*checkpoint.notes, f"fetched by SAELens {sae_lens.__version__}")
     if kind not in ("sae_lens", "dictionary_learning_1", *CONVERTED):
-        notes = (*notes, f"converted by its {kind}, whose choice of architecture is not checked here")
+        notes = (*notes, f"converted by its {kind}, whose choice of architecture is not verified")
     return replace(checkpoint, notes=notes)
 
 
 def read_saved(files: Files) -> Checkpoint:
-    """The checkpoint that `saved` has written."""
+    """The checkpoint that `saved` wrote."""
     (candidate,) = SAELENS.candidates(files)
     return reading.read(SAELENS, candidate)
 
 
 def _near(name: str, known: Any) -> str:
     near = get_close_matches(name, known, n=4, cutoff=0.4) or list(known)[:4]
-    return f"; near it: {', '.join(near)}"
+    return f"; similar names: {', '.join(near)}"
 
 
 def _fetched(name: str, release: str, sae_id: str) -> tuple[Files, str]:
-    """The SAE as SAELens fetched it, in SAELens' layout, and the converter's name."""
+    """The SAE as SAELens downloaded it, in SAELens' layout, and the converter's name."""
     from sae_lens import SAE
     from sae_lens.loading.pretrained_sae_loaders import NAMED_PRETRAINED_SAE_LOADERS, get_conversion_loader_name
 
@@ -107,11 +105,11 @@ def _fetched(name: str, release: str, sae_id: str) -> tuple[Files, str]:
         return converted
 
     try:
-        with redirect_stdout(sys.stderr):  # nothing but the report on stdout
+        with redirect_stdout(sys.stderr):  # stdout is for the report alone
             sae = SAE.from_pretrained(release, sae_id, converter=converter)
     except InputError:
         raise
-    except Exception as error:  # whatever SAELens, the hub's client and torch may raise: one line of it
+    except Exception as error:  # from SAELens, the hub's client or torch
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise InputError(f"--sae {name}: SAELens could not fetch it: {reason}") from error
     return saved(sae, name.removeprefix(PREFIX)), kind
@@ -119,10 +117,10 @@ def _fetched(name: str, release: str, sae_id: str) -> tuple[Files, str]:
 
 def saved(sae: Any, name: str) -> Files:
     """A SAELens object in SAELens' layout, in a temporary folder that is deleted with the last reference to it."""
-    for weights in sae.parameters():  # some converters transpose, and safetensors stores no views
+    for weights in sae.parameters():  # some converters transpose, and safetensors cannot store views
         weights.data = weights.data.contiguous()
     temporary = Path(tempfile.mkdtemp(prefix="sandbox-saelens-"))
-    folder = temporary / name.replace("/", "--")  # reports call an SAE by its folder
+    folder = temporary / name.replace("/", "--")  # reports name an SAE after its folder
     try:
         sae.save_model(folder)
     except BaseException:
@@ -134,7 +132,7 @@ def saved(sae: Any, name: str) -> Files:
 
 
 def _check(name: str, kind: str, config: dict[str, Any], repo_id: str, folder_name: str) -> None:
-    """Refuse what SAELens would turn into something else: it drops whatever its dataclasses do not know."""
+    """Refuse an SAE that SAELens would convert wrongly: it drops settings that its dataclasses do not have."""
     path = Path(name)
     made, expected = architecture_of(path, config)[0], CONVERTED.get(kind)
     if kind == "sae_lens":
@@ -146,8 +144,8 @@ def _check(name: str, kind: str, config: dict[str, Any], repo_id: str, folder_na
         dict_class = json.loads(Path(source).read_text(encoding="utf-8"))["trainer"]["dict_class"]
         if dict_class not in DICTIONARIES:
             raise InputError(
-                f"--sae {name}: it is a {dict_class} of dictionary_learning, and SAELens makes {made} of that"
+                f"--sae {name}: SAELens does not support dictionary_learning's {dict_class}, and converts it to {made}"
             )
         expected = DICTIONARIES[dict_class]
     if expected not in (None, made):
-        raise InputError(f"--sae {name}: it is {expected} at its source, but SAELens' {kind} makes {made} of it")
+        raise InputError(f"--sae {name}: it is {expected} at its source, but SAELens' {kind} converts it to {made}")

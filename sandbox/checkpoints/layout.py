@@ -1,42 +1,19 @@
 """`Layout`: how a library stores its SAEs, as one specification that recognises, checks, reads and writes them.
 
-To add a layout, write a module with one `Layout` and enter it in `sandbox.checkpoints.LAYOUTS`. A library that stores
-its weights as `sae.safetensors`, with `encoder.weight` in the orientation of torch.nn.Linear, needs no more than this:
+To add a layout, write a module with one `Layout` and add it to `sandbox.checkpoints.LAYOUTS`. CONTRIBUTING.md has a
+worked example, newlib, and `tests/checkpoints/test_new_layout.py` tests it: copy both for your own. A layout has
 
-    def conventions(contents: Contents) -> Conventions:
-        return Conventions(TopK(contents.count("k")), subtract_b_dec=True)
+- `tensors`, which gives each stored tensor a role, that is, the name of an SAE's weight (`W_enc`, `W_dec`, `b_enc`,
+  `b_dec`, `threshold`, `b_gate`, `b_mag`, `r_mag`), and a letter for each axis: i for d_in, s for d_sae. An SAE's W_enc
+  is "is" and its W_dec "si"; a matrix stored the other way round is transposed on reading, and back on writing.
+- `settings`, which lists every key. A key that changes x̂ lists its supported values; `free` keys do not change x̂, or
+  are interpreted by `conventions`. A key that is not listed is refused.
+- `conventions`, which supplies what the files leave out or put into settings: the activation function, whether b_dec is
+  subtracted from the input, the normalisation. Its tensors are checked, in float32, by role.
 
-    NEWLIB = Layout(
-        name="newlib",
-        weights=("sae.safetensors",),
-        settings_file="newlib.json",
-        tensors={
-            "encoder.weight": Weight("W_enc", "si"),
-            "encoder.bias": Weight("b_enc", "s"),
-            "W_dec": Weight("W_dec", "si"),
-            "b_dec": Weight("b_dec", "i"),
-        },
-        settings={
-            "d_in": Option(size="i"),
-            "k": Option(required=True),
-            "signed": Option((False,), reason="which gives latents both signs"),
-            **free("seed learning_rate"),
-        },
-        conventions=conventions,
-    )
-
-- `tensors` gives each stored tensor a role, which is the name of an SAE's weight (`W_enc`, `W_dec`, `b_enc`, `b_dec`,
-  `threshold`, `b_gate`, `b_mag`, `r_mag`), and a letter for each axis: i for d_in, s for d_sae. Here W_enc is "is" and
-  W_dec "si"; a matrix stored the other way round is transposed when it is read, and back when it is written.
-- `settings` lists every key. One that changes x̂ gets the values that are read; `free` keys do not change x̂, or are
-  interpreted by `conventions`. Whatever is not listed is refused.
-- `conventions` says what the files leave unsaid or put into settings: the activation function, whether b_dec is
-  subtracted from the input, the normalisation. It gets checked tensors, in float32, by role.
-
-From these follow recognition by file names, a refusal of every other tensor, shape, dtype, setting and value with a
-message that names file and key, and `Checkpoint.write`. The other fields of `Layout` are for formats with more than one
-set of tensors, with settings inside the weights, and the like; each has an example in the layout that its docstring
-names. `tests/checkpoints/test_new_layout.py` adds the layout above and reads and writes it: copy it for your own.
+From these follow recognition by file names, the refusal of every other tensor, shape, dtype, setting and value with a
+message that names file and key, and `Checkpoint.write`. The other fields of `Layout` are for formats with several sets
+of tensors, with settings inside the weights, and so on; each docstring names a layout that uses the field.
 """
 
 from __future__ import annotations
@@ -56,14 +33,14 @@ from sandbox.errors import InputError
 
 INSTEAD = "measure the SAE as a Python object, or x and x̂ as files, instead"
 SUBFOLDER = "checkpoints"
-"""Weights in a folder of this name may have their settings in the folder above (dictionary_learning, Llama Scope)."""
+"""Weights in a folder of this name may have their settings one folder up (dictionary_learning, Llama Scope)."""
 
 
 class Weight(NamedTuple):
     """A stored tensor.
 
     Attributes:
-        role:  the SAE's name for it, or a name that `conventions` asks for; "" for a tensor that does not affect x̂
+        role:  the SAE's name for it, or a name that `conventions` looks up; "" for a tensor that does not affect x̂
         axes:  a letter for each axis: i for d_in, s for d_sae, any other for another length; "" for a single number
         whole: whether it holds whole numbers instead of floats
     """
@@ -73,8 +50,17 @@ class Weight(NamedTuple):
     whole: bool = False
 
 
+B_ENC = {"b_enc": Weight("b_enc", "s")}
+MATRICES = {"W_enc": Weight("W_enc", "is"), "W_dec": Weight("W_dec", "si"), "b_dec": Weight("b_dec", "i")}
+"""Tensors stored under the SAE's own names and in its orientation."""
+
+ENCODER = {"encoder.weight": Weight("W_enc", "si"), "encoder.bias": Weight("b_enc", "s")}
+DECODER = {"decoder.weight": Weight("W_dec", "is")}
+"""Tensors stored as the layers `encoder` and `decoder`, each a torch.nn.Linear."""
+
+
 class Variant(NamedTuple):
-    """The tensors of one of several kinds of SAE in a layout; `kind` names it in messages, such as "a gated SAE"."""
+    """The tensors of one kind of SAE in a layout that has several. Messages call it `kind`, such as "a gated SAE"."""
 
     kind: str
     tensors: Mapping[str, Weight]
@@ -82,40 +68,40 @@ class Variant(NamedTuple):
 
 @dataclass(frozen=True)
 class Option:
-    """What a setting may be. Without arguments: anything.
+    """The permitted values of a setting: without arguments, any.
 
     Attributes:
-        values:   those that are read
-        size:     the letter of the axis whose length it repeats; `values` then lists what else it may be
-        same_as:  the setting whose value it repeats, if it is set
-        required: whether it has to be set
-        reason:   what another value does
+        values:   the supported values
+        size:     letter of the axis whose length the setting must equal, unless it is one of `values`
+        same_as:  name of the setting that it must equal, if it is set
+        required: whether it must be set
+        reason:   what any other value does
     """
 
     values: tuple[Any, ...] = ()
     size: str = ""
     same_as: str = ""
     required: bool = False
-    reason: str = "which changes x̂ and is not read here"
+    reason: str = "which changes x̂ and is not supported"
 
 
 FLAG = Option((True, False), required=True)
-TRANSCODER = "which makes it a transcoder, whose output is no reconstruction of its input"
+TRANSCODER = "which makes it a transcoder, whose output does not reconstruct its input"
 
 
 def free(names: str) -> dict[str, Option]:
-    """Settings that do not change x̂, or that `conventions` interprets: their names, separated by white space."""
+    """Options for settings that do not change x̂, or that `conventions` interprets, from names separated by spaces."""
     return dict.fromkeys(names.split(), Option())
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A file that may hold the weights of an SAE, with the settings that belong to it; opened when it is looked at.
+    """A file that may hold the weights of an SAE, with its settings. Both are read on first use.
 
     Attributes:
-        files:    of its folder
-        weights:  name of the file, seen from that folder
-        settings_file: name of the settings beside it, or None
+        files:         of its folder
+        weights:       path of the file, relative to that folder
+        settings_file: name of the settings' file in that folder, or None
     """
 
     files: Files
@@ -124,29 +110,29 @@ class Candidate:
 
     @property
     def path(self) -> Path:
-        """That of the weights."""
+        """Path of the weights."""
         return self.files.folder / self.weights
 
     @property
     def tensors(self) -> Mapping[str, Any]:
-        """What the file of weights holds."""
+        """Contents of the file of weights."""
         return self.files.tensors(self.weights)
 
     @property
     def settings(self) -> Mapping[str, Any]:
-        """What the file of settings holds; nothing if there is none."""
+        """Contents of the settings' file; empty if there is none."""
         return self.files.settings(self.settings_file) if self.settings_file else {}
 
 
 @dataclass(frozen=True)
 class Contents:
-    """What a checkpoint's files hold.
+    """Contents of a checkpoint's files.
 
     Attributes:
-        path, stored:            the file of weights, and what it holds under the library's names
-        settings_path, settings: the same of the settings
+        path, stored:            the file of weights, and its contents under the library's names
+        settings_path, settings: the file of settings, and its contents
         tensors:                 the checked weights by role, in float32 and in the SAE's orientation
-        d_in, d_sae:             their sizes; like `tensors`, known to `conventions` only
+        d_in, d_sae:             their sizes; like `tensors`, set only for `conventions`
     """
 
     path: Path
@@ -159,16 +145,16 @@ class Contents:
 
     @classmethod
     def of(cls, candidate: Candidate) -> Contents:
-        """Those of the files as they are."""
+        """Those of a candidate's files."""
         settings_path = candidate.files.folder / candidate.settings_file if candidate.settings_file else candidate.path
         return cls(candidate.path, candidate.tensors, settings_path, candidate.settings)
 
     def refused(self, name: str, why: str) -> InputError:
-        """The error that a setting is what it is; `why` says what is wrong with that and what to do."""
+        """The error for an invalid setting. `why` completes the sentence "name is value" and says what to do."""
         return InputError(f"{self.settings_path}: {name} is {self.settings.get(name)!r}{why}")
 
     def count(self, name: str, settings: Mapping[str, Any] | None = None) -> int:
-        """A number of latents, from 1 to d_sae: the setting of that name, or that of other settings."""
+        """A number of latents, from 1 to d_sae, from the setting of that name (of `settings`, if not of its own)."""
         k = (self.settings if settings is None else settings).get(name)
         if isinstance(k, bool) or not isinstance(k, int) or not 1 <= k <= self.d_sae:
             needed = f"a whole number from 1 to d_sae = {self.d_sae} is needed"
@@ -178,21 +164,20 @@ class Contents:
 
 @dataclass(frozen=True)
 class Conventions:
-    """What makes an SAE of the tensors.
+    """What turns tensors into an SAE.
 
     Attributes:
-        activation:      from pre-activations to latents (`sandbox.checkpoints.activation_functions`)
-        subtract_b_dec:  whether b_dec is subtracted from the input
-        normalisation:   of each token (`sandbox.checkpoints.normalisation`), or None
-        notes:           what else the description of the checkpoint should say
-        tensors:         by role, in place of those that were read; `tensors` of a `Layout` that does so must be written
-                         as a whole (`rewrites`)
-        units:           by role, the factor by which a stored tensor is larger than the SAE's (Llama Scope)
-        decoder_norms:   whether pre-activations are multiplied by the norm of their decoder row before the activation
-                         function, and latents divided by it after; this is folded into the weights (SAELens)
-        written_tensors: the tensors of the file that is written, if not those of the file that was read (SAELens)
-        written_settings: settings that differ in the files that are written
-        unwritable:      why the files cannot hold a certain SAE, or "" (OpenAI)
+        activation:       from pre-activations to latents (`sandbox.checkpoints.activation_functions`)
+        subtract_b_dec:   whether b_dec is subtracted from the input
+        normalisation:    of each token (`sandbox.checkpoints.normalisation`), or None
+        notes:            additions to the checkpoint's description
+        tensors:          by role, replacements for tensors of the file; a layout that uses them must have `rewrites`
+        units:            by role, the factor by which a stored tensor is larger than the SAE's (Llama Scope)
+        decoder_norms:    whether pre-activations are multiplied by the norm of their decoder row before the activation
+                          function, and latents divided by it afterwards; folded into the weights (SAELens)
+        written_tensors:  the tensors to write, if they differ from those of the file that was read (SAELens)
+        written_settings: settings that change when the checkpoint is written
+        unwritable:       the reason why the files cannot hold a given SAE, or "" (OpenAI)
     """
 
     activation: nn.Module
@@ -209,24 +194,24 @@ class Conventions:
 
 @dataclass(frozen=True)
 class Layout:
-    """How a library stores its SAEs. The module's docstring shows how to write one.
+    """How a library stores its SAEs. The module's docstring explains how to write one.
 
     Attributes:
         name:          the library, or the family of SAEs
-        weights:       names of the file of weights, as glob patterns; none: the only file of weights in the folder
-        tensors:       its tensors by stored name, or a function that picks a `Variant` (SAELens)
-        conventions:   what the SAE does with them; raises InputError for what it does not know
-        settings_file: name of the settings' JSON file, if there is one
+        weights:       names of the file of weights, as glob patterns; if empty, the only file of weights in the folder
+        tensors:       the tensors by stored name, or a function that chooses a `Variant` (SAELens)
+        conventions:   how the SAE uses them; raises InputError for unknown settings
+        settings_file: name of the settings' JSON file, or None
         settings_optional: whether that file may be missing (Gemma Scope)
-        settings:      what each setting may be
-        unlisted:      whether settings that are not listed are known not to change x̂ (dictionary_learning)
-        suffixes:      of files of weights that may have another name, if the user names the file
+        settings:      the permitted values of each setting
+        unlisted:      whether no unlisted setting changes x̂ (dictionary_learning)
+        suffixes:      suffixes of files of weights with other names, which the user must name
         signature:     tensors by which such a file is recognised (OpenAI)
         recognise:     a further condition (dictionary_learning)
-        open:          gets tensors and settings out of files that nest them (OpenAI)
-        unused:        tensors that may be there and do not affect x̂ (OpenAI)
-        rewrites:      whether every tensor is written, in float32; else those that change with the decoder, and the
-                       others stay as they are stored
+        open:          extracts tensors and settings from files that nest them (OpenAI)
+        unused:        optional tensors that do not affect x̂ (OpenAI)
+        rewrites:      whether every tensor is written, in float32; otherwise only those that change with the decoder
+                       are, and the others are copied
     """
 
     name: str
@@ -246,12 +231,12 @@ class Layout:
 
     @property
     def expects(self) -> str:
-        """The files, in words."""
+        """The layout's files, in words."""
         weights = " or ".join(self.weights) or f"one {self.suffixes[0]} file with {', '.join(self.signature)}"
         return weights if self.settings_file is None else f"{weights} with {self.settings_file}"
 
     def candidates(self, files: Files) -> list[Candidate]:
-        """The files of weights that look like this layout by names of files, tensors and settings."""
+        """The files of weights that match this layout by names of files, tensors and settings."""
         if files.file is not None:
             names = [files.file] if self._takes(files.file) else []
         elif self.weights:
@@ -270,7 +255,7 @@ class Layout:
         return any(fnmatch(Path(name).name, Path(pattern).name) for pattern in self.weights)
 
     def _candidate(self, files: Files, name: str) -> Candidate | None:
-        """With the settings beside the weights, or above; None if they are needed and in neither folder."""
+        """The weights with their settings, which may be one folder up; None if required settings are missing."""
         path = files.folder / name
         for folder in (path.parent, path.parent.parent) if path.parent.name == SUBFOLDER else (path.parent,):
             if self.settings_file and (folder / self.settings_file).is_file():
@@ -287,5 +272,5 @@ class Layout:
 
 
 def is_number(value: object) -> TypeGuard[int | float]:
-    """Whether it is a finite number; True and False are none."""
+    """Whether a value is a finite number (not a bool)."""
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

@@ -1,19 +1,19 @@
-"""Llama Scope's layout: hyperparams.json, with the weights as safetensors beside it or in its folder `checkpoints`.
+"""Llama Scope's layout: hyperparams.json, with safetensors weights beside it or in its folder `checkpoints`.
 
 As OpenMOSS/Language-Model-SAEs reads it, October 2024 to January 2025 (lm_saes/sae.py, from_config; arXiv 2410.20526):
 
 - `norm_activation: dataset-wise`: training saw x·√d/in, where `in` is the mean norm of the activations, and its x̂ is
-  √d/out too long. Both factors are folded into the weights: encoder.bias and decoder.bias are divided by them, W_dec is
-  multiplied by their quotient, W_enc stays. `inference`: they have been folded already. `token-wise`: every token is
+  too long by √d/out. Both factors are folded into the weights: encoder.bias and decoder.bias are divided by them, W_dec
+  is multiplied by their ratio, W_enc is unchanged. `inference`: they are already folded. `token-wise`: every token is
   scaled to norm √d.
-- `sparsity_include_decoder_norm`: latents are activations times the norm of their decoder row, which becomes 1.
+- `sparsity_include_decoder_norm`: latents are multiplied by the norm of their decoder row, which becomes 1.
 - `jump_relu_threshold`, one for all latents, is in the units after all of that. (SAELens 6.54 multiplies the threshold
-  and x by √d/in, which is the same, but ignores the decoder's norms.) With `topk` and a threshold above 0 the library
-  announces a JumpReLU, yet keeps the top k: refused.
-- decoder.bias is subtracted from x, after its normalisation, if `apply_decoder_bias_to_pre_encoder` says so.
+  and x by √d/in, which is equivalent, but ignores the decoder's norms.) With `topk` and a threshold above 0 the library
+  announces a JumpReLU, yet keeps the top k; this is refused.
+- decoder.bias is subtracted from x, after its normalisation, if `apply_decoder_bias_to_pre_encoder` is set.
 
-The weights are written so that they are read without regard to the decoder's norms: a changed decoder has other norms,
-and which latents are on must not depend on them.
+Weights are written with `sparsity_include_decoder_norm` off: a changed decoder has other norms, and they must not
+affect which latents are active.
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ from torch import nn
 
 from sandbox.checkpoints.activation_functions import JumpReLU, ReLU, TopK
 from sandbox.checkpoints.layout import (
+    DECODER,
+    ENCODER,
     FLAG,
     SUBFOLDER,
     TRANSCODER,
@@ -39,18 +41,12 @@ from sandbox.checkpoints.layout import (
 )
 from sandbox.checkpoints.normalisation import ConstantNorm
 
-TENSORS = {
-    "encoder.weight": Weight("W_enc", "si"),
-    "encoder.bias": Weight("b_enc", "s"),
-    "decoder.weight": Weight("W_dec", "is"),
-}
-BIAS = {"decoder.bias": Weight("b_dec", "i")}
-
 
 def _tensors(contents: Contents) -> Variant:
     has_bias = contents.settings["use_decoder_bias"]
     kind = f"an SAE of Llama Scope with{'' if has_bias else 'out'} decoder bias"
-    return Variant(kind, TENSORS | BIAS if has_bias else TENSORS)
+    bias = {"decoder.bias": Weight("b_dec", "i")} if has_bias else {}
+    return Variant(kind, ENCODER | DECODER | bias)
 
 
 def _conventions(contents: Contents) -> Conventions:
@@ -69,7 +65,7 @@ def _conventions(contents: Contents) -> Conventions:
 
 
 def _factors(contents: Contents) -> tuple[float, float]:
-    """By what training multiplied x on the way in, and its target on the way out."""
+    """The factors by which training multiplied its input and its target."""
     if contents.settings["norm_activation"] != "dataset-wise":
         return 1, 1
     norms = contents.settings.get("dataset_average_activation_norm")
@@ -86,11 +82,11 @@ def _activation(contents: Contents) -> nn.Module:
     if function == "relu":
         return ReLU()
     if not is_number(threshold) or threshold < 0:
-        raise contents.refused("jump_relu_threshold", "; a number that is not negative is needed")
+        raise contents.refused("jump_relu_threshold", "; a non-negative number is needed")
     if function == "jumprelu":
         return JumpReLU(torch.tensor(float(threshold), dtype=torch.float32))
     if threshold > 0:
-        choice = "set act_fn to 'jumprelu' if the threshold holds, or the threshold to 0 if the top k does"
+        choice = "set act_fn to 'jumprelu' to use the threshold, or the threshold to 0 to use the top k"
         raise contents.refused("act_fn", f", but jump_relu_threshold is {threshold!r}: {choice}")
     return TopK(contents.count("top_k"))
 
@@ -114,9 +110,9 @@ LLAMA_SCOPE = Layout(
         "hook_point_out": Option(same_as="hook_point_in", reason=TRANSCODER),
         "d_model": Option((None,), size="i"),
         "d_sae": Option((None,), size="s"),
-        # read above
+        # interpreted above
         **free("dataset_average_activation_norm jump_relu_threshold top_k"),
-        # where it comes from and how it was trained
+        # origin and training
         **free("""
             hook_point_in device seed dtype sae_pretrained_name_or_path strict_loading sae_type tp_size ddp_size
             bias_init_method init_decoder_norm init_encoder_norm expansion_factor init_encoder_with_decoder_transpose lp

@@ -1,6 +1,6 @@
-"""Normalisations of one token that an SAE applies before it encodes and undoes after it decodes.
+"""Normalisations of each token that an SAE applies before it encodes and undoes after it decodes.
 
-One that is the same for every token is no normalisation here: it is folded into the weights when they are read.
+A scale that is the same for every token is not among them: it is folded into the weights on reading.
 """
 
 from __future__ import annotations
@@ -20,21 +20,21 @@ class Normalised(NamedTuple):
 
 
 class ConstantNorm(nn.Module):
-    """Every token at the norm √d (SAELens' constant_norm_rescale)."""
+    """Scales every token to norm √d (SAELens' constant_norm_rescale)."""
 
     described = "every token scaled to norm √d, and x̂ scaled back"
 
     def forward(self, x: Float[Tensor, "*batch d"]) -> Normalised:
-        """The token on the sphere, with its scale."""
+        """The scaled token, with its scale."""
         scale = x.norm(dim=-1, keepdim=True) / x.shape[-1] ** 0.5
         return Normalised(x / scale, scale, 0.0)
 
 
 class LayerNorm(nn.Module):
-    """Every token at mean 0 and standard deviation 1 over its d entries (n − 1 in the divisor), x̂ undone.
+    """Shifts and scales every token to mean 0 and standard deviation 1 over its d entries (with d − 1 as divisor).
 
-    The division is by std + eps and undone by std alone, as SAELens (saes/sae.py) and OpenAI (sparse_autoencoder,
-    model.py: LN and TiedTranspose's caller) do it; that costs x̂ a share eps/std of its length, in theirs as here.
+    It divides by std + eps, but multiplies x̂ by std alone, like SAELens (saes/sae.py) and OpenAI (sparse_autoencoder,
+    model.py: LN and TiedTranspose's caller). That shortens x̂ by a share eps/std, in theirs as here.
     """
 
     described = "layer norm of every token, undone on decode"

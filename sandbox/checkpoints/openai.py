@@ -1,13 +1,13 @@
 """OpenAI's layout: the state of a sparse_autoencoder.Autoencoder in one .pt file (openai/sparse_autoencoder, model.py).
 
 latents = activation(encoder(z − pre_bias) + latent_bias), ẑ = decoder(latents) + pre_bias: pre_bias is our b_dec, which
-is subtracted from the input, latent_bias our b_enc. `activation` names the activation function, and
-`activation_state_dict` holds its k. With TopK, and only then, each token is layer-normed first, and that is undone on
-x̂. The state does not say so: the library's from_state_dict takes it from the activation function (`LayerNorm`).
+is subtracted from the input, and latent_bias our b_enc. `activation` names the activation function, and
+`activation_state_dict` holds its k. Only with TopK, each token is layer-normed first, which is undone on x̂. The state
+does not store this: the library's from_state_dict infers it from the activation function (`LayerNorm`).
 
-The library reads a state without `activation`, or with one that it does not know, as a ReLU's. That is refused here:
-states of its first release (v1, v4: ReLU) and of its training script (train.py, FastAutoencoder: TopK, without its k)
-look alike. A tied decoder (TiedTranspose, stored as decoder.linear.weight) is the encoder's own weight.
+The library takes a state with a missing or unknown `activation` for a ReLU's. Here that is refused, because states of
+its first release (v1, v4: ReLU) and of its training script (train.py, FastAutoencoder: TopK, without its k) look alike.
+A tied decoder (TiedTranspose, stored as decoder.linear.weight) is the encoder's own weight.
 """
 
 from __future__ import annotations
@@ -17,7 +17,18 @@ import torch
 from sandbox.checkpoints.activation_functions import ReLU, TopK
 from sandbox.checkpoints.autoencoder import SAE
 from sandbox.checkpoints.files import PICKLED
-from sandbox.checkpoints.layout import INSTEAD, Candidate, Contents, Conventions, Layout, Option, Variant, Weight, free
+from sandbox.checkpoints.layout import (
+    DECODER,
+    INSTEAD,
+    Candidate,
+    Contents,
+    Conventions,
+    Layout,
+    Option,
+    Variant,
+    Weight,
+    free,
+)
 from sandbox.checkpoints.normalisation import LayerNorm
 from sandbox.errors import InputError
 
@@ -26,22 +37,21 @@ ENCODER = {
     "latent_bias": Weight("b_enc", "s"),
     "encoder.weight": Weight("W_enc", "si"),
 }
-DECODER = {"decoder.weight": Weight("W_dec", "is")}
 TIED = {"decoder.linear.weight": Weight("W_dec", "si")}
-"""The two kinds of decoder, of which a state has one."""
+"""A state has either this decoder or `DECODER`."""
 
 REPEATED = {"activation.k": "k", "activation.postact_fn": "postact_fn"}
-"""Entries of `activation_state_dict` that a TopK writes again into the state as a whole."""
+"""Entries of the state in which a TopK repeats those of `activation_state_dict`."""
 
 UNNAMED = (
-    "the state does not say which activation it has. If it is of OpenAI's first release (v1, v4), "
-    "set state['activation'] = 'ReLU'; if its training script wrote it, state['activation'] = 'TopK' and "
-    "state['activation_state_dict'] = {'k': …, 'postact_fn': 'ReLU'}; then torch.save it anew"
+    "the state does not name its activation function. If it is from OpenAI's first release (v1, v4), "
+    "set state['activation'] = 'ReLU'; if its training script wrote it, set state['activation'] = 'TopK' and "
+    "state['activation_state_dict'] = {'k': …, 'postact_fn': 'ReLU'}; then torch.save it again"
 )
 
 
 def _open(candidate: Candidate) -> Contents:
-    """Settings lie among the tensors."""
+    """The state's tensors and settings, which are stored together."""
     state = candidate.tensors
     settings = {name: state[name] for name in ("activation", "activation_state_dict", *REPEATED) if name in state}
     if settings.get("activation") is None:
@@ -59,16 +69,16 @@ def _conventions(contents: Contents) -> Conventions:
     name, settings = contents.settings["activation"], contents.settings.get("activation_state_dict", {})
     repeated = {key: contents.settings[entry] for entry, key in REPEATED.items() if entry in contents.settings}
     if not isinstance(settings, dict) or set(settings) - ({"k", "postact_fn"} if name == "TopK" else set()):
-        raise contents.refused("activation_state_dict", f", which is not known of a {name}; {INSTEAD}")
+        raise contents.refused("activation_state_dict", f", which is unknown for a {name}; {INSTEAD}")
     if name == "TopK" and settings.get("postact_fn") != "ReLU":
-        wrong = f"{settings.get('postact_fn')!r}; only 'ReLU' is read after a TopK; {INSTEAD}"
-        raise InputError(f"{contents.path}: postact_fn is {wrong}")
+        actual = repr(settings.get("postact_fn"))
+        raise InputError(f"{contents.path}: postact_fn is {actual}; a TopK supports only 'ReLU'; {INSTEAD}")
     if repeated and repeated != dict(settings):
         raise contents.refused("activation_state_dict", f", but the state repeats it as {repeated!r}")
     tied = set(TIED) <= set(contents.stored)
     W_enc, W_dec = contents.tensors["W_enc"], contents.tensors["W_dec"]
     if tied and not torch.equal(W_dec, W_enc.mT):
-        raise InputError(f"{contents.path}: decoder.linear.weight is not encoder.weight, though it is a tied decoder")
+        raise InputError(f"{contents.path}: decoder.linear.weight differs from encoder.weight, but the decoder is tied")
     return Conventions(
         TopK(contents.count("k", settings)) if name == "TopK" else ReLU(),
         subtract_b_dec=True,
@@ -80,7 +90,7 @@ def _conventions(contents: Contents) -> Conventions:
 
 def _tied_to_another(sae: SAE) -> str:
     tied = torch.equal(sae.W_dec, sae.W_enc.mT)
-    return "" if tied else "its decoder is tied to its encoder, so that it cannot hold a changed one"
+    return "" if tied else "its decoder is tied to its encoder and cannot be changed separately"
 
 
 OPENAI = Layout(

@@ -1,4 +1,4 @@
-"""What the settings of an SAE say about the activations that it was trained on."""
+"""The origin of the activations that an SAE was trained on, from its settings."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from sandbox.checkpoints.checkpoint import Checkpoint
 HOOK = ("hook_name", "hook_point", "hook_point_in", "hf_hook_point_in", "submodule_name")
 MODEL = ("model_name", "lm_name")
 LOADED = ("model_from_pretrained_kwargs", "model_kwargs")
-"""The libraries' names for each, SAELens's first; its version 6 has them under `metadata`, dictionary_learning under
+"""The libraries' names for each, SAELens's first. SAELens 6 keeps them in `metadata`, dictionary_learning in
 `trainer`."""
 
 
 def trained_on(sae: Checkpoint | Any) -> Origin | None:
-    """Where a checkpoint, or an object of SAELens, says that its activations came from; None if it does not say."""
+    """The origin that the settings of a checkpoint, or of a SAELens object, state; None if they state none."""
     if isinstance(sae, Checkpoint):
         name = sae.settings_file
         return None if name is None else _origin(sae.files.settings(name), name)
@@ -38,5 +38,5 @@ def _origin(settings: Mapping[str, Any], source: str) -> Origin | None:
 
 
 def _as_dict(settings: Any) -> Mapping[str, Any]:
-    """Settings by name, from a dict or an object's attributes."""
+    """Settings by name, from a dict or from an object's attributes."""
     return settings if isinstance(settings, dict) else getattr(settings, "__dict__", {})

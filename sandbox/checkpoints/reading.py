@@ -1,4 +1,4 @@
-"""From a layout and a candidate to a checkpoint: settings and tensors are checked, folded, and can be written back."""
+"""A candidate ► a checkpoint: checks its settings and tensors by the layout, folds scales, and can write it back."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ AXES = {"W_enc": "is", "W_dec": "si"}
 
 
 def read(layout: Layout, candidate: Candidate) -> Checkpoint:
-    """The checkpoint. Raises InputError for any setting or tensor that the layout does not know."""
+    """The checkpoint. Raises InputError for a setting or a tensor that the layout does not list."""
     contents = layout.open(candidate)
     check_settings(contents.settings_path, contents.settings, layout.settings, layout.unlisted)
-    of_all = layout.tensors
-    variant = of_all(contents) if callable(of_all) else Variant(f"an SAE of {layout.name}", of_all)
+    tensors = layout.tensors
+    variant = tensors(contents) if callable(tensors) else Variant(f"an SAE of {layout.name}", tensors)
     check_names(contents.path, contents.stored, variant, layout.unused)
     sizes = sizes_of(contents.stored, variant.tensors)
     check_sizes(contents.settings_path, contents.settings, layout.settings, sizes)
@@ -46,7 +46,7 @@ def read(layout: Layout, candidate: Candidate) -> Checkpoint:
 def check_settings(
     path: Path, settings: Mapping[str, Any], options: Mapping[str, Option], unlisted: bool = False
 ) -> None:
-    """Refuse values that are not read, settings that are missing and, unless `unlisted`, settings not in `options`."""
+    """Refuse unsupported values, missing settings and, unless `unlisted`, settings that are not in `options`."""
     for name, option in options.items():
         value = settings.get(name)
         if option.required and value is None:
@@ -57,13 +57,13 @@ def check_settings(
             raise InputError(f"{path}: {name} is {value!r}, but {other}, {option.reason}; {INSTEAD}")
         if option.values and not option.size and name in settings and not _is_one_of(value, option.values):
             only = ", ".join(map(repr, option.values))
-            raise InputError(f"{path}: {name} is {value!r}, {option.reason} (only {only} is read); {INSTEAD}")
+            raise InputError(f"{path}: {name} is {value!r}, {option.reason} (supported: {only}); {INSTEAD}")
     if not unlisted and (unknown := sorted(set(settings) - set(options))):
-        raise InputError(f"{path}: {', '.join(unknown)} may change x̂ and is not known here; nothing is guessed")
+        raise InputError(f"{path}: {', '.join(unknown)} may change x̂; unknown settings are refused")
 
 
 def _is_one_of(value: Any, values: tuple[Any, ...]) -> bool:
-    """Equal and of the same type: neither 1 nor 1.0 is True."""
+    """Whether a value equals one of these, with the same type: neither 1 nor 1.0 is True."""
     return any(type(value) is type(known) and value == known for known in values)
 
 
@@ -79,17 +79,17 @@ def check_sizes(
 
 
 def check_names(path: Path, stored: Mapping[str, Any], variant: Variant, unused: tuple[str, ...] = ()) -> None:
-    """Refuse tensors that are missing, and those that are neither the variant's nor `unused`."""
+    """Refuse missing tensors, and tensors that are neither the variant's nor `unused`."""
     exactly = f"{variant.kind} has exactly {', '.join(sorted(variant.tensors))}"
     if missing := sorted(set(variant.tensors) - set(stored)):
-        found = ", ".join(sorted(map(str, stored)))
-        raise InputError(f"{path}: holds {found}, but no {', '.join(missing)}; {exactly}; nothing is guessed")
+        names = ", ".join(sorted(map(str, stored)))
+        raise InputError(f"{path}: holds {names}, but no {', '.join(missing)}; {exactly}; nothing is guessed")
     if unknown := sorted(map(str, set(stored) - set(variant.tensors) - set(unused))):
         raise InputError(f"{path}: {', '.join(unknown)} may change x̂: {exactly}; {INSTEAD}")
 
 
 def sizes_of(stored: Mapping[str, Any], tensors: Mapping[str, Weight]) -> dict[str, int]:
-    """The length of each axis by its letter: the one that most tensors have, so that the odd one out is blamed."""
+    """The length of each axis by its letter: the one in most tensors, so that a message blames the odd one out."""
     lengths: dict[str, Counter[int]] = defaultdict(Counter)
     for name, weight in tensors.items():
         shape = getattr(stored[name], "shape", ())
@@ -115,9 +115,9 @@ def by_role(
             tensor.dtype in (torch.int32, torch.int64) if weight.whole else tensor.is_floating_point()
         )
         if not kind or tuple(tensor.shape) != shape:
-            found = f"{tensor.dtype} of shape {tuple(tensor.shape)}" if is_tensor else repr(tensor)
+            actual = f"{tensor.dtype} of shape {tuple(tensor.shape)}" if is_tensor else repr(tensor)
             numbers = "whole numbers" if weight.whole else "floats"
-            raise InputError(f"{path}: {name} is {found}, but the other weights ask for {numbers} of shape {shape}")
+            raise InputError(f"{path}: {name} is {actual}, but the other weights require {numbers} of shape {shape}")
         if not weight.whole:
             tensor = tensor.float()
             if not tensor.isfinite().all():
@@ -127,7 +127,7 @@ def by_role(
 
 
 def _oriented(tensor: Tensor, weight: Weight) -> Tensor:
-    """From the file's orientation to the SAE's, and back."""
+    """From the file's orientation to the SAE's, or back."""
     return tensor if AXES.get(weight.role, weight.axes) == weight.axes else tensor.mT
 
 
@@ -138,7 +138,7 @@ def _sae(contents: Contents, conventions: Conventions) -> SAE:
         norms = tensors["W_dec"].norm(dim=-1)
         if count := int((norms == 0).sum()):
             raise InputError(
-                f"{contents.path}: {count} latents have a decoder row of norm 0, by which this layout divides"
+                f"{contents.path}: {count} latents have a decoder row of norm 0, but this layout divides by the norms"
             )
         tensors["W_enc"], tensors["b_enc"] = tensors["W_enc"] * norms, tensors["b_enc"] * norms
         tensors["W_dec"] = tensors["W_dec"] / norms[:, None]
@@ -151,16 +151,18 @@ def _sae(contents: Contents, conventions: Conventions) -> SAE:
         normalisation=conventions.normalisation,
         subtract_b_dec=conventions.subtract_b_dec and "b_dec" in tensors,
     )
-    for name, tensor in sae.state_dict().items():  # folding may leave float32's range
+    for name, tensor in sae.state_dict().items():  # folding may overflow float32
         if tensor.is_floating_point() and not tensor.isfinite().all():
-            raise InputError(f"{contents.path}: {name}, once folded, holds a NaN or an infinity; damaged?")
+            raise InputError(
+                f"{contents.path}: {name} holds a NaN or an infinity after folding; the checkpoint may be damaged"
+            )
     return sae
 
 
 def _rewritten(
     layout: Layout, candidate: Candidate, variant: Variant, conventions: Conventions, sae: SAE
 ) -> dict[str, Mapping[str, Any]]:
-    """The files that change when they are to hold this SAE: contents by name."""
+    """The files that change to hold this SAE: contents by name."""
     if reason := conventions.unwritable(sae):
         raise InputError(f"{candidate.path}: {reason}")
     tensors = {name: tensor for name, tensor in sae.state_dict().items() if "." not in name}

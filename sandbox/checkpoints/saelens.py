@@ -1,9 +1,9 @@
 """SAELens' layout: cfg.json beside sae_weights.safetensors (SAELens 6, saes/sae.py, save_model).
 
-A token is normalised first, then b_dec is subtracted from it if `apply_b_dec_to_input` says so (process_sae_in); the
-normalisation is undone after b_dec was added (decode). What the settings mean is in `saelens_settings`.
+A token is normalised first, then b_dec is subtracted from it if `apply_b_dec_to_input` is set (process_sae_in); the
+normalisation is undone after b_dec is added (decode). `saelens_settings` interprets the settings.
 
-Files are written as for inference: what was folded when they were read stays folded, and the settings say so.
+Files are written for inference: scales that were folded on reading stay folded, and the settings are changed to match.
 """
 
 from __future__ import annotations
@@ -13,29 +13,27 @@ from torch import Tensor, nn
 
 from sandbox.checkpoints.activation_functions import Gate, JumpReLU, ReLU, TopK
 from sandbox.checkpoints.files import Files
-from sandbox.checkpoints.layout import Contents, Conventions, Layout, Variant, Weight
+from sandbox.checkpoints.layout import B_ENC, MATRICES, Contents, Conventions, Layout, Variant, Weight
 from sandbox.checkpoints.saelens_settings import OPTIONS, TRAINED_BY_BATCH, UNFOLDED, Settings, understood
 from sandbox.errors import InputError
 
 SCALER = "activation_scaler.json"
 
-DECODER = {"W_enc": Weight("W_enc", "is"), "W_dec": Weight("W_dec", "si"), "b_dec": Weight("b_dec", "i")}
-B_ENC = {"b_enc": Weight("b_enc", "s")}
 TENSORS = {
-    "standard": DECODER | B_ENC,
-    "gated": DECODER | {name: Weight(name, "s") for name in ("b_gate", "b_mag", "r_mag")},
-    "jumprelu": DECODER | B_ENC | {"threshold": Weight("threshold", "s")},
-    "topk": DECODER | B_ENC,
-    **dict.fromkeys(TRAINED_BY_BATCH, DECODER | B_ENC | {"topk_threshold": Weight("threshold", "")}),
+    "standard": MATRICES | B_ENC,
+    "gated": MATRICES | {name: Weight(name, "s") for name in ("b_gate", "b_mag", "r_mag")},
+    "jumprelu": MATRICES | B_ENC | {"threshold": Weight("threshold", "s")},
+    "topk": MATRICES | B_ENC,
+    **dict.fromkeys(TRAINED_BY_BATCH, MATRICES | B_ENC | {"topk_threshold": Weight("threshold", "")}),
 }
 """The tensors of each architecture (initialize_weights in its file of saes/)."""
 
 FINETUNED = ("finetuning_scaling_factor", "scaling_factor")
-"""Names of the scale of each latent after fine-tuning: in SAELens 3 to 5 (SAE.initialize_weights_basic), and before."""
+"""Names of the fine-tuned scale of each latent: in SAELens 3 to 5 (SAE.initialize_weights_basic), and before."""
 
 
 def _tensors(contents: Contents) -> Variant:
-    """Those of the architecture, under the names of older versions where these are there."""
+    """The architecture's tensors, under the names of older versions if the file has these."""
     settings, stored = _settings(contents), contents.stored
     tensors = dict(TENSORS[settings.architecture])
     if "threshold" in tensors and "threshold" not in stored:  # process_state_dict_for_loading, JumpReLUTrainingSAE
@@ -60,15 +58,15 @@ def _conventions(contents: Contents) -> Conventions:
     settings, tensors, notes = _settings(contents), dict(contents.tensors), []
     if UNFOLDED in settings.notes and (path := contents.path.with_name(SCALER)).is_file():
         scale = Files(path, path).settings(SCALER).get("scaling_factor")  # of training/activation_scaler.py
-        notes.append(f"{SCALER} gives that factor as {scale}")
-    if settings.finetuned:  # latents times the scale are decoded (sae.py until 5, apply_finetuning_scaling_factor)
+        notes.append(f"{SCALER} states that factor: {scale}")
+    if settings.finetuned:  # scales the latents before decode (sae.py until 5, apply_finetuning_scaling_factor)
         tensors["W_dec"] = tensors["W_dec"] * tensors["scale"][:, None]
-        notes.append("a fine-tuned scale of the latents folded into W_dec")
+        notes.append("fine-tuned scale of the latents folded into W_dec")
     if settings.rescaled:
         notes.append("latents in units of their decoder norms")
     activation = _activation(contents, settings)
     if isinstance(activation, JumpReLU) and (activation.threshold <= 0).all():
-        notes.append("no threshold is above 0, so a ReLU SAE in effect")
+        notes.append("no threshold is above 0, so in effect a ReLU SAE")
     return Conventions(
         activation,
         subtract_b_dec=settings.subtract_b_dec,
@@ -93,7 +91,7 @@ def _activation(contents: Contents, settings: Settings) -> nn.Module:
         if threshold <= 0:
             raise InputError(
                 f"{contents.path}: topk_threshold is {threshold.item():g}: training has not set it, and without it a "
-                f"{settings.architecture} SAE keeps the greatest latents of a whole batch, not of one token"
+                f"{settings.architecture} SAE can encode only whole batches; continue the training"
             )
         return JumpReLU(threshold.repeat(contents.d_sae))
     return ReLU() if settings.k is None else TopK(contents.count("k", {"k": settings.k}))
@@ -114,4 +112,4 @@ SAELENS = Layout(
     conventions=_conventions,
     rewrites=True,
 )
-"""Standard, gated, JumpReLU and top-k SAEs, each token normalised or not."""
+"""Standard, gated, JumpReLU and top-k SAEs, with or without a normalisation of each token."""

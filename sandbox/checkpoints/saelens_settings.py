@@ -1,8 +1,8 @@
-"""What the settings in SAELens' cfg.json mean for x̂. What is not known to leave x̂ alone is refused, never ignored.
+"""How the settings in SAELens' cfg.json affect x̂. A setting that may affect it in an unknown way is refused.
 
 SAELens 6 writes cfg.json from its dataclasses (saes/sae.py, SAEConfig.to_dict). A file without a sae_lens_version of 6
-or more was written by SAELens 0 to 5. It means what SAELens 6 takes it for (loading/pretrained_sae_loaders.py,
-handle_pre_6_0_config), except that a setting which that function drops is refused if it changed x̂.
+or later was written by SAELens 0 to 5. It is interpreted as in SAELens 6 (loading/pretrained_sae_loaders.py,
+handle_pre_6_0_config), but a setting that this function drops is refused if it changed x̂.
 """
 
 from __future__ import annotations
@@ -21,47 +21,47 @@ from sandbox.checkpoints.reading import check_settings
 from sandbox.errors import InputError
 
 READ = ("standard", "gated", "jumprelu", "topk", "batchtopk", "matryoshka_batchtopk")
-"""SAELens' architectures that are read; the last two exist only as training checkpoints."""
+"""The supported architectures of SAELens; the last two exist only as training checkpoints."""
 
 TRAINED_BY_BATCH = ("batchtopk", "matryoshka_batchtopk")
-"""Those that keep the greatest latents of a whole batch while they train, and become a JumpReLU SAE for inference."""
+"""Architectures that keep the largest latents of a whole batch in training, and become a JumpReLU SAE for inference."""
 
-_ELSEWHERE = "x̂ lies in another space than x; give the layer's true output and the transcoder's as files (--x, --x-hat)"
+_ELSEWHERE = "its x̂ is in another space than x; pass the layer's true output and the transcoder's (--x, --x-hat)"
 REFUSED = dict.fromkeys(
     ("transcoder", "skip_transcoder", "jumprelu_transcoder", "jumprelu_skip_transcoder"), _ELSEWHERE
 ) | {
-    "temporal": "its x̂ depends on the earlier tokens of the text, too; give x and x̂ as files (--x, --x-hat)",
-    "matching_pursuit": "it encodes step by step, with no encoder of its own; measure the SAE as a Python object",
+    "temporal": "its x̂ also depends on the text's earlier tokens; pass x and x̂ as files (--x, --x-hat)",
+    "matching_pursuit": "it encodes iteratively, without an encoder; measure the SAE as a Python object",
     "abstopk": "its latents have both signs; measure the SAE as a Python object",
 }
-"""SAELens' other architectures, and why they are not read."""
+"""SAELens' other architectures, and why they are not supported."""
 
 OPTIONS = {
     "d_in": Option(size="i"),
     "d_sae": Option(size="s"),
     "use_error_term": Option((False, None)),
     "reshape_activations": Option(("none", "hook_z", None)),
-    # read below
+    # interpreted below
     **free("""
         architecture apply_b_dec_to_input normalize_activations activation_fn activation_fn_str k activation_fn_kwargs
         rescale_acts_by_decoder_norm finetuning_scaling_factor sae_lens_version metadata hook_name hook_point
     """),
-    # where it comes from
+    # origin
     **free("""
         dtype device model_name model_class_name hook_layer hook_head_index hook_point_layer hook_point_head_index
         hook_eval hook_point_eval context_size prepend_bos seqpos_slice dataset_path dataset_trust_remote_code
         is_dataset_tokenized sae_lens_training_version streaming neuronpedia_id model_from_pretrained_kwargs
         model_kwargs exclude_special_tokens release id
     """),
-    # how it was trained: SAELens 6 (the training configurations in saes/)
+    # training in SAELens 6 (the training configurations in saes/)
     **free("""
         decoder_init_norm l1_coefficient lp_norm l1_warm_up_steps l0_coefficient l0_warm_up_steps
         jumprelu_init_threshold jumprelu_bandwidth jumprelu_sparsity_loss_mode jumprelu_tanh_scale jumprelu_ste_to_input
         pre_act_loss_coefficient target_l0 use_sparse_activations aux_loss_coefficient topk_threshold_lr
         matryoshka_widths use_matryoshka_aux_loss
     """),
-    # how it was trained: SAELens 0 to 5 (LanguageModelSAERunnerConfig in config.py, TrainingSAEConfig); noise_scale is
-    # noise on the pre-activations in training alone (training_sae.py, encode_with_hidden_pre: times self.training)
+    # training in SAELens 0 to 5 (LanguageModelSAERunnerConfig in config.py, TrainingSAEConfig); noise_scale adds noise
+    # to the pre-activations only in training (training_sae.py, encode_with_hidden_pre: times self.training)
     **free("""
         noise_scale use_ghost_grads normalize_sae_decoder decoder_orthogonal_init mse_loss_normalization
         decoder_heuristic_init decoder_heuristic_init_norm init_encoder_as_decoder_transpose
@@ -77,21 +77,21 @@ OPTIONS = {
         train_batch_size_tokens verbose
     """),
 }
-"""What each setting may be."""
+"""The permitted values of each setting."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What cfg.json says about x̂.
+    """The settings of cfg.json that affect x̂.
 
     Attributes:
         architecture:   one of READ
         subtract_b_dec: whether b_dec is subtracted from x before encoding
         normalisation:  of each token, or None
-        k:              latents of a token, in a topk SAE
+        k:              active latents per token, in a topk SAE
         rescaled:       whether pre-activations are multiplied by the norms of W_dec, and latents divided by them
         finetuned:      whether latents are scaled once more before they are decoded
-        notes:          conventions that the description of the checkpoint should name
+        notes:          conventions for the checkpoint's description
     """
 
     architecture: str
@@ -104,10 +104,10 @@ class Settings:
 
 
 def understood(path: Path, config: Mapping[str, Any]) -> Settings:
-    """The settings, every one of them known.
+    """The settings, all of them checked.
 
     Args:   path: of the configuration, for messages
-    Raises: InputError for whatever may change x̂ and is not known here
+    Raises: InputError for an unknown setting or value that may change x̂
     """
     old = _before_6(path, config)
     architecture, k = architecture_of(path, config)
@@ -123,7 +123,7 @@ def understood(path: Path, config: Mapping[str, Any]) -> Settings:
     normalisation, unfolded = _normalisation(path, config, old)
     notes = (*_trained_as(path, config, architecture), *unfolded, *_heads(config, old))
     if "apply_b_dec_to_input" not in config:
-        notes = (*notes, "apply_b_dec_to_input is not given, so yes, as SAELens takes it")
+        notes = (*notes, "apply_b_dec_to_input is not set: yes, by SAELens' default")
     return Settings(
         architecture,
         subtract_b_dec=config.get("apply_b_dec_to_input", True),
@@ -139,7 +139,7 @@ def _before_6(path: Path, config: Mapping[str, Any]) -> bool:
     """Whether SAELens 0 to 5 wrote it, by the rule of handle_config_defaulting."""
     metadata = config.get("metadata", {})
     if not isinstance(metadata, dict):
-        raise InputError(f"{path}: metadata is {metadata!r}; settings by name are needed")
+        raise InputError(f"{path}: metadata is {metadata!r}; a JSON object is needed")
     version = config.get("sae_lens_version") or metadata.get("sae_lens_version")
     major = re.match(r"\d{1,4}\b", version, re.ASCII) if isinstance(version, str) else None
     if version and not major:
@@ -152,10 +152,10 @@ def architecture_of(path: Path, config: Mapping[str, Any]) -> tuple[str, int | N
     old = _before_6(path, config)
     architecture = config.get("architecture", "standard" if old else None)
     if isinstance(architecture, str) and architecture in REFUSED:
-        raise InputError(f"{path}: architecture is {architecture!r}, which is not read: {REFUSED[architecture]}")
+        raise InputError(f"{path}: architecture is {architecture!r}, which is not supported: {REFUSED[architecture]}")
     if architecture not in READ:
-        raise InputError(f"{path}: architecture is {architecture!r}; those that are read: {', '.join(READ)}")
-    # Until 6 the activation function was a setting of its own (sae.py, get_activation_fn), 'topk' beside 'standard'
+        raise InputError(f"{path}: architecture is {architecture!r}; supported: {', '.join(READ)}")
+    # Until 6 the activation function was a separate setting (sae.py, get_activation_fn): 'topk' with 'standard'
     named = [config[name] for name in ("activation_fn", "activation_fn_str") if config.get(name) is not None]
     kwargs = config.get("activation_fn_kwargs") or {}
     if old and architecture == "standard" and named == ["topk"]:
@@ -163,21 +163,19 @@ def architecture_of(path: Path, config: Mapping[str, Any]) -> tuple[str, int | N
     if any(name != ("topk" if architecture == "topk" else "relu") for name in named):
         raise InputError(
             f"{path}: activation_fn is {' and '.join(map(repr, named))} in a {architecture} SAE, which changes x̂ and "
-            f"is not read here; {INSTEAD}"
+            f"is not supported; {INSTEAD}"
         )
     if not isinstance(kwargs, dict) or set(kwargs) - ({"k"} if architecture == "topk" else set()):
-        raise InputError(f"{path}: activation_fn_kwargs is {kwargs!r}, which may change x̂ and is not known here")
+        raise InputError(f"{path}: activation_fn_kwargs is {kwargs!r}, which is unknown and may change x̂; {INSTEAD}")
     if architecture in ("standard", "gated") and config.get("k") is not None:
-        raise InputError(
-            f"{path}: k is {config['k']!r}, but a {architecture} SAE keeps no number of latents; one is wrong"
-        )
+        raise InputError(f"{path}: k is {config['k']!r}, but a {architecture} SAE has no k; one of the two is wrong")
     if architecture != "topk":
         return architecture, None
     counts = {repr(k): k for k in (config.get("k"), kwargs.get("k")) if k is not None}
     (k,) = counts.values() if len(counts) == 1 else (None,)
     if type(k) is not int or k < 1:
-        found = " and ".join(counts) or "missing"
-        raise InputError(f"{path}: k is {found}; a topk SAE needs one whole number of latents")
+        actual = " and ".join(counts) or "missing"
+        raise InputError(f"{path}: k is {actual}; a topk SAE needs one positive whole number")
     return architecture, k
 
 
@@ -188,8 +186,8 @@ def _normalisation(path: Path, config: Mapping[str, Any], old: bool) -> tuple[nn
         name = "expected_average_only_in" if name else "none"
     if name == "covariance_whitening":
         raise InputError(
-            f"{path}: normalize_activations is 'covariance_whitening': the SAE still takes whitened activations, which "
-            "SAELens folds into it only at the end of training; fold it with fold_activation_whitening and save it anew"
+            f"{path}: normalize_activations is 'covariance_whitening': the SAE still expects whitened activations, "
+            "which SAELens folds in only when training ends; use fold_activation_whitening and save it again"
         )
     if name == "expected_average_only_in":
         return None, (UNFOLDED,)
@@ -200,31 +198,31 @@ def _normalisation(path: Path, config: Mapping[str, Any], old: bool) -> tuple[nn
 NORMALISATIONS = {"none": lambda: None, "constant_norm_rescale": ConstantNorm, "layer_norm": LayerNorm}
 
 
-UNFOLDED = "trained on activations scaled to a mean norm of √d_in, but x goes in unscaled, as in SAELens"
-"""expected_average_only_in: the trainer scales x, and folds that into the weights when it ends
-(training/sae_trainer.py, fit); at inference SAELens does nothing about it.
+UNFOLDED = "trained on activations scaled to mean norm √d_in, but x is not scaled here, as in SAELens"
+"""expected_average_only_in: the trainer scales x, and folds that scale into the weights when it ends
+(training/sae_trainer.py, fit). At inference SAELens ignores the setting.
 """
 
 
 def _heads(config: Mapping[str, Any], old: bool) -> tuple[str, ...]:
-    """A note if SAELens takes x as (…, n_heads, d_head) and lays the heads side by side (reshape_fn_in).
+    """A note if SAELens expects x as (…, n_heads, d_head) and concatenates the heads (reshape_fn_in).
 
-    That changes no number: over tokens as they are cached, (n, n_heads · d_head), everything is the same.
+    This does not change any number if x is cached as (n, n_heads · d_head).
     """
     reshape = config.get("reshape_activations")
     if reshape is None and old:  # by the name of the hook: sae.py until 5, handle_pre_6_0_config since
         hook = str(config.get("hook_name") or config.get("hook_point") or "")
         reshape = "hook_z" if "hook_z" in hook or hook.endswith("_z") else "none"
-    return ("x is the outputs of all heads side by side",) if reshape == "hook_z" else ()
+    return ("x is the concatenated outputs of all heads",) if reshape == "hook_z" else ()
 
 
 def _trained_as(path: Path, config: Mapping[str, Any], architecture: str) -> tuple[str, ...]:
-    """A note if training and inference differ. Raises InputError if the one cannot have become the other."""
+    """A note if training and inference differ. Raises InputError if the architectures contradict each other."""
     if architecture in TRAINED_BY_BATCH:
         return (f"a training checkpoint of {architecture} with the threshold that SAELens saves for inference",)
     trained = config.get("metadata", {}).get("training_architecture")
     if trained in READ and ("jumprelu" if trained in TRAINED_BY_BATCH else trained) != architecture:
         raise InputError(
-            f"{path}: architecture is {architecture!r}, but metadata says that {trained!r} was trained; one is wrong"
+            f"{path}: architecture is {architecture!r}, but training_architecture is {trained!r}; one is wrong"
         )
     return (f"trained as {trained}",) if trained in TRAINED_BY_BATCH else ()

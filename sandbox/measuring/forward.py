@@ -22,7 +22,8 @@ from sandbox.checkpoints.origin import trained_on
 from sandbox.errors import InputError
 from sandbox.measuring.objects import refuse_dependence, refuse_settings, taking_flat_tokens, width
 from sandbox.measuring.sparse import is_sparse, nonzero, sparse_product
-from sandbox.system.devices import device_named, device_type, dtype_named
+from sandbox.system.devices import device_named, device_type
+from sandbox.system.dtypes import dtype_named
 
 BATCH = 4096  # tokens at a time
 FEW = 64  # tokens that show whether encode and decode are the forward pass: next to nothing in time

@@ -20,7 +20,8 @@ from torch.linalg import vector_norm
 
 from sandbox.errors import InputError
 from sandbox.moments.sums import Sums
-from sandbox.system.devices import ANY_FLOAT, FLOATS, sent
+from sandbox.system.devices import sent
+from sandbox.system.dtypes import ANY_FLOAT, FLOATS
 
 PIECE = 2**18
 """Numbers at a time on a CPU, where a batch is no longer than that."""

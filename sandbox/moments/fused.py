@@ -18,7 +18,8 @@ import torch
 from jaxtyping import Float, Int, Int64
 from torch import Tensor
 
-from sandbox.system.devices import FLOATS, sent
+from sandbox.system.devices import sent
+from sandbox.system.dtypes import FLOATS
 
 if TYPE_CHECKING:
     import triton.language as tl

@@ -24,7 +24,8 @@ from sandbox.moments.clusters import BLOCK, Runs, blocks_of, runs_of
 from sandbox.moments.dense import check_dense
 from sandbox.moments.sums import Sums
 from sandbox.moments.totalling import total
-from sandbox.system.devices import ANY_FLOAT, without_autocast
+from sandbox.system.devices import without_autocast
+from sandbox.system.dtypes import ANY_FLOAT
 from sandbox.system.files import written_whole
 
 __all__ = ["BLOCK", "GROUPS", "Moments", "refuse_out_of_range"]

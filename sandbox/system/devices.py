@@ -1,8 +1,8 @@
-"""Names of devices, copies that nobody waits for, and arithmetic in the dtypes that numbers are held in."""
+"""Devices by name, asynchronous copies to them, and arithmetic without autocast."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
 import numpy as np
@@ -11,49 +11,36 @@ from torch import Tensor
 
 from sandbox.errors import InputError
 
-FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
-"""The dtypes that activations and reconstructions may be stored in, and `ANY_FLOAT`: the same in words."""
-ANY_FLOAT = "float16, bfloat16, float32 or float64"
-SAE_DTYPES = ("float32", "float64", "bfloat16")
-MODEL_DTYPES = (*SAE_DTYPES, "float16")
-"""Names of the dtypes that an SAE, or a model, may compute in."""
-
-
-def dtype_named(name: str, choices: Sequence[str] = SAE_DTYPES) -> torch.dtype:
-    """The dtype of that name. Raises InputError if it is none of `choices`."""
-    if name not in choices:
-        raise InputError(f"dtype is {name!r}: choose {', '.join(choices)}")
-    return getattr(torch, name)
-
 
 def device_named(name: str | torch.device) -> torch.device:
-    """The device of that name. Raises InputError when there is none, or it cannot hold a tensor."""
+    """The device of that name; "auto" prefers CUDA to MPS to the CPU. Raises InputError for an unusable device."""
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
     try:
         device = torch.device(name)
         probe = torch.empty(1, device=device)
-        probe.cpu()  # a device that holds no numbers, such as meta, fails here
+        probe.cpu()  # fails for a device without numbers, such as meta
     except (RuntimeError, AssertionError, NotImplementedError) as error:
-        there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-        named = " or ".join(["auto", *(one for one, is_there in there.items() if is_there)])
-        raise InputError(f"device {str(name)!r} cannot be used on this machine: choose {named}") from error
-    return probe.device  # with its number, so that it equals that of its tensors
+        available = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+        choices = " or ".join(["auto", *(device for device, usable in available.items() if usable)])
+        raise InputError(f"device {str(name)!r} cannot be used on this machine: choose {choices}") from error
+    return probe.device  # including its index, so that it equals the device of its tensors
 
 
 def device_type(name: str | torch.device) -> str:
-    """Its type, cpu or cuda, say, whether there is one here or not. Raises InputError for what is no device at all."""
+    """The device's type, such as cpu or cuda, available or not. Raises InputError for an unknown name."""
     try:
         return torch.device(name).type
     except RuntimeError:
         return device_named(name).type
 
 
-def sent(held: np.ndarray | Tensor, device: torch.device) -> Tensor:
-    """What is on the CPU, on the device. The program does not wait: on CUDA it goes through pinned memory, since a copy
-    of what is not pinned may first wait for all that the device has to do.
+def sent(values: np.ndarray | Tensor, device: torch.device) -> Tensor:
+    """Values from the CPU, on the device, without waiting.
+
+    On CUDA they go through pinned memory: a copy from memory that is not pinned may wait for all queued work.
     """
-    tensor = torch.from_numpy(held) if isinstance(held, np.ndarray) else held
+    tensor = torch.from_numpy(values) if isinstance(values, np.ndarray) else values
     if device.type != "cuda" or tensor.device.type != "cpu":
         return tensor.to(device)
     return tensor.pin_memory().to(device, non_blocking=True)
@@ -61,9 +48,9 @@ def sent(held: np.ndarray | Tensor, device: torch.device) -> Tensor:
 
 @contextmanager
 def without_autocast() -> Iterator[None]:
-    """Within, numbers are multiplied in the dtype that they are held in, whatever autocast the caller is in.
+    """Within the block, tensors are multiplied in their own dtype, even if the caller has autocast enabled.
 
-    A report says in which dtype an SAE was computed: autocast would make bfloat16 of float32, and say nothing.
+    A report states the dtype in which the SAE computed; autocast would silently turn float32 into bfloat16.
     """
     with ExitStack() as stack:
         for kind in ("cpu", "cuda", "mps", "xpu"):

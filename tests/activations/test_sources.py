@@ -234,7 +234,7 @@ def test_a_stream_keeps_what_was_looked_at():
 def test_a_generator_is_read_once():
     source = activations(piece for piece in tokens(10).split(3))
     assert len(list(source.chunks(4))) == 3
-    with pytest.raises(InputError, match="can be read once only, being a generator"):
+    with pytest.raises(InputError, match="is a generator, which can be read only once"):
         next(source.chunks(4))
 
 
@@ -429,52 +429,52 @@ T = torch.zeros(4, D)
 REFUSED = {
     "shards of two widths": (lambda f: put(f, a=X, b=X[:, :2]), "b.npy has width 2, but"),
     "shards of two dtypes": (lambda f: put(f, a=X, b=X.astype("f2")), "b.npy has dtype float16, but"),
-    "two formats": (mixed, "holds 2 .npy and 1 .pt files: shards of one format"),
-    "an empty folder": (lambda f: f, "no activations there in .npy, .safetensors, .pt, .pth files; found nothing"),
+    "two formats": (mixed, "holds 2 .npy and 1 .pt files: name the shards of one format"),
+    "an empty folder": (lambda f: f, "no activations in .npy, .safetensors, .pt, .pth files; found nothing"),
     "documents alone": (lambda f: put(f, documents=X), "found documents.npy"),
     "a pattern of nothing": (lambda f: f / "*.npy", "found nothing"),
     "empty shards alone": (lambda f: put(f, a=X[:0], b=X[:0]), "holds no tokens"),
     "a width of 0": (lambda f: put(f, a=X[:, :0]), r"has shape \(4, 0\)"),
     "no file": (lambda f: f / "x.pt", "x.pt: there is no such file"),
     "another ending": (lambda f: __file__, "test_sources.py: activations are read from .npy"),
-    "two tensors": (pt({"x": T, "y": T}), r"holds several entries \(x, y\): save the one"),
+    "two tensors": (pt({"x": T, "y": T}), r"holds several entries \(x, y\): save the tensor"),
     "no tensor": (pt({"x": 1}), "holds no tensor: x"),
     "a list of tensors": (pt([T]), "holds a list: a tensor, or a dict with exactly one"),
     "one of two tensors hidden": (pt({"x": T, "more": [T + 1]}), "holds the numbers of 2 tensors"),
-    "a transposed tensor": (pt(torch.zeros(3, 4).T), "does not lie in order"),
+    "a transposed tensor": (pt(torch.zeros(3, 4).T), "is not contiguous"),
     "a sparse tensor": (pt({"x": T.to_sparse(), "y": "z"}), "x.pt"),
     "whole numbers": (pt(T.int()), "x.pt: activations have dtype I32"),
     "complex numbers": (pt(T.cfloat()), "x.pt: activations have dtype complex64"),
-    "a cut .pt": (cut, "not a file of torch.save"),
-    "a .pt of old": (old, "not a file of torch.save .*since 1.6"),
-    "a class in a .pt": (pickled, "x.pt holds a whole pickled object, or is damaged"),
+    "a cut .pt": (cut, "not written by torch.save"),
+    "a .pt of old": (old, r"not written by torch.save \(of torch 1.6 or later"),
+    "a class in a .pt": (pickled, "x.pt holds a pickled object, or is damaged"),
     "a dataset of splits": (splits, "holds the splits train: name one of them"),
     "two columns": (lambda f: saved(f, x=[[1.0]], y=[[[1.0]]]), "has 2 columns .* x, y: name one, as in .*set::x"),
-    "no column": (lambda f: saved(f, x=[1.0], s=["a"]), "has 0 columns of lists of floats among x, s"),
-    "another column": (lambda f: f"{saved(f, x=[[1.0]])}::y", "has no column 'y' .* there are: x"),
-    "tokens of different widths": (lambda f: saved(f, x=[[[1.0, 2.0], [3.0]], [[4.0, 5.0, 6.0]]]), "rows that differ"),
-    "numbers that are missing": (lambda f: saved(f, x=[[1.0, None]]), r"missing \(null\)"),
-    "rows that are missing": (lambda f: saved(f, x=[[1.0], None]), r"missing \(null\)"),
+    "no column": (lambda f: saved(f, x=[1.0], s=["a"]), "has 0 columns with lists of floats among x, s"),
+    "another column": (lambda f: f"{saved(f, x=[[1.0]])}::y", "has no column 'y' .* it has: x"),
+    "tokens of different widths": (lambda f: saved(f, x=[[[1.0, 2.0], [3.0]], [[4.0, 5.0, 6.0]]]), "rows of x differ"),
+    "numbers that are missing": (lambda f: saved(f, x=[[1.0, None]]), r"missing .* \(null\)"),
+    "rows that are missing": (lambda f: saved(f, x=[[1.0], None]), r"missing .* \(null\)"),
     "a dataset of no rows": (lambda f: saved(f, x=[[]]), "set"),
     "a missing data file": (without_a_file, r"\(1 of 1 data files\)"),
-    "a data file that is none": (not_arrow, "does not end as an Arrow stream"),
-    "a state that is none": (broken_state, "not as datasets writes them"),
+    "a data file that is none": (not_arrow, "the end of its Arrow stream is missing"),
+    "a state that is none": (broken_state, "not written by datasets"),
     "bytes": (lambda f: b"x", "is a bytes: a file's path"),
     "a number": (lambda f: 3, "is a int: a file's path"),
     "a module": (lambda f: torch.nn.Identity(), "is a Identity: a file's path"),
     "a float8 tensor": (lambda f: T.to(torch.float8_e4m3fn), "has dtype torch.float8_e4m3fn"),
-    "a function that gives no iterable": (lambda f: lambda: 3, "gave a int: an iterable"),
-    "nothing in a list": (lambda f: [], "gave nothing"),
-    "no tokens in a list": (lambda f: [T[:0]], "gave nothing"),
+    "a function that gives no iterable": (lambda f: lambda: 3, "returned a int: an iterable"),
+    "nothing in a list": (lambda f: [], "yielded no activations"),
+    "no tokens in a list": (lambda f: [T[:0]], "yielded no activations"),
     "pieces of two widths": (lambda f: [T, T[:, :2]], "piece 2 has width 2, but the first piece has 3"),
     "pieces of two dtypes": (lambda f: [T, T.half()], "piece 2 has dtype torch.float16"),
     "documents in one piece": (lambda f: [(T, [1] * 4), T], "piece 2 has documents False"),
-    "text in a list": (lambda f: ["x"], "piece 1 has a str"),
-    "three in a piece": (lambda f: [(T, T, T)], "is a tuple of 3: x, or"),
-    "a dict without activations": (lambda f: [{"x": T}], 'is a dict of x: "activations" is needed'),
-    "documents that are no whole numbers": (lambda f: [(T, T[:, 0])], "have dtype float32: whole numbers"),
+    "text in a list": (lambda f: ["x"], "piece 1 is a str: activations must be"),
+    "three in a piece": (lambda f: [(T, T, T)], "is a tuple of length 3: x or"),
+    "a dict without activations": (lambda f: [{"x": T}], 'is a dict with the keys x: the key "activations" is needed'),
+    "documents that are no whole numbers": (lambda f: [(T, T[:, 0])], "documents has dtype float32: whole numbers"),
     "documents that are no array": (lambda f: [(T, [[1], [2, 3]])], "a list that is no array"),
-    "too few documents in a piece": (lambda f: [(T, [1, 2])], "piece 1 holds 2 document ids for 4 tokens"),
+    "too few documents in a piece": (lambda f: [(T, [1, 2])], "piece 1: documents holds 2 document ids for 4 tokens"),
 }
 
 
@@ -488,15 +488,19 @@ def test_what_is_no_source_is_refused_in_one_line(name, new_folder):
 
 
 DOCUMENTS = {
-    "ids too few": (T, np.arange(3), "documents holds 3 document ids for 4 tokens: one a token is needed"),
+    "ids too few": (T, np.arange(3), "documents holds 3 document ids for 4 tokens: one per token is needed"),
     "ids too many": (T, np.arange(5), "documents holds 5 document ids for 4 tokens"),
-    "ids too few for a stream": ([T, T], np.arange(6), "documents holds 6 document ids, but activations has 8 tokens"),
+    "ids too few for a stream": (
+        [T, T],
+        np.arange(6),
+        "documents holds 6 document ids, but activations has at least",
+    ),
     "ids too many for a stream": ([T, T], np.arange(9), "documents holds 9 document ids for 8 tokens"),
-    "ids twice": ([(T, [1] * 4)], np.arange(4), "documents of its own, and documents too"),
+    "ids twice": ([(T, [1] * 4)], np.arange(4), "has its own documents, but documents is given too"),
     "ids that are floats": (T, T[:, 0], "documents has dtype torch.float32: whole numbers"),
     "ids that are truths": (T, T[:, 0] > 0, "documents has dtype torch.bool: whole numbers"),
     "ids of another kind": (T, 3, "documents is a int"),
-    "ids of a source that is open": (activations(T), np.arange(4), "is opened already"),
+    "ids of a source that is open": (activations(T), np.arange(4), "is already open"),
 }
 
 
@@ -513,9 +517,9 @@ def test_ids_in_shards_may_have_any_whole_dtype(new_folder):
 
 
 RANGES = {
-    "no size": (T, (0,), "a chunk of 0 tokens"),
+    "no size": (T, (0,), "chunk size is 0"),
     "before the first": (T, (1, -1), "tokens -1 to None"),
-    "a generator from the middle": ((one for one in [T]), (2, 1), "is a generator, which is read from its first token"),
+    "a generator from the middle": ((one for one in [T]), (2, 1), "is a generator, which cannot be read from token 1"),
     "a loader that shuffles": (DataLoader([T, T], shuffle=True, batch_size=None), (2, 1), "a DataLoader that shuffles"),
     "batches that are shuffled": (DataLoader(T, shuffle=True, batch_size=2), (2, 1), "a DataLoader that shuffles"),
 }

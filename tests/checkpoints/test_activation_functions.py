@@ -92,7 +92,7 @@ def test_a_normalised_sae_needs_x_to_decode_and_gives_x_its_own_scale_back():
     acts = sae.encode(x)
     torch.testing.assert_close(acts, tensor([[11.0, 0.0]]) * math.sqrt(2) / 5)
     torch.testing.assert_close(sae(x), tensor([[11.0, 0.0]]) + tensor([[0.5, -1.0]]) * 5 / math.sqrt(2))
-    with pytest.raises(InputError, match=r"decode needs x, too"):
+    with pytest.raises(InputError, match=r"decode needs x"):
         sae.decode(acts)
 
 

@@ -88,7 +88,7 @@ def test_a_file_of_another_name_is_known_by_its_arrays(release, name, tmp_path):
     kept = "params.npz" if release == 1 else "params.safetensors"
     (tmp_path / kept).rename(tmp_path / name)
     assert checkpoints.read(tmp_path / name).layout == "Gemma Scope"
-    with pytest.raises(InputError, match="no layout that is read here"):
+    with pytest.raises(InputError, match="matches no supported layout"):
         checkpoints.read(tmp_path)
 
 
@@ -122,7 +122,7 @@ DAMAGE = {
     "another architecture": (config(architecture="topk"), "architecture is 'topk'"),
     "another width": (config(width=64), "width is 64, but 48 in the weights"),
     "an unknown setting": (config(input_scale=2.0), "input_scale may change x̂"),
-    "both files": ((2, lambda f: written(f, 1)), "name the one file to read"),
+    "both files": ((2, lambda f: written(f, 1)), "name one of these files"),
 }
 
 

@@ -136,7 +136,7 @@ def test_of_two_files_one_has_to_be_named(tmp_path):
     written(tmp_path)
     written(tmp_path, "checkpoints/pruned.safetensors")
     with pytest.raises(
-        InputError, match=r"pruned.safetensors \(Llama Scope\) and .*final.safetensors .*; name the one file"
+        InputError, match=r"pruned.safetensors \(Llama Scope\) and .*final.safetensors .*; name one of these files"
     ):
         checkpoints.load(tmp_path)
     agrees(checkpoints.load(tmp_path / FINAL)(torch.from_numpy(X)), reference(tmp_path, X))
@@ -193,7 +193,7 @@ DAMAGE = {
     ),
     "a column of 0": (weights(lambda w: w["decoder.weight"][:, 3].fill(0)), "1 latents have a decoder row of norm 0"),
     "nan": (weights(lambda w: w["encoder.bias"].fill(np.nan)), "encoder.bias holds a NaN"),
-    "no weights": (lambda f: (f / FINAL).unlink(), "no layout that is read here"),
+    "no weights": (lambda f: (f / FINAL).unlink(), "matches no supported layout"),
 }
 
 

@@ -38,7 +38,7 @@ def test_the_reconstruction_is_saelens_own(architecture, options, tmp_path):
     agree(checkpoint.sae, theirs, tokens())
     assert checkpoint.describe().startswith(f"SAELens {architecture}")
     scaled = options["normalize_activations"] == "expected_average_only_in"
-    assert scaled == ("x goes in unscaled" in checkpoint.describe())
+    assert scaled == ("x is not scaled here" in checkpoint.describe())
 
 
 @pytest.mark.parametrize("normalise", NORMALISATIONS)
@@ -47,7 +47,7 @@ def test_heads_that_saelens_takes_apart_are_read_side_by_side(architecture, norm
     theirs = written(tmp_path, architecture, reshape_activations="hook_z", normalize_activations=normalise)
     checkpoint = checkpoints.read(tmp_path)
     agree(checkpoint.sae, theirs, tokens(), shape=(-1, 4, D_IN // 4))
-    assert "all heads side by side" in checkpoint.describe()
+    assert "outputs of all heads" in checkpoint.describe()
 
 
 @pytest.mark.parametrize("rescale", [True, False])
@@ -109,7 +109,7 @@ def test_what_lies_beside_the_weights_is_copied_and_half_precision_is_widened(tm
 def test_a_scale_that_the_trainer_has_not_folded_in_is_told(tmp_path):
     written(tmp_path, "standard", TRAINING, normalize_activations="expected_average_only_in")
     (tmp_path / "activation_scaler.json").write_text('{"scaling_factor": 0.25, "has_whitening": false}')
-    assert "activation_scaler.json gives that factor as 0.25" in checkpoints.read(tmp_path).describe()
+    assert "activation_scaler.json states that factor: 0.25" in checkpoints.read(tmp_path).describe()
 
 
 def test_thresholds_that_never_bind_are_told(tmp_path):
@@ -118,7 +118,7 @@ def test_thresholds_that_never_bind_are_told(tmp_path):
     sae.save_model(tmp_path)
     checkpoint = checkpoints.read(tmp_path)
     agree(checkpoint.sae, sae, tokens())
-    assert "a ReLU SAE in effect" in checkpoint.describe()
+    assert "in effect a ReLU SAE" in checkpoint.describe()
 
 
 @pytest.mark.parametrize("name", ["minilm-relu", "minilm-gated"])

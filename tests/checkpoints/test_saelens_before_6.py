@@ -74,15 +74,15 @@ def test_an_old_configuration_means_what_saelens_takes_it_for(version, tmp_path)
     checkpoint.write(tmp_path / "out", checkpoint.sae.W_dec, checkpoint.sae.b_dec)
     agree(checkpoint.sae, loaded(tmp_path / "out"), tokens())
     assert checkpoint.sae.architecture == architecture
-    assert ("is not given" in checkpoint.describe()) == ("apply_b_dec_to_input" not in config)
-    assert ("x goes in unscaled" in checkpoint.describe()) == (config.get("normalize_activations") is True)
+    assert ("by SAELens' default" in checkpoint.describe()) == ("apply_b_dec_to_input" not in config)
+    assert ("x is not scaled here" in checkpoint.describe()) == (config.get("normalize_activations") is True)
 
 
 def test_the_name_of_the_hook_told_that_heads_are_taken_apart(tmp_path):
     of_old(tmp_path, "standard", FIVE | {"hook_name": "blocks.3.attn.hook_z"})
     checkpoint = checkpoints.read(tmp_path)
     agree(checkpoint.sae, loaded(tmp_path), tokens(), shape=(-1, 4, D_IN // 4))
-    assert "all heads side by side" in checkpoint.describe()
+    assert "outputs of all heads" in checkpoint.describe()
 
 
 @pytest.mark.parametrize("name", ["finetuning_scaling_factor", "scaling_factor"])

@@ -93,14 +93,14 @@ def test_a_batch_topk_dictionary_keeps_its_threshold(dict_class, cache):
 def test_a_dictionary_that_saelens_takes_for_relu_is_refused(cache):
     dictionary(cache(BATCHTOPK), "AutoEncoderNew")
     with pytest.raises(
-        InputError, match="it is a AutoEncoderNew of dictionary_learning, and SAELens makes standard of"
+        InputError, match="does not support dictionary_learning's AutoEncoderNew, and converts it to standard"
     ):
         checkpoints.read(f"saelens:{BATCHTOPK}")
 
 
 def test_a_converter_that_comes_to_another_architecture_is_refused():
     config = {"architecture": "standard", "apply_b_dec_to_input": False}  # of a JumpReLU SAE: a fall-back
-    with pytest.raises(InputError, match="it is jumprelu at its source, but SAELens' gemma_2 makes standard of it"):
+    with pytest.raises(InputError, match="it is jumprelu at its source, but SAELens' gemma_2 converts it to standard"):
         hub._check("saelens:gemma-scope-2b-pt-res/x", "gemma_2", config, "owner/repository", "x")
 
 
@@ -120,15 +120,15 @@ def test_a_transcoder_is_refused_before_it_is_made(cache):
     (folder / "cfg.json").write_text(
         json.dumps(json.loads((folder / "cfg.json").read_text()) | {"architecture": "transcoder"})
     )
-    with pytest.raises(InputError, match="x̂ lies in another space than x"):
+    with pytest.raises(InputError, match="its x̂ is in another space than x"):
         checkpoints.read(f"saelens:{RES_JB}")
 
 
 NAMES = {
-    "gpt2-small-res-jn/blocks.0.hook_resid_pre": "no release 'gpt2-small-res-jn'; near it: gpt2-small-res-jb",
-    "gpt2-small-res-jb/blocks.99.hook_resid_pre": "no SAE 'blocks.99.hook_resid_pre'; near it: blocks.9.hook_resid_pre",
-    "gpt2-small-res-jb": "release gpt2-small-res-jb has no SAE ''; near it: blocks.0.hook_resid_pre",
-    "owner/repository": "no release 'owner'; near it: ",
+    "gpt2-small-res-jn/blocks.0.hook_resid_pre": "no release 'gpt2-small-res-jn'; similar names: gpt2-small-res-jb",
+    "gpt2-small-res-jb/blocks.99.hook_resid_pre": "no SAE 'blocks.99.hook_resid_pre'; similar names: blocks.9.",
+    "gpt2-small-res-jb": "release gpt2-small-res-jb has no SAE ''; similar names: blocks.0.hook_resid_pre",
+    "owner/repository": "no release 'owner'; similar names: ",
 }
 
 

@@ -34,7 +34,7 @@ def weights_with(change):
 
 
 DAMAGE = {
-    "no configuration": (lambda f: (f / "cfg.json").unlink(), "no layout that is read here"),
+    "no configuration": (lambda f: (f / "cfg.json").unlink(), "matches no supported layout"),
     "no weights": (lambda f: (f / "sae_weights.safetensors").unlink(), r"\(found: cfg.json\)"),
     "not JSON": (lambda f: (f / "cfg.json").write_text("{"), "cannot be read as JSON"),
     "a list": (lambda f: (f / "cfg.json").write_text("[]"), "holds a list"),
@@ -48,15 +48,15 @@ DAMAGE = {
     "k that is no number": (config_with(architecture="topk", k=9.5), "k is 9.5"),
     "another training": (
         config_with(metadata={"sae_lens_version": "6.0.0", "training_architecture": "batchtopk"}),
-        "metadata says that 'batchtopk' was trained",
+        "training_architecture is 'batchtopk'",
     ),
-    "k of another": (config_with(k=9), "k is 9, but a standard SAE keeps no number of latents"),
+    "k of another": (config_with(k=9), "k is 9, but a standard SAE has no k"),
     "metadata that is none": (config_with(metadata=3), "metadata is 3"),
-    "a whitening": (config_with(normalize_activations="covariance_whitening"), "still takes whitened activations"),
-    "another normalisation": (config_with(normalize_activations="constant_scalar_rescale"), "is not read here"),
+    "a whitening": (config_with(normalize_activations="covariance_whitening"), "still expects whitened activations"),
+    "another normalisation": (config_with(normalize_activations="constant_scalar_rescale"), "is not supported"),
     "a normalisation of old": (config_with(normalize_activations=True), "normalize_activations is True"),
     "another activation": (config_with(activation_fn="topk"), "activation_fn is 'topk'"),
-    "an unknown setting": (config_with(top_secret_scale=3.0), "top_secret_scale may change x̂ and is not known"),
+    "an unknown setting": (config_with(top_secret_scale=3.0), "top_secret_scale may change x̂; unknown settings"),
     "fine-tuned": (config_with(finetuning_scaling_factor=True), "finetuning_scaling_factor is True"),
     "reshaped": (config_with(reshape_activations="hook_q"), "reshape_activations is 'hook_q'"),
     "rescaled": (config_with(rescale_acts_by_decoder_norm=True), "rescale_acts_by_decoder_norm is True"),
@@ -97,9 +97,7 @@ def test_no_architecture_falls_back_to_another(architecture, tmp_path):
     refused("has exactly", weights_with(lambda weights: weights.update(more=torch.ones(D_SAE))))
     for name in names:
         refused("has exactly", weights_with(lambda weights, name=name: weights.pop(name)))
-    told_apart = (
-        "has exactly|but a standard SAE keeps no number"  # by its tensors; topk, whose are standard's, by its k
-    )
+    told_apart = "has exactly|but a standard SAE has no k"  # by its tensors; topk, whose are standard's, by its k
     if architecture != "standard":
         refused(told_apart, config_with(architecture="standard", rescale_acts_by_decoder_norm=False))
 
@@ -118,7 +116,7 @@ def test_an_sae_of_another_kind_is_refused_by_its_name(architecture, tmp_path):
     written(tmp_path, "standard")
     config_with(architecture=architecture)(tmp_path)
     with pytest.raises(
-        InputError, match=f"architecture is '{architecture}', which is not read: {REFUSED[architecture][:20]}"
+        InputError, match=f"architecture is '{architecture}', which is not supported: {REFUSED[architecture][:20]}"
     ):
         checkpoints.load(tmp_path)
 

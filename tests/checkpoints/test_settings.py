@@ -38,7 +38,7 @@ def test_what_is_older_than_6_has_defaults_of_its_own(version, old, place):
     if old:
         found = understood(CFG, config)
         assert found.subtract_b_dec is True
-        assert found.notes == ("apply_b_dec_to_input is not given, so yes, as SAELens takes it",)
+        assert found.notes == ("apply_b_dec_to_input is not set: yes, by SAELens' default",)
     else:
         refused(config, "apply_b_dec_to_input is not set: one of True, False is needed")
 
@@ -113,7 +113,7 @@ def test_an_error_term_changes_x_hat_and_none_does_not():
 
 @pytest.mark.parametrize("hook", ["blocks.3.attn.hook_z", "h.3.attn_z"])
 def test_heads_are_noted(hook):
-    side_by_side = ("x is the outputs of all heads side by side",)
+    side_by_side = ("x is the concatenated outputs of all heads",)
     assert understood(CFG, FIVE | {"hook_name": hook}).notes == side_by_side
     assert understood(CFG, FIVE | {"hook_point": hook}).notes == side_by_side
     assert understood(CFG, FIVE | {"hook_name": "blocks.3.hook_resid_pre"}).notes == ()
@@ -131,9 +131,9 @@ def test_what_was_trained_by_batch_says_so():
     assert notes("jumprelu", "batchtopk") == ("trained as batchtopk",)
     assert notes("jumprelu", "jumprelu") == notes("standard", "standard") == notes("standard", "next year's") == ()
     assert notes("batchtopk", "batchtopk")[0].startswith("a training checkpoint of batchtopk")
-    with pytest.raises(InputError, match="architecture is 'standard', but metadata says that 'batchtopk' was trained"):
+    with pytest.raises(InputError, match="architecture is 'standard', but training_architecture is 'batchtopk'"):
         notes("standard", "batchtopk")
-    with pytest.raises(InputError, match="architecture is 'jumprelu', but metadata says that 'gated' was trained"):
+    with pytest.raises(InputError, match="architecture is 'jumprelu', but training_architecture is 'gated'"):
         notes("jumprelu", "gated")
 
 
@@ -166,10 +166,10 @@ def test_the_architecture_and_k(config, read):
         (SIX | {"architecture": "topk", "k": True}, "k is True"),
         (SIX | {"architecture": "topk", "k": 0}, "k is 0"),
         (SIX | {"architecture": "topk"}, "k is missing"),
-        (SIX | {"architecture": "gated", "k": 7}, "k is 7, but a gated SAE keeps no number"),
+        (SIX | {"architecture": "gated", "k": 7}, "k is 7, but a gated SAE has no k"),
         ({"metadata": {"sae_lens_version": "6.0"}}, "architecture is None"),
         (SIX | {"architecture": ["transcoder"]}, r"architecture is \['transcoder'\]"),
-        (SIX | {"architecture": "transcoder"}, "which is not read: x̂ lies in another space"),
+        (SIX | {"architecture": "transcoder"}, "which is not supported: its x̂ is in another space"),
     ],
 )
 def test_another_activation_is_refused(config, words):
@@ -194,9 +194,9 @@ def test_settings_that_are_known_with_values_that_are_read():
     reading.check_settings(CFG, {"act": "relu", "seed": 3}, options)
     reading.check_settings(CFG, {"act": None}, options)
     reading.check_settings(CFG, {}, options)
-    with pytest.raises(InputError, match=r"act is 'gelu', which changes x̂ .* \(only 'relu', None is read\)"):
+    with pytest.raises(InputError, match=r"act is 'gelu', which changes x̂ .* \(supported: 'relu', None\)"):
         reading.check_settings(CFG, {"act": "gelu"}, options)
-    with pytest.raises(InputError, match="lr may change x̂ and is not known"):
+    with pytest.raises(InputError, match="lr may change x̂; unknown settings are refused"):
         reading.check_settings(CFG, {"lr": 3}, options)
     reading.check_settings(CFG, {"lr": 3}, options, unlisted=True)
 

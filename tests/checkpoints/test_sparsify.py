@@ -124,10 +124,13 @@ DAMAGE = {
     "no k": (config(k=None), "k is None"),
     "k of 0": (config(k=0), "k is 0"),
     "k beyond d_sae": (config(k=65), "k is 65; a whole number from 1 to d_sae = 64"),
-    "groups that do not come out even": (config(activation="groupmax", k=7), "64 latents do not divide into k = 7"),
+    "groups that do not come out even": (config(activation="groupmax", k=7), "64 latents do not divide into 7"),
     "another d_in": (config(d_in=17), "d_in is 17, but 16 in the weights"),
     "another d_sae": (config(num_latents=65), "num_latents is 65, but 64"),
-    "another expansion": (config(expansion_factor=5), "expansion_factor is 5 for d_in 16, but 64 latents"),
+    "another expansion": (
+        config(expansion_factor=5),
+        "expansion_factor is 5 and d_in 16, but the weights have",
+    ),
     "an unknown setting": (config(input_scale=2.0), "input_scale may change x̂"),
     "no decoder": (weights(lambda w: w.pop("W_dec")), "but no W_dec"),
     "transposed": (
@@ -137,7 +140,7 @@ DAMAGE = {
     "nan": (weights(lambda w: w["b_dec"].fill(float("nan"))), "b_dec holds a NaN"),
     "not safetensors": (lambda f: (f / "sae.safetensors").write_bytes(b"x" * 99), "cannot be read as safetensors"),
     "a list": (lambda f: (f / "cfg.json").write_text("[]"), "holds a list"),
-    "no settings": (lambda f: os.remove(f / "cfg.json"), "no layout that is read here"),
+    "no settings": (lambda f: os.remove(f / "cfg.json"), "matches no supported layout"),
 }
 
 

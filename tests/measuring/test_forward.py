@@ -11,7 +11,7 @@ from sandbox.checkpoints.autoencoder import SAE
 from sandbox.checkpoints.normalisation import ConstantNorm
 from sandbox.errors import InputError
 from sandbox.measuring.forward import Forward, Pairs, _close, _out_of_memory, fingerprint
-from sandbox.system.devices import dtype_named
+from sandbox.system.dtypes import dtype_named
 
 X = torch.randn(70, 3, generator=torch.Generator().manual_seed(0))
 

@@ -269,7 +269,7 @@ REFUSED = {
     "whole numbers": (["measure", "--x", "ids.npy", "--x-hat", "x.npy"], "have dtype I64"),
     "Fortran order": (["measure", "--x", "fortran.npy", "--x-hat", "x.npy"], "stored in Fortran order"),
     "two tensors": (["measure", "--x", "two.safetensors", "--x-hat", "x.npy"], "holds 2 tensors"),
-    "empty": (["measure", "--x", "empty.npy", "--x-hat", "x.npy"], "with one token or more, is needed"),
+    "empty": (["measure", "--x", "empty.npy", "--x-hat", "x.npy"], "with at least one token, is needed"),
     "other lengths": (["measure", "--x", "x.npy", "--x-hat", "short.npy"], "they must agree"),
     "nan": (["measure", "--x", "nan.npy", "--x-hat", "x.npy"], "1 of 1000 tokens of x have a NaN"),
     "another width": (["measure", *EMBEDDED[:2], "--activations", "x.npy"], "dimension 384, but x.npy has 16"),

@@ -10,7 +10,7 @@ from torch import nn
 from sandbox.errors import InputError
 from sandbox.measuring import published as published_module
 from sandbox.measuring.published import LIBRARIES, Published
-from sandbox.system.devices import FLOATS
+from sandbox.system.dtypes import FLOATS
 
 with warnings.catch_warnings():  # their own imports warn, and nobody here can mend that
     warnings.simplefilter("ignore")

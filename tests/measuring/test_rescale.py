@@ -405,5 +405,5 @@ def test_activations_that_shuffle_are_refused(tokens, tmp_path):
     shuffled = DataLoader(tokens[0], batch_size=100, shuffle=True, generator=torch.Generator().manual_seed(0))
     with pytest.raises(InputError, match="gave other tokens, or another order, when it was read again"):
         rescale(little(tmp_path), shuffled, device="cpu")
-    with pytest.raises(InputError, match="can be read once only"):
+    with pytest.raises(InputError, match="can be read only once"):
         rescale(little(tmp_path), (part for part in tokens[0].split(100)), device="cpu")

@@ -108,7 +108,7 @@ def test_a_npy_file_is_as_long_as_its_header_says(tmp_path):
     path = as_npy(tmp_path)
     whole = path.read_bytes()
     path.write_bytes(whole.replace(b"(40, 6)", b"(10, 6)"))
-    with pytest.raises(InputError, match=r"longer than its header says: shape \(10, 6\) takes 368 bytes of 1088"):
+    with pytest.raises(InputError, match=r"longer than its header says: 1088 bytes, but shape \(10, 6\) takes 368"):
         opened(path)
     path.write_bytes(whole.replace(b"(40, 6)", b"(90, 6)"))
     with pytest.raises(InputError, match="cut short"):

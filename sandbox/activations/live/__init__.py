@@ -1,4 +1,4 @@
-"""Live activations: a transformers model reads text, and what one of its layers gives is a source like any other."""
+"""Live activations: a transformers model reads text, and the output of one of its layers is a source."""
 
 from sandbox.activations.live.source import Live, live
 

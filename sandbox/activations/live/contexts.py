@@ -1,4 +1,4 @@
-"""Text ► contexts: what a model reads at once, and which of its tokens are measured."""
+"""Text ► contexts: the token sequences that a model reads, and which of their tokens are measured."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from torch import Tensor, nn
 
 from sandbox.errors import InputError
 
-LONGEST = 1024  # tokens of a context when nobody says otherwise
-AT_ONCE = 1 << 20  # characters tokenised in one call: the tokenizers library spreads them over the cores
+LONGEST = 1024  # tokens in a context, by default
+AT_ONCE = 1 << 20  # characters tokenised in one call, which the tokenizers library spreads over the cores
 
 
 class Context(NamedTuple):
-    """A part of one document that the model reads at once.
+    """The part of a document that the model reads as one sequence.
 
     Attributes:
-        document: its document's number, from 0, in the order of the text
-        ids:      (tokens,) int64, with the special tokens that the tokenizer puts around it
-        measured: (n,) int64, the places in `ids` of the tokens that are measured: all that are no special tokens
+        document: number of the document, from 0, in the order of the text
+        ids:      (tokens,) int64, including the special tokens that the tokenizer adds
+        measured: (n,) int64, positions in `ids` of the tokens to measure: all but special tokens
     """
 
     document: int
@@ -30,12 +30,12 @@ class Context(NamedTuple):
 
 
 class Contexts:
-    """Cuts documents into contexts of at most `context` tokens, the tokenizer's special tokens included.
+    """Cuts documents into contexts of at most `context` tokens, including the tokenizer's special tokens.
 
-    A document is tokenised whole and then cut, so no token depends on where the cut falls. Each part gets the special
-    tokens (BOS, CLS, SEP, EOS …) that the tokenizer would put around it. They are fed to the model but not measured,
-    nor are special tokens that are written out in the text ("<|endoftext|>"). The token for unknown words is measured:
-    it stands for text.
+    A document is tokenised before it is cut, so no token depends on where the cuts fall. Each part gets the special
+    tokens (BOS, CLS, SEP, EOS …) that the tokenizer would add to it. The model reads them, but they are not measured,
+    and neither are special tokens spelled out in the text ("<|endoftext|>"). The token for unknown words is measured,
+    because it stands for text.
     """
 
     def __init__(self, tokenizer: Any, config: Any, model: nn.Module, context: int | None) -> None:
@@ -47,11 +47,13 @@ class Contexts:
         self.room = self.size - len(self.before) - len(self.after)
         if self.room < 1:
             added = len(self.before) + len(self.after)
-            found = f"context is {self.size}, and the tokenizer adds {added} special tokens"
-            raise InputError(f"{found}: {added + 1} or more is needed")
+            raise InputError(
+                f"context is {self.size} tokens, {added} of them special tokens of the tokenizer: "
+                f"at least {added + 1} are needed"
+            )
 
     def __call__(self, documents: Iterable[str]) -> Iterator[Context]:
-        """The contexts of the documents, in order. A document without a token to measure gives none."""
+        """The contexts of the documents, in order. A document without tokens to measure yields none."""
         for number, ids in enumerate(self._tokenised(documents)):
             for start in range(0, len(ids), self.room):
                 part = ids[start : start + self.room]
@@ -60,89 +62,93 @@ class Contexts:
                     yield Context(number, np.concatenate([self.before, part, self.after]), measured + len(self.before))
 
     def _tokenised(self, documents: Iterable[str]) -> Iterator[np.ndarray]:
-        for texts in _groups(documents):
+        for texts in _batches(documents):
             for ids in self.tokenizer(texts, add_special_tokens=False, verbose=False)["input_ids"]:
                 yield self._checked(np.array(ids, dtype=np.int64))
 
     def _checked(self, ids: np.ndarray) -> np.ndarray:
         if self.vocabulary is not None and len(ids) and ids.max() >= self.vocabulary:
-            name = self.tokenizer.name_or_path
-            found = f"{name}: the tokenizer gives token {ids.max()}, and the model knows {self.vocabulary}"
-            raise InputError(f"{found}: a tokenizer that belongs to the model is needed")
+            raise InputError(
+                f"{self.tokenizer.name_or_path}: the tokenizer yields token {ids.max()}, but the model knows "
+                f"{self.vocabulary} tokens: the model's own tokenizer is needed"
+            )
         return ids
 
     def padded(self, contexts: list[Context]) -> dict[str, Tensor]:
-        """What the model reads, (batch, tokens) each: ids, attention mask, and token types if the tokenizer has them.
+        """The model's inputs, (batch, tokens) each: ids, attention mask, and token types if the tokenizer has them.
 
-        Padding stands on the right, whatever the tokenizer prefers: positions then count from the first token, and no
-        causal model sees it. Its id matters only to models that find their positions by it, and they have one.
+        Padding is on the right, whatever the tokenizer prefers: positions then count from the first token, and no
+        causal model sees the padding. Its id matters only to models that derive positions from it, and they have one.
         """
-        shape = (len(contexts), max(len(one.ids) for one in contexts))
+        shape = (len(contexts), max(len(context.ids) for context in contexts))
         pad = self.tokenizer.pad_token_id
         ids = np.full(shape, pad if pad is not None and pad < (self.vocabulary or pad + 1) else 0, dtype=np.int64)
         mask = np.zeros(shape, dtype=np.int64)
-        for row, one in enumerate(contexts):
-            ids[row, : len(one.ids)] = one.ids
-            mask[row, : len(one.ids)] = 1
+        for row, context in enumerate(contexts):
+            ids[row, : len(context.ids)] = context.ids
+            mask[row, : len(context.ids)] = 1
         inputs = {"input_ids": ids, "attention_mask": mask}
         if self.types is not None:
             before, inside, after = self.types
             types = np.full(shape, self.tokenizer.pad_token_type_id, dtype=np.int64)
-            for row, one in enumerate(contexts):
-                within = len(one.ids) - len(before) - len(after)
-                types[row, : len(one.ids)] = [*before, *[inside] * within, *after]
+            for row, context in enumerate(contexts):
+                within = len(context.ids) - len(before) - len(after)
+                types[row, : len(context.ids)] = [*before, *[inside] * within, *after]
             inputs["token_type_ids"] = types
         return {key: torch.from_numpy(value) for key, value in inputs.items()}
 
 
 def special_ids(tokenizer: Any) -> set[int]:
-    """The tokenizer's special tokens, without the one for unknown words unless it serves as another one, too."""
+    """The tokenizer's special tokens, without the one for unknown words unless that has another role, too."""
     roles = ("bos_token_id", "eos_token_id", "cls_token_id", "sep_token_id", "pad_token_id", "mask_token_id")
-    others = {one for role in roles if (one := getattr(tokenizer, role, None)) is not None}
+    others = {token for role in roles if (token := getattr(tokenizer, role, None)) is not None}
     return (set(tokenizer.all_special_ids) - {tokenizer.unk_token_id}) | others
 
 
 def template(tokenizer: Any) -> tuple[np.ndarray, np.ndarray, tuple[list[int], int, list[int]] | None]:
-    """The special tokens that the tokenizer puts before and after a text, and the token types of before, text, after.
+    """The special tokens that the tokenizer adds before and after a text, and the token types of before, text, after.
 
-    Found from what it does with a text, with and without them: no two kinds of tokenizer keep them in the same place.
+    Found by tokenising a text with and without them, because every kind of tokenizer stores them elsewhere.
     """
     for text in ("a", "the", "1"):
         bare = list(tokenizer(text, add_special_tokens=False)["input_ids"])
         whole = tokenizer(text)
         ids = list(whole["input_ids"])
-        starts = [at for at in range(len(ids) - len(bare) + 1) if ids[at : at + len(bare)] == bare]
+        starts = [start for start in range(len(ids) - len(bare) + 1) if ids[start : start + len(bare)] == bare]
         if bare and len(starts) == 1:
             start, stop = starts[0], starts[0] + len(bare)
             types = whole.get("token_type_ids")
-            held = None if types is None else (list(types[:start]), types[start], list(types[stop:]))
-            return np.array(ids[:start], dtype=np.int64), np.array(ids[stop:], dtype=np.int64), held
-    raise InputError("it cannot be told which special tokens the tokenizer puts around a text: no text is left of 'a'")
+            split = None if types is None else (list(types[:start]), types[start], list(types[stop:]))
+            return np.array(ids[:start], dtype=np.int64), np.array(ids[stop:], dtype=np.int64), split
+    raise InputError(
+        "cannot tell which special tokens the tokenizer adds: its tokens of the text 'a' are not among those of 'a' "
+        "with special tokens"
+    )
 
 
 def context_size(tokenizer: Any, config: Any, model: nn.Module, context: int | None) -> int:
-    """Tokens of a context: `context`, or as many as tokenizer and model can, at most LONGEST."""
+    """Tokens in a context: `context`, or as many as the tokenizer and the model support, at most LONGEST."""
     limits = [tokenizer.model_max_length, getattr(config, "max_position_embeddings", None)]
     for table in model.modules():
-        # Such a table's positions are counted from behind its padding row (RoBERTa and its kin).
+        # Positions in such a table count from the row after the padding row (RoBERTa and its relatives).
         if isinstance(table, nn.Embedding) and table.num_embeddings == limits[1] and table.padding_idx is not None:
             limits.append(table.num_embeddings - table.padding_idx - 1)
     most = min(int(limit) for limit in limits if limit is not None)
     if context is None:
         return min(most, LONGEST)
     if not 1 <= context <= most:
-        raise InputError(f"context is {context} tokens: 1 to {most} are possible with this model and its tokenizer")
+        raise InputError(f"context is {context} tokens: this model and its tokenizer support 1 to {most}")
     return context
 
 
-def _groups(documents: Iterable[str]) -> Iterator[list[str]]:
-    held: list[str] = []
+def _batches(documents: Iterable[str]) -> Iterator[list[str]]:
+    batch: list[str] = []
     characters = 0
     for document in documents:
-        held.append(document)
+        batch.append(document)
         characters += len(document)
-        if characters >= AT_ONCE or len(held) >= 1024:
-            yield held
-            held, characters = [], 0
-    if held:
-        yield held
+        if characters >= AT_ONCE or len(batch) >= 1024:
+            yield batch
+            batch, characters = [], 0
+    if batch:
+        yield batch

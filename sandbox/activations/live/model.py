@@ -1,4 +1,4 @@
-"""A transformers model opened from disk alone, and what one of its modules gives: the forward pass ends there."""
+"""A transformers model from disk, and the output of one of its modules, where the forward pass stops."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ import torch
 from torch import Tensor, nn
 
 from sandbox.errors import InputError
-from sandbox.system.devices import MODEL_DTYPES, dtype_named
+from sandbox.system.dtypes import MODEL_DTYPES, dtype_named
 
-LAYOUT = "a folder with config.json, .safetensors weights and a tokenizer, as save_pretrained writes it, is needed"
+NEEDED = "a folder with config.json, .safetensors weights and a tokenizer, as save_pretrained writes it, is needed"
 
 
 class Tap:
-    """What one module of a model gives for token ids.
+    """The output of one module of a model, from token ids.
 
     Attributes:
         module: its name, as in model.named_modules()
-        device: where the model runs, and where the result lies
+        device: of the model and of the output
     """
 
     def __init__(self, model: nn.Module, module: str, device: torch.device) -> None:
@@ -34,55 +34,56 @@ class Tap:
 
     @torch.no_grad()
     def __call__(self, inputs: dict[str, Tensor]) -> Tensor:
-        """The module's output, (batch, tokens, d), for what a tokenizer gives, each (batch, tokens).
+        """The module's output, (batch, tokens, d), for a tokenizer's output, (batch, tokens) each.
 
-        The first of its outputs if there are several, and of its calls in one forward pass.
+        If the module has several outputs, or is called several times in a forward pass, the first counts.
         """
-        reached: list[Any] = []
+        outputs: list[Any] = []
 
         def stop(_module: nn.Module, _inputs: Any, output: Any) -> None:
-            reached.append(output)
+            outputs.append(output)
             raise _Reached
 
         shape = inputs["input_ids"].shape
-        taken = {key: value.to(self.device) for key, value in inputs.items() if key in self.accepts}
+        accepted = {key: value.to(self.device) for key, value in inputs.items() if key in self.accepts}
         hook = self.model.get_submodule(self.module).register_forward_hook(stop)
         try:
-            self.model(**taken)
+            self.model(**accepted)
         except _Reached:
             pass
         except torch.OutOfMemoryError as error:
-            held = f"{shape[0]} contexts of {shape[1]} tokens"
-            raise InputError(f"the model runs out of memory on {held}: choose a smaller batch, or context") from error
+            raise InputError(
+                f"the model runs out of memory on {shape[0]} contexts of {shape[1]} tokens: "
+                "choose a smaller batch, or context"
+            ) from error
         finally:
             hook.remove()
-        if not reached:
-            raise InputError(f"{self.module!r} is not run when the model reads text: name another module")
-        output = _first(reached[0])
+        if not outputs:
+            raise InputError(f"the model does not run {self.module!r} when it reads text: name another module")
+        output = outputs[0]
+        if isinstance(output, tuple | list) and output:
+            output = output[0]
         if not isinstance(output, Tensor) or not output.is_floating_point() or output.shape[:-1] != shape:
-            found = f"shape {tuple(output.shape)}" if isinstance(output, Tensor) else f"a {type(output).__name__}"
-            wanted = f"activations of shape ({shape[0]}, {shape[1]}, d)"
-            raise InputError(f"{self.module!r} gives {found} for {tuple(shape)} tokens: {wanted} are needed")
+            actual = f"shape {tuple(output.shape)}" if isinstance(output, Tensor) else f"a {type(output).__name__}"
+            needed = f"activations of shape ({shape[0]}, {shape[1]}, d)"
+            raise InputError(f"{self.module!r} outputs {actual} for {tuple(shape)} tokens: {needed} are needed")
         return output
 
 
-def _first(output: Any) -> Any:
-    return output[0] if isinstance(output, tuple | list) and output else output
-
-
 class _Reached(BaseException):
-    """Ends a forward pass at the hooked module. Not an Exception, so that no model catches it on its way out."""
+    """Ends the forward pass at the hooked module. Not an Exception, so that no model catches it."""
 
 
 def load(model: str | Path, dtype: str) -> tuple[Any, set[str], Any]:
     """A model without its head, the names of weights that its checkpoint lacks, and its tokenizer.
 
-    Nothing is fetched, and nothing that the folder holds is run: weights are read from safetensors alone, classes
+    Nothing is downloaded, and no code from the folder is executed: weights are read only from safetensors, and classes
     are transformers' own.
 
-    Args:     model: a folder as save_pretrained writes it, or a name in the local Hugging Face cache
-              dtype: in which to compute: float32, float64, bfloat16, float16
-    Raises:   InputError in one line
+    Args:
+        model: a folder written by save_pretrained, or a name in the local Hugging Face cache
+        dtype: to compute in: float32, float64, bfloat16 or float16
+    Raises: InputError if the model or its tokenizer cannot be loaded
     """
     compute_dtype = dtype_named(dtype, MODEL_DTYPES)
     transformers = _transformers()
@@ -91,32 +92,32 @@ def load(model: str | Path, dtype: str) -> tuple[Any, set[str], Any]:
     with _quiet(transformers):
         try:
             config = transformers.AutoConfig.from_pretrained(folder, **local)
-            # A file may ask here for a kernel, that is for code from elsewhere: transformers chooses its own instead.
+            # A config may ask for a kernel, that is, for code from elsewhere: let transformers choose its own instead.
             config._attn_implementation = config._experts_implementation = None
             options = {"use_safetensors": True, "ignore_mismatched_sizes": True, "output_loading_info": True}
             loaded, info = transformers.AutoModel.from_pretrained(
                 folder, config=config, dtype=compute_dtype, **options, **local
             )
-        except Exception as error:  # there are many, of many libraries
+        except Exception as error:  # of any type, from several libraries
             raise InputError(f"{folder} cannot be loaded by transformers: {_first_sentence(error)}") from error
         try:
             tokenizer = transformers.AutoTokenizer.from_pretrained(folder, **local)
         except Exception as error:
-            raise InputError(f"{folder} has no tokenizer that transformers can load: {LAYOUT}") from error
+            raise InputError(f"{folder} has no tokenizer that transformers can load: {NEEDED}") from error
     if info["mismatched_keys"]:
-        name, found, expected = sorted(info["mismatched_keys"])[0]
-        raise InputError(f"{folder}: {name} has shape {tuple(found)}, and config.json makes it {tuple(expected)}")
-    # Without one, transformers makes a tokenizer that knows no word. Those that need none (bytes) name no file.
+        name, actual, expected = sorted(info["mismatched_keys"])[0]
+        raise InputError(f"{folder}: {name} has shape {tuple(actual)}, but config.json makes it {tuple(expected)}")
+    # Without a vocabulary transformers makes a tokenizer that knows no words. One for bytes names no such file.
     vocabularies = set(tokenizer.vocab_files_names.values()) | {"tekken.json", "*.model", "*.tiktoken"}
     if tokenizer.vocab_files_names and not any(any(folder.glob(name)) for name in vocabularies):
-        raise InputError(f"{folder} has a tokenizer without a vocabulary: {LAYOUT}")
-    loaded.config.use_cache = False  # keys and values would be read only once
+        raise InputError(f"{folder} has a tokenizer without a vocabulary: {NEEDED}")
+    loaded.config.use_cache = False  # cached keys and values would never be used
     return loaded.eval(), set(info["missing_keys"]), tokenizer
 
 
 def _transformers() -> ModuleType:
     try:
-        with warnings.catch_warnings():  # its own imports may warn, and nobody here can mend that
+        with warnings.catch_warnings():  # its own imports may warn
             warnings.simplefilter("ignore")
             import transformers
     except ImportError as error:
@@ -127,31 +128,34 @@ def _transformers() -> ModuleType:
 
 
 def _folder(model: str | Path) -> Path:
-    """The model's folder: itself, or the one in the local cache that a name stands for."""
+    """The model's folder, which may be in the local cache."""
     folder = Path(model)
     if not folder.is_dir():
         if folder.exists():
-            raise InputError(f"{model} is a file: {LAYOUT}")
+            raise InputError(f"{model} is a file: {NEEDED}")
         from huggingface_hub import snapshot_download
 
         try:
             folder = Path(snapshot_download(str(model), local_files_only=True))
-        except Exception as error:  # no such name, or no name at all
-            found = f"{model} is neither a folder nor a model in the local Hugging Face cache"
-            raise InputError(f"{found}, and nothing is fetched here: download it first, or name its folder") from error
+        except Exception as error:  # no such name, or an invalid one
+            raise InputError(
+                f"{model} is neither a folder nor a model in the local Hugging Face cache, and nothing is downloaded "
+                "here: download it first, or name its folder"
+            ) from error
     if (folder / "adapter_config.json").exists():
-        raise InputError(f"{folder} holds an adapter: merge it into its model, save that, and name its folder")
+        raise InputError(f"{folder} holds an adapter: merge it into its model, save the result, and name that folder")
     if not (folder / "config.json").exists():
-        raise InputError(f"{folder} has no config.json: {LAYOUT}")
+        raise InputError(f"{folder} has no config.json: {NEEDED}")
     if not any(folder.glob("*.safetensors")):
-        others = ", ".join(sorted(one.name for one in folder.iterdir() if one.suffix in (".bin", ".pt", ".pth", ".h5")))
-        raise InputError(f"{folder} has no .safetensors weights (weights found: {others or 'none'}): {LAYOUT}")
+        suffixes = (".bin", ".pt", ".pth", ".h5")
+        others = ", ".join(sorted(file.name for file in folder.iterdir() if file.suffix in suffixes))
+        raise InputError(f"{folder} has no .safetensors weights (weights found: {others or 'none'}): {NEEDED}")
     return folder
 
 
 @contextmanager
 def _quiet(transformers: ModuleType) -> Iterator[None]:
-    """No progress bars and no table of keys while a model is loaded: what matters in them is checked here."""
+    """Within the block, transformers shows no progress bars and no table of keys; `load` checks what matters in it."""
     log = transformers.utils.logging
     verbosity, bars = log.get_verbosity(), log.is_progress_bar_enabled()
     log.set_verbosity_error()
@@ -172,7 +176,7 @@ def _first_sentence(error: Exception) -> str:
 
 
 def tap_layer(model: nn.Module, layer: int, device: torch.device) -> Tap:
-    """The residual stream after block `layer`, counted from 0; later blocks, which would never run, are let go."""
+    """The residual stream after block `layer`, counted from 0. Later blocks never run and are deleted."""
     name, blocks = find_blocks(model)
     if not 0 <= layer < len(blocks):
         raise InputError(f"layer is {layer}: the model has {len(blocks)} blocks, 0 to {len(blocks) - 1}")
@@ -181,35 +185,37 @@ def tap_layer(model: nn.Module, layer: int, device: torch.device) -> Tap:
 
 
 def tap_hook(model: nn.Module, hook: str, device: torch.device) -> Tap:
-    """A module by its name; one of the model with a head (transformer.h.3) is the same without that prefix (h.3)."""
+    """A module by its name, with or without the prefix of the model with a head (transformer.h.3 is h.3)."""
     names = {name for name, _ in model.named_modules() if name}
     bare = hook.removeprefix(f"{getattr(model, 'base_model_prefix', '')}.")
     for name in (hook, bare):
         if name in names:
             return Tap(model, name, device)
     near = difflib.get_close_matches(bare, sorted(names), n=4, cutoff=0.3) or sorted(names)[:4]
-    raise InputError(f"the model has no module {hook!r}: near it are {', '.join(near)}")
+    raise InputError(f"the model has no module {hook!r}; similar names: {', '.join(near)}")
 
 
 def find_blocks(model: Any) -> tuple[str, nn.ModuleList]:
-    """The name and the list of a model's blocks: its one outermost nn.ModuleList of config.num_hidden_layers modules.
+    """The name and the list of a model's blocks: the only outermost nn.ModuleList of config.num_hidden_layers modules.
 
-    Raises:   InputError when there is none, or several (an encoder and a decoder)
+    Raises: InputError if there is none, or several (an encoder and a decoder)
     """
     count = getattr(model.config.get_text_config(), "num_hidden_layers", None)
-    lists = {name: one for name, one in model.named_modules() if isinstance(one, nn.ModuleList) and len(one) == count}
+    modules = dict(model.named_modules())
+    lists = {name: part for name, part in modules.items() if isinstance(part, nn.ModuleList) and len(part) == count}
     outer = [name for name in lists if not any(name.startswith(f"{other}.") for other in lists)]
     if len(outer) != 1:
-        found = f"{len(outer)} lists of {count} blocks" + (f" ({', '.join(outer)})" if outer else "")
-        raise InputError(f"{type(model).__name__} has {found}: name a module with hook in place of a layer")
+        names = f" ({', '.join(outer)})" if outer else ""
+        raise InputError(
+            f"{type(model).__name__} has {len(outer)} lists of {count} blocks{names}: name a module (hook), not a layer"
+        )
     return outer[0], lists[outer[0]]
 
 
 def probe(tap: Tap, inputs: dict[str, Tensor], missing: Iterable[str]) -> int:
-    """The width d of what the tap gives, from one short pass that refuses weights that the checkpoint lacks.
+    """The width d of the tap's output, from one short pass that refuses to use weights that the checkpoint lacks.
 
-    transformers fills such weights with random numbers. In a head that is never reached they do no harm; before the
-    tap they would.
+    transformers fills such weights with random numbers, which are harmless only behind the tap.
     """
     with ExitStack() as guards:
         for name in missing:
@@ -222,6 +228,8 @@ def probe(tap: Tap, inputs: dict[str, Tensor], missing: Iterable[str]) -> int:
 
 def _refuse(model: Any, name: str) -> Any:
     def guard(_module: nn.Module, _inputs: Any) -> None:
-        raise InputError(f"{model.name_or_path} lacks {name}, which would be random numbers: save the whole model")
+        raise InputError(
+            f"{model.name_or_path} lacks {name}, which transformers would fill at random: save the whole model"
+        )
 
     return guard

@@ -1,4 +1,4 @@
-"""Documents from text files, one at a time: a document is what a token's id names, and the cluster of the interval."""
+"""Documents from text files, one at a time. Tokens of a document share an id, and form a cluster of the interval."""
 
 from __future__ import annotations
 
@@ -13,34 +13,34 @@ SUFFIXES = (".txt", ".jsonl")
 
 
 def text_files(source: str | Path) -> list[Path]:
-    """The text files that `source` names, in the order in which they are read.
+    """The text files that `source` names, in reading order.
 
-    Args:     source: a .txt or .jsonl file; a folder (the .txt and .jsonl files directly in it, by name; anything
-                      else in it is left alone); or a pattern such as texts/*.jsonl, of which every match must be one
-    Raises:   InputError when there is none, or a file that was named has another suffix
+    Args:   source: a .txt or .jsonl file; a folder (its own .txt and .jsonl files, by name; everything else in it is
+                    ignored); or a pattern such as texts/*.jsonl, where every match must be such a file
+    Raises: InputError if there is no text file, or a named file has another suffix
     """
     path = Path(source)
     if path.is_dir():
-        files = sorted(one for one in path.iterdir() if one.suffix in SUFFIXES and one.is_file())
+        files = sorted(file for file in path.iterdir() if file.suffix in SUFFIXES and file.is_file())
         if not files:
-            raise InputError(f"{path} holds no .txt and no .jsonl file: name the folder or the file with the text")
+            raise InputError(f"{path} holds no .txt or .jsonl file: name the folder or the file with the text")
         return files
-    files = [path] if path.exists() else [Path(one) for one in sorted(glob.glob(str(source), recursive=True))]
+    files = [path] if path.exists() else [Path(name) for name in sorted(glob.glob(str(source), recursive=True))]
     if not files:
-        raise InputError(f"{path}: there is no such file or folder (for text), and no file fits it as a pattern")
-    for one in files:
-        if one.suffix not in SUFFIXES or not one.is_file():
-            found = "a folder" if one.is_dir() else f"not {one.suffix or 'this'}"
-            raise InputError(f"{one}: text is read from .txt and .jsonl files, {found}")
+        raise InputError(f"{path}: there is no such file or folder (for text), and no file matches it as a pattern")
+    for file in files:
+        if file.suffix not in SUFFIXES or not file.is_file():
+            actual = "this is a folder" if file.is_dir() else f"not {file.suffix or 'this'}"
+            raise InputError(f"{file}: text is read from .txt and .jsonl files, {actual}")
     return files
 
 
 def documents(files: list[Path], whole_files: bool = False) -> Iterator[str]:
-    """The documents of text files, in order; no more than one of them is held at a time.
+    """The documents of text files, in order, one at a time.
 
-    .txt:    UTF-8; documents are separated by blank lines, so a paragraph is a document. With `whole_files` each file
-             is one document: for books, or anything else that holds blank lines and belongs together.
-    .jsonl:  one JSON object a line, whose field "text" is a document; blank lines are passed over
+    .txt:    UTF-8; blank lines separate documents, so each paragraph is one. With `whole_files` each file is one
+             document: for books and other texts that contain blank lines
+    .jsonl:  one JSON object per line, whose field "text" is a document; blank lines are skipped
 
     Raises:  InputError that names file and line
     """
@@ -54,13 +54,12 @@ def documents(files: list[Path], whole_files: bool = False) -> Iterator[str]:
 
 
 def _lines(path: Path) -> Iterator[tuple[int, str]]:
-    """Each line with its number, counted from 1; decoded one by one, so that an error can name its line."""
+    """Each line with its number, from 1. Lines are decoded one by one, so that an error can name its line."""
     number = 0
     try:
         with path.open("rb") as file:
             for number, line in enumerate(file, 1):
-                # A mark of the byte order before the first letter is no text.
-                yield number, line.decode("utf-8-sig" if number == 1 else "utf-8")
+                yield number, line.decode("utf-8-sig" if number == 1 else "utf-8")  # skips the BOM
     except UnicodeDecodeError as error:
         raise InputError(f"{path}, line {number} is not UTF-8 ({error.reason}): save the text as UTF-8") from error
     except OSError as error:
@@ -68,34 +67,35 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
 
 
 def _paragraphs(path: Path) -> Iterator[str]:
-    held: list[str] = []
+    paragraph: list[str] = []
     for _, line in _lines(path):
         if line.strip():
-            held.append(line)
-        elif held:
-            yield "".join(held).rstrip("\r\n")
-            held = []
-    if held:
-        yield "".join(held).rstrip("\r\n")
+            paragraph.append(line)
+        elif paragraph:
+            yield "".join(paragraph).rstrip("\r\n")
+            paragraph = []
+    if paragraph:
+        yield "".join(paragraph).rstrip("\r\n")
 
 
 def _jsonl(path: Path) -> Iterator[str]:
     for number, line in _lines(path):
         if not line.strip():
             continue
-        where = f"{path}, line {number}"
+        location = f"{path}, line {number}"
         try:
             entry = json.loads(line)
         except (ValueError, RecursionError) as error:
-            found = f"{where} is not JSON ({error})"
-            raise InputError(f"{found}: one object with a field 'text' a line is needed") from error
+            raise InputError(
+                f"{location} is not JSON ({error}): each line must be an object with a field 'text'"
+            ) from error
         if not isinstance(entry, dict) or not isinstance(entry.get("text"), str):
-            found = f"fields {', '.join(map(repr, entry))}" if isinstance(entry, dict) else f"a {type(entry).__name__}"
-            raise InputError(f"{where} has {found}: a field 'text' that is a string is needed")
+            is_object = isinstance(entry, dict)
+            actual = f"the fields {', '.join(map(repr, entry))}" if is_object else f"a {type(entry).__name__}"
+            raise InputError(f"{location} holds {actual}: an object with a field 'text', a string, is needed")
         text = entry["text"]
         try:
             text.encode()
         except UnicodeEncodeError as error:
-            found = f"{where} holds half a surrogate pair, which is no text"
-            raise InputError(f"{found}: leave that document out") from error
+            raise InputError(f"{location} holds half a surrogate pair, which is no text: omit that document") from error
         yield text
