@@ -13,9 +13,9 @@ import torch
 from contourpy import contour_generator
 
 from sandbox.explorer.state import CONTROLS
-from sandbox.maths.compile import evaluate, to_torch
+from sandbox.maths.compile import evaluate, moments_at, to_torch
 from sandbox.maths.measures import REGISTRY
-from sandbox.plots import LOCI, at_tip, levels, moments_at
+from sandbox.plots import LOCI, at_tip, levels
 
 REACH = CONTROLS["norm_ratio"].high
 """How far the curves go: the longest x̂, in lengths of x."""
@@ -50,8 +50,8 @@ def undefined_regions() -> dict[str, str]:
 
 def _levels(key: str) -> Iterator[dict[str, object]]:
     rho, r = _half_plane()
-    values = evaluate(REGISTRY[key], *moments_at(rho, r)).numpy()
-    generator = contour_generator(rho.numpy(), r.numpy(), np.ma.masked_invalid(values))
+    values = np.ma.masked_invalid(evaluate(REGISTRY[key], *moments_at(rho, r)).numpy())
+    generator = contour_generator(rho.numpy(), r.numpy(), values)
     for level in levels(key):
         lines: Any = [line for line in generator.lines(level) if line is not None and len(line) > 2]
         if lines:
@@ -61,8 +61,9 @@ def _levels(key: str) -> Iterator[dict[str, object]]:
 
 
 def _half_plane() -> tuple[torch.Tensor, torch.Tensor]:
-    rho, r = np.meshgrid(np.linspace(-1, 1, 201), np.linspace(0, REACH, 201))
-    return torch.from_numpy(rho), torch.from_numpy(r)
+    axes = (torch.from_numpy(np.linspace(low, high, 201)) for low, high in ((-1, 1), (0, REACH)))
+    rho, r = torch.meshgrid(*axes, indexing="xy")
+    return rho, r
 
 
 def _path(line: Any) -> str:

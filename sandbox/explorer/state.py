@@ -122,7 +122,7 @@ def moments_of(state: Mapping[str, Any]) -> Moments:
         return _pooled(state)
     norm, ratio, theta = state["norm_x"], state["norm_ratio"], math.radians(state["angle"])
     # Totals straight from the angle: vectors would round cos 60° off ½, which decides whether γ₁₀ is defined.
-    totals = torch.tensor([at_an_angle(theta, ratio)], dtype=torch.float64) * norm**2
+    totals = torch.tensor([at_an_angle(theta, ratio, norm**2)], dtype=torch.float64)
     tip = [ratio * norm * math.cos(theta), ratio * norm * math.sin(theta)]
     vectors = torch.tensor([[[norm, 0.0], tip]], dtype=torch.float64)
     return Moments(totals, torch.ones(1, dtype=torch.float64), vectors, torch.zeros((), dtype=torch.float64))

@@ -12,15 +12,16 @@ from functools import cache
 
 import torch
 from jaxtyping import Bool, Float64
-from sympy import Dummy, Expr, Symbol, diff, jscode, lambdify, latex, solve
+from sympy import Dummy, Expr, Symbol, diff, jscode, lambdify, solve
 from torch import Tensor
 
 from sandbox.maths.derived import derived
 from sandbox.maths.measures import NOT_RESOLVABLE, REGISTRY, Measure, t, v
 from sandbox.maths.proof.typeset import mathml
-from sandbox.maths.symbols import a, b, c, s
+from sandbox.maths.symbols import a, b, c, r, rho, s
 
 MOMENTS = (a, b, c)
+GEOMETRY = (rho, r, a)
 
 
 @cache
@@ -52,6 +53,19 @@ def inverse(expression: Expr, symbol: Symbol) -> Callable[[Tensor | float], Tens
     taken = Dummy("taken", positive=True)
     (found,) = solve(expression - taken, symbol)
     return to_torch(found, (taken,))
+
+
+def moments_at(
+    cosine: Tensor | float, norm_ratio: Tensor | float, energy: Tensor | float = 1.0
+) -> tuple[Float64[Tensor, "*batch"], Float64[Tensor, "*batch"], Float64[Tensor, "*batch"]]:
+    """a, b and c where x̂ has the cosine ρ and the norm ratio r; `energy` is a. Shapes are broadcast.
+
+    Source: C12
+    >>> moments_at(0.8, 0.5)
+    (tensor(1., dtype=torch.float64), tensor(0.2500, dtype=torch.float64), tensor(0.4000, dtype=torch.float64))
+    """
+    a_, b_, c_ = (to_torch(moment, GEOMETRY)(cosine, norm_ratio, energy) for moment in _moments_in_geometry())
+    return a_, b_, c_
 
 
 def gradient(expression: Expr) -> Callable[..., Float64[Tensor, "*batch 3"]]:
@@ -105,16 +119,25 @@ def javascript_module() -> str:
     It exports `measures`, by key: the registry's words, `mathml` (the formula, typeset), `value(a, b, c)`,
     `whyUndefined(a, b, c)`, the `range`, and for an interval `centre(a, b, c)` (`squared` where the measure is its
     square), its place `unbounded(v)` on a scale without ends, and the way `back(t)`; and `losses`, by the key of the
-    scale that makes it least: `(a, b, c, s) =>` the loss.
+    scale that makes it least: `(a, b, c, s) =>` the loss; and `momentsAt(rho, r, a)`, which is `[a, b, c]`.
     """
     entries = "\n".join(f"  {key}: {_javascript_entry(measure)}," for key, measure in REGISTRY.items())
     losses = "\n".join(f"  {key}: {to_javascript(loss, (*MOMENTS, s))}," for key, loss in scale_losses().items())
-    return f"export const measures = {{\n{entries}\n}};\nexport const losses = {{\n{losses}\n}};\n"
+    moments = ", ".join(jscode(moment) for moment in _moments_in_geometry())
+    return (
+        f"export const measures = {{\n{entries}\n}};\nexport const losses = {{\n{losses}\n}};\n"
+        f"export const momentsAt = ({', '.join(map(str, GEOMETRY))}) => [{moments}];\n"
+    )
 
 
 def scale_losses() -> dict[str, Expr]:
     """The loss that each optimal scale makes least, in a, b, c and the scale s, by the scale's key (C1, C2)."""
     return {key: derived(number)["loss"] for key, number in (("scale_x", "C1"), ("scale_x_hat", "C2"))}
+
+
+def _moments_in_geometry() -> tuple[Expr, Expr, Expr]:
+    """a, b and c in a, r and ρ."""
+    return a, derived("C12")["b"], derived("C12")["c"]
 
 
 def _javascript_entry(measure: Measure) -> str:
@@ -123,7 +146,6 @@ def _javascript_entry(measure: Measure) -> str:
         "plain": measure.plain,
         "question": measure.question,
         "atOne": measure.at_one,
-        "latex": latex(measure.expression),
         "mathml": mathml(measure.expression),
         "squared": measure.root is not None,
     }

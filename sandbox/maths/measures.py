@@ -12,24 +12,28 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 from sympy import Expr, Interval, Set, Symbol, exp, latex, log, oo
 
 from sandbox.errors import InputError
+from sandbox.maths.derivations.measured import MEASURES
 from sandbox.maths.derived import derived
 from sandbox.maths.symbols import a, b, c
 
-X_IS_ZERO = (a, "x is zero everywhere, or does not vary once centred (a = 0)")
-X_HAT_IS_ZERO = (b, "x̂ is zero everywhere, or does not vary once centred (b = 0)")
-X_HAT_TURNS_AWAY = (c, "x̂ does not point along x (c ≤ 0), so no positive scale is best")
+WHY_UNDEFINED: dict[Expr, str] = {
+    a: "x is zero everywhere, or does not vary once centred (a = 0)",
+    b: "x̂ is zero everywhere, or does not vary once centred (b = 0)",
+    c: "x̂ does not point along x (c ≤ 0), so no positive scale is best",
+    2 * c - b: "γ ≥ 2 (b ≥ 2c): the first version takes the root of a negative number",
+}
+"""Why a measure has no value where one of these is not positive."""
+
 NOT_RESOLVABLE = (
     "not resolvable: beside its mean (or b_dec) x or x̂ varies by less than a millionth, which rounding hides; "
     "take the mean from both before they are measured"
 )
 """Why a measure is undefined where a moment is nan (`sandbox.moments.moments.Moments.about`)."""
-
-ROOT_OF_A_NEGATIVE = (2 * c - b, "γ ≥ 2 (b ≥ 2c): the first version takes the root of a negative number")
-
 
 Range = Set
 ANY, NOT_NEGATIVE, COSINES = Interval(-oo, oo), Interval(0, oo), Interval(-1, 1)
@@ -108,112 +112,100 @@ class Measure:
         return f"$\\displaystyle {self.latex}$"
 
 
-def _result(number: str, key: str) -> Callable[[], Expr]:
-    return lambda: derived(number)[key]
+def _proven(key: str, *, published: str = "", root: str = "", **words: Any) -> Measure:
+    """The entry of a measure that `derivations.measured` lists; `root` is a result of the same claim."""
+    claim, positive = MEASURES[key]
+    return Measure(
+        key=key,
+        source="; ".join(filter(None, (claim, published))),
+        formula=lambda: derived(claim)[key],
+        needs=tuple((term, WHY_UNDEFINED[term]) for term in positive),
+        root=(lambda: derived(claim)[root]) if root else None,
+        **words,
+    )
 
 
 REGISTRY: dict[str, Measure] = {
     measure.key: measure
     for measure in (
-        Measure(
-            key="scale_x",
+        _proven(
+            "scale_x",
             symbol=r"s_x",
             plain="c/a",
             question="which multiple of x is nearest to x̂?",
             at_one="x itself is the multiple of x nearest to x̂",
-            source="C1; first version's eq. 9",
-            formula=_result("C1", "scale_x"),
+            published="first version's eq. 9",
             range=ANY,
-            needs=(X_IS_ZERO,),
         ),
-        Measure(
-            key="scale_x_hat",
+        _proven(
+            "scale_x_hat",
             symbol=r"s_{\hat x}",
             plain="c/b",
             question="which multiple of x̂ is nearest to x?",
             at_one="no rescaling brings x̂ nearer to x",
-            source="C2",
-            formula=_result("C2", "scale_x_hat"),
             range=ANY,
-            needs=(X_HAT_IS_ZERO,),
         ),
-        Measure(
-            key="relative_reconstruction_bias",
+        _proven(
+            "relative_reconstruction_bias",
             symbol=r"\gamma",
             plain="γ",
             question="by which factor is x̂ too long (above 1) or too short (below 1)?",
             at_one="no shrinkage: no rescaling brings x̂ nearer to x",
-            source="C6; corrected eq. 10; SAELens, SAEBench, dictionary_learning",
-            formula=_result("C6", "relative_reconstruction_bias"),
+            published="corrected eq. 10; SAELens, SAEBench, dictionary_learning",
             range=Interval.open(0, oo),
-            needs=(X_HAT_IS_ZERO, X_HAT_TURNS_AWAY),
         ),
-        Measure(
-            key="equation_10_v1",
+        _proven(
+            "equation_10_v1",
             symbol=r"\gamma_{10}",
             plain="γ₁₀",
             question="what did the first version's equation 10 compute?",
             at_one="the same as γ = 1; elsewhere it is above γ",
-            source="C7; first version's eq. 10",
-            formula=_result("C7", "equation_10_v1"),
+            published="first version's eq. 10",
             range=Interval.open(0, oo),
-            needs=(X_HAT_IS_ZERO, X_HAT_TURNS_AWAY, ROOT_OF_A_NEGATIVE),
         ),
-        Measure(
-            key="norm_ratio",
+        _proven(
+            "norm_ratio",
             symbol=r"r",
             plain="r",
             question="how long is x̂, measured in lengths of x (pooled RMS)?",
             at_one="x̂ is as long as x, wherever it points",
-            source="C12; pooled, unlike the mean of ratios published as l2_ratio",
-            formula=_result("C12", "norm_ratio"),
+            published="pooled, unlike the mean of ratios published as l2_ratio",
             range=NOT_NEGATIVE,
-            needs=(X_IS_ZERO,),
         ),
-        Measure(
-            key="cosine",
+        _proven(
+            "cosine",
             symbol=r"\rho",
             plain="ρ",
             question="how well does x̂ point along x?",
             at_one="x̂ is a multiple of x",
-            source="C3; pooled, unlike the mean cosine published as cossim",
-            formula=_result("C3", "cosine"),
+            published="pooled, unlike the mean cosine published as cossim",
             range=COSINES,
-            needs=(X_IS_ZERO, X_HAT_IS_ZERO),
         ),
-        Measure(
-            key="relative_loss",
+        _proven(
+            "relative_loss",
             symbol=r"L/a",
             plain="L/a",
             question="which share of the energy of x is lost?",
             at_one="as bad as x̂ = 0",
-            source="C12; FVU when centred",
-            formula=_result("C12", "relative_loss"),
+            published="FVU when centred",
             range=NOT_NEGATIVE,
-            needs=(X_IS_ZERO,),
         ),
-        Measure(
-            key="angle_loss",
+        _proven(
+            "angle_loss",
             symbol=r"1-\rho^2",
             plain="1−ρ²",
             question="which share is lost to the angle, beyond any rescaling?",
             at_one="x̂ is perpendicular to x",
-            source="C12",
-            formula=_result("C12", "angle_loss"),
             range=Interval(0, 1),
-            needs=(X_IS_ZERO, X_HAT_IS_ZERO),
         ),
-        Measure(
-            key="length_loss",
+        _proven(
+            "length_loss",
             symbol=r"(r-\rho)^2",
             plain="(r−ρ)²",
             question="which share is lost to the length, and would come back by the best rescaling?",
             at_one="the length alone loses as much as x̂ = 0 does",
-            source="C12",
-            formula=_result("C12", "length_loss"),
             range=NOT_NEGATIVE,
-            needs=(X_IS_ZERO, X_HAT_IS_ZERO),
-            root=_result("C12", "length_gap"),
+            root="length_gap",
         ),
     )
 }

@@ -12,7 +12,7 @@ from sandbox.plots.latents import latents
 from sandbox.plots.measured import measured
 from sandbox.plots.parabolas import parabolas
 from sandbox.plots.plane import at_tip, plane
-from sandbox.plots.rho_r_map import levels, moments_at, rho_r_map
+from sandbox.plots.rho_r_map import levels, rho_r_map
 from sandbox.plots.style import COLUMN, FAINT, INK, LOCI, OF_X, OF_X_HAT, SAES, STYLE, check_format, figure, save
 
 __all__ = [
@@ -35,7 +35,6 @@ __all__ = [
     "latents",
     "levels",
     "measured",
-    "moments_at",
     "parabolas",
     "plane",
     "rho_r_map",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from sandbox.maths.compile import evaluate, to_torch
+from sandbox.maths.compile import evaluate, moments_at, to_torch
 from sandbox.maths.measures import Measure, measure_named
 from sandbox.plots.style import FAINT, INK, LOCI, axes_or_current, legend_below, plain_name, sae_looks
 from sandbox.report import Report
@@ -105,11 +105,6 @@ def _grid(top: float, points: int) -> tuple[Tensor, Tensor]:
     r = torch.linspace(0, top, points, dtype=torch.float64).clamp(min=1e-6)
     along, length = torch.meshgrid(rho, r, indexing="xy")
     return along, length
-
-
-def moments_at(rho: Tensor, r: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """a, b, c at a cosine and a norm ratio, with a = 1."""
-    return torch.ones_like(r), r**2, rho * r
 
 
 def _draw_levels(ax: Axes, measure: Measure, rho: Tensor, r: Tensor) -> dict[float, Tensor]:

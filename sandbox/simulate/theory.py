@@ -12,7 +12,7 @@ from jaxtyping import Float64
 from torch import Tensor
 
 from sandbox.errors import InputError
-from sandbox.maths.compile import evaluate, inverse, to_torch, why_undefined
+from sandbox.maths.compile import evaluate, inverse, moments_at, to_torch, why_undefined
 from sandbox.maths.derived import derived
 from sandbox.maths.measures import REGISTRY
 from sandbox.maths.symbols import lam
@@ -27,12 +27,13 @@ Exact = tuple[float, float, float]
 CLAIM_OF_GATE = {"soft": "C17", "hard": "C18"}
 
 
-def at_an_angle(angle: float, norm_ratio: float) -> Exact:
-    """a, b, c, up to a common factor, of pairs that are all at one angle (radians) and in one ratio of norms.
+def at_an_angle(angle: float, norm_ratio: float, energy: float = 1.0) -> Exact:
+    """a, b, c of pairs that are all at one angle (radians) and in one ratio of norms; `energy` is a.
 
     The cosine is rounded to 15 digits: that of π/2 is 0, and that of π/3 is ½, which decides whether γ is defined.
     """
-    return 1.0, norm_ratio**2, norm_ratio * round(math.cos(angle), 15)
+    a, b, c = moments_at(round(math.cos(angle), 15), norm_ratio, energy)
+    return a.item(), b.item(), c.item()
 
 
 def behind_a_threshold(threshold: float, gate: str) -> tuple[Exact, float]:

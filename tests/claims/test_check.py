@@ -17,6 +17,7 @@ from sandbox import InputError, check
 from sandbox.claims.language import Statement, read_claim, statements
 from sandbox.claims.limit import SYMPY_SECONDS, Undecidable, time_limit
 from sandbox.claims.tokens import MAX_CHARACTERS
+from sandbox.claims.vectors import joined_truth
 from sandbox.maths.measures import REGISTRY
 from sandbox.maths.symbols import a, b, c
 from tests.helpers.runs import sandbox
@@ -309,3 +310,29 @@ def test_the_command_prints_writes_and_draws(tmp_path):
     refused = run("9**9**9**9 == 1", cwd=tmp_path)
     assert refused.returncode == 2
     assert len(refused.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("how", ["or", "=>", "<=>"])  # an outer "and" is read as several formulas
+@pytest.mark.parametrize("left", [True, False, None])
+@pytest.mark.parametrize("right", [True, False, None])
+def test_a_joined_claim_is_open_only_where_its_open_parts_decide(how, left, right):
+    """Kleene's logic: the truth that every choice for the open parts agrees on, and None where they differ."""
+    (formula,) = read_claim(f"a > 0 {how} b > 0").formulas
+    meant = {
+        "or": lambda p, q: p or q,
+        "=>": lambda p, q: not p or q,
+        "<=>": lambda p, q: p == q,
+    }[how]
+    choices = [[part] if part is not None else [True, False] for part in (left, right)]
+    truths = {meant(p, q) for p in choices[0] for q in choices[1]}
+    values = dict(zip(statements(formula), (left, right), strict=True))
+    assert joined_truth(formula, values.__getitem__) is (truths.pop() if len(truths) == 1 else None)
+
+
+def test_a_root_that_simplifies_away_is_decided():
+    assert check("sqrt(c**2) >= c").verdict == "true"
+    assert check("sqrt(4) == 2").verdict == "true"
+
+
+def test_nothing_is_remarked_where_nothing_surprises():
+    assert read_claim("a > 0").remarks == ()

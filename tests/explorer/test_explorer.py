@@ -13,15 +13,17 @@ import psutil
 import pytest
 import torch
 from matplotlib import pyplot
+from scipy.special import stdtrit
 from sympy import Reals
 from traitlets import TraitError
 
 from sandbox import Explorer, InputError, Report, measure
 from sandbox.data import embedded
 from sandbox.explorer import page
+from sandbox.explorer.curves import undefined_regions
 from sandbox.explorer.module import module
 from sandbox.explorer.presets import STATES_OF_CLAIMS, presets, saes_of
-from sandbox.explorer.state import BLOCKS, checked, population
+from sandbox.explorer.state import BLOCKS, checked, population, quantiles
 from sandbox.maths.compile import evaluate
 from sandbox.maths.derivations import claims
 from sandbox.maths.measures import REGISTRY
@@ -332,3 +334,16 @@ def test_the_points_of_reports_and_of_their_files_are_the_same(tmp_path):
     assert [round(point["norm_ratio"], 9) for point in saes_of(file)] == [0.5, 2]
     with pytest.raises(InputError, match="dead: its cosine or norm ratio is undefined"):
         Explorer(Report("dead", Moments.from_pairs(x, 0 * x)))
+
+
+def test_the_series_gives_students_quantiles():
+    series = quantiles()
+    chebyshev = np.polynomial.Chebyshev(series["series"], series["domain"])
+    for degrees in (1, 1.5, 7, BLOCKS - 1):
+        assert np.exp(chebyshev(1 / degrees)) == pytest.approx(stdtrit(degrees, 0.975), rel=1e-12)
+
+
+def test_gamma_is_undefined_in_the_left_half_of_the_map():
+    corners = re.findall(r"(-?[\d.]+),(-?[\d.]+)", undefined_regions()["relative_reconstruction_bias"])
+    across = [float(rho) for rho, r in corners if float(r) > 0.02]  # below, x̂ is zero
+    assert (min(across), max(across)) == (-1, 0)

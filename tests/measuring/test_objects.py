@@ -1,6 +1,7 @@
 """Objects of SAELens and dictionary_learning are vetted as their files are: what would make x̂ another thing is said."""
 
 import warnings
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -9,7 +10,7 @@ from safetensors.torch import load_file, save_file
 from sandbox import InputError, checkpoints, look, measure, measure_pairs
 from sandbox.data import embedded
 from sandbox.measuring.forward import Forward
-from sandbox.measuring.objects import heads_side_by_side
+from sandbox.measuring.objects import heads_side_by_side, refuse_settings
 
 with warnings.catch_warnings():  # the libraries' own imports may warn, and nobody here can mend that
     warnings.simplefilter("ignore")
@@ -149,3 +150,10 @@ def test_an_object_says_its_width():
         with pytest.raises(InputError, match="reads activations of dimension 384, but activations has 383"):
             measure(sae, X[:, :383])
     assert Forward(lambda x: x, "cpu", "float32").d_in is None
+
+
+def test_a_threshold_for_each_latent_is_not_batch_top_ks():
+    """One number below 0 is training's mark; a vector is another architecture's, whatever it holds."""
+    refuse_settings(SimpleNamespace(k=3, threshold=-torch.ones(4)), "sae")
+    with pytest.raises(InputError, match="training has not set it"):
+        refuse_settings(SimpleNamespace(k=3, threshold=torch.tensor(-1.0)), "sae")

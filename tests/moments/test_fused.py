@@ -61,17 +61,22 @@ def assert_alike(x, x_hat, group, parts=1, ordered=False):
         assert one.cpu().numpy().tobytes() == other.cpu().numpy().tobytes()
 
 
-def interpret():
-    """Every shape of the kernels, on the CPU; in a process of its own, because Triton must know before it starts."""
+def _let_triton_index():
+    """Let Triton 3.6 make a number of an array with one element, which numpy 2.4 does not."""
     import triton.runtime.interpreter as interpreter
 
     patch = interpreter._patch_lang_tensor
 
-    def patched(tensor, scope):  # Triton 3.6 makes a number of an array with one element; numpy 2.4 does not
+    def patched(tensor, scope):
         patch(tensor, scope)
         scope.set_attr(tensor, "__index__", lambda self: self.handle.data.item())
 
     interpreter._patch_lang_tensor = patched
+
+
+def interpret():
+    """Every shape of the kernels, on the CPU; in a process of its own, because Triton must know before it starts."""
+    _let_triton_index()
     assert_alike(*pairs(40, 1, SINGLE, SINGLE), in_runs(40, 20))
     assert_alike(*pairs(60, 2, BRAIN, BRAIN), in_runs(60, 1), parts=2)
     assert_alike(*pairs(60, 7, HALF, DOUBLE, room=3), in_runs(60, 3), parts=2, ordered=True)
@@ -87,6 +92,12 @@ def interpret():
     assert_alike(*pairs(40, 64, BRAIN, SINGLE), in_runs(40, 20), parts=2)
 
 
+def interpret_little():
+    """The kernels on one small shape, in both parts."""
+    _let_triton_index()
+    assert_alike(*pairs(60, 7, HALF, DOUBLE, room=3), in_runs(60, 3), parts=2, ordered=True)
+
+
 def with_triton(call: str, **environment: str) -> None:
     """Call a function of this file in a process that finds Triton."""
     environment = {**os.environ, "PYTHONPATH": str(BESIDE), **environment}
@@ -95,7 +106,12 @@ def with_triton(call: str, **environment: str) -> None:
     assert not ran.returncode, ran.stderr
 
 
-@pytest.mark.slow  # half a minute: Triton interprets the kernels; test_fused_plan.py tests what is around them
+@needs_triton
+def test_it_agrees_with_array_operations_on_a_small_shape():
+    with_triton("interpret_little()", TRITON_INTERPRET="1")
+
+
+@pytest.mark.slow  # half a minute: Triton interprets the kernels
 @needs_triton
 def test_it_agrees_with_array_operations():
     with_triton("interpret()", TRITON_INTERPRET="1")

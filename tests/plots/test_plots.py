@@ -2,10 +2,11 @@
 
 import pytest
 import torch
+from matplotlib.figure import Figure
 
 from sandbox import plots
 from sandbox.errors import InputError
-from sandbox.maths.compile import evaluate
+from sandbox.maths.compile import evaluate, moments_at, why_undefined
 from sandbox.maths.measures import REGISTRY
 from sandbox.measuring.measure import measure_pairs
 
@@ -74,3 +75,15 @@ def test_the_map_says_why_a_measure_is_undefined():
         said = " ".join(" ".join(text.get_text().split()) for text in ax.texts)
     assert "c ≤ 0" in said
     assert "root of a negative number" in said
+
+
+@pytest.mark.parametrize("key", REGISTRY)
+def test_a_reason_is_written_where_it_applies(key):
+    """Each grey area of the map holds the reason that the report gives for the SAEs in it."""
+    measure, ax = REGISTRY[key], plots.rho_r_map([], key, Figure().subplots())
+    written = {text: " ".join(text.get_text().replace("\u00a0", " ").split()) for text in ax.texts}
+    reasons = {text: words for text, words in written.items() if words in {reason for _, reason in measure.needs}}
+    for text, words in reasons.items():
+        moments = [moment.item() for moment in moments_at(*text.get_position())]
+        assert why_undefined(measure, *moments) == words
+    assert len(reasons) == {"relative_reconstruction_bias": 1, "equation_10_v1": 2}.get(key, 0)

@@ -240,3 +240,9 @@ def test_the_command_line_refuses_in_one_line(options, line):
     assert done.returncode == 2
     assert line in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+def test_opposite_vectors_are_within_the_limits_of_the_angle():
+    done = simulate("--angle", "180", "--json", "-")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["angle"] == 180

@@ -1,5 +1,5 @@
 // The limits of the settings, and the moments and measures of a single pair.
-import { controls, defaults, measures } from "./generated.js";
+import { controls, defaults, measures, momentsAt } from "./generated.js";
 
 // The value that a text or a number stands for in a setting; throws an Error with a message for anything else.
 export function checked(name, input) {
@@ -61,8 +61,7 @@ export function tipOf({ angle, norm_ratio, norm_x }) {
 }
 
 export function momentsOf({ angle, norm_ratio, norm_x }) {
-  const a = norm_x * norm_x;
-  return [a, norm_ratio * norm_ratio * a, norm_ratio * cosine(angle) * a];
+  return momentsAt(cosine(angle), norm_ratio, norm_x * norm_x);
 }
 
 // A measure at moments a, b, c: its `value`, or null with the `reason` why it is undefined.

@@ -14,7 +14,10 @@ def pythagoras(proof: Proof) -> None:
     least = Expect(prove("C2").results["scale_x_hat"] * x_hat - x)
     norm_ratio, relative_loss = sqrt(b / a), (a + b - 2 * c) / a
     angle_loss, length_gap = 1 - c**2 / (a * b), (b - c) / sqrt(a * b)
+    energy, along = a * r**2, a * r * rho
     proof.step("The norm ratio.", r, "=", norm_ratio)
+    proof.step("So the angle and the norm ratio fix b …", b, "=", energy)
+    proof.step("… and c, up to the energy of x.", c, "=", along)
     proof.step(
         "The loss, relative to the energy of x.",
         L / a,
@@ -50,6 +53,8 @@ def pythagoras(proof: Proof) -> None:
         angle_loss=angle_loss,
         length_gap=length_gap,
         length_loss=length_gap**2,
+        b=energy,
+        c=along,
     )
 
 

@@ -21,6 +21,7 @@ from sympy import (
     symbols,
 )
 
+from sandbox.maths.derivations.measured import MEASURES
 from sandbox.maths.derivations.register import claim, prove
 from sandbox.maths.proof.derivation import Proof
 from sandbox.maths.symbols import Expect, a, b, c, x, x_hat
@@ -97,7 +98,7 @@ def standard_error(proof: Proof) -> None:
         where=(t > 0,),
     )
     proof.says(f(*(t * total for total in totals)), "=", f(*totals))
-    for number, key in MEASURES:
+    for key, (number, positive) in MEASURES.items():
         formula = prove(number).results[key]
         met = tuple(total for total in totals if formula.has(total))
         proof.step(
@@ -105,7 +106,7 @@ def standard_error(proof: Proof) -> None:
             Subs(formula, met, tuple(t * total for total in met)),
             "=",
             formula,
-            where=(t > 0, *NEEDS.get(key, ())),
+            where=(t > 0, *(term > 0 for term in positive if term not in (a, b))),
         )
     proof.step(
         "Euler's identity: the gradient has no part along the totals.",
@@ -144,22 +145,6 @@ def standard_error(proof: Proof) -> None:
         G * variance,
         where=(G > 1,),
     )
-
-
-MEASURES = (
-    ("C1", "scale_x"),
-    ("C2", "scale_x_hat"),
-    ("C3", "cosine"),
-    ("C6", "relative_reconstruction_bias"),
-    ("C7", "equation_10_v1"),
-    ("C12", "norm_ratio"),
-    ("C12", "relative_loss"),
-    ("C12", "angle_loss"),
-    ("C12", "length_loss"),
-)
-"""Where each measure is derived; the registry, further down the hourglass, says the same."""
-
-NEEDS = {"relative_reconstruction_bias": (c > 0,), "equation_10_v1": (c > 0, b < 2 * c)}
 
 
 def _dot(u: Sequence[Expr], v: Sequence[Expr]) -> Expr:

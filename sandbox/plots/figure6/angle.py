@@ -5,15 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-import torch
-
-from sandbox.maths.compile import evaluate
+from sandbox.maths.compile import evaluate, moments_at
 from sandbox.maths.measures import REGISTRY
 from sandbox.plots.error_bars import value_of
 from sandbox.plots.figure6 import drawing
 from sandbox.plots.figure6.bias import KEY as GAMMA
 from sandbox.plots.figure6.looks import looks
-from sandbox.plots.rho_r_map import moments_at
 from sandbox.plots.style import INK, axes_or_current
 from sandbox.report.estimates import Estimate
 from sandbox.report.points import Point
@@ -63,7 +60,6 @@ def without_shrinkage(key: str, origin: str = "raw") -> drawing.Coordinate:
         rho = cosine(point)
         if rho.value is None or rho.value <= 0:  # no rescaling gives γ = 1
             return Estimate(None, None, None)
-        cosine_and_ratio = torch.tensor([rho.value, rho.value], dtype=torch.float64)
-        return Estimate(evaluate(REGISTRY[key], *moments_at(*cosine_and_ratio)).item(), None, None)
+        return Estimate(evaluate(REGISTRY[key], *moments_at(rho.value, norm_ratio=rho.value)).item(), None, None)
 
     return unshrunk

@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from sandbox.maths.compile import evaluate, to_torch
+from sandbox.maths.compile import evaluate, moments_at, to_torch
 from sandbox.maths.derived import derived
 from sandbox.maths.measures import REGISTRY
 from sandbox.plots.error_bars import ends_of
 from sandbox.plots.figure6 import drawing
 from sandbox.plots.figure6.bias import KEY as GAMMA
-from sandbox.plots.rho_r_map import moments_at
 from sandbox.plots.style import FAINT, INK, axes_or_current, message
 from sandbox.report.estimates import Estimate
 from sandbox.report.points import Point
@@ -85,7 +84,7 @@ def equation_10_error(points: Sequence[Point], ax: Axes | None = None, origin: s
 def exact_error(epsilon: Tensor) -> Tensor:
     """The first version's error where γ = 1 + ε, evaluated at x̂ = γ·x, since it depends on γ alone (C8)."""
     gamma = 1 + epsilon
-    moments = moments_at(torch.ones_like(gamma), gamma)
+    moments = moments_at(1.0, gamma)
     return evaluate(REGISTRY[KEY], *moments) - evaluate(REGISTRY[GAMMA], *moments)
 
 

@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from sandbox.maths.compile import evaluate
+from sandbox.maths.compile import evaluate, moments_at
 from sandbox.maths.measures import REGISTRY
 from sandbox.plots.error_bars import ends_of
 from sandbox.plots.figure6 import drawing
 from sandbox.plots.figure6.looks import looks
-from sandbox.plots.rho_r_map import moments_at
 from sandbox.plots.style import INK, LOCI, axes_or_current, message
 from sandbox.report.points import Point
 
