@@ -41,7 +41,7 @@ NAMED: tuple[Named, ...] = (
     Named(MOMENTS, "Centred.leave_one_out", "<= GONE * self", "<= 0 * self"),
     Named(MOMENTS, "Moments.with_dots", "float(apart_above) ** 2", "float(apart_above)"),
     Named(f"{PREFLIGHT}/fit.py", "", "OFFSET_WEIGHT = 30", "OFFSET_WEIGHT = 15"),
-    Named(f"{PREFLIGHT}/fit.py", "Fit.badness", "1 + OFFSET_WEIGHT", "1 - OFFSET_WEIGHT"),
+    Named(f"{PREFLIGHT}/fit.py", "Misfit.badness", "1 + OFFSET_WEIGHT", "1 - OFFSET_WEIGHT"),
     Named(f"{PREFLIGHT}/fit.py", "fit_of", "offset - by_chance", "offset + by_chance"),
     Named(f"{PREFLIGHT}/fit.py", "fit_of", "(independent - 1)", "independent"),
     Named(f"{PREFLIGHT}/check.py", "", "FINE = 0.01", "FINE = 0.02"),

@@ -1,5 +1,8 @@
 """Angles (θ between x and x̂, its multiples and sums), and their cosines as formulas in cos θ and sin θ."""
 
+# SymPy annotates the coefficients of as_coefficients_dict as int, which here are Expr.
+# pyright: reportReturnType=false
+
 from __future__ import annotations
 
 from sympy import Dummy, Expr, Symbol, acos, cos, expand_trig, pi, sin, sqrt

@@ -5,6 +5,9 @@ numbers at which it fails, and the hint. An answer that is equal but lacks the f
 as a completed square, is told what to change. A right one gets the next question. Only `solution` shows the term.
 """
 
+# SymPy annotates atoms, arguments and the results of subs as Basic, which here are Expr or Symbol.
+# pyright: reportArgumentType=false, reportAttributeAccessIssue=false, reportCallIssue=false, reportReturnType=false
+
 from __future__ import annotations
 
 from dataclasses import dataclass

@@ -1,5 +1,8 @@
 """The form of a right answer, where the form is the point: a completed square, a product, the names to use."""
 
+# SymPy annotates free symbols and the result of replace as Basic, which here are Symbol and Expr.
+# pyright: reportReturnType=false
+
 from __future__ import annotations
 
 from sympy import Expr, Mul, Pow, Symbol, cancel, fraction, together

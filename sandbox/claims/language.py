@@ -1,5 +1,8 @@
 """The language of a reader's own claim: statements that compare two sides, and formulas that join them."""
 
+# SymPy annotates the keys of subs invariantly, so a dict of Symbol does not match.
+# pyright: reportArgumentType=false, reportCallIssue=false
+
 from __future__ import annotations
 
 import operator

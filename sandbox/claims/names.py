@@ -1,5 +1,8 @@
 """The names that a claim may use, and what they stand for: one reconstruction x̂, or two, x̂₁ and x̂₂."""
 
+# SymPy annotates the keys of subs invariantly, so a dict of Symbol does not match.
+# pyright: reportArgumentType=false, reportCallIssue=false
+
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping

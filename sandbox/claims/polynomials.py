@@ -6,6 +6,9 @@ treated alike; a number such as π lies between two fractions. The facts hold wh
 follows from them is true. A point that they allow need not exist, and is evaluated exactly afterwards.
 """
 
+# SymPy annotates parts of terms as Basic, and arithmetic on them loosely; here they are real Expr.
+# pyright: reportArgumentType=false, reportAttributeAccessIssue=false, reportCallIssue=false, reportOperatorIssue=false
+
 from __future__ import annotations
 
 from collections.abc import Iterable

@@ -4,6 +4,9 @@ Where Z3 has decided, the steps only explain; where it has not, they decide. The
 an = or ≥ also holds where x or x̂ is 0; for > and ≠ those cases are checked separately.
 """
 
+# SymPy annotates the keys of subs invariantly, the sides of relations loosely, and exponents not at all.
+# pyright: reportArgumentType=false, reportAttributeAccessIssue=false, reportCallIssue=false
+
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence

@@ -4,6 +4,9 @@ SymPy cancels as it builds (c/c is 1), so the reader records every divisor and e
 formula is defined.
 """
 
+# After is_Symbol and is_Rational, SymPy still annotates a term as Expr.
+# pyright: reportArgumentType=false, reportAttributeAccessIssue=false
+
 from __future__ import annotations
 
 import re

@@ -1,5 +1,8 @@
 """Search for simple vectors that refute a formula: quickly in floating point, then confirmed exactly."""
 
+# SymPy annotates Rational(n) as possibly NaN or infinite, and numpy indices are not int.
+# pyright: reportArgumentType=false, reportAttributeAccessIssue=false, reportReturnType=false
+
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence

@@ -6,6 +6,9 @@ Its limit is a number of its own steps rather than seconds, so a busy machine re
 finds are exact, but become counterexamples only once SymPy has confirmed them.
 """
 
+# SymPy annotates roots and coefficients loosely, and Rational(n) as possibly NaN or infinite.
+# pyright: reportArgumentType=false, reportAttributeAccessIssue=false, reportCallIssue=false, reportReturnType=false
+
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping

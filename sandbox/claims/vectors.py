@@ -4,6 +4,9 @@ Vectors in the plane are enough. Any a, b and c of random vectors (c² ≤ a·b)
 reconstructions are never compared with each other directly, so both can lie in one plane with x.
 """
 
+# SymPy annotates the keys of subs invariantly, so a dict of Symbol does not match.
+# pyright: reportArgumentType=false, reportCallIssue=false
+
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping

@@ -1,9 +1,9 @@
 """The totals of the moments on a CUDA device, in one pass that reads x and x̂ once.
 
-Memory is what limits this, and array operations would first write both tensors out as float64. Here one Triton program
-takes a *tile*: neighbouring tokens of one group. It holds a row until its products say whether it is finite, and keeps
-the sums over rows in registers. A second kernel adds the tiles of each group, always in the same order: two runs give
-the same bits, which atomic additions would not.
+Memory bandwidth is the limit, and array operations would first write both tensors out as float64. Here one Triton
+program takes a *tile*: neighbouring tokens of one group. It holds a row until the row's products show whether it is
+finite, and keeps the sums over rows in registers. A second kernel adds up the tiles of each group, always in the same
+order, so two runs give the same bits; atomic additions would not.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ if TYPE_CHECKING:
     import triton.language as tl
 
 WIDEST = 8192
-"""Elements in the longest row that is taken: the sums over rows of that length still fit in registers."""
+"""Elements in the longest row that is supported: its sums still fit in registers."""
 
 TILE = 128
-"""Tokens in a tile, at most. Its sums, 2d float64 written and read again, are then 3% of what it reads in float32."""
+"""The most tokens in a tile. Its sums, 2d float64 written and read again, are then 3 % of what it reads in float32."""
 
 STAGED = 2**16
-"""Bytes of shared memory for rows on their way, at most: what every card has that can copy while it computes."""
+"""The most bytes of shared memory for rows in flight: every card that can copy while it computes has that many."""
 
 
 def supported(x: Tensor, x_hat: Tensor) -> bool:
-    """Whether `fused_totals` can take these rows, on this machine."""
+    """Whether `fused_totals` can handle these rows on this machine."""
     return (
         x.is_cuda
         and x.device == x_hat.device
@@ -50,19 +50,19 @@ def supported(x: Tensor, x_hat: Tensor) -> bool:
 
 @functools.cache
 def _works_on(device: torch.device) -> bool:
-    """Whether a first, tiny launch goes well: that takes Triton, a driver that is recent enough and a C compiler."""
+    """Whether a first, tiny launch succeeds: it needs Triton, a recent enough driver and a C compiler."""
     if torch.version.hip or torch.cuda.get_device_capability(device) < (7, 0):
         return False
     x = torch.zeros(1, 1, device=device)
     try:
         fused_totals(x, x, np.array([0, 1]), np.array([0]), None, 1, 1, math.inf)
-    except ModuleNotFoundError:  # there is no Triton for this system
+    except ModuleNotFoundError:  # Triton does not exist for this system
         return False
-    except torch.OutOfMemoryError:  # another time there may be memory: what is raised is not kept
+    except torch.OutOfMemoryError:  # there may be memory later: exceptions are not cached
         raise
-    except Exception as error:  # whatever is missing, the totals can be had without it
+    except Exception as error:  # whatever is missing, the array operations do not need it
         why = str(error).strip().split("\n")[0]
-        print(f"sandbox: moments take the slower way on {device}, for Triton fails there: {why}", file=sys.stderr)
+        print(f"sandbox: moments take a slower path on {device} because Triton fails there: {why}", file=sys.stderr)
         return False
     return True
 
@@ -77,25 +77,25 @@ def fused_totals(
     parts: int,
     limit: float,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Totals, counts and sums per group, and every token's dots; nothing waits for the device.
+    """Totals, counts and sums per group, and every token's dot products; nothing waits for the device.
 
     Args:
         x, x_hat: rows for which `supported` holds
         start:    where each run of tokens starts, and n
-        group:    the group that all tokens of a run belong to, 0 ≤ group < groups; it may have many runs
+        group:    the group of each run, 0 ≤ group < groups; a group may have many runs
         order:    the tokens, run after run; None for 0 … n − 1
-        groups:   how many groups there are, empty ones included
-        parts:    2 to keep tokens with ‖x‖² above `limit` apart, in the groups from `groups` onwards; else 1
+        groups:   number of groups, including empty ones
+        parts:    2 to keep tokens with ‖x‖² above `limit` apart, in groups numbered from `groups` onwards; else 1
         limit:    squared activation units; inf with 1 part
-    Returns: in float64, for each group the sums of ‖x‖², ‖x̂‖², x·x̂ (parts·groups, 3), the tokens (parts·groups), and
-             the sums of x and of x̂ (parts·groups, 2, d); then every token's ‖x‖², ‖x̂‖², x·x̂ in its own place (n, 3).
-             A token for which these are not all finite is in the last only.
+    Returns: in float64, for each group the sums of ‖x‖², ‖x̂‖², x·x̂ (parts·groups, 3), its tokens (parts·groups), and
+             the sums of x and of x̂ (parts·groups, 2, d); then ‖x‖², ‖x̂‖², x·x̂ of every token (n, 3). A token for
+             which these are not all finite counts in the last only.
     """
     x, x_hat = (t if t.stride(1) == 1 else t.contiguous() for t in (x, x_hat))
     (n, d), device = x.shape, x.device
-    tile = min(TILE, max(16, n // 1024))  # a small input is cut finer: hundreds of programs run at the same time
+    tile = min(TILE, max(16, n // 1024))  # small inputs are cut finer: hundreds of programs run at once
     moved = 2 * n < tile * len(group)
-    # One array to the device holds all that is planned here, in 64 bits; `_add_rows` and `_add_tiles` know its start.
+    # The whole plan goes to the device as one 64-bit array, whose layout `_add_rows` and `_add_tiles` know.
     rest = [] if order is None else [order]
     if moved:
         start, group, shift, length = _gathered(start, group, groups)
@@ -110,7 +110,7 @@ def fused_totals(
         old = torch.arange(n, device=device) + torch.repeat_interleave(*pieces[-2:], output_size=n)
         tokens = old if order is None else tokens[old]
 
-    constants, warps = _held(d, x.dtype, x_hat.dtype)
+    constants, warps = _constants(d, x.dtype, x_hat.dtype)
     units = [math.gcd(t.stride(0), 16) for t in (x, x_hat)]
     partial = torch.empty(parts * tiles, 2 * d + 4, dtype=torch.float64, device=device)
     totals, count = partial.new_empty(parts * groups, 3), partial.new_empty(parts * groups)
@@ -135,10 +135,10 @@ def fused_totals(
 
 
 def _gathered(start, group, groups):
-    """The runs of each group put together, where they are too short for tiles of their own.
+    """Join the runs of each group, for runs that are too short to fill tiles of their own.
 
-    Returns: start and group of the runs that this makes, one for each group with tokens; and for each old run, in its
-             new place, what is to be added to the new places of its tokens to get the old ones, and its length
+    Returns: start and group of the joined runs, one for each group with tokens; and for each old run, in its new
+             order, what to add to the new positions of its tokens to get the old ones, and its length
     """
     # numpy sorts 16 bits by radix, in linear time
     by = np.argsort(group.astype(np.uint16) if groups <= 2**16 else group, kind="stable")
@@ -149,10 +149,10 @@ def _gathered(start, group, groups):
 
 
 def _tiles(start, group, groups, tile):
-    """The runs cut into tiles of at most `tile` tokens, those of a run as equal as can be.
+    """Cut the runs into tiles of at most `tile` tokens, as equal as possible within a run.
 
-    Returns: where each tile starts; its place among the tiles sorted by group; where each group starts there, and
-             how many tiles there are
+    Returns: where each tile starts; its position among the tiles sorted by group; where each group starts there, and
+             the number of tiles
     """
     length = np.diff(start)
     pieces = -(-length // tile)
@@ -165,9 +165,9 @@ def _tiles(start, group, groups, tile):
 
 
 @functools.cache
-def _held(d: int, dtype: torch.dtype, hat_dtype: torch.dtype) -> tuple[dict[str, int | bool], int]:
-    """How one program holds rows of d elements: the constants of `_add_rows` that say so, and its warps."""
-    chunk = max(16, 1 << (d - 1).bit_length())  # lengths are powers of 2 in Triton: a row is several, little in vain
+def _constants(d: int, dtype: torch.dtype, hat_dtype: torch.dtype) -> tuple[dict[str, int | bool], int]:
+    """How one program holds rows of d elements: constants for `_add_rows`, and the number of warps."""
+    chunk = max(16, 1 << (d - 1).bit_length())  # blocks are powers of 2: several cover a row with little waste
     while chunk > 16 and 8 * chunk * -(-d // chunk) > 9 * d:
         chunk //= 2
     chunks = -(-d // chunk)
@@ -176,23 +176,23 @@ def _held(d: int, dtype: torch.dtype, hat_dtype: torch.dtype) -> tuple[dict[str,
         rows *= 2
     while rows * chunk * chunks > 768 * warps:  # 24 pairs a thread, widened, and their sums: 192 of 255 registers
         warps *= 2
-    # Longer rows would leave fewer registers to a thread than that. Widened again for the sums, they need half.
+    # Longer rows would leave a thread fewer registers. If rows are kept narrow and widened again for the sums, half do.
     twice = warps > 8 and torch.float64 not in (dtype, hat_dtype)
     staged = rows * chunk * chunks * (dtype.itemsize + hat_dtype.itemsize)
     stages = 1 + min(2, STAGED // staged)
-    held = {"D": d, "CHUNK": chunk, "CHUNKS": chunks, "ROWS": rows, "STAGES": stages, "TWICE": twice}
-    return held, 8 if twice else warps
+    constants = {"D": d, "CHUNK": chunk, "CHUNKS": chunks, "ROWS": rows, "STAGES": stages, "TWICE": twice}
+    return constants, 8 if twice else warps
 
 
 @functools.cache
 def _kernels() -> tuple[Any, Any]:
-    """The two kernels. Triton comes in here, so that nobody waits for it who has no use for it."""
+    """The two kernels. Triton is imported here, so only those who use it wait for it."""
     global tl
     import triton
     import triton.language as tl
 
     jit: Any = triton.jit
-    # Not compiled anew for numbers that happen to be 1, or for an order that happens to start at a multiple of 16.
+    # Do not recompile for numbers that happen to be 1, or for an order that happens to start at a multiple of 16.
     add_rows = jit(_add_rows, do_not_specialize=["x_step", "hat_step"], do_not_specialize_on_alignment=["order"])
     return add_rows, jit(_add_tiles, do_not_specialize=["tiles"])
 
@@ -218,13 +218,13 @@ def _add_rows(
     TWICE: tl.constexpr,
     TILE: tl.constexpr,
 ):
-    """The dots of a tile's tokens, and the sums of x, x̂, ‖x‖², ‖x̂‖², x·x̂ and 1: 2D + 4 numbers for each part."""
+    """The dot products of a tile's tokens, and the sums of x, x̂, ‖x‖², ‖x̂‖², x·x̂ and 1: 2D + 4 numbers per part."""
     tile, tiles = tl.program_id(0), tl.num_programs(0)
     limit = tl.load(plan).to(tl.float64, bitcast=True)
     low, high = tl.load(plan + 1 + tile), tl.load(plan + 2 + tile)
     slot = tl.load(plan + 2 + tiles + tile)
     rows, cols = tl.arange(0, ROWS), tl.arange(0, CHUNK)
-    # The first tile starts at 0. The compiler does not know that; of a constant it would make one widening of the two.
+    # The first tile starts at 0. The compiler does not know that; given a constant, it would merge the two widenings.
     nothing = tl.load(plan + 1).to(tl.float32) if TWICE else 0.0
     zero = tl.zeros((ROWS, CHUNK), tl.float64)
     sums = ()
@@ -260,7 +260,7 @@ def _add_rows(
         at = (k // 2) * CHUNK + cols
         tl.store(to + (k % 2) * D + at, tl.sum(sums[k], 0), mask=at < D)
 
-    tl.debug_barrier()  # other threads have written the dots
+    tl.debug_barrier()  # other threads have written the dot products
     place = low + tl.arange(0, TILE)
     here = place < high
     token = tl.load(order + place, mask=here, other=0) if ORDERED else place
@@ -275,7 +275,7 @@ def _add_rows(
         tl.store(to + 2 * D + 1, tl.sum(tl.where(mine, b, 0.0), 0))
         tl.store(to + 2 * D + 2, tl.sum(tl.where(mine, c, 0.0), 0))
         tl.store(to + 2 * D + 3, tl.sum(mine.to(tl.float64), 0))
-        if part and tl.max(mine.to(tl.int32), 0) > 0:  # few tokens are far out: their rows are read again, one by one
+        if part and tl.max(mine.to(tl.int32), 0) > 0:  # few are beyond the limit: read their rows again, singly
             for k in tl.static_range(CHUNKS):
                 at = k * CHUNK + cols
                 u_far, v_far = tl.zeros((CHUNK,), tl.float64), tl.zeros((CHUNK,), tl.float64)
@@ -290,7 +290,7 @@ def _add_rows(
 
 
 def _add_tiles(plan, partial, totals, count, sums, tiles, D: tl.constexpr, ROWS: tl.constexpr, COLS: tl.constexpr):
-    """A group's numbers from those of its tiles, for COLS of the 2D + 4."""
+    """Add up the tiles of a group, for COLS of the 2D + 4 numbers."""
     group, part = tl.program_id(0), tl.program_id(2)
     offset = plan + 2 + 2 * tiles + group
     low, high = tl.load(offset), tl.load(offset + 1)

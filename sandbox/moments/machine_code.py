@@ -1,4 +1,4 @@
-"""Loops in Python as machine code: where array operations would read memory several times."""
+"""Python loops compiled to machine code, for work in which array operations would read memory several times."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from numba.core.caching import FunctionCache
 
 
 def compiled(loop: Callable[..., None]) -> Callable[..., None]:
-    """Machine code for `loop`, kept on disk where that can be; sums may be reordered within a row to use vectors."""
+    """Compile `loop`, cached on disk where possible; sums within a row may be reordered for vector instructions."""
     options: Any = {"nogil": True, "fastmath": {"reassoc", "contract", "nsz"}}
     code: Any = numba.njit(**options)(loop)
-    with suppress(RuntimeError):  # an installation that cannot be written to: compiled anew in each process
-        code._cache = _KeptIfThereIsRoom(loop)
+    with suppress(RuntimeError):  # the installation is read-only: each process compiles it again
+        code._cache = _OptionalCache(loop)
     return code
 
 
-class _KeptIfThereIsRoom(FunctionCache):
-    """Numba's cache, which a full disk does not keep from computing."""
+class _OptionalCache(FunctionCache):
+    """Numba's cache, except that a full disk is no error."""
 
     def save_overload(self, sig: Any, data: Any) -> None:
         with suppress(OSError):

@@ -1,10 +1,9 @@
 """`Moments`, the waist of the hourglass: the totals behind a = E‖x‖², b = E‖x̂‖², c = E[x·x̂].
 
 Everything that the sandbox says about shrinkage is a function of these totals. They are kept per *group* of
-clusters (documents), because every kept number is then a plain sum over tokens. So the moments of a file are the
-sum of the moments of its parts for any split, even one in the middle of a document. The cluster products that a
-standard error needs (C16), and the centred moments with *their* products (C14), follow from the groups afterwards,
-without a second pass over the data.
+clusters (documents), so every stored number is a plain sum over tokens. The moments of a file are therefore the sum of
+the moments of its parts for any split, even one within a document. The cluster products that a standard error needs
+(C16), and the centred moments with *their* products (C14), follow from the groups without a second pass over the data.
 """
 
 from __future__ import annotations
@@ -31,21 +30,21 @@ from sandbox.system.files import written_whole
 __all__ = ["BLOCK", "GROUPS", "Moments", "refuse_out_of_range"]
 
 GROUPS = 256
-"""Groups that clusters are dealt into: enough that a t quantile with 255 degrees of freedom is 1.97."""
+"""Groups that clusters are dealt into. The t quantile with 255 degrees of freedom is 1.97, close to the normal 1.96."""
 
 LEAST, MOST = 1e-95, 1e95
-"""E‖x‖² and E‖x̂‖² that are measured: products of three of them stay in float64, and all of float32 lies within."""
+"""Range of E‖x‖² and E‖x̂‖²: products of three of them stay within float64, and all of float32 lies inside it."""
 
 GONE = 1e-12
-"""Share of its energy up to which what is left from another origin is rounding, or cannot be told from it."""
+"""Share of the energy: what remains about another origin and is no larger cannot be told from rounding."""
 
 STILL = 1e-22
-"""The same for what the sums of x alone show, whose rounding is squared: seen from there, what is below it is 0."""
+"""The same for the energy that the sums of x alone show, in which rounding is squared: anything smaller is 0."""
 
 STRETCH, STRETCHES = 8, 8
-"""Neighbouring blocks that are taken for one cluster where no documents are known, which may be longer than a block;
-fewer, where these would not be STRETCHES at least. (By blocks alone, 95 % intervals cover 67 % where documents have
-four blocks; where blocks are independent, stretches cost a width of 1.03: `python -m benchmarks.coverage`.)"""
+"""Blocks in a stretch, the cluster where documents are unknown and may be longer than a block; fewer if there would be
+less than STRETCHES stretches. (With single blocks, 95 % intervals cover only 67 % when documents span four blocks. When
+blocks are independent, stretches make intervals 1.03 times as wide: `python -m benchmarks.coverage`.)"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,15 +83,15 @@ class Moments(Sums):
         """The moments of pairs (x, x̂).
 
         Args:
-            x, x_hat:       activations and reconstructions of one shape (*batch, *tokens, d), any float, any device
-            cluster:        an integer (or a text) per token, the same for tokens that are not independent (the
-                            document); without it, blocks of BLOCK tokens are the clusters
-            batch_dims:     leading axes that are kept: one `Moments` for a whole sweep of settings
-            first_token:    place of the first token in its file, where this is a part of one: it sets the blocks
-            groups:         how many groups clusters are dealt into
-            drop_nonfinite: leave out (and count) tokens with a NaN or an infinity in place of refusing them
+            x, x_hat:       activations and reconstructions of one shape (*batch, *tokens, d), any float dtype, any device
+            cluster:        an integer (or string) per token, the same for dependent tokens, such as a document id;
+                            by default, blocks of BLOCK tokens are the clusters
+            batch_dims:     number of leading axes to keep: one `Moments` then holds a whole sweep of settings
+            first_token:    position of the first token in its file, if this is part of a file: it aligns the blocks
+            groups:         number of groups that clusters are dealt into
+            drop_nonfinite: drop and count tokens with a NaN or an infinity instead of refusing them
         Returns: totals in float64, on the device of x (on the CPU if that device has no float64).
-        Raises:  InputError for shapes that differ, no tokens, a dtype that is not a float, non-finite tokens, and
+        Raises:  InputError for different shapes, no tokens, a dtype that is not a float, non-finite tokens, and
                  numbers so large or small that totals of their squares leave the range of float64.
         Source:  "Notation" and C16 in docs/mathematics.md.
         """
@@ -115,18 +114,18 @@ class Moments(Sums):
         groups: int = GROUPS,
         apart_above: float | None = None,
     ) -> tuple[Moments, Float64[Tensor, "n 3"]]:
-        """As `from_pairs`, with every token's own ‖x‖², ‖x̂‖², x·x̂, which are there anyway.
+        """As `from_pairs`, with the ‖x‖², ‖x̂‖², x·x̂ of every token, which are computed on the way.
 
         Args:
-            cluster:     as for `from_pairs`, or `runs_of` it in as many groups
-            apart_above: tokens with ‖x‖ above it are kept apart: the moments then have a first axis of 2, the other
-                         tokens' and theirs (both together: `merged`)
-        Returns: the moments, tokens that are not finite left out and counted; and the dots, nan or infinite for those
+            cluster:     as for `from_pairs`, or the result of `runs_of` with the same number of groups
+            apart_above: keep tokens with a larger ‖x‖ apart: the moments then have a first axis of 2, the other tokens
+                         and these (`merged` joins them)
+        Returns: the moments, with non-finite tokens dropped and counted; and the products, nan or infinite for those
         Raises:  as `from_pairs`
         """
         x, x_hat = _checked(x, "x"), _checked(x_hat, "x_hat")
         if x.shape != x_hat.shape:
-            raise InputError(f"x has shape {tuple(x.shape)} and x_hat {tuple(x_hat.shape)}: they must be the same")
+            raise InputError(f"x has shape {tuple(x.shape)} and x_hat {tuple(x_hat.shape)}: give both the same shape")
         if x.device != x_hat.device:
             raise InputError(f"x is on {x.device} and x_hat on {x_hat.device}: move them to one device")
         if not 0 <= batch_dims < x.ndim:
@@ -158,27 +157,27 @@ class Moments(Sums):
         return (moments[0] if apart_above is None else moments), dots
 
     def __getitem__(self, index: int | slice) -> Moments:
-        """One setting of the first axis, or a slice of them."""
+        """One setting along the first axis, or a slice of them."""
         return type(self)(*(t[index] for t in self))
 
     def merged(self) -> Moments:
-        """The settings of the first axis together, as one set of tokens."""
+        """All settings along the first axis pooled into one set of tokens."""
         return Moments(*(t.sum(0) for t in self))
 
     def refuse_nonfinite(self) -> None:
-        """Raise InputError if any token was left out for a NaN or an infinity."""
+        """Raise InputError if any token was dropped for a NaN or an infinity."""
         if bad := int(self.nonfinite.sum()):
-            seen = bad + int(self.count.sum())
+            every = bad + int(self.count.sum())
             raise InputError(
-                f"{bad} of {seen} tokens have a NaN or an infinity in x or x_hat (or a number whose square is one, "
-                "beyond 1e150): mend them, or drop them with drop_nonfinite=True (--drop-nonfinite)"
+                f"{bad} of {every} tokens have a NaN or an infinity in x or x_hat (or a number beyond 1e150, whose "
+                "square is one): correct them, or drop them with drop_nonfinite=True (--drop-nonfinite)"
             )
 
     def refuse_out_of_range(self) -> None:
-        """Raise InputError where E‖x‖² or E‖x̂‖² is so large or small that formulas with it would leave float64."""
+        """Raise InputError if E‖x‖² or E‖x̂‖² is so large or small that formulas in it would leave float64."""
         energy = self.totals.sum(-2)[..., :2] / self.n.clamp(min=1)[..., None]
-        there = (energy != 0) | (self.sums != 0).any(-1).any(-2)  # squares may be 0 where x is not
-        if (bad := there & ~((energy >= LEAST) & (energy <= MOST))).any():
+        nonzero = (energy != 0) | (self.sums != 0).any(-1).any(-2)  # squares may underflow to 0 where x is not 0
+        if (bad := nonzero & ~((energy >= LEAST) & (energy <= MOST))).any():
             at = tuple(bad.nonzero()[0])
             name = ("x", "x_hat")[int(at[-1])]
             raise InputError(out_of_range(name, f"E‖{name}‖² is {energy[at]:.3g}"))
@@ -190,7 +189,7 @@ class Moments(Sums):
 
     @property
     def means(self) -> Float64[Tensor, "*batch 3"]:
-        """(a, b, c), squared activation units; nan where no token was measured."""
+        """(a, b, c), squared activation units; nan if no token was measured."""
         return self.totals.sum(-2) / self.n[..., None]
 
     @property
@@ -219,19 +218,19 @@ class Moments(Sums):
         return self.totals.mT @ self.totals
 
     def centred(self) -> Centred:
-        """The same pairs with the mean of x taken from x, and the mean of x̂ from x̂ (C14), clusters included."""
+        """The moments with the mean of x subtracted from x, and the mean of x̂ from x̂ (C14), clusters included."""
         return Centred(*self.about(self._means_of(Centred.mean_of)))
 
     def centred_on_x(self) -> CentredOnX:
-        """The same pairs with the mean of x taken from both, which leaves x̂ − x as it is."""
+        """The moments with the mean of x subtracted from both x and x̂, which leaves x̂ − x unchanged."""
         return CentredOnX(*self.about(self._means_of(CentredOnX.mean_of)))
 
-    def _means_of(self, whose: tuple[int, int]) -> Float64[Tensor, "*batch 2 d"]:
-        return _rows(self.sums.sum(-3), whose) / self.n[..., None, None]
+    def _means_of(self, mean_of: tuple[int, int]) -> Float64[Tensor, "*batch 2 d"]:
+        return _rows(self.sums.sum(-3), mean_of) / self.n[..., None, None]
 
     def in_stretches(self) -> Moments:
-        """The same with neighbouring groups as one: neighbouring blocks lie in neighbouring groups."""
-        totals, count, sums = (in_stretches(one, self.count) for one in (self.totals, self.count, self.sums))
+        """The moments with neighbouring groups pooled: neighbouring blocks lie in neighbouring groups."""
+        totals, count, sums = (in_stretches(t, self.count) for t in (self.totals, self.count, self.sums))
         return Moments(totals, count, sums, self.nonfinite)
 
     def leave_one_out(self) -> Float64[Tensor, "*batch groups 3"]:
@@ -239,28 +238,29 @@ class Moments(Sums):
         return self.totals.sum(-2, keepdim=True) - self.totals
 
     def about(self, origin: Float64[Tensor, "*batch 2 d"]) -> Moments:
-        """The same pairs seen from `origin`: its first row is taken from every x, its second from every x̂.
+        """The moments about `origin`: its first row is subtracted from every x, its second from every x̂.
 
-        What is left of x, or of x̂, is 0 where it equals its origin everywhere; where it is less than a millionth of the
-        whole, float64 cannot say how much it is: such totals are nan (`sandbox.maths.measures.NOT_RESOLVABLE`).
+        The energy of x about its origin (and likewise of x̂) is 0 if every x equals it. Otherwise, if the lengths that
+        remain are under a millionth of ‖x‖, float64 cannot resolve them, and the totals are nan
+        (`sandbox.maths.measures.NOT_RESOLVABLE`).
         """
         m, n = origin[..., None, :, :], self.count[..., None, None]
         totals = self.totals + _shift(self.sums, n, m)
         sums = self.sums - n * m
-        # A vector that equals its origin everywhere leaves only rounding behind: a zero, not a tiny moment. One that
-        # keeps so near to it that rounding hides how near leaves a nan. The sums of x tell the two apart, as far as the
-        # groups differ: ‖Σ(u − m)‖²/n of each is at most its Σ‖u − m‖², and nothing cancels in it but the mean.
+        # A vector that always equals its origin leaves only rounding: that is a zero, not a tiny moment. One so close
+        # that rounding hides the distance gives nan. The sums tell the two cases apart as far as the groups differ: a
+        # group's ‖Σ(u − m)‖²/n is at most its Σ‖u − m‖², and nothing but the mean cancels in it.
         energy, left = self.totals.sum(-2)[..., :2], totals.sum(-2)[..., :2]
-        seen = (sums.square().sum(-1) / self.count.clamp(min=1)[..., None]).sum(-2)
+        between = (sums.square().sum(-1) / self.count.clamp(min=1)[..., None]).sum(-2)
         gone = left <= GONE * energy
-        hidden = gone & (seen > STILL * energy)
+        hidden = gone & (between > STILL * energy)
         sums = sums.masked_fill(gone[..., None, :, None], 0)
-        gone, hidden = (torch.stack((*one.unbind(-1), one.any(-1)), -1)[..., None, :] for one in (gone, hidden))
+        gone, hidden = (torch.stack((*mask.unbind(-1), mask.any(-1)), -1)[..., None, :] for mask in (gone, hidden))
         totals = torch.where(hidden, torch.nan, torch.where(gone, 0, totals))
         return Moments(totals, self.count, sums, self.nonfinite)
 
     def save(self, path: str | Path) -> None:
-        """Write to a .safetensors file, whole or not at all."""
+        """Write to a .safetensors file, which appears complete or not at all."""
         from safetensors.torch import save_file
 
         with written_whole(path) as beside:
@@ -268,7 +268,7 @@ class Moments(Sums):
 
     @classmethod
     def load(cls, path: str | Path) -> Moments:
-        """Read what `save` wrote. Raises InputError when the file is not one."""
+        """Read a file that `save` wrote. Raises InputError for any other file."""
         from safetensors import SafetensorError
         from safetensors.torch import load_file
 
@@ -292,29 +292,29 @@ class Moments(Sums):
 
 
 class Centred(Moments):
-    """Moments seen from the means of these very tokens: without some of them, the origin lies elsewhere.
+    """Moments about the means of their own tokens, so leaving some tokens out moves the origin.
 
-    Attributes: mean_of: whose mean is taken from x, and whose from x̂: 0 of x, 1 of x̂
+    Attributes: mean_of: whose mean is subtracted from x, and whose from x̂: 0 for the mean of x, 1 for that of x̂
     """
 
     mean_of: ClassVar[tuple[int, int]] = (0, 1)
 
     def leave_one_out(self) -> Float64[Tensor, "*batch groups 3"]:
-        """The totals without each group in turn, seen from the means of the tokens that are left.
+        """The totals without each group in turn, about the means of the remaining tokens.
 
-        Those follow from the groups' sums: no more memory is needed than these have.
+        These means follow from the groups' sums, in no more memory than the sums take.
         """
         left = self.totals.sum(-2, keepdim=True) - self.totals
         sums = self.sums.sum(-3, keepdim=True) - self.sums
         n = (self.n[..., None] - self.count)[..., None, None]
         left = left + _shift(sums, n, _rows(sums, self.mean_of) / n)
-        # What does not vary without the group leaves only rounding behind: a zero, as in `about`.
+        # Vectors that are all equal once the group is left out leave only rounding: a zero, as in `about`.
         gone = left[..., :2] <= GONE * self.totals.sum(-2, keepdim=True)[..., :2]
         return left.masked_fill(torch.cat((gone, gone.any(-1, keepdim=True)), -1), 0)
 
 
 class CentredOnX(Centred):
-    """The same with the mean of x taken from both."""
+    """Moments with the mean of x subtracted from both x and x̂."""
 
     mean_of = (0, 0)
 
@@ -322,22 +322,22 @@ class CentredOnX(Centred):
 def in_stretches(
     sums: Float64[Tensor, "groups *rest"], count: Float64[Tensor, "groups"]
 ) -> Float64[Tensor, "stretches *rest"]:
-    """Sums per group of blocks, put together in stretches of neighbours; `count` is of the tokens in each group."""
+    """Add up sums per group of blocks over stretches of neighbouring groups; `count` is the tokens in each group."""
     blocks = int((count > 0).sum())
     size = min(STRETCH, max(blocks // STRETCHES, 1))
     short = sums.new_zeros(-len(sums) % size, *sums.shape[1:])
     return torch.cat((sums, short)).unflatten(0, (-1, size)).sum(1)
 
 
-def _rows(sums: Float64[Tensor, "*batch 2 d"], which: tuple[int, int]) -> Float64[Tensor, "*batch 2 d"]:
-    """Its rows in that order; a list as an index would be sent to the device, and waited for."""
-    return torch.stack([sums[..., row, :] for row in which], -2)
+def _rows(sums: Float64[Tensor, "*batch 2 d"], order: tuple[int, int]) -> Float64[Tensor, "*batch 2 d"]:
+    """Two rows in the given order. (Indexing by a list would copy it to the device, and wait for that.)"""
+    return torch.stack([sums[..., row, :] for row in order], -2)
 
 
 def _shift(
     sums: Float64[Tensor, "*batch 2 d"], n: Float64[Tensor, "*batch 1 1"], origin: Float64[Tensor, "*batch 2 d"]
 ) -> Float64[Tensor, "*batch 3"]:
-    """What n tokens' totals of ‖x‖², ‖x̂‖², x·x̂ gain when they are seen from `origin`; `sums` are of x and of x̂."""
+    """What moving to `origin` adds to n tokens' totals of ‖x‖², ‖x̂‖², x·x̂; `sums` are their sums of x and of x̂."""
     # ⟨u − m, v − m'⟩ = ⟨u, v⟩ − ⟨m, v⟩ − ⟨u, m'⟩ + ⟨m, m'⟩, summed over the tokens, for u and v in {x, x̂}
     cross = origin @ sums.mT
     shift = n * (origin @ origin.mT) - cross - cross.mT
@@ -345,13 +345,13 @@ def _shift(
 
 
 def _checked(values: Any, name: str) -> Tensor:
-    """`values` as a float tensor with a last axis, or an InputError that names it."""
+    """`values` as a float tensor with at least one axis. Raises InputError naming the argument."""
     check_dense(values, name)
     if not isinstance(values, Tensor):
         try:
             array = np.asarray(values)
         except ValueError as error:
-            raise InputError(f"{name} is no array: {error}") from error
+            raise InputError(f"{name} cannot be read as an array: {error}") from error
         if array.dtype.kind != "f" or array.dtype.itemsize > 8:
             raise InputError(f"{name} has dtype {array.dtype}: activations are {ANY_FLOAT}")
         # A copy where torch cannot share the memory: another byte order, a negative stride, a file mapped read-only.
@@ -360,12 +360,12 @@ def _checked(values: Any, name: str) -> Tensor:
     if not values.is_floating_point():
         raise InputError(f"{name} has dtype {values.dtype}: activations are {ANY_FLOAT}")
     if not values.ndim:
-        raise InputError(f"{name} is a single number: a vector per token, shape (..., d), is needed")
+        raise InputError(f"{name} is a single number: give a vector per token, shape (..., d)")
     return values
 
 
 def refuse_out_of_range(x: Float[Tensor, "n d"], name: str) -> None:
-    """Raise InputError for a sample whose numbers no totals in float64 can hold; all of float32 passes."""
+    """Raise InputError for a sample whose squares float64 totals cannot hold; every float32 sample passes."""
     if x.dtype != torch.float64:
         return
     peak = x.abs().nan_to_num(0, 0, 0).max().item()
@@ -373,9 +373,9 @@ def refuse_out_of_range(x: Float[Tensor, "n d"], name: str) -> None:
         raise InputError(out_of_range(name, f"its largest number is {peak:.3g}, and its square {peak * peak:.3g}"))
 
 
-def out_of_range(name: str, found: str) -> str:
-    """The line that says so, and what to do."""
+def out_of_range(name: str, evidence: str) -> str:
+    """The error message for numbers outside the range of float64 totals."""
     return (
-        f"{name}: too large or too small for totals in float64: {found}, where {LEAST:g} to {MOST:g} can be had; "
+        f"{name}: too large or too small for totals in float64: {evidence}, but must be from {LEAST:g} to {MOST:g}; "
         "multiply x and x_hat by the same factor, such as a power of 2: no measure of shrinkage changes"
     )

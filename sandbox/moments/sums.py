@@ -1,4 +1,4 @@
-"""`Sums`: totals over tokens that merge by `+`, so that a run can be split, stopped, resumed and shared out."""
+"""`Sums`: totals over tokens that merge by `+`, so a run can be split, stopped, resumed or distributed."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from sandbox.errors import InputError
 class Sums:
     """Base of frozen dataclasses whose fields are plain sums over tokens.
 
-    A field is a tensor, other `Sums`, or None where nothing of the kind is counted.
+    Each field is a tensor, another `Sums`, or None for a quantity that is not counted.
     """
 
     def __iter__(self) -> Iterator[Any]:
         return (getattr(self, field.name) for field in fields(self))
 
     def __add__(self, other: Self) -> Self:
-        """The sums over both sets of tokens, as if counted at once. Raises: InputError for other shapes."""
+        """The sums over both sets of tokens, as if counted at once. Raises InputError if their shapes differ."""
         if type(other) is not type(self):
             return NotImplemented
         mine, theirs = ([tuple(tensor.shape) for tensor in sums.tensors().values()] for sums in (self, other))
@@ -34,7 +34,7 @@ class Sums:
         return type(self)(*(None if value is None else value + another for value, another in pairs))
 
     def map(self, change: Callable[[Tensor], Tensor]) -> Self:
-        """The same with every tensor changed, in the order of `tensors`."""
+        """A copy with `change` applied to every tensor, in the order of `tensors`."""
         return type(self)(
             *(
                 None if value is None else value.map(change) if isinstance(value, Sums) else change(value)
@@ -43,7 +43,7 @@ class Sums:
         )
 
     def tensors(self) -> dict[str, Tensor]:
-        """Every tensor by the name of its field; those of a field that is `Sums` itself as "field.name"."""
+        """Every tensor by the name of its field; "field.name" for the tensors of a nested `Sums`."""
         named = {}
         for field, value in zip(fields(self), self, strict=True):
             if isinstance(value, Sums):
@@ -53,5 +53,5 @@ class Sums:
         return named
 
     def to(self, device: str | torch.device) -> Self:
-        """The same on another device."""
+        """A copy on another device."""
         return self.map(lambda tensor: tensor.to(device))

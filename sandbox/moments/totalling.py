@@ -1,4 +1,4 @@
-"""x and x̂ ► the totals of each group, in float64: one read of memory on a CPU, array operations or Triton on a GPU."""
+"""x and x̂ ► the float64 totals of each group: one read of memory on a CPU, Triton or array operations on a GPU."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from sandbox.system.devices import sent
 def total(
     x: Tensor, x_hat: Tensor, runs: Runs, groups: int, parts: int, limit: float
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Totals, counts and sums per group, and every token's dots, by the best way that there is on that device."""
+    """Totals, counts and sums per group, and every token's dot products, by the fastest way that the device has."""
     if x.device.type in ("cpu", "mps"):  # MPS has no float64
         return total_on_host(x, x_hat, runs.of_each_token(), groups, parts, limit)
     if supported(x, x_hat):
@@ -28,18 +28,18 @@ def total(
 def total_on_host(
     x: Tensor, x_hat: Tensor, group: np.ndarray, groups: int, parts: int, limit: float
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Totals, counts and sums per group, and every token's dots, on the CPU; torch's threads share the tokens.
+    """`total` on the CPU, with the tokens shared among as many threads as torch uses.
 
-    Tokens with ‖x‖² above `limit` go to groups of their own: those from `groups` onwards, where there are 2 `parts`.
+    With 2 `parts`, tokens with ‖x‖² above `limit` go to separate groups, numbered from `groups` onwards.
     """
     rows, rows_hat = (wide_array(t) for t in (x, x_hat))
     n, d = rows.shape
     dots = np.empty((n, 3))
 
     def share(low: int, high: int) -> tuple[np.ndarray, ...]:
-        room = np.zeros((parts * groups, 3)), np.zeros(parts * groups), np.zeros((parts * groups, 2, d))
-        _add_rows(rows[low:high], rows_hat[low:high], group[low:high], groups, limit, dots[low:high], *room)
-        return room
+        results = np.zeros((parts * groups, 3)), np.zeros(parts * groups), np.zeros((parts * groups, 2, d))
+        _add_rows(rows[low:high], rows_hat[low:high], group[low:high], groups, limit, dots[low:high], *results)
+        return results
 
     workers = torch.get_num_threads() if rows.size > 2**18 else 1
     cuts = np.linspace(0, n, workers + 1).astype(int)
@@ -50,16 +50,16 @@ def total_on_host(
 
 
 def wide_array(rows: Tensor) -> np.ndarray:
-    """The rows as contiguous float32 or float64."""
+    """The rows as a contiguous float32 or float64 array."""
     wide = rows if rows.dtype in (torch.float32, torch.float64) else rows.float()
     return wide.contiguous().cpu().numpy()
 
 
 @compiled
 def _add_rows(x, x_hat, group, groups, limit, dots, totals, count, sums) -> None:
-    """Add each finite row to its group, in float64; rows with ‖x‖² above `limit` to that of the second half.
+    """Add each finite row to its group in float64; rows with ‖x‖² above `limit` go to group + `groups`.
 
-    x and x̂ are read once; array operations would take a pass each, and memory is what limits this.
+    x and x̂ are read once. Array operations would take a pass each, and memory bandwidth is the limit here.
     """
     n, d = x.shape
     for i in range(n):
@@ -70,7 +70,7 @@ def _add_rows(x, x_hat, group, groups, limit, dots, totals, count, sums) -> None
             b += v * v
             c += u * v
         dots[i, 0], dots[i, 1], dots[i, 2] = a, b, c
-        if a < np.inf and b < np.inf:  # neither NaN nor infinite, and so neither is c, at most (a + b)/2
+        if a < np.inf and b < np.inf:  # neither NaN nor infinite, so neither is c: |c| ≤ (a + b)/2
             g = group[i] + groups if a > limit else group[i]
             totals[g, 0] += a
             totals[g, 1] += b
@@ -84,9 +84,9 @@ def _add_rows(x, x_hat, group, groups, limit, dots, totals, count, sums) -> None
 def total_on_device(
     x: Tensor, x_hat: Tensor, group: np.ndarray, groups: int, parts: int, limit: float
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """The same on an accelerator, by array operations: where the fused pass cannot be had, and to hold it against.
+    """`total` on an accelerator by array operations: the fallback for the fused pass, and the reference for its tests.
 
-    Nothing waits for the device. Both tensors are written out in float64: that moves more than ten times the bytes.
+    Nothing waits for the device. Both tensors are written out in float64, which moves over ten times as many bytes.
     """
     both = torch.stack((x.double(), x_hat.double()), 1)
     gram = both @ both.mT

@@ -1,10 +1,10 @@
 """Where shrinkage comes from (C17, C18): features of random strength, and a threshold that some of them do not pass.
 
-An L1 penalty takes the threshold from every strength that passes; a gate, or a jump, takes nothing. That alone bends
-the one curve of figure 6 and leaves the other flat, before any SAE is trained.
+An L1 penalty subtracts the threshold from every strength that passes; a gate or a jump subtracts nothing. That alone
+bends one curve of figure 6 and leaves the other flat, before any SAE is trained.
 
-The derivations are of exponential strengths. Others are simulated here: what is left of f behind a gate is f or 0, so
-that b = c and γ = 1 for any strengths at all, while the curve of a soft threshold depends on the tail of theirs.
+The derivations assume exponential strengths; other distributions are simulated here. A gate leaves f or 0, so b = c and
+γ = 1 for strengths of any distribution, but the curve of a soft threshold depends on the distribution's tail.
 """
 
 from __future__ import annotations
@@ -35,27 +35,27 @@ def features(
     device: str | torch.device = "cpu",
     seed: int | torch.Generator = 0,
 ) -> Pairs:
-    """Tokens of `d` independent features of random strength, and what a threshold leaves of them.
+    """Draw tokens of `d` independent features of random strength, and what a threshold leaves of them.
 
-    The dictionary is orthonormal, and x and x̂ are in its coordinates: x_k is the strength of feature k. A rotation
-    into any other basis would change none of their moments.
+    The dictionary is orthonormal, and x and x̂ are given in its coordinates: x_k is the strength of feature k. Rotating
+    them into another basis would change none of their moments.
 
     Args:
-        threshold: λ, 0 or more and in units of the mean strength: a number, or a grid. Each setting draws strengths of
-                   its own, as in `pairs`: errors are then independent from setting to setting, as error bars along a
-                   curve are read. (Shared strengths would push a whole curve to one side, and look smooth.)
+        threshold: λ, 0 or more, in units of the mean strength: a number or a grid. As in `pairs`, each setting draws
+                   its own strengths, so errors are independent between settings, as readers of error bars along a
+                   curve expect. (Shared strengths would shift a whole curve, and still look smooth.)
         gate:      "soft", max(f − λ, 0), what an L1 penalty does; "hard", f·[f > λ], what a gate or a jump does
         d, n:      features, and tokens for each setting
         distribution: of the strengths: "exponential" (the only one with a closed form here), "half-normal" or
-                   "log-normal" (σ = 1), all of mean 1; or an inverse CDF (see `Strengths`), and λ is in its units.
-                   A function gets float64 probabilities, above 0 and below 1, Float[Tensor, "n *grid d"], on the
+                   "log-normal" (σ = 1), all with mean 1; or an inverse CDF (see `Strengths`), whose units λ then has.
+                   A function receives float64 probabilities between 0 and 1, Float[Tensor, "n *grid d"], on the
                    device, and returns as many strengths. The last axis is the feature, so each may have its own
         dtype:     of the result. Strengths are drawn in float64 and rounded once: a float32 uniform has 24 bits, so
-                   it gives strengths above 10 in visible steps, and none above 16.6
-        seed:      a whole number, or a torch.Generator of that device; the same one gives both gates the same x
-    Returns: x and x̂, Float[Tensor, "*grid n d"]; finite, but for strengths above what `dtype` can hold
-    Raises:  InputError for settings outside these ranges, and for strengths of your own that are negative, not
-             finite, falling, or of another shape
+                   strengths above 10 would come in visible steps, and none would exceed 16.6
+        seed:      an integer, or a torch.Generator on that device; the same seed gives both gates the same x
+    Returns: x and x̂, Float[Tensor, "*grid n d"]; finite, except for strengths above the range of `dtype`
+    Raises:  InputError for settings outside these ranges, and for an inverse CDF whose strengths are negative, not
+             finite, decreasing, or of another shape
     Source:  C17, C18
 
     >>> features(1.0, "soft", d=3)
@@ -87,12 +87,12 @@ def stream_features(
 ) -> tuple[Moments, Float64[Tensor, "*grid"]]:
     """The `Moments` of `n` tokens of `features` for each threshold, and the share of features that are active.
 
-    Drawn in chunks, so that memory does not grow with n; an accelerator is waited for only at the end. On the CPU the
-    strengths do not depend on the chunk; on CUDA they do, because a call takes its numbers thread by thread.
+    They are drawn in chunks, so memory does not grow with n; an accelerator is waited for only at the end. On the CPU
+    the strengths do not depend on the chunk size; on CUDA they do, because each call assigns its numbers by thread.
 
     Args:    chunk, groups, progress: as for `stream`, in tokens; others: as for `features`
     Returns: Moments with the grid of thresholds as batch axes, and the mean over tokens and features of x̂ > 0
-    Raises:  InputError for settings outside their ranges.
+    Raises:  InputError as `features` does
     Source:  C17, C18
 
     >>> moments, active = stream_features(torch.tensor([0.0, 1.0]), "hard", n=10_000)
@@ -119,7 +119,7 @@ def _check_tokens(n: int) -> None:
 
 
 class _Thresholded:
-    """What `features` draws from, checked; nothing but `refuse_invalid` waits for the device."""
+    """The checked settings of `features`; only `refuse_invalid` waits for the device."""
 
     def __init__(self, threshold, gate: str, d: int, distribution: Strengths, device: torch.device):
         if gate not in GATES:
@@ -134,8 +134,8 @@ class _Thresholded:
         self._strengths = inverse_cdf(distribution, (*self.grid, d), device)
 
     def draw(self, n: int, dtype: torch.dtype, generator: torch.Generator) -> Pairs:
-        """n tokens for each threshold."""
-        # tokens first, so that chunks continue one sequence of draws whatever the grid
+        """Draw n tokens for each threshold."""
+        # tokens come first, so chunks continue one sequence of draws for any grid
         u = torch.rand((n, *self.grid, self.d), dtype=torch.float64, device=self.device, generator=generator)
         f, level = self._strengths(u).movedim(0, -2), self._level
         x_hat = torch.where(f > level, f - level if self.gate == "soft" else f, 0)

@@ -1,4 +1,4 @@
-"""Exact values, to draw and to lay simulations beside: what a, b and c have to be, and every measure of them."""
+"""Exact values to plot and to compare simulations with: a, b and c, and every measure of them."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class ClosedForm(NamedTuple):
     """Curves over the share of active features.
 
     Attributes:
-        threshold: Float64[Tensor, "*grid"], that leaves this share active; in units of the mean strength
+        threshold: Float64[Tensor, "*grid"], the threshold that leaves each share active, in units of the mean strength
         values:    every measure of the registry by key, Float64[Tensor, "*grid"]; nan where undefined
     """
 
@@ -60,12 +60,12 @@ class ClosedForm(NamedTuple):
 
 
 def at_shares(share: float | Tensor, gate: str) -> ClosedForm:
-    """Every measure where a "soft" or "hard" threshold leaves this share of features f ~ Exp(1) active.
+    """Every measure when a "soft" or "hard" threshold leaves this share of features f ~ Exp(1) active.
 
-    The share is L0 over the width, the axis of figure 6. The threshold comes from solving the derivation's own share
-    for λ, the measures from its a, b and c: both follow the derivations and the registry, and hold no formula.
+    The share is L0 over the width, the axis of figure 6. The threshold comes from solving the derivation's share for
+    λ, and the measures from its a, b and c, so no formula is written here.
 
-    Args:    share: above 0, at most 1 (then nothing is cut off); any shape; gate: "soft" (L1) or "hard" (a gate)
+    Args:    share: above 0 and at most 1 (nothing is cut off), any shape; gate: "soft" (L1) or "hard" (a gate)
     Returns: float64, on the share's device
     Raises:  InputError for a share outside this range, or another gate
     Source:  C17, C18
@@ -88,7 +88,7 @@ def _results(gate: str) -> Mapping[str, Any]:
 
 
 def _of_a_feature(gate: str, threshold: float | Tensor) -> tuple[tuple[Tensor, ...], Tensor]:
-    """a, b and c of one feature behind thresholds of any shape, and the share that is active."""
+    """a, b and c of one feature behind thresholds of any shape, and the share of features that are active."""
     a, b, c, active = (to_torch(_results(gate)[key], (lam,))(threshold) for key in ("a", "b", "c", "active"))
     return (a, b, c), active
 
@@ -96,8 +96,8 @@ def _of_a_feature(gate: str, threshold: float | Tensor) -> tuple[tuple[Tensor, .
 def against_theory(moments: Moments, exact: Exact | None) -> dict[str, dict[str, Any]]:
     """Every measure of a simulation beside its exact value, by key.
 
-    Args:    exact: a, b and c as they should be, up to a common factor; None where no derivation says
-    Returns: by measure key `value`, `low`, `high` as in a report, and, given `exact`, `theory` (None where undefined)
+    Args:    exact: the exact a, b and c, up to a common factor; None if no derivation gives them
+    Returns: by measure key `value`, `low`, `high` as in a report and, with `exact`, `theory` (None where undefined)
     """
     compared = {}
     for key, measure in REGISTRY.items():
@@ -108,19 +108,19 @@ def against_theory(moments: Moments, exact: Exact | None) -> dict[str, dict[str,
 
 
 def against_theory_table(compared: Mapping[str, Mapping[str, Any]], title: str, width: int = PRINTED) -> Table:
-    """What `against_theory` gives, for a terminal; without exact values, without their columns.
+    """The result of `against_theory` as a table for a terminal; columns of theory only if there are exact values.
 
-    Args: width: of the screen: where it is narrower than the table, intervals and symbols are left out beside exact
-          values, and where it is narrower still, each number has a row of its own
+    Args: width: of the terminal. A narrow one drops the symbols, and beside exact values the intervals; a narrower one
+          gets a row for each number
     """
-    exact = all("theory" in one for one in compared.values())
+    exact = all("theory" in comparison for comparison in compared.values())
     shown = [range(6), (0, 2, 4, 5)] if exact else [range(4), (0, 2, 3)]
     wide = partial(_theory_table, compared, title)
     return fitting(width, *(partial(wide, columns) for columns in shown), partial(_theory_rows, compared, title, exact))
 
 
 def _theory_table(compared: Mapping[str, Mapping[str, Any]], title: str, shown: Sequence[int]) -> Table:
-    rows = ((key, REGISTRY[key].plain, *_cells(one)) for key, one in compared.items())
+    rows = ((key, REGISTRY[key].plain, *_cells(comparison)) for key, comparison in compared.items())
     return table(
         f"[bold]{title}[/]", [HEADERS[i] for i in shown], ([row[i] for i in shown] for row in rows), right=HEADERS[2:]
     )
@@ -128,18 +128,18 @@ def _theory_table(compared: Mapping[str, Mapping[str, Any]], title: str, shown: 
 
 def _theory_rows(compared: Mapping[str, Mapping[str, Any]], title: str, exact: bool) -> Table:
     named = HEADERS[2:] if exact else HEADERS[2:4]
-    groups = ((key, list(zip(named, _cells(one), strict=False))) for key, one in compared.items())
+    groups = ((key, list(zip(named, _cells(comparison), strict=False))) for key, comparison in compared.items())
     return stacked(f"[bold]{title}[/]", ("measure", "value"), groups)
 
 
 HEADERS = ("measure", "", "simulated", "95 % interval", "theory", "simulated − theory")
 
 
-def _cells(one: Mapping[str, Any]) -> tuple[str, ...]:
-    value, theory = one["value"], one.get("theory")
+def _cells(comparison: Mapping[str, Any]) -> tuple[str, ...]:
+    value, theory, low, high = (comparison.get(key) for key in ("value", "theory", "low", "high"))
     return (
         "undefined" if value is None else f"{value:.7g}",
-        "—" if one["low"] is None else f"{one['low']:.7g} … {one['high']:.7g}",
+        "—" if low is None else f"{low:.7g} … {high:.7g}",
         "undefined" if theory is None else f"{theory:.7g}",
         "—" if value is None or theory is None else f"{value - theory:+.1e}",
     )

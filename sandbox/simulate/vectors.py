@@ -1,10 +1,10 @@
 """Pairs (x, x̂) at controlled angles and norms, by the million, in torch, on any device.
 
-Each pair is drawn so: u is Gaussian, so its direction is isotropic. w is Gaussian in the hyperplane across the first
-axis. The reflection that takes the first axis to the direction of u takes w to a vector v at a right angle to u, of
-w's own length. x̂ is then a combination of u and v. A reflection loses no digits, where the usual "subtract the part
-along u" loses all of them when u and v happen to be near. The reflection itself is never formed: it only changes the
-two coefficients and the first component.
+To draw a pair, take a Gaussian u, whose direction is isotropic, and a Gaussian w in the hyperplane orthogonal to the
+first axis. The reflection that maps the first axis to the direction of u maps w to a vector v that is orthogonal to u
+and as long as w. x̂ is then a combination of u and v. A reflection loses no digits, whereas the usual subtraction of the
+component along u loses all of them when the two vectors are nearly parallel. The reflection is never formed: it only
+changes the two coefficients and the first component.
 """
 
 from __future__ import annotations
@@ -25,20 +25,19 @@ from sandbox.system.devices import device_named, sent, without_autocast
 NORMS = ("fixed", "chi", "log-normal")
 
 Setting = float | Tensor | Distribution | Callable[[Tensor], Tensor]
-"""A number, a tensor (a grid of settings, one call for all), or a distribution from which each pair draws its own:
-one of torch.distributions with an `icdf`, or a function that takes probabilities to values."""
-
+"""A number; a tensor, as a grid of settings for one call; or a distribution from which each pair draws its own value:
+a torch.distributions object with an `icdf`, or a function from probabilities to values."""
 
 Checked = Callable[[Tensor], tuple[Tensor, Tensor, str]]
-"""Values ► values as they are meant, whether each is valid, and what to say where one is not."""
+"""Values ► values corrected for rounding, whether each is valid, and the message for those that are not."""
 
 ON_HOST, ON_DEVICE = 2**20, 2**25
-"""Numbers in a chunk: on a CPU a chunk stays in its cache; on an accelerator it must outlast the launch of its kernels,
-some 60 of a few microseconds each."""
+"""Numbers in a chunk. On a CPU a chunk stays in the cache; on an accelerator it must take longer than launching its
+kernels, some 60 at a few microseconds each."""
 
 
 class Drawing(Protocol):
-    """What `in_chunks` asks of what is drawn: its grid of settings, dimension and device, and a last look."""
+    """What `in_chunks` needs to know: the grid of settings, the dimension, the device, and a final check."""
 
     grid: torch.Size
     d: int
@@ -49,7 +48,7 @@ class Drawing(Protocol):
 
 
 class Pairs(NamedTuple):
-    """Simulated activations and reconstructions, Float[Tensor, "*grid n d"], as many settings as the grid holds."""
+    """Simulated activations and reconstructions, Float[Tensor, "*grid n d"]: n for each setting of the grid."""
 
     x: Float[Tensor, "*grid n d"]
     x_hat: Float[Tensor, "*grid n d"]
@@ -70,19 +69,19 @@ def pairs(
     device: str | torch.device = "cpu",
     seed: int | torch.Generator = 0,
 ) -> Pairs:
-    """Pairs of vectors at a given angle, x̂ being `norm_ratio` times as long as x; directions are isotropic.
+    """Draw pairs of vectors at a given angle, with x̂ `norm_ratio` times as long as x, in isotropic directions.
 
     Args:
         angle:       radians, 0 to π: a number, a grid, or a distribution over pairs
-        norm_ratio:  ‖x̂‖/‖x‖, not negative: likewise; grids of angles and norm ratios broadcast
+        norm_ratio:  ‖x̂‖/‖x‖, 0 or more: the same choices; grids of angles and norm ratios broadcast
         d, n:        dimension (2 or more), and pairs for each setting
         norm:        of x: "fixed" (every ‖x‖ = scale), "chi" (Gaussian x, E‖x‖² = scale²), "log-normal" (heavy tail)
         spread:      standard deviation of log ‖x‖ when log-normal (its median is scale)
-        correlation: −1 to 1, between the normal scores of ‖x‖ and of the angle; for a log-normal norm and an angle
-                     that is a distribution
-        seed:        a whole number, or a torch.Generator of that device
-    Returns: x and x̂, Float[Tensor, "*grid n d"]. Angle and norm are as exact as `dtype` can hold: its rounding moves
-             a direction by up to its epsilon in radians.
+        correlation: −1 to 1, between the normal scores of ‖x‖ and of the angle; needs a log-normal norm and a
+                     distribution of angles
+        seed:        an integer, or a torch.Generator on that device
+    Returns: x and x̂, Float[Tensor, "*grid n d"]. Angle and norm are as exact as `dtype` allows: rounding moves a
+             direction by up to the epsilon of `dtype`, in radians.
     Raises:  InputError for settings outside these ranges.
 
     >>> x, x_hat = pairs(angle=torch.pi / 3, d=8, n=1000, dtype=torch.float64)
@@ -97,7 +96,7 @@ def pairs(
 
 
 def _drawn(settings: _Settings, n: int, dtype: torch.dtype, generator: torch.Generator) -> Pairs:
-    """`pairs` of checked settings; nothing here waits for the device."""
+    """`pairs` for checked settings; nothing here waits for the device."""
     if n < 1:
         raise InputError(f"n is {n}: at least one pair is needed")
     theta, ratio, length = settings.draw(n, generator)
@@ -106,7 +105,7 @@ def _drawn(settings: _Settings, n: int, dtype: torch.dtype, generator: torch.Gen
     u = torch.randn(shape, dtype=dtype, device=device, generator=generator)
     w = torch.randn(shape, dtype=dtype, device=device, generator=generator)
     w[..., 0] = 0
-    if d == 2:  # one number alone can be drawn as exactly 0, and then has no direction
+    if d == 2:  # a single number may be drawn as exactly 0, which has no direction
         w[..., 1].masked_fill_(w[..., 1] == 0, 1)
     size_u, size_w = (torch.linalg.vector_norm(t, dim=-1).double() for t in (u, w))
     along = torch.linalg.vecdot(u, w).double()
@@ -142,13 +141,13 @@ def stream(
     device: str | torch.device = "cpu",
     seed: int | torch.Generator = 0,
 ) -> Moments:
-    """The `Moments` of `n` simulated pairs for each setting, drawn in chunks, so that memory does not grow with n.
+    """The `Moments` of `n` simulated pairs for each setting, drawn in chunks, so memory does not grow with n.
 
     Args:
-        chunk:    pairs drawn at a time for each setting; by default so many that a chunk has about 2²⁰ numbers on the
-                  CPU, 2²⁵ on an accelerator
+        chunk:    pairs drawn at a time for each setting; by default, a chunk has about 2²⁰ numbers on the CPU and 2²⁵
+                  on an accelerator
         groups:   of `Moments`, for its standard error
-        progress: called after each chunk with the pairs that it held
+        progress: called after each chunk with the number of pairs in it
         others:   as for `pairs`
     Returns: Moments with the grid of settings as batch axes.
 
@@ -167,9 +166,9 @@ def stream(
 
 
 def in_chunks(draw: Callable[[int], Pairs], drawing: Drawing, n, chunk, groups, progress) -> Moments:
-    """The moments of `n` pairs for each setting, of which `draw` gives as many as it is asked for.
+    """The moments of `n` pairs for each setting; `draw` returns as many pairs as requested.
 
-    An accelerator is waited for only at the end, where what is invalid is refused.
+    An accelerator is waited for only at the end, when invalid values are refused.
     """
     if n < 1:
         raise InputError(f"n is {n}: at least one pair is needed")
@@ -177,16 +176,16 @@ def in_chunks(draw: Callable[[int], Pairs], drawing: Drawing, n, chunk, groups, 
         raise InputError(f"chunk is {chunk}: at least one pair at a time is needed")
     on_host = drawing.device.type == "cpu"
     numbers = ON_HOST if on_host else ON_DEVICE
-    chunk = chunk or max(groups, numbers // max(drawing.grid.numel() * drawing.d, 1))  # at least a pair a group
+    chunk = chunk or max(groups, numbers // max(drawing.grid.numel() * drawing.d, 1))  # at least one pair per group
     total: Moments | None = None
     for start in range(0, n, chunk):
         count = min(chunk, n - start)
-        # Each pair is a cluster of its own. Blocks of them fill the groups as well where chunks are large, and cost the
-        # CPU no pass over the pairs, which would take longer than all that an accelerator does.
+        # Each pair is its own cluster. With large chunks, blocks of pairs fill the groups equally well, and spare the
+        # CPU a pass over the pairs, which would take longer than all of an accelerator's work.
         pair = np.arange(start, start + count) if on_host or min(n, chunk) < 16 * groups * BLOCK else None
         options: dict[str, Any] = {"first_token": start, "batch_dims": len(drawing.grid), "groups": groups}
         part = Moments.from_pairs(*draw(count), pair, **options, drop_nonfinite=True)
-        if on_host:  # where looking costs nothing
+        if on_host:  # where checking costs nothing
             drawing.refuse_invalid()
         total = part if total is None else total + part
         if progress:
@@ -198,16 +197,15 @@ def in_chunks(draw: Callable[[int], Pairs], drawing: Drawing, n, chunk, groups, 
 
 
 def generator_of(seed: int | torch.Generator, device: str | torch.device) -> torch.Generator:
-    """The generator itself, or a new one of that seed on that device."""
+    """A generator as it is, or a new one with that seed on that device."""
     return seed if isinstance(seed, torch.Generator) else torch.Generator(device).manual_seed(seed)
 
 
 class _Settings:
-    """Angle, norm ratio and length of pairs: what is given is checked once, what is drawn when all has been drawn.
+    """Angle, norm ratio and length of pairs: settings are checked at once, drawn values after everything is drawn.
 
-    Attributes:
-        grid:   the shape of the settings; d, norm, scale, device: as for `pairs`
-    Raises:  InputError for settings outside their ranges
+    Attributes: grid: the shape of the settings; d, norm, scale, device: as for `pairs`
+    Raises:     InputError for settings outside their ranges
     """
 
     def __init__(self, angle, norm_ratio, d, norm, scale, spread, correlation, device: torch.device):
@@ -216,11 +214,9 @@ class _Settings:
         if norm not in NORMS:
             raise InputError(f"norm is {norm!r}: choose {', '.join(NORMS)}")
         if not (scale > 0 and spread >= 0):
-            raise InputError(
-                f"scale is {scale} and spread {spread}: a positive scale and a spread of 0 or more are needed"
-            )
+            raise InputError(f"scale is {scale} and spread {spread}: scale must be positive, and spread 0 or more")
         if not -1 <= correlation <= 1:
-            raise InputError(f"correlation is {correlation}: it lies between -1 and 1")
+            raise InputError(f"correlation is {correlation}: it must be between -1 and 1")
         if correlation and not (norm == "log-normal" and _varies(angle)):
             raise InputError("correlation needs a log-normal norm and an angle that is a distribution")
         self.d, self.norm, self.scale, self.spread, self.correlation = d, norm, float(scale), spread, correlation
@@ -230,7 +226,7 @@ class _Settings:
         self.grid = torch.broadcast_shapes(self._angle.shape, self._ratio.shape)
 
     def draw(self, n: int, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
-        """Angle, norm ratio and ‖x‖ as float64 tensors that broadcast to (*grid, n); the device is not waited for."""
+        """Angle, norm ratio and ‖x‖ as float64 tensors that broadcast to (*grid, n), without waiting for the device."""
         like: dict[str, Any] = {"dtype": torch.float64, "device": self.device}
 
         def scores() -> Tensor:
@@ -252,15 +248,15 @@ class _Settings:
 
 
 class _Setting:
-    """A number or a grid, checked at once; or a distribution, whose invalid values are counted, and 0."""
+    """A number or a grid, checked at once; or a distribution, whose invalid values are counted and replaced by 0."""
 
-    def __init__(self, given: Setting, name: str, checked: Checked, device: torch.device):
-        self.name, self.varies, self._checked = name, _varies(given), checked
-        self._quantile: Any = given.icdf if isinstance(given, Distribution) else given
+    def __init__(self, setting: Setting, name: str, checked: Checked, device: torch.device):
+        self.name, self.varies, self._checked = name, _varies(setting), checked
+        self._quantile: Any = setting.icdf if isinstance(setting, Distribution) else setting
         self._invalid: Tensor | None = None
         self.shape = torch.Size()
         if not self.varies:
-            values = torch.as_tensor(given, dtype=torch.float64)
+            values = torch.as_tensor(setting, dtype=torch.float64)
             values, valid, reason = checked(values)
             if not valid.all():
                 raise InputError(reason)
@@ -268,7 +264,7 @@ class _Setting:
             self._values = sent(values[..., None], device)
 
     def at(self, score: Float[Tensor, "n"]) -> Float[Tensor, "*grid n"]:
-        """The setting itself, or its distribution's quantiles at the normal scores, one for each."""
+        """The setting itself, or its distribution's quantile at each normal score."""
         if not self.varies:
             return self._values
         try:

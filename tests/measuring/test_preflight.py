@@ -169,7 +169,7 @@ def test_what_cannot_be_told_apart_is_all_named(sae, x):
     same = spread(x, 0.0, 3.0)  # every token of one norm: one factor and a norm for each token are the same
     (found, *_) = preflight(running(sae, lambda x: x / k, lambda x_hat, x: x_hat * k), same)
     assert found.key == "scale"
-    assert "as good on these tokens" in found.message
+    assert "equally good on these tokens" in found.message
     assert "√d·x/‖x‖" in found.message
 
 

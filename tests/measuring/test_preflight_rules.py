@@ -7,7 +7,7 @@ import torch
 from torch import tensor
 
 from sandbox.measuring.preflight import biases, check, preflight
-from sandbox.measuring.preflight.fit import NO_FIT, Fit, fit
+from sandbox.measuring.preflight.fit import NO_FIT, Misfit, fit
 from sandbox.measuring.preflight.input_spaces import _best, _explains, _is_far, _scanned, known_spaces, scaling
 from sandbox.measuring.preflight.input_spaces import spread as places
 from sandbox.measuring.preflight.sample import look_at_sample, ordinary, outlier_limit
@@ -48,7 +48,7 @@ def test_a_fit_on_paper():
 def test_a_fit_knows_the_targets_mean_and_counts_no_constant_by_chance():
     found = fit(SIGNS + 100, 0.5 * SIGNS + 100)
     assert (found.loss, found.offset) == (pytest.approx(0.25), 0)
-    assert fit(SIGNS, SIGNS) == Fit(0, 0)
+    assert fit(SIGNS, SIGNS) == Misfit(0, 0)
 
 
 def test_there_is_no_fit_of_one_token_of_what_is_not_finite_or_does_not_vary():
@@ -105,7 +105,7 @@ def test_the_first_five_places_are_named():
     bad[13] = math.nan
     assert "(first: 2, 3, 5, 7, 11, …):" in said(bad)
     zero = of_norms([0, 1, 0] + [1] * 70)
-    assert said(zero).startswith("2 of 73 tokens of x are zero in every place (first: 0, 2):")
+    assert said(zero).startswith("2 of 73 tokens of x are all zeros (first: 0, 2), probably padding")
 
 
 def test_float16_is_near_its_end_above_half_of_it():
@@ -159,7 +159,7 @@ def test_a_loss_is_worse_than_none_or_than_the_mean():
     assert keys(x, x[:1].expand(8, -1)) == ["constant_x_hat"]
     assert keys(x[:1], 0.5 * x[:1]) == []  # one token is no constant
     (explained,) = check._look_at_loss(x, 3 * x, True)
-    assert explained.message.startswith("L/a is 4 (cosine 1.000), worse than x̂ = 0: what was found above")
+    assert explained.message.startswith("L/a is 4 (cosine 1.000), worse than x̂ = 0: the findings above")
 
 
 @pytest.mark.parametrize(
@@ -291,19 +291,19 @@ def test_the_known_spaces_of_two_tokens():
 
 @pytest.mark.parametrize("power", [-12, -7.3, -0.4, 0, 0.55, 3, 11.9, 12])
 def test_a_factor_is_found_to_an_eighth_of_a_power_of_two(power):
-    factor, best = _scanned(lambda factor: Fit(1 + (math.log2(factor) - power) ** 2, 0))
+    factor, best = _scanned(lambda factor: Misfit(1 + (math.log2(factor) - power) ** 2, 0))
     assert abs(math.log2(factor) - power) <= 1 / 16 + 1e-9
     assert best.loss == 1 + (math.log2(factor) - power) ** 2
 
 
 def test_what_a_space_must_be_to_explain_a_sample():
-    raw = Fit(2.0, 0.1)  # a badness of 8
-    assert _explains(Fit(0.49, 0.0), raw)
-    assert not _explains(Fit(0.51, 0.0), raw)
-    assert not _explains(Fit(0.5, 0.0), raw)
-    assert _explains(Fit(0.4, 0.36), raw)  # 0.4 · 11.8 = 4.72, less than 0.6 · 8
-    assert not _explains(Fit(0.4, 0.37), raw)
-    assert not _explains(Fit(0.3, 0.0), Fit(0.3, 0.5))  # it loses no less
+    raw = Misfit(2.0, 0.1)  # a badness of 8
+    assert _explains(Misfit(0.49, 0.0), raw)
+    assert not _explains(Misfit(0.51, 0.0), raw)
+    assert not _explains(Misfit(0.5, 0.0), raw)
+    assert _explains(Misfit(0.4, 0.36), raw)  # 0.4 · 11.8 = 4.72, less than 0.6 · 8
+    assert not _explains(Misfit(0.4, 0.37), raw)
+    assert not _explains(Misfit(0.3, 0.0), Misfit(0.3, 0.5))  # it loses no less
 
 
 def test_only_what_shrinkage_could_not_do_is_far():
@@ -314,7 +314,7 @@ def test_only_what_shrinkage_could_not_do_is_far():
 
 def test_the_best_space_and_those_that_are_as_good():
     one, two, three = (scaling(key, 2.0, key) for key in ("one", "two", "three"))
-    fits = {"one": Fit(0.1099, 0), "two": Fit(0.1, 0), "three": Fit(0.1111, 0)}
+    fits = {"one": Misfit(0.1099, 0), "two": Misfit(0.1, 0), "three": Misfit(0.1111, 0)}
 
     def best(fitted=None):
         return _best([one, two, three], lambda space: fits[space.key], fitted)
@@ -324,8 +324,8 @@ def test_the_best_space_and_those_that_are_as_good():
     assert "(two)" in others
     assert "(three)" not in others
     known = scaling("scale", 3.0, "fitted")
-    assert best((known, Fit(0.0801, 0)))[1] is one  # a known space is preferred unless it is worse by a quarter
-    assert best((known, Fit(0.0799, 0))) == (Fit(0.0799, 0), known, "")
+    assert best((known, Misfit(0.0801, 0)))[1] is one  # a known space is preferred unless it is worse by a quarter
+    assert best((known, Misfit(0.0799, 0))) == (Misfit(0.0799, 0), known, "")
     assert _best([], lambda space: NO_FIT, None) == (NO_FIT, None, "")
     assert _best([one, two], lambda space: NO_FIT, None) == (NO_FIT, None, "")
 

@@ -25,14 +25,14 @@ GAPS = {
     "rows of sparse": lambda: (torch.ones(100, D).to_sparse_csr(), "layout torch.sparse_csr"),
     "nested": lambda: (
         torch.nested.nested_tensor([torch.ones(5, D), torch.ones(9, D)], layout=torch.jagged),
-        r"a nested tensor: lay its tokens one after the other, with torch.cat\(.*\.unbind\(\)\)",
+        r"a nested tensor: concatenate its tokens with torch.cat\(.*\.unbind\(\)\)",
     ),
     "masked tensor": lambda: (
         torch.masked.masked_tensor(torch.ones(4, D), torch.ones(4, D, dtype=torch.bool)),
         "a masked tensor",
     ),
     "quantised": lambda: (torch.quantize_per_tensor(torch.ones(4, D), 0.1, 0, torch.qint8), "quantised"),
-    "meta": lambda: (torch.ones(4, D, device="meta"), "on the device meta"),
+    "meta": lambda: (torch.ones(4, D, device="meta"), "on the meta device"),
 }
 
 ENTRIES = {

@@ -87,8 +87,8 @@ def interpret():
     assert_alike(*pairs(30, 384, BRAIN, BRAIN, room=16), in_runs(30, 30))
     assert_alike(*pairs(24, 768, SINGLE, SINGLE), in_runs(24, 20), parts=2)
     assert_alike(*pairs(20, 1000, HALF, HALF), in_runs(20, 20))
-    held = fused._held
-    fused._held = lambda *args: ({**held(*args)[0], "TWICE": True}, 1)  # as for the longest rows
+    held = fused._constants
+    fused._constants = lambda *args: ({**held(*args)[0], "TWICE": True}, 1)  # as for the longest rows
     assert_alike(*pairs(40, 64, BRAIN, SINGLE), in_runs(40, 20), parts=2)
 
 
@@ -138,7 +138,7 @@ def compile_for_an_h100(d: int, name: str, folder: str) -> None:
     dtype, beside = getattr(torch, name.removeprefix("torch.")), Path(folder)
     ptxas = Path(triton.__file__).parent / "backends/nvidia/bin/ptxas"
     kernel, _ = fused._kernels()
-    held, warps = fused._held(d, dtype, dtype)
+    held, warps = fused._constants(d, dtype, dtype)
     constants = {**held, "X_UNIT": 16, "HAT_UNIT": 16, "ORDERED": False, "PARTS": 2, "TILE": fused.TILE}
     kind = "*fp32" if dtype == SINGLE else "*bf16"
     signature = {"x": kind, "x_hat": kind, "order": "*i64", "plan": "*i64", "partial": "*fp64", "dots": "*fp64"}

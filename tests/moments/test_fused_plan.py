@@ -62,7 +62,7 @@ def test_gathered_tokens_are_those_of_each_group_in_their_order(given_runs, grou
 @pytest.mark.parametrize("d", [1, 15, 16, 17, 64, 100, 384, 640, 768, 1000, 2304, 4096, 8192])
 @pytest.mark.parametrize("dtypes", [(BRAIN, BRAIN), (SINGLE, SINGLE), (SINGLE, DOUBLE), (DOUBLE, DOUBLE)])
 def test_a_program_holds_a_row_with_little_in_vain_and_within_its_registers(d, dtypes):
-    held, warps = fused._held(d, *dtypes)
+    held, warps = fused._constants(d, *dtypes)
     chunk, chunks, rows = held["CHUNK"], held["CHUNKS"], held["ROWS"]
     width = chunk * chunks
     assert held["D"] == d

@@ -361,7 +361,7 @@ def test_what_is_not_finite_is_counted_in_words():
         (lambda x: Moments.from_pairs(x.int(), x), "x has dtype torch.int32"),
         (lambda x: Moments.from_pairs(x.int().numpy(), x), "x has dtype int32"),
         (lambda x: Moments.from_pairs(x, x, torch.ones(4)), "cluster has dtype float32"),
-        (lambda x: Moments.from_pairs(x, x, torch.arange(3)), r"cluster has shape \(3,\), the tokens \(4,\)"),
+        (lambda x: Moments.from_pairs(x, x, torch.arange(3)), r"cluster has shape \(3,\), but the tokens have \(4,\)"),
     ],
 )
 def test_what_cannot_be_measured_is_refused(call, message):

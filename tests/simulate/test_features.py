@@ -312,15 +312,18 @@ def now_and_then(value: float):
 
 
 OWN = {
-    "a name that there is not": ("normal", "distribution is 'normal': choose exponential, half-normal, log-normal, or"),
-    "a number": (3.0, "distribution is 3.0: a name or a function"),
+    "an unknown name": ("normal", "distribution is 'normal': choose exponential, half-normal, log-normal, or"),
+    "a number": (3.0, "distribution is 3.0: pass a name or a function"),
     "no icdf": (Gamma(2.0, 1.0), "Gamma has no icdf; pass a function"),
-    "negative": (torch.special.ndtri, r"strength -8.29\d* at probability 5.55112e-17: 0 or more"),
+    "negative": (
+        torch.special.ndtri,
+        r"strength -8.29\d* at probability 5.55112e-17: it must be finite",
+    ),
     "not finite": (lambda p: p * torch.inf, "gives the strength inf"),
     "nan": (lambda p: torch.where(p > 0.8, torch.nan, p), "gives the strength nan at probability 0.875"),
     "falling": (lambda p: 1 - p, "falls as the probability rises"),
-    "another shape": (lambda p: p[..., :1], "one for each is needed, in the same shape"),
-    "one number": (lambda p: 1.0, "returned no tensor but 1.0"),
+    "another shape": (lambda p: p[..., :1], "it must return one for each, in the same shape"),
+    "one number": (lambda p: 1.0, "returned 1.0: it must return a floating-point tensor"),
     "whole numbers": (lambda p: (9 * p).long(), "a tensor of torch.int64"),
     "another device": (lambda p: p.to("meta"), "returned strengths on meta: compute them on p.device, cpu"),
     "negative in the draws": (now_and_then(-1.0), "strengths that are negative or not finite"),

@@ -49,7 +49,7 @@ SIMULATE = {
     "unknown norm": ({"angle": 1.0, "norm": "gauss"}, "choose fixed, chi, log-normal"),
     "correlation of a fixed norm": ({"angle": 1.0, "correlation": 0.5}, "log-normal norm and an angle"),
     "correlation beyond 1": ({"angle": 1.0, "correlation": 2.0}, "between -1 and 1"),
-    "scale": ({"angle": 1.0, "scale": 0.0}, "positive scale"),
+    "scale": ({"angle": 1.0, "scale": 0.0}, "scale must be positive"),
     "no icdf": ({"angle": torch.distributions.Beta(2.0, 2.0)}, "Beta has no icdf"),
     "device": ({"angle": 1.0, "device": "tpu"}, "choose auto or cpu"),
 }

@@ -1,4 +1,4 @@
-"""`preflight`: a sample through the SAE, and everything about it that a measurement should not start with."""
+"""`preflight`: run a sample through the SAE, and find what would make a measurement meaningless."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from sandbox.measuring.preflight.biases import COMPARED, offset_finding
 from sandbox.measuring.preflight.finding import Finding
 from sandbox.measuring.preflight.fit import fit
 from sandbox.measuring.preflight.input_spaces import GOOD_ENOUGH, input_finding, output_finding, spread
-from sandbox.measuring.preflight.sample import FEW, FLOAT16_MAX, look_at_sample, norms, ordinary, outlier_limit
+from sandbox.measuring.preflight.sample import FLOAT16_MAX, MIN_TOKENS, look_at_sample, norms, ordinary, outlier_limit
 from sandbox.moments.moments import Moments
 
 Run = Callable[[Tensor], tuple[Tensor, Tensor | None]]
 
 SAMPLE = 4096
-"""Tokens that a sample should have: the mean of x is then known to 1/64 of its spread."""
+"""Tokens that a sample should have, so that the mean of x is known to 1/64 of its spread."""
 
 BATCH = 512
 """Tokens at a time: never tokens × latents of a whole sample."""
 
 FINE = 0.01
-"""Share of the variance lost below which x̂ is x, for any question about spaces and biases."""
+"""Share of the variance lost below which no space or bias is questioned: x̂ is close enough to x."""
 
 USUAL = (0.75, 1.1)
-"""γ that SAEs in use have; beyond, weights in the units of other activations are likelier than shrinkage."""
+"""γ of SAEs in use; beyond it, weights in the units of other activations are likelier than shrinkage."""
 
 
 def preflight(
@@ -40,16 +40,16 @@ def preflight(
     x_hat: Float[Tensor, "n d"] | None = None,
     b_dec: Float[Tensor, "d"] | None = None,
 ) -> list[Finding]:
-    """What a sample shows that would make the measured shrinkage mean another thing than it seems to.
+    """Find what in a sample would make the measured shrinkage misleading.
 
     Args:
-        run:   x ► (x̂, latents or None), for any number of tokens of the dtype of x; None for pairs
+        run:   x ► (x̂, latents or None), for any number of tokens with the dtype of x; None for pairs
         x:     activations of a sample (SAMPLE tokens are enough), any float dtype, as they will be measured
-        x_hat: for pairs, the reconstructions; only what the pair shows can be found then
-        b_dec: the decoder bias, where there is one: recognised where it is missing, doubled, or not subtracted
-    Returns: findings: about x alone, then about spaces and biases (the likeliest cause first), then loss and L0; empty
-             if nothing was found
-    Raises:  InputError for shapes that do not fit
+        x_hat: for pairs, the reconstructions; checks that need the SAE are then skipped
+        b_dec: the decoder bias, if any, to recognise when it is missing, doubled, or not subtracted
+    Returns: findings about x alone, then about spaces and biases (the likeliest cause first), then about loss and L0;
+             empty if there are none
+    Raises:  InputError for mismatched shapes
 
     >>> generator = torch.Generator().manual_seed(0)
     >>> x = 10 * torch.randn(500, 16, generator=generator)
@@ -60,9 +60,9 @@ def preflight(
     ['x_hat_root_d']
     """
     if x.ndim != 2 or not len(x):
-        raise InputError(f"the sample has shape {tuple(x.shape)}: (tokens, d), with one token or more, is needed")
+        raise InputError(f"the sample has shape {tuple(x.shape)}: it must be (tokens, d), with at least one token")
     if (run is None) == (x_hat is None):
-        raise InputError("preflight looks at a run of an SAE or at given x_hat: give one of the two")
+        raise InputError("preflight needs either run or x_hat: give one of the two")
     if b_dec is not None and b_dec.shape != x.shape[1:]:
         raise InputError(f"b_dec has shape {tuple(b_dec.shape)}, but the activations have d = {x.shape[1]}")
     found = look_at_sample(x)
@@ -86,7 +86,7 @@ def preflight(
 
 
 def _run_through(run: Run, x: Tensor) -> tuple[Tensor, Tensor | None, int]:
-    """x̂, the number of latents on for each token, and d_sae; a batch at a time."""
+    """x̂, the number of active latents per token, and d_sae; computed in batches."""
     pieces, counts, d_sae = [], [], 0
     for part in x.split(BATCH):
         x_hat, feature_acts = run(part.clone())  # the SAE may work in place
@@ -126,14 +126,14 @@ def _look_at_pair(run: Run | None, x: Tensor, x_hat: Tensor, b_dec: Tensor | Non
     """Spaces, biases and the loss."""
     if _is_same(x, x_hat):
         message = (
-            "x̂ is x in every token of the sample, as no SAE makes it: the same file or tensor was given twice, or what "
-            "was lost is added to x̂ again (use_error_term)"
+            "x̂ equals x in every token of the sample, which no SAE achieves: one file or tensor was given twice, or "
+            "the error is added back to x̂ (use_error_term)"
         )
         return [Finding("identical", message)]
     usual = ordinary(x).to(x.device)
     chosen = usual.nonzero()[:, 0]
     chosen = chosen[spread(len(chosen), COMPARED).to(chosen.device)]
-    causes = _look_at_space(run, x[chosen], x_hat[chosen], b_dec) if len(chosen) >= FEW else []
+    causes = _look_at_space(run, x[chosen], x_hat[chosen], b_dec) if len(chosen) >= MIN_TOKENS else []
     kept = norms(x).to(x.device) <= outlier_limit(x)
     raw = fit(x[kept], x_hat[kept])
     biased = any(one.key in ("missing_bias", "extra_bias") for one in causes)
@@ -146,18 +146,18 @@ def _look_at_pair(run: Run | None, x: Tensor, x_hat: Tensor, b_dec: Tensor | Non
 
 
 def folding(gamma: float, of: str) -> list[Finding]:
-    """What a γ says that few SAEs have; `of` says of which tokens."""
+    """The finding for a γ outside USUAL; `of` names the tokens it was measured on."""
     if not (gamma < USUAL[0] or gamma > USUAL[1]):
         return []
     message = (
-        f"γ {of} is {gamma:.3g}, and SAEs in use have {USUAL[0]} to {USUAL[1]}: check the folding, that is, whether "
-        "W_enc, b_enc, W_dec and b_dec are all in the units of these activations"
+        f"γ {of} is {gamma:.3g}; SAEs in use have {USUAL[0]} to {USUAL[1]}: check that W_enc, b_enc, W_dec and b_dec "
+        "are all in the units of these activations (folding)"
     )
     return [Finding("folding", message)]
 
 
 def _is_same(x: Tensor, x_hat: Tensor) -> bool:
-    """Equal up to rounding in every number; next to the median |x|, which few large numbers do not raise."""
+    """Whether all numbers agree up to rounding, relative to |x| plus its median, which outliers do not raise."""
     near = 4 * max(torch.finfo(one.dtype).eps for one in (x, x_hat))
     x, x_hat = _wide(x), _wide(x_hat)
     size = x.abs()
@@ -172,7 +172,7 @@ def _look_at_space(run: Run | None, x: Tensor, x_hat: Tensor, b_dec: Tensor | No
         return []
     outcome = output_finding(x, x_hat)
     if run is not None:
-        # In the dtype of x, as in the measurement: an SAE in half precision takes nothing else.
+        # Keep the dtype of x, as the measurement does: an SAE in half precision accepts no other.
         inner = input_finding(lambda moved: _wide(_run_through(run, moved.to(kind))[0]), x, x_hat, b_dec)
         # A normalisation leaves what it normalised as it is, so an SAE that applies one passes on both counts: then
         # what needs no change of the input is the simpler cause.
@@ -199,16 +199,16 @@ def _look_at_loss(x: Tensor, x_hat: Tensor, explained: bool) -> list[Finding]:
         return [
             Finding(
                 "constant_x_hat",
-                "x̂ is the same vector for every token: no latent is on, and what is measured is "
-                "b_dec; check the scale of the activations and the threshold",
+                "x̂ is the same vector for every token, so no latent is active and only b_dec is "
+                "measured; check the scale of the activations and the threshold",
             )
         ]
     about = fit(x, x_hat).loss
     why = (
-        "what was found above would explain it"
+        "the findings above would explain it"
         if explained
         else (
-            "the SAE does not belong to these activations (model, layer, hook), or its weights are read wrongly "
+            "the SAE does not belong to these activations (model, layer, hook), or its weights are misread "
             "(transposed, scaled)"
         )
     )
@@ -216,8 +216,8 @@ def _look_at_loss(x: Tensor, x_hat: Tensor, explained: bool) -> list[Finding]:
         return [Finding("loss", f"L/a is {loss:.3g} (cosine {cosine:.3f}), worse than x̂ = 0: {why}")]
     if 1 < about < float("inf"):
         message = (
-            f"x̂ loses {about:.3g} of the variance of x, worse than the mean of x for every token (L/a is {loss:.3g} "
-            f"only because x has a large mean): {why}"
+            f"the error is {about:.3g} times the variance of x, worse than predicting the mean of x (L/a is only "
+            f"{loss:.3g}, because x has a large mean): {why}"
         )
         return [Finding("loss", message)]
     return []
@@ -230,15 +230,15 @@ def _look_at_l0(l0: Tensor, d_sae: int) -> list[Finding]:
         return [
             Finding(
                 "l0_none",
-                f"no latent is on for {none:.0%} of the tokens (L0: {usual}): x̂ is b_dec there; the "
-                "activations are too small for the SAE, or thresholds are read wrongly",
+                f"no latent is active for {none:.0%} of the tokens (L0: {usual}), where x̂ is b_dec; the "
+                "activations are too small for the SAE, or its thresholds are misread",
             )
         ]
     if mean > d_sae / 2:
         return [
             Finding(
                 "l0_all",
-                f"more than half of the latents are on (L0: {usual}): a threshold or the encoder's bias "
+                f"more than half of the latents are active (L0: {usual}): a threshold or the encoder's bias "
                 "is missing, or the activations are too large for the SAE",
             )
         ]

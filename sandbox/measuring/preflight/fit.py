@@ -1,4 +1,4 @@
-"""`Fit`: how well x̂ reconstructs a target, as two numbers that tell a wrong space from a poor SAE.
+"""`Misfit`: how well x̂ reconstructs a target, as two numbers that tell a wrong space from a poor SAE.
 
 The loss alone does not: a sparse or unfinished SAE with an L1 penalty loses less, up to a quarter less, on activations
 that are four times too large, because its penalty weighs less there. The second number does. A decoder bias that was
@@ -25,7 +25,7 @@ OFFSET_WEIGHT = 30
 
 
 @dataclass(frozen=True)
-class Fit:
+class Misfit:
     """How badly x̂ misses a target.
 
     Attributes:
@@ -42,16 +42,16 @@ class Fit:
         return self.loss * (1 + OFFSET_WEIGHT * self.offset)
 
 
-NO_FIT = Fit(math.inf, 0.0)
+NO_FIT = Misfit(math.inf, 0.0)
 
 
-def fit(target: Tensor, x_hat: Tensor) -> Fit:
+def fit(target: Tensor, x_hat: Tensor) -> Misfit:
     """How x̂ fits the target, both (n, d); `NO_FIT` if a token is not finite or the target does not vary."""
     moments = Moments.from_pairs(target, x_hat, groups=1, drop_nonfinite=True)
     return NO_FIT if moments.nonfinite else fit_of(moments, int(moments.n))
 
 
-def fit_of(moments: Moments, independent: int) -> Fit:
+def fit_of(moments: Moments, independent: int) -> Misfit:
     """The same of moments, however many tokens they are of.
 
     Args: independent: how many of the tokens are so: all of a sample, or their clusters
@@ -64,7 +64,7 @@ def fit_of(moments: Moments, independent: int) -> Fit:
         return NO_FIT
     offset = 1 - _lost(moments.centred()) / loss if loss > 0 else 0.0
     by_chance = (1 - offset) / (independent - 1)  # the mean of n tokens is off by 1/n of their variance
-    return Fit(max(loss, 0.0), max(offset - by_chance, 0.0))
+    return Misfit(max(loss, 0.0), max(offset - by_chance, 0.0))
 
 
 def _lost(moments: Moments) -> float:

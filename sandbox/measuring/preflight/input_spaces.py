@@ -12,7 +12,7 @@ from torch import Tensor
 from sandbox.maths.compile import evaluate
 from sandbox.maths.measures import REGISTRY
 from sandbox.measuring.preflight.finding import Finding
-from sandbox.measuring.preflight.fit import NO_FIT, Fit, fit
+from sandbox.measuring.preflight.fit import NO_FIT, Misfit, fit
 from sandbox.moments.moments import Moments
 
 Reconstruct = Callable[[Tensor], Tensor]
@@ -97,7 +97,7 @@ def known_spaces(x: Float[Tensor, "n d"]) -> list[Space]:
     return [one for one in spaces if one.factor is None or not 1 / NO_CHANGE < one.factor < NO_CHANGE]
 
 
-def output_finding(x: Float[Tensor, "n d"], x_hat: Float[Tensor, "n d"]) -> tuple[Finding, Fit] | None:
+def output_finding(x: Float[Tensor, "n d"], x_hat: Float[Tensor, "n d"]) -> tuple[Finding, Misfit] | None:
     """Whether x̂ reconstructs x in another space, into which x was brought and from which x̂ was not brought back."""
     x, x_hat = x.double(), x_hat.double()  # other spaces of what float32 just holds may lie beyond it
     raw = fit(x, x_hat)
@@ -108,20 +108,20 @@ def output_finding(x: Float[Tensor, "n d"], x_hat: Float[Tensor, "n d"]) -> tupl
     if chosen is None or not _explains(best, raw) or best.loss > MOST_LEFT * raw.loss:
         return None
     message = (
-        f"x̂ is not in the space of x: it loses {raw.loss:.3g} of the variance of x, but {best.loss:.3g} of that of "
-        f"{chosen.words}{others}; a normalisation was not undone on x̂: undo it, or measure against x in that space"
+        f"x̂ is not in the space of x: its error is {raw.loss:.3g} times the variance of x, but {best.loss:.3g} times "
+        f"that of {chosen.words}{others}; a normalisation was not undone on x̂: undo it, or compare with x in that space"
     )
     return Finding(f"x_hat_{chosen.key}", message), best
 
 
 def input_finding(
     run: Reconstruct, x: Float[Tensor, "n d"], x_hat: Float[Tensor, "n d"], b_dec: Tensor | None
-) -> tuple[Finding, Fit] | None:
+) -> tuple[Finding, Misfit] | None:
     """Whether the SAE was trained on x in another space, or on x with another bias taken from it."""
     x = x.double()  # likewise; an SAE that is given more than its dtype holds gives what fits nothing
     raw = fit(x, x_hat)
 
-    def fit_in(space: Space) -> Fit:
+    def fit_in(space: Space) -> Misfit:
         moved = space.apply(x)
         found = fit(moved, run(moved))
         # Without a mean in x there is none to be off, so this space must win by its loss alone.
@@ -132,8 +132,8 @@ def input_finding(
     if shifted is not None and shifted[1].badness < best.badness and _explains(shifted[1], raw):
         words, fitted = shifted
         message = (
-            f"the SAE loses {raw.loss:.3g} of the variance on x, but {fitted.loss:.3g} if it is given {words}: "
-            "check whether b_dec is subtracted from the input (apply_b_dec_to_input)"
+            f"the error is {raw.loss:.3g} times the variance of x, but {fitted.loss:.3g} times if the SAE is given "
+            f"{words}: check whether b_dec is subtracted from the input (apply_b_dec_to_input)"
         )
         return Finding("b_dec_input", message), fitted
     if chosen is None or not _explains(best, raw):
@@ -142,8 +142,8 @@ def input_finding(
     if fit(further, run(further)).badness < 0.8 * best.badness:
         return None
     message = (
-        f"the SAE loses {raw.loss:.3g} of the variance on x, but {best.loss:.3g} on {chosen.words}{others}: most "
-        f"likely it was trained in that space and nothing folded that into its weights; {chosen.remedy}"
+        f"the error is {raw.loss:.3g} times the variance of x, but {best.loss:.3g} times on {chosen.words}{others}: "
+        f"the SAE was probably trained in that space, which is not folded into its weights; {chosen.remedy}"
     )
     return Finding(chosen.key, message), best
 
@@ -155,13 +155,13 @@ def _is_far(space: Space, x: Tensor) -> bool:
     return not SHRINKAGE[0] <= factor <= SHRINKAGE[1]
 
 
-def _explains(best: Fit, raw: Fit) -> bool:
+def _explains(best: Misfit, raw: Misfit) -> bool:
     return best.loss < min(GOOD_ENOUGH, raw.loss) and best.badness < FAR_BETTER * raw.badness
 
 
 def _best(
-    spaces: list[Space], fit_in: Callable[[Space], Fit], fitted: tuple[Space, Fit] | None
-) -> tuple[Fit, Space | None, str]:
+    spaces: list[Space], fit_in: Callable[[Space], Misfit], fitted: tuple[Space, Misfit] | None
+) -> tuple[Misfit, Space | None, str]:
     """The space that fits best, and in words those that fit as well."""
     fits = [(one, fit_in(one)) for one in spaces]
     least = min((one.badness for _, one in fits), default=float("inf"))
@@ -171,14 +171,14 @@ def _best(
     if not close or least == float("inf"):
         return NO_FIT, None, ""
     (chosen, best), *rest = close
-    others = "; as good on these tokens: " + " or ".join(space.words for space, _ in rest) if rest else ""
+    others = "; equally good on these tokens: " + " or ".join(space.words for space, _ in rest) if rest else ""
     return best, chosen, others
 
 
-def _factor_on_x_hat(x: Tensor, x_hat: Tensor) -> tuple[Space, Fit] | None:
+def _factor_on_x_hat(x: Tensor, x_hat: Tensor) -> tuple[Space, Misfit] | None:
     """The one factor k for which x̂ reconstructs k·x best, where it is too large to be shrinkage."""
 
-    def fit_at(factor: float) -> Fit:
+    def fit_at(factor: float) -> Misfit:
         return fit(x * factor, x_hat)
 
     factor, best = _scanned(fit_at)
@@ -187,13 +187,13 @@ def _factor_on_x_hat(x: Tensor, x_hat: Tensor) -> tuple[Space, Fit] | None:
     return scaling("scale", factor, "found by trying factors, to about 10 %"), best
 
 
-def _factor_on_x(run: Reconstruct, x: Tensor, raw: Fit) -> tuple[Space, Fit] | None:
+def _factor_on_x(run: Reconstruct, x: Tensor, raw: Misfit) -> tuple[Space, Misfit] | None:
     """The one factor k for which the SAE fits k·x best; looked for only where x as it is looks suspicious."""
     if raw.offset < 0.03 and raw.loss < 0.5:
         return None
     few = x[spread(len(x), 256)]
 
-    def fit_at(factor: float) -> Fit:
+    def fit_at(factor: float) -> Misfit:
         return fit(few * factor, run(few * factor))
 
     factor, _ = _scanned(fit_at)
@@ -203,9 +203,9 @@ def _factor_on_x(run: Reconstruct, x: Tensor, raw: Fit) -> tuple[Space, Fit] | N
     return space, fit(space.apply(x), run(space.apply(x)))
 
 
-def _scanned(fit_at: Callable[[float], Fit]) -> tuple[float, Fit]:
+def _scanned(fit_at: Callable[[float], Misfit]) -> tuple[float, Misfit]:
     """The factor between 1/4096 and 4096 at which the fit is best, and that fit: powers of 2, then in between."""
-    seen: dict[float, Fit] = {}
+    seen: dict[float, Misfit] = {}
 
     def badness(power: float) -> float:
         if power not in seen:
@@ -218,7 +218,7 @@ def _scanned(fit_at: Callable[[float], Fit]) -> tuple[float, Fit]:
     return 2.0**best, seen[best]
 
 
-def _shifted_input(run: Reconstruct, x: Tensor, b_dec: Tensor) -> tuple[str, Fit]:
+def _shifted_input(run: Reconstruct, x: Tensor, b_dec: Tensor) -> tuple[str, Misfit]:
     tried = [("x − b_dec", x - b_dec), ("x + b_dec", x + b_dec)]
     return min(((words, fit(x, run(moved))) for words, moved in tried), key=lambda one: one[1].badness)
 

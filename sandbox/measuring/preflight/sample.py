@@ -1,4 +1,4 @@
-"""What the activations of a sample show by themselves, and which of its tokens a comparison may rest on."""
+"""Checks on the activations of a sample alone, and the choice of tokens for comparisons."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ HEAVY = 0.5
 ORDINARY = 4
 """Times the median norm up to which a token takes part in comparing spaces: no few tokens decide those."""
 
-FEW = 64
-"""Tokens below which a sample says nothing about means: chance alone leaves 1/n of a loss in the mean."""
+MIN_TOKENS = 64
+"""Fewest tokens that say anything about means: chance alone leaves 1/n of a loss in the mean."""
 
 FLOAT16_MAX = 65504.0
 
@@ -72,14 +72,14 @@ def look_at_sample(x: Float[Tensor, "n d"]) -> list[Finding]:
         return [*found, Finding("constant", "every token of the sample is the same vector: is this the right file?")]
     if zero := int((finite & (size == 0)).sum()):
         found.append(zero_finding(zero, n, f" (first: {_places(finite & (size == 0))})"))
-    if n < FEW:
-        found.append(Finding("small", f"{n} tokens are too few to judge by: give {FEW} or more"))
+    if n < MIN_TOKENS:
+        found.append(Finding("small", f"{n} tokens are too few for this check: give {MIN_TOKENS} or more"))
     return found + _look_at_long_tokens(size)
 
 
 def zero_finding(zero: int, tokens: int, first: str = "") -> Finding:
-    """Of so many tokens that are zero in every place; `first` says where."""
-    message = f"{zero} of {tokens} tokens of x are zero in every place{first}: padding, most likely; leave padding out"
+    """The finding for tokens that are all zeros; `first` says where."""
+    message = f"{zero} of {tokens} tokens of x are all zeros{first}, probably padding: remove it"
     return Finding("zero_tokens", f"{message} before measuring")
 
 
@@ -87,7 +87,7 @@ def outlier_finding(count: int, tokens: int, limit: float, share: float, first: 
     """Of so many tokens of a norm above the limit, that hold a share of E‖x‖²."""
     message = (
         f"{count} of {tokens} tokens have a norm above {limit:.4g}, {OUTLIER} × the median{first}, and hold "
-        f"{share:.1%} of E‖x‖²: attention sinks or first positions, most likely; go by the measures without them "
+        f"{share:.1%} of E‖x‖²: probably attention sinks or first positions; rely on the measures without them "
         "(--exclude-outliers)"
     )
     return Finding("outliers", message)
@@ -102,13 +102,13 @@ def _look_at_long_tokens(size: Float64[Tensor, "n"]) -> list[Finding]:
         return [outlier_finding(int(long.sum()), len(size), OUTLIER * middle, share, first)]
     longest = energy.sort(descending=True).values[: max(1, len(size) // 100)]
     share = float(longest.sum() / energy.sum())
-    if len(size) >= 2 * FEW and share > HEAVY:
+    if len(size) >= 2 * MIN_TOKENS and share > HEAVY:
         return [
             Finding(
                 "heavy_tokens",
                 f"the longest {len(longest)} of {len(size)} tokens, of norms up to "
-                f"{size.max() / middle:.3g} × the median, hold {share:.1%} of E‖x‖²: every pooled measure is theirs; "
-                "measure without first positions and other such tokens, too",
+                f"{size.max() / middle:.3g} × the median, hold {share:.1%} of E‖x‖²: they dominate every pooled "
+                "measure; measure without first positions and similar tokens, too",
             )
         ]
     return []

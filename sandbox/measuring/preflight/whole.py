@@ -50,7 +50,7 @@ def _look_at_longest(few: Longest, norms: Norms, gamma: Estimate) -> list[Findin
     message = (
         f"the longest {few.tokens:,} of {norms.tokens:,} tokens, of norms above {few.limit:.4g} "
         f"({few.limit / norms.median:.3g} × the median), hold {few.share:.1%} of E‖x‖²: γ is {said} with them and "
-        f"{without:.4f} without; measure without first positions and other such tokens, too"
+        f"{without:.4f} without; measure without first positions and similar tokens, too"
     )
     return [Finding("heavy_tokens", message)]
 
