@@ -66,7 +66,7 @@ def test_reconstructions_that_are_x_are_a_finding_for_objects_and_pairs(dtype):
     for found in (look(with_error_term, x, dtype="float32"), look(lambda x: x, x)):
         assert [one.key for one in found] == ["identical"]
     assert [one["key"] for one in measure_pairs(x, x).findings] == ["identical"]
-    with pytest.raises(InputError, match="x̂ is x in every token"):
+    with pytest.raises(InputError, match="x̂ equals x in every token"):
         measure_pairs(x, x, strict=True)
 
 

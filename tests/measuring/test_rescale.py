@@ -370,7 +370,7 @@ def test_the_command_drops_tokens_that_are_not_finite(tmp_path, capsys):
 
 REFUSED = {
     "another kind": ({"kind": "best"}, "kind is 'best': choose scalar, scale-shift, per-latent"),
-    "no share": ({"share": 0.0}, "share is 0.0: a share of the documents between 0 and 1 is needed"),
+    "no share": ({"share": 0.0}, "share is 0.0: a fraction between 0 and 1 is needed"),
     "all of them": ({"share": 1.0}, "share is 1.0"),
     "nan": ({"share": float("nan")}, "share is nan"),
     "a seed": ({"seed": -1}, "seed is -1: a whole number from 0"),

@@ -59,7 +59,10 @@ MEASURE = {
     "not even a tensor": (lambda: measure(lambda t: (t, t), x), "gave tuple"),
     "nan": (lambda: measure(lambda t: t, bad), "2 of 10 tokens"),
     "all nan": (lambda: measure_pairs(x * torch.nan, x, drop_nonfinite=True), "nothing is left"),
-    "a list": (lambda: measure(lambda t: t, [[1.0, 2.0]]), "activations, piece 1 has a float: activations in float16"),
+    "a list": (
+        lambda: measure(lambda t: t, [[1.0, 2.0]]),
+        "activations, piece 1 is a float: activations must be float16",
+    ),
     "whole numbers": (lambda: measure(lambda t: t, x.long()), "activations has dtype torch.int64"),
     "one axis": (lambda: measure(lambda t: t, x[0]), r"activations has shape \(4,\)"),
     "documents too few": (lambda: measure(lambda t: t, x, documents=torch.arange(3)), "3 document ids for 10 tokens"),

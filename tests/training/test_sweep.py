@@ -322,7 +322,7 @@ def test_the_command_trains_measures_and_draws_and_does_it_once(files, swept):
     assert more.returncode == 0, more.stderr
     assert len(json.loads(more.stdout)["saes"]) == 6
     assert all(path.stat().st_mtime_ns == at for path, at in before.items())  # nothing was trained again
-    assert more.stderr.count("there already") == 3
+    assert more.stderr.count("already finished") == 3
     fewer = sandbox(*command(files, out))
     assert "3 more finished SAEs" in fewer.stderr
     assert {one.seed for one in read_points(out)} == {0}
@@ -473,7 +473,7 @@ def test_bad_input_is_one_line(more, words, files, tmp_path):
         ({"coefficients": {"relu": [-1]}}, "coefficient -1 of relu"),
         ({"architectures": ["topk"]}, "coefficient 20 of topk exceeds the number of latents, 16"),
         ({"seeds": [-1]}, "seed -1"),
-        ({"held_out": 0}, "share is 0: a share of the documents between 0 and 1 is needed"),
+        ({"held_out": 0}, "share is 0: a fraction between 0 and 1 is needed"),
         ({"lr": 0}, "lr above 0"),
         ({"batch": 100_000}, "fewer than one batch"),
         ({"steps": 0}, "must be 1 or more"),
