@@ -83,7 +83,7 @@ class Moments(Sums):
         """The moments of pairs (x, x̂).
 
         Args:
-            x, x_hat:       activations and reconstructions of one shape (*batch, *tokens, d), any float dtype and device
+            x, x_hat:       x and x̂, of one shape (*batch, *tokens, d), any float dtype and device
             cluster:        an integer (or string) per token, the same for dependent tokens, such as a document id;
                             by default, blocks of BLOCK tokens are the clusters
             batch_dims:     number of leading axes to keep: one `Moments` then holds a whole sweep of settings
