@@ -1,9 +1,9 @@
-"""A correction of shrinkage: another decoder for the same latents, fitted on some documents, evaluated on the others.
+"""Correct shrinkage: refit the decoder for the same latents on some documents, and evaluate it on the others.
 
-The decoder bias is part of x̂ but no part of what shrinks (docs/mathematics.md, "Traps"). So for each token
-    t = x − bias,   u = x̂ − bias = Σ_j f_j d_j,
-and the factor that brings u nearest to t is C2 of this pair, the measure `scale_x_hat` of its moments. Every kind of
-correction here is that one formula, of one pair after another.
+The decoder bias is part of x̂ but does not shrink (docs/mathematics.md, "Traps"). For each token, therefore, let
+    t = x − bias,   u = x̂ − bias = Σ_j f_j d_j.
+The factor that brings u closest to t is C2 of this pair: the measure `scale_x_hat` of its moments. Every kind of
+correction applies this formula to some pair.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from sandbox.report import Report
 from sandbox.system.devices import without_autocast
 
 DecoderFit = tuple[Tensor, Tensor | None]
-"""The factor of W_dec (one, or one a latent), and what is added to b_dec (None: nothing)."""
+"""The factor of W_dec (a scalar, or one per latent), and the shift added to b_dec (None: no shift)."""
 
 
 @without_autocast()
@@ -56,29 +56,30 @@ def rescale(
     drop_nonfinite: bool = False,
     progress: Callable[[int], None] | None = None,
 ) -> Correction:
-    """The decoder that undoes an SAE's shrinkage, and what it does to documents that it was not fitted on.
+    """Fit a decoder that undoes an SAE's shrinkage, and evaluate it on held-out documents.
 
-    Kinds, each at least as good on the part that it is fitted on as "scalar":
-        scalar:      W_dec times one factor, about the decoder bias
-        scale-shift: that, and another b_dec: the best factor of the centred vectors, and the difference of the means
-        per-latent:  scalar first; then each row of W_dec goes towards its latent's own best factor s_j
-                     (`sandbox.measuring.latents`). Latents are on together, so all going the whole way would overshoot:
-                     all go the same share of the way, the best one for x̂. A latent whose interval contains 1 stays.
+    Kinds; on the documents they are fitted on, each does at least as well as "scalar":
+        scalar:      multiply W_dec by one factor, about the decoder bias
+        scale-shift: also shift b_dec: the best factor of the centred vectors, and the difference of the means
+        per-latent:  first scalar; then move each row of W_dec towards its latent's own best factor s_j
+                     (`sandbox.measuring.latents`). Latents are active together, so moving each the whole way would
+                     overshoot: all move the same fraction of the way, the best one for x̂. A latent whose interval
+                     contains 1 keeps its row.
 
     Args:
-        checkpoint:     its path, what `sandbox.checkpoints.read` gave, or a SAELens object
+        checkpoint:     a path, the result of `sandbox.checkpoints.read`, or a SAELens object
         source:         activations, as for `sandbox.measuring.measure.measure`; read several times (`passes`)
-        documents:      one id a token, likewise, where the source has none; without any, blocks of BLOCK tokens are
-                        fitted on or held out, though neighbouring blocks may be of one document
-        share, seed:    of the documents to fit on, and of the draw (`Split`)
-        device, dtype:  where and in what the SAE is computed; the corrected weights are float32
-        batch_size:     tokens at a time
+        documents:      one ID per token, if the source has none; without IDs, blocks of BLOCK tokens are split
+                        instead, although neighbouring blocks may belong to the same document
+        share, seed:    share of the documents to fit on, and random seed of the split (`Split`)
+        device, dtype:  of the SAE's forward pass; the corrected weights are float32
+        batch_size:     tokens per batch
         name:           of the SAE, in the reports
-        drop_nonfinite: leave out tokens with a NaN or an infinity in place of refusing them
-        progress:       called after each batch with the tokens that it held
-    Returns: a `Correction`, which writes the corrected checkpoint.
-    Raises:  InputError for another kind, a share outside (0, 1), one document only, input that cannot be measured or
-             gives other tokens the second time, and an x̂ that no positive factor brings nearer to x.
+        drop_nonfinite: leave out tokens with a NaN or an infinity instead of refusing them
+        progress:       called after each batch with its number of tokens
+    Returns: a `Correction`, which can write the corrected checkpoint
+    Raises:  InputError for an unknown kind, a share outside (0, 1), a single document, input that cannot be measured or
+             changes between passes, and an x̂ that no positive factor brings closer to x
     Source:  C2, C12 and "Per latent" in docs/mathematics.md
     """
     if batch_size < 1:
@@ -96,7 +97,7 @@ def rescale(
         factor, shift = fit(sae, readings)
         W_dec = (original.W_dec.double() * factor.reshape(-1, 1)).float()
         b_dec = original.b_dec if shift is None else (original.b_dec.double() + shift).float()
-        # As it will be written, encoder included.
+        # The SAE as it will be written, encoder included.
         changed = Forward(replace(checkpoint, sae=original.with_decoder(W_dec, b_dec)), **placing)
         facts = {
             "name": name or checkpoint.name,
@@ -110,7 +111,7 @@ def rescale(
 
 
 def check_kind(checkpoint: Checkpoint, kind: str) -> None:
-    """Refuse, before any work is done, a kind that there is not, or that the checkpoint's layout cannot hold."""
+    """Raise InputError, before any work, for an unknown kind or one that the checkpoint's layout cannot store."""
     _fit_of(kind)
     sae = checkpoint.sae
     checkpoint.rewritten(sae.with_decoder(2 * sae.W_dec, sae.b_dec + (kind == "scale-shift")))
@@ -123,12 +124,12 @@ def _fit_of(kind: str) -> Callable[[Forward, Readings], DecoderFit]:
 
 
 def passes(kind: str) -> int:
-    """How often `rescale` reads the activations."""
+    """Number of times that `rescale` reads the activations."""
     return 5 if kind == "per-latent" else 3
 
 
 def _moments(u: Tensor, v: Tensor, cluster: np.ndarray) -> Moments:
-    return Moments.from_pairs(u, v, cluster, drop_nonfinite=True)  # refused, if so, when all is read: nothing waits
+    return Moments.from_pairs(u, v, cluster, drop_nonfinite=True)  # `checked` refuses them after the pass: no wait here
 
 
 def _scalar(sae: Forward, readings: Readings) -> DecoderFit:
@@ -139,9 +140,9 @@ def _scalar(sae: Forward, readings: Readings) -> DecoderFit:
 
 
 def _scale_shift(sae: Forward, readings: Readings) -> DecoderFit:
-    """With t and u divided by the token's scale, x̂ is s·u + b', and a token counts scale² times.
+    """With t and u divided by the token's scale, x̂ is s·u + b', and each token has weight scale².
 
-    Its moments are those of t and u, but for the weights in the count and in the sums, from which they are centred.
+    The moments are those of t and u, except that the count and the sums, which centre them, are weighted.
     """
 
     def count(batch: Batch, cluster: np.ndarray) -> Moments:
@@ -177,12 +178,12 @@ def _per_latent(sae: Forward, readings: Readings) -> DecoderFit:
         return Products(finite.sum(0, dtype=torch.float64))
 
     total = readings.total(sae, count_products, fitting=True).total
-    both, share = torch.linalg.lstsq(total[1:, 1:], total[1:, 0], driver="gelsd").solution  # 0 where way is
+    both, share = torch.linalg.lstsq(total[1:, 1:], total[1:, 0], driver="gelsd").solution  # share is 0 if `way` is 0
     return both + share * way, None
 
 
 def _best(moments: Moments) -> Tensor:
-    """C2: the factor that brings the second of the pair nearest to the first; refused unless it is positive."""
+    """C2: the factor that brings the second of the pair closest to the first. Raises InputError unless positive."""
     if reason := why_undefined(REGISTRY["relative_reconstruction_bias"], *moments.means.tolist()):
         raise InputError(f"no rescaling of the decoder corrects this SAE, about its bias: {reason}")
     return evaluate(REGISTRY["scale_x_hat"], *moments.means)
@@ -193,14 +194,14 @@ FITS: dict[str, Callable[[Forward, Readings], DecoderFit]] = {
     "scale-shift": _scale_shift,
     "per-latent": _per_latent,
 }
-"""By kind: what fits the decoder to the documents to fit on."""
+"""The function that fits the decoder, by kind."""
 
 
 @dataclass(frozen=True, eq=False)
 class Products(Sums):
-    """The normal equations of t on u and on what the latents' own factors would add.
+    """The normal equations of t on u and on the change that the latents' own factors would make.
 
-    Attributes: total: Float64[Tensor, "3 3"], inner products of the three, squared activation units
+    Attributes: total: Float64[Tensor, "3 3"], inner products of the three vectors, in squared activation units
     """
 
     total: Float64[Tensor, "3 3"]
@@ -208,12 +209,12 @@ class Products(Sums):
 
 @dataclass(frozen=True, eq=False)
 class HeldOut(Sums):
-    """What is counted of the documents held out.
+    """Totals of the held-out documents.
 
     Attributes:
-        raw:        of x and x̂
-        about_bias: of t and u
-        active:     Float64[Tensor, ""], latents that are on, over all finite tokens
+        raw:        moments of x and x̂
+        about_bias: moments of t and u
+        active:     Float64[Tensor, ""], active latents, summed over all finite tokens
     """
 
     raw: Moments
@@ -222,7 +223,7 @@ class HeldOut(Sums):
 
 
 def _evaluated(sae: Forward, readings: Readings, facts: dict[str, Any]) -> Evaluated:
-    """An SAE on the documents held out."""
+    """Evaluate an SAE on the held-out documents."""
 
     def count(batch: Batch, cluster: np.ndarray) -> HeldOut:
         ok = (batch.x_hat.isfinite() & batch.x.isfinite()).all(1, keepdim=True)

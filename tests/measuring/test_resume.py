@@ -41,9 +41,9 @@ def test_what_is_saved_is_given_back(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"--published": 0}, r"another run: --published was 8, now 0\. To go on"),
+        ({"--published": 0}, r"another run: --published was 8, now 0\. To resume"),
         ({"--latents": 3}, r"--latents was unknown, now 3\."),
-        ({"more": 1}, r"more was not there, now 1\."),
+        ({"more": 1}, r"more was absent, now 1\."),
         (
             {"--published": 0, "--latents": 3, "tokens": 4},
             r"now 0; --latents was unknown, now 3; tokens was 3.5, now 4\.",
@@ -56,7 +56,7 @@ def test_the_state_of_another_run_says_what_differs(changes, words, tmp_path):
     with pytest.raises(InputError, match=words):
         State.load(tmp_path / "state", RUN | changes)
     fewer = {key: value for key, value in RUN.items() if key != "tokens"}
-    with pytest.raises(InputError, match=r"tokens was 3.5, now not there\."):
+    with pytest.raises(InputError, match=r"tokens was 3.5, now absent\."):
         State.load(tmp_path / "state", fewer)
 
 
@@ -85,7 +85,7 @@ def test_what_was_changed_since_it_was_saved_is_damaged(change, tmp_path):
     rewritten(tmp_path / "state", lambda told, tensors: None)
     State.load(tmp_path / "state", RUN)
     rewritten(tmp_path / "state", change)
-    with pytest.raises(InputError, match="its checksum does not fit"):
+    with pytest.raises(InputError, match="its checksum does not match"):
         State.load(tmp_path / "state", RUN)
 
 
@@ -93,7 +93,7 @@ def test_another_version_and_another_file_are_refused(tmp_path):
     path = tmp_path / "state"
     State(7, (), {1}).save(path, RUN)
     rewritten(path, lambda told, tensors: told.update(format="shrinkage-sandbox run, 1"))
-    with pytest.raises(InputError, match="a run of version 1, and this is version"):
+    with pytest.raises(InputError, match="a run state of version 1, but this sandbox needs version"):
         State.load(path, RUN)
     rewritten(path, lambda told, tensors: told.update(format="another run, 1"))
     with pytest.raises(InputError, match="is not the state of a run"):
