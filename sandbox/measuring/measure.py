@@ -1,4 +1,4 @@
-"""Measure SAEs on activations: look first, stream once, report. Flat memory, and nothing waits for the device."""
+"""Measure SAEs on activations: check a sample, stream once, report. Constant memory; nothing waits for the device."""
 
 from __future__ import annotations
 
@@ -30,30 +30,30 @@ from sandbox.system.interrupts import stoppable
 
 __all__ = ["BATCH", "NotSaved", "Stopped", "look", "measure", "measure_pairs"]
 
-SAMPLE = 4096  # tokens that are looked at before a run
+SAMPLE = 4096  # tokens that the preflight check reads
 
 OneSAE = str | Path | Checkpoint | Callable[[Tensor], Tensor]
 
 
 @dataclass(frozen=True)
 class Options:
-    """How `measure` and `measure_pairs` go about it.
+    """Options of `measure` and `measure_pairs`.
 
     Attributes:
-        documents:        one id a token: the clusters of the standard error
-        batch_size:       tokens at a time
-        name:             of the SAE, for the report (one for each, where there are several)
-        drop_nonfinite:   leave out tokens with a NaN or an infinity in place of refusing them
-        exclude_outliers: leave out tokens of extreme norm (100 times the median), in place of reporting both ways
-        published:        tokens in a batch of the libraries' evaluations, whose figures stand beside ours; 0: not shown
-        latents:          count each latent for itself
-        look:             look at a sample before the run, at norms and errors after it, and report what is found
-        strict:           refuse to run if a sample shows anything, or to give figures if the whole pass does
-        warn:             called with a line for each finding
-        checkpoint:       a file for the run's state: the same call goes on from there
-        every:            seconds between two savings of it
-        tell:             called with a line where a run goes on from there
-        progress:         called with the tokens of each batch, or several batches, that were counted
+        documents:        one ID per token: the clusters of the standard error
+        batch_size:       tokens per batch
+        name:             name of the SAE in the report (a list for several SAEs)
+        drop_nonfinite:   leave out tokens with a NaN or an infinity instead of refusing them
+        exclude_outliers: leave out tokens of extreme norm (100 times the median) instead of reporting both ways
+        published:        tokens per batch of the libraries' evaluations, whose values are shown beside ours; 0: not shown
+        latents:          measure each latent separately
+        look:             check a sample before the run, and norms and errors after it; report the findings
+        strict:           raise InputError for any finding, in the sample or in the whole pass
+        warn:             called with a message for each finding
+        checkpoint:       file for the run's state: the same call resumes from it
+        every:            seconds between saves of it
+        tell:             called with a message when a run resumes
+        progress:         called with the number of tokens after each chunk
     """
 
     documents: PathOrArray | None = None
@@ -85,14 +85,14 @@ def measure(sae: Any, source: SourceLike, *, device: str = "auto", dtype: str = 
     """Every measure of shrinkage of an SAE on activations, with its uncertainty.
 
     Args:
-        sae:           a checkpoint's path, or any module or callable that maps x to x̂ (a SAELens object as it is);
-                       a list of them shares one read of the activations
+        sae:           a checkpoint's path, or any module or callable that maps x to x̂ (including SAELens objects);
+                       the SAEs of a list share one read of the activations
         source:        activations of shape (..., d): files, shards, arrays, tensors, iterables (`activations`)
-        device, dtype: where and in what a checkpoint is computed; an object of yours stays where and as it is
+        device, dtype: of a checkpoint's forward pass; objects keep their own
         options:       see `Options`
-    Returns: a Report; a list of them for a list
-    Raises:  InputError for input that cannot be measured; Stopped (a KeyboardInterrupt that holds the reports so far)
-             at Ctrl-C and SIGTERM; NotSaved, an InputError that holds them all, where just the state was not saved.
+    Returns: a Report, or a list of Reports for a list of SAEs
+    Raises:  InputError for input that cannot be measured; Stopped (a KeyboardInterrupt with the partial reports) on
+             Ctrl-C and SIGTERM; NotSaved (an InputError with the complete reports) if the state could not be saved
     """
     chosen = _options(options)
     ranks = Ranks.here()
@@ -123,10 +123,10 @@ def look(
     documents: PathOrArray | None = None,
     drop_nonfinite: bool = False,
 ) -> list[Finding]:
-    """What a sample of the activations shows of an SAE, without the run: what would make its shrinkage meaningless.
+    """Check an SAE on a sample of the activations for causes that would make its shrinkage meaningless.
 
     Args, Raises: as for `measure`.
-    Returns: findings, the likeliest cause first; empty if all seems well
+    Returns: findings, the likeliest cause first; empty if there are none
     """
     ranks = Ranks.here()
     opened = activations(ranks.own(heads_side_by_side(source, sae)), ranks.own(documents))
@@ -138,7 +138,7 @@ def look(
 
 @without_autocast()
 def measure_pairs(x: SourceLike, x_hat: SourceLike, **options: Any) -> Report:
-    """Every measure of shrinkage of reconstructions that are already there: two files, arrays or tensors.
+    """Every measure of shrinkage of existing reconstructions: two files, arrays or tensors.
 
     Args, Raises: as for `measure`.
     """
@@ -169,7 +169,7 @@ def _options(options: dict[str, Any]) -> Options:
 
 
 def _batch(chosen: Options) -> int:
-    """Tokens that are computed at a time, or more, so that no published batch is cut."""
+    """Batch size, rounded up to whole published batches."""
     published = chosen.published or 1
     return -(-chosen.batch_size // published) * published
 
@@ -177,7 +177,7 @@ def _batch(chosen: Options) -> int:
 def _measured(
     saes: Sequence[Forward | Pairs], source: Source, chosen: Options, ranks: Ranks, own: bool = False
 ) -> list[Report]:
-    """Look, stream, sum over ranks, report. `own`: the source holds this rank's tokens alone."""
+    """Check, stream, sum over ranks, report. `own`: the source holds only this rank's tokens."""
     names = _names(saes, chosen)
     _try_on(saes, source)
     for sae in saes:
@@ -185,12 +185,12 @@ def _measured(
             raise InputError(f"{sae.name}: its latents cannot be seen, or x̂ is not linear in them; leave latents out")
     with ranks.joined(str(saes[0].device)), stoppable():
         findings, limit = ranks.told(_look(saes, source, chosen) if ranks.first else None)
-        if chosen.strict and (found := [one for held in findings for one in held]):
-            raise InputError(f"strict: the preflight check failed: {'; '.join(one.message for one in found)}")
+        if chosen.strict and (messages := [finding.message for of_sae in findings for finding in of_sae]):
+            raise InputError(f"strict: the preflight check failed: {'; '.join(messages)}")
         if chosen.warn and ranks.first:
-            for sae, held in zip(saes, findings, strict=True):
-                for one in held:
-                    chosen.warn(f"{sae.name}: {one.message}")
+            for sae, of_sae in zip(saes, findings, strict=True):
+                for finding in of_sae:
+                    chosen.warn(f"{sae.name}: {finding.message}")
         counting = Counting(chosen.published, chosen.latents, limit, chosen.exclude_outliers)
         share = ranks.share(source, _batch(chosen), own, given=chosen.documents is not None)
         saving = _saving(saes, source, chosen, counting, ranks)
@@ -199,8 +199,8 @@ def _measured(
             facts = {"documents": len(state.documents) or None, "complete": complete}
             every = zip(saes, state.totals, names, findings, strict=False)  # no totals before the first batch
             return [
-                summary(sae, totals, counting, name=name, findings=found, judged=chosen.look, **facts)
-                for sae, totals, name, found in every
+                summary(sae, totals, counting, name=name, findings=of_sae, judged=chosen.look, **facts)
+                for sae, totals, name, of_sae in every
             ]
 
         count = counter(saes, counting, refuse_nonfinite=not chosen.drop_nonfinite)
@@ -233,14 +233,14 @@ def _measured(
 def _say_what_the_pass_found(
     made: Sequence[Report], findings: Sequence[list[Finding]], chosen: Options, ranks: Ranks
 ) -> None:
-    """Warn of what the sample had not shown; or refuse the figures, as tokens that are not finite are refused."""
-    for report, held in zip(made, findings, strict=True):
-        known = {one.key for one in held}
-        found = [one["message"] for one in report.findings if one["key"] not in known]
-        if chosen.strict and found:
-            raise InputError(f"strict: the whole pass found what the sample had not shown: {'; '.join(found)}")
+    """Warn of findings that the sample did not show; raise InputError for them if strict."""
+    for report, of_sample in zip(made, findings, strict=True):
+        known = {finding.key for finding in of_sample}
+        messages = [finding["message"] for finding in report.findings if finding["key"] not in known]
+        if chosen.strict and messages:
+            raise InputError(f"strict: the whole pass found what the sample had not shown: {'; '.join(messages)}")
         if chosen.warn and ranks.first:
-            for message in found:
+            for message in messages:
                 chosen.warn(f"{report.name}: {message}")
 
 
@@ -252,24 +252,24 @@ def _try_on(saes: Sequence[Forward | Pairs], source: Source) -> None:
 
 
 def _look(saes: Sequence[Forward | Pairs], source: Source, chosen: Options) -> tuple[list[list[Finding]], float]:
-    """What a sample shows of each SAE, and the norm above which a token is an outlier."""
+    """The findings of a sample for each SAE, and the norm above which a token is an outlier."""
     sample = source.sample(SAMPLE)
-    refuse_out_of_range(sample, source.name)  # now rather than when all is counted
+    refuse_out_of_range(sample, source.name)  # before the pass rather than after it
     x = sample[:, : saes[0].d_in] if isinstance(saes[0], Pairs) else sample
     if not chosen.look:
         return [[] for _ in saes], outlier_limit(x)
-    found = []
+    findings = []
     for sae in saes:
         with torch.no_grad(), sae.evaluating():
             if isinstance(sae, Pairs):
-                found.append(preflight(None, x, x_hat=sample[:, sae.d_in :]))
+                findings.append(preflight(None, x, x_hat=sample[:, sae.d_in :]))
             else:
                 elsewhere = provenance(sae.trained_on, getattr(source, "origin", None))
-                found.append(elsewhere + preflight(sae.run, x.to(sae.device), b_dec=sae.b_dec))
-        bad = next((one for one in found[-1] if one.key.startswith("nonfinite")), None)
-        if bad and not chosen.drop_nonfinite:  # the run would end with this: better now
+                findings.append(elsewhere + preflight(sae.run, x.to(sae.device), b_dec=sae.b_dec))
+        bad = next((finding for finding in findings[-1] if finding.key.startswith("nonfinite")), None)
+        if bad and not chosen.drop_nonfinite:  # the run would fail with this at its end
             raise InputError(bad.message)
-    return found, outlier_limit(x)
+    return findings, outlier_limit(x)
 
 
 def _saving(
@@ -287,13 +287,13 @@ def _saving(
     path = Path(chosen.checkpoint)
     if ranks.world > 1:
         path = path.with_name(f"{path.name}.{ranks.rank}-of-{ranks.world}")
-    with written_whole(path, keep=False):  # better refused now than after the first minutes
+    with written_whole(path, keep=False):  # raise now rather than at the first save
         pass
     return Saving(path, run, chosen.every, chosen.tell)
 
 
 def _names(saes: Sequence[Forward | Pairs], chosen: Options) -> list[str]:
-    """What to call each SAE: two of the same name are told apart by their number."""
+    """The name of each SAE in the reports; repeated names get a number."""
     names = [chosen.name] if isinstance(chosen.name, str) else list(chosen.name or [sae.name for sae in saes])
     if len(names) != len(saes):
         raise InputError(f"{len(names)} names for {len(saes)} SAEs: one for each is needed")

@@ -1,4 +1,4 @@
-"""The one pass over activations, for `measure` and `rescale`: read, compute, count, add up, save."""
+"""The single pass over activations behind `measure` and `rescale`: read, compute, count, add up, save."""
 
 from __future__ import annotations
 
@@ -24,24 +24,24 @@ from sandbox.moments.sums import Sums
 from sandbox.system.interrupts import stoppable
 
 COUNTED = 2**24
-"""Numbers of x that are counted at a time on a GPU, at most: 64 MB in float32."""
+"""Maximum number of elements of x counted at a time on a GPU: 64 MB in float32."""
 
 ROOM = 256
-"""Bytes that should be free for each of them: array operations hold some 50, and the SAE needs most of the rest."""
+"""Free bytes needed per element: array operations use about 50, and the SAE needs most of the rest."""
 
 Progress = Callable[[int], None]
 
 Count = Callable[[torch.Tensor, np.ndarray], Sequence[Sums]]
-"""What a pass makes of x, (n, d), and the cluster of each token: `Sums` of each SAE, or none where no token counts."""
+"""Maps x, (n, d), and the cluster of each token to the `Sums` of each SAE; empty if no token counts."""
 
 WHOLE = Share()
 
 
 class Stopped(KeyboardInterrupt):
-    """Ctrl-C or SIGTERM in the course of a run: the state is saved, and here is what it came to.
+    """Ctrl-C or SIGTERM stopped a run; its state has been saved if possible.
 
-    Attributes: state: what was counted; by: the signal; unsaved: why the state could not be saved;
-                reports: of each SAE so far, set by `measure`
+    Attributes: state: the progress of the run; by: the signal; unsaved: why the state could not be saved;
+                reports: the partial report of each SAE, set by `measure`
     """
 
     def __init__(self, state: State, by: int, unsaved: InputError | None = None):
@@ -50,9 +50,9 @@ class Stopped(KeyboardInterrupt):
 
 
 class NotSaved(InputError):
-    """The run is done, but its state could not be saved on the way, or at the end.
+    """The run is complete, but its state could not be saved.
 
-    Attributes: reports: of each SAE, of all tokens
+    Attributes: reports: the complete report of each SAE
     """
 
     def __init__(self, error: InputError, reports: list[Any]):
@@ -66,10 +66,10 @@ class Saving:
 
     Attributes:
         path:  the file
-        run:   what identifies the run: a state file of another one is refused
-        every: seconds between two savings
-        tell:  called with a line where the run goes on from a saved state
-        failed: why the last saving failed, if it did: that is no reason to lose the run
+        run:   facts that identify the run: the state file of another run is refused
+        every: seconds between saves
+        tell:  called with a message when the run resumes from a saved state
+        failed: the error of the last save, if it failed; the run continues
     """
 
     path: Path
@@ -79,7 +79,7 @@ class Saving:
     failed: list[InputError] = field(default_factory=list)
 
     def save(self, state: State) -> None:
-        """Save it; what prevents that is kept, to be said when there is a report."""
+        """Save the state; keep any error in `failed`, to be raised once the reports are made."""
         self.failed.clear()
         try:
             state.save(self.path, self.run)
@@ -88,10 +88,11 @@ class Saving:
 
 
 def counted_at_once(batch: int, d: int, device: torch.device) -> int:
-    """Tokens that are read and counted at a time, a multiple of the `batch` that is computed at a time.
+    """Number of tokens to read and count at a time: a multiple of `batch`, the tokens per forward pass.
 
-    On a CPU those of a batch, while they are in its cache. On a GPU several batches, where there is memory: counting
-    launches some hundred small kernels however few the tokens, as long as the forward pass of a narrow SAE takes.
+    A CPU counts one batch at a time, while it is in the cache. A GPU counts several batches if memory allows: counting
+    launches about a hundred small kernels however few the tokens, which takes as long as the forward pass of a narrow
+    SAE.
     """
     if device.type != "cuda":
         return batch
@@ -109,16 +110,16 @@ def stream(
     saving: Saving | None = None,
     progress: Progress | None = None,
 ) -> State:
-    """Count a share of the tokens of a source, from the first or from where a saved run stopped.
+    """Count a share of the tokens of a source, from its start or from a saved state.
 
-    Nothing waits for the device but a saving.
+    Only saving waits for the device.
 
     Args:
-        saes:     on one device, put into evaluation mode while this lasts
-        chunk:    tokens that are read and counted at a time
-        count:    what to make of a chunk; the totals of all chunks are added up
-        progress: called with the tokens of each chunk that was counted
-    Raises: Stopped after the chunk in which Ctrl-C or SIGTERM came; and what the source and `count` raise
+        saes:     all on one device; in evaluation mode during the pass
+        chunk:    tokens to read and count at a time
+        count:    counts a chunk; the totals of all chunks are added up
+        progress: called with the number of tokens after each chunk
+    Raises: Stopped after the chunk during which Ctrl-C or SIGTERM arrived; any error of the source or `count`
     """
     state = State.load(saving.path, saving.run, saes[0].device) if saving else State()
     if state.position and progress:
