@@ -45,7 +45,7 @@ class Options:
         name:             name of the SAE in the report (a list for several SAEs)
         drop_nonfinite:   leave out tokens with a NaN or an infinity instead of refusing them
         exclude_outliers: leave out tokens of extreme norm (100 times the median) instead of reporting both ways
-        published:        tokens per batch of the libraries' evaluations, whose values are shown beside ours; 0: not shown
+        published:        tokens per batch of the libraries' evaluations, shown beside our values; 0: not shown
         latents:          measure each latent separately
         look:             check a sample before the run, and norms and errors after it; report the findings
         strict:           raise InputError for any finding, in the sample or in the whole pass
