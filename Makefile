@@ -16,8 +16,8 @@ test: $(VENV)/.installed-test $(VENV)/.chromium
 	$(BIN)/pyright --warnings
 	$(BIN)/pytest --numprocesses auto $(SELECTED)
 
-# With the slow tests, too: what CI runs.
-test-all: SELECTED =
+# With the slow tests, and the annotations of the core enforced: what CI runs.
+test-all: SELECTED = --typed
 test-all: test
 
 bench: $(VENV)/.installed-test $(VENV)/.chromium

@@ -14,6 +14,17 @@ settings.register_profile("sandbox", deadline=None, max_examples=40, print_blob=
 settings.load_profile("sandbox")
 
 
+def pytest_addoption(parser):
+    parser.addoption("--typed", action="store_true", help="check the annotations of the core, shapes included")
+
+
+def pytest_configure(config):
+    if config.option.typed:
+        from tests.helpers.typechecker import install
+
+        install()
+
+
 @pytest.fixture
 def make_pairs():
     """A function (n, d, seed, dtype) ► x and x̂, correlated, with a mean that is not 0."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -32,6 +32,7 @@ class Chunk(NamedTuple):
         return Chunk(self.x.clone(), None if self.documents is None else self.documents.copy())
 
 
+@runtime_checkable
 class Source(Protocol):
     """Activations, wherever they come from. Opening a source reads no activations."""
 

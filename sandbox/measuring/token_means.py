@@ -95,7 +95,7 @@ def _lines(totals: Float64[Tensor, "n columns"]) -> Float64[Tensor, "n 2"]:
 
 
 def _estimate(
-    values: Float64[Tensor, "1+groups"],
+    values: Float64[Tensor, "with_whole"],
     range: Range,
     sums: Float64[Tensor, "groups columns"],
     weight: str,

@@ -20,7 +20,7 @@ BLOCK = 128
 class Runs(NamedTuple):
     """Runs of neighbouring tokens: run i is tokens start[i] up to start[i + 1], all in group[i]."""
 
-    start: Int[np.ndarray, "runs+1"]
+    start: Int[np.ndarray, "runs_and_end"]
     group: Int[np.ndarray, "runs"]
 
     def of_each_token(self) -> Int[np.ndarray, "n"]:

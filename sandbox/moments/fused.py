@@ -70,7 +70,7 @@ def _works_on(device: torch.device) -> bool:
 def fused_totals(
     x: Float[Tensor, "n d"],
     x_hat: Float[Tensor, "n d"],
-    start: Int64[np.ndarray, "runs+1"],
+    start: Int64[np.ndarray, "runs_and_end"],
     group: Int64[np.ndarray, "runs"],
     order: Int[np.ndarray, "n"] | None,
     groups: int,

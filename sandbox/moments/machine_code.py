@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
+from inspect import unwrap
 from typing import Any
 
 import numba
@@ -12,6 +13,7 @@ from numba.core.caching import FunctionCache
 
 def compiled(loop: Callable[..., None]) -> Callable[..., None]:
     """Compile `loop`, cached on disk where possible; sums within a row may be reordered for vector instructions."""
+    loop = unwrap(loop)  # numba cannot compile the type checker that tests wrap around it
     options: Any = {"nogil": True, "fastmath": {"reassoc", "contract", "nsz"}}
     code: Any = numba.njit(**options)(loop)
     with suppress(RuntimeError):  # the installation is read-only: each process compiles it again

@@ -42,7 +42,7 @@ def total_on_host(
         return results
 
     workers = torch.get_num_threads() if rows.size > 2**18 else 1
-    cuts = np.linspace(0, n, workers + 1).astype(int)
+    cuts = np.linspace(0, n, workers + 1).astype(int).tolist()
     with ThreadPoolExecutor(workers) as pool:
         shares = list(pool.map(share, cuts[:-1], cuts[1:]))
     totals, count, sums = (torch.from_numpy(sum(piece)) for piece in zip(*shares, strict=True))

@@ -10,7 +10,7 @@ changes the two coefficients and the first component.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -36,6 +36,7 @@ ON_HOST, ON_DEVICE = 2**20, 2**25
 kernels, some 60 at a few microseconds each."""
 
 
+@runtime_checkable
 class Drawing(Protocol):
     """What `in_chunks` needs to know: the grid of settings, the dimension, the device, and a final check."""
 

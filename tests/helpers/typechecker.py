@@ -1,0 +1,46 @@
+"""Enforces annotations while the tests run: shapes with jaxtyping, everything else with beartype.
+
+`pytest --typed` switches it on, and `make test-all` does. An import hook decorates every function of these modules.
+Modules that refuse wrong shapes in their own words are not among them: the checker would speak first.
+"""
+
+from typing import Any, Self
+
+from beartype import BeartypeConf, beartype
+from jaxtyping import install_import_hook
+
+CORE = [
+    "sandbox.moments.totalling",
+    "sandbox.moments.sums",
+    "sandbox.moments.clusters",
+    "sandbox.moments.dense",
+    "sandbox.measuring.forward",
+    "sandbox.measuring.readings",
+    "sandbox.measuring.one_pass",
+    "sandbox.measuring.totals",
+    "sandbox.measuring.correction",
+    "sandbox.measuring.rescale",
+    "sandbox.measuring.ranks",
+    "sandbox.maths.compile",
+    "sandbox.activations.split",
+    "sandbox.checkpoints.autoencoder",
+    "sandbox.checkpoints.activation_functions",
+    "sandbox.checkpoints.normalisation",
+    "sandbox.explorer.state",
+    "sandbox.simulate.theory",
+    "sandbox.plots.rho_r_map",
+]
+
+_beartyped = beartype(conf=BeartypeConf(is_pep484_tower=True))  # an int is a float, as for pyright
+
+
+def checked(decorated: Any) -> Any:
+    """A function or class that checks its arguments; `Self` is anything, as one method does not know its class."""
+    if isinstance(hints := getattr(decorated, "__annotations__", None), dict) and not isinstance(decorated, type):
+        hints.update({name: Any for name, hint in hints.items() if hint in (Self, "Self")})
+    return _beartyped(decorated)
+
+
+def install() -> None:
+    """Check the annotations of `CORE` from now on; none of it may be imported yet."""
+    install_import_hook(CORE, f"{__name__}.checked")
