@@ -1,9 +1,9 @@
 """Results of the derivations, kept on disk, so that a process that only needs a formula derives nothing.
 
-`derived.json`, beside this file, holds each result as text. It is believed only if its digest is that of the sources
-it was derived from and of the results in it; otherwise every result is derived again, in memory. SymPy's version is
-recorded but not part of the digest: the text is a formula that has been proven, whichever SymPy reads it. Renew the
-file with `python -m sandbox.maths.derived`.
+`derived.json`, beside this file, holds each result as text. It is used only if its digest matches the results in it
+and the sources they were derived from; otherwise every result is derived again, in memory. SymPy's version is
+recorded but not part of the digest: a proven formula stays proven, whichever SymPy reads it. Renew the file with
+`python -m sandbox.maths.derived`.
 
 >>> derived("C6")["relative_reconstruction_bias"]
 b/c

@@ -30,8 +30,8 @@ WHY_UNDEFINED: dict[Expr, str] = {
 """Why a measure has no value where one of these is not positive."""
 
 NOT_RESOLVABLE = (
-    "not resolvable: beside its mean (or b_dec) x or x̂ varies by less than a millionth, which rounding hides; "
-    "take the mean from both before they are measured"
+    "not resolvable: x or x̂ varies by less than a millionth of its mean (or b_dec), which rounding hides; "
+    "subtract the mean from both before measuring"
 )
 """Why a measure is undefined where a moment is nan (`sandbox.moments.moments.Moments.about`)."""
 
@@ -70,8 +70,9 @@ class Measure:
         formula:  gives the expression: the result of a derivation
         range:    the values that it can take
         needs:    what must be positive, with the reason why the measure is undefined where it is not
-        root:     where the measure is a square: gives the signed quantity squared. An interval is computed for that
-                  and squared, since a square has no slope, and so no first-order error, where it is 0
+        root:     for a measure that is the square of a signed quantity: gives that quantity. The interval is computed
+                  for it, as for any real number, and then squared: where a square is 0, so are its slope and its
+                  first-order error
 
     An interval is computed on a scale without ends (`unbounded`), which `range` decides: the logarithm of what is
     positive, the logit of what lies between two ends (for a cosine that is twice atanh), all else as it is.
