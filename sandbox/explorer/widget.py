@@ -161,16 +161,16 @@ class Explorer(anywidget.AnyWidget):
             raise InputError(f"there is no preset {key!r}; the presets are {', '.join(by_key)}")
         self._go_to(checked(by_key[key].settings) | {"measure": self.measure})
 
-    def claim(self, claim: str, stay: bool = False) -> InNumbers:
+    def claim(self, which: str, stay: bool = False) -> InNumbers:
         """Go to the preset that shows a claim best, and give its derivation with that state's numbers filled in.
 
         The claims about thresholded features (C17, C18) concern no single state, so they come without numbers.
 
         Args:
-            claim: its number or name, such as "C5"
+            which: its number or name, such as "C5"
             stay:  keep the present state, and fill in its numbers
         """
-        number = named(claim).number
+        number = named(which).number
         if not stay:
             self.preset(STATES_OF_CLAIMS[number])
         known: dict[Any, float] = {}
