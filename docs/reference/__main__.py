@@ -1,4 +1,4 @@
-"""`make docs`: the API reference, made from the docstrings of the public modules. Reads and needs no network."""
+"""`make docs`: the API reference, made from the docstrings of the public modules. Needs no network."""
 
 import sys
 import warnings

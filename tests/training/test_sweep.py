@@ -349,7 +349,7 @@ def test_a_model_and_its_text_take_the_place_of_activations(tmp_path):
         (1, signal.SIGTERM),
         pytest.param(1, signal.SIGINT, marks=pytest.mark.slow),
         pytest.param(2, signal.SIGINT, marks=pytest.mark.slow),
-        pytest.param(2, signal.SIGTERM, marks=pytest.mark.slow),
+        (2, signal.SIGTERM),
     ],
 )
 def test_a_signal_saves_all_that_is_in_training(workers, number, files, tmp_path):
