@@ -1,8 +1,8 @@
 """Enforces annotations while the tests run: shapes with jaxtyping, everything else with beartype.
 
 `pytest --typed` switches it on, and `make test-all` does. An import hook decorates every function of these modules.
-Not among them are modules that refuse wrong shapes in their own words (the checker would speak first), and modules whose
-tests hand them stand-ins of other types.
+It leaves out modules that refuse wrong shapes in their own words, because the checker would speak first, and modules
+whose tests pass them stand-ins of other types.
 """
 
 from typing import Any, Self
