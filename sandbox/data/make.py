@@ -175,7 +175,7 @@ def readme(args: argparse.Namespace, n_documents: int, n_train: int, reports: li
         "table": "\n".join([head, *rows]),
     }
     template = Path(__file__).with_name("README.template.md").read_text("utf-8")
-    return template.format(**globals(), **facts, args=args)  # globals: the constants above, by their names
+    return template.format(**(globals() | facts), args=args)  # globals: the constants above, by their names
 
 
 def check_versions() -> None:
