@@ -103,7 +103,7 @@ def _described(folder: Path) -> tuple[list[Path], dict[str, Any]]:
         if not isinstance(features, dict) or not all(isinstance(name, str) and name for name in names):
             raise TypeError("file names or features have the wrong type")
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise InputError(f"{folder}: {INFO} and {STATE} were not written by datasets ({error!r})") from error
+        raise InputError(f"{folder}: {INFO} and {STATE} cannot be read as datasets writes them ({error!r})") from error
     if state.get("_indices_data_files"):
         raise InputError(
             f"{folder} reorders its rows through a table of indices: save dataset.flatten_indices() instead"

@@ -97,7 +97,7 @@ def main() -> None:
     standard output has gone, the program ends silently, as if SIGPIPE had killed it.
     """
     if sys.stdout is None:  # the caller closed it
-        sys.stdout = open(os.devnull, "w")  # noqa: SIM115
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 (open until the process ends)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="replace")  # x̂ and γ do not fit every encoding

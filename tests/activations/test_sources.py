@@ -459,7 +459,7 @@ REFUSED = {
     "a dataset of no rows": (lambda f: saved(f, x=[[]]), "set"),
     "a missing data file": (without_a_file, r"\(1 of 1 data files\)"),
     "a data file that is none": (not_arrow, "the end of its Arrow stream is missing"),
-    "a state that is none": (broken_state, "not written by datasets"),
+    "a state that is none": (broken_state, "cannot be read as datasets writes them"),
     "bytes": (lambda f: b"x", "is a bytes: a file's path"),
     "a number": (lambda f: 3, "is a int: a file's path"),
     "a module": (lambda f: torch.nn.Identity(), "is a Identity: a file's path"),

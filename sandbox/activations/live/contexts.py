@@ -48,7 +48,7 @@ class Contexts:
         if self.room < 1:
             added = len(self.before) + len(self.after)
             raise InputError(
-                f"context is {self.size} tokens, {added} of them special tokens of the tokenizer: "
+                f"context is {self.size} tokens, but the tokenizer adds {added} special tokens: "
                 f"at least {added + 1} are needed"
             )
 
