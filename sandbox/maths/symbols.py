@@ -20,6 +20,7 @@ theta = Symbol("theta", real=True)  # the angle, radians: cos θ = ρ
 lam = Symbol("lambda", real=True)  # a threshold
 m, z = MatrixSymbol("m", n, 1), RandomMatrixSymbol("z", n, 1)  # a constant offset, and a random vector with E[z] = 0
 offset, spread = Symbol("m2", real=True), Symbol("v", real=True)  # = ‖m‖², E‖z‖²
+on_x, on_x_hat = Symbol("x_m", real=True), Symbol("xhat_m", real=True)  # = E[m·x], E[m·x̂]
 
 GIVEN = (a > 0, b > 0)
 """What every step may assume. As conditions, not as properties of the symbols, so that √(b/a) is shown as one root."""
@@ -121,6 +122,8 @@ MOMENTS = {
     frozenset({z}): spread,
     frozenset({m}): offset,
     frozenset({m, z}): Integer(0),
+    frozenset({m, x}): on_x,
+    frozenset({m, x_hat}): on_x_hat,
 }
 """E[u·v] of two of the vectors; of other pairs nothing is known."""
 
