@@ -99,9 +99,12 @@ def _in_moments(expression):
 
 
 def _products_whole(expression) -> list:
-    """The arguments, with mᵀ·m in a product as one of them."""
-    if isinstance(expression, MatMul) and {m.T, m} <= set(expression.args):
-        return [part for part in expression.args if part not in (m, m.T)] + [m.T * m]
+    """The arguments, with a product of m and a vector (mᵀ·m, mᵀ·E[x], …) as one of them."""
+    if isinstance(expression, MatMul) and m.T in expression.args:
+        for vector in (m, ExpectationMatrix(x), ExpectationMatrix(x_hat)):
+            if vector in expression.args:
+                rest = [part for part in expression.args if part not in (vector, m.T)]
+                return [*rest, m.T * vector]
     return list(expression.args)
 
 
@@ -113,6 +116,8 @@ NAMES_OF_MOMENTS = {
     ExpectationMatrix(z.T * z): spread,
     ExpectationMatrix(z.T * m): Integer(0),
     m.T * m: offset,
+    m.T * ExpectationMatrix(x): on_x,
+    m.T * ExpectationMatrix(x_hat): on_x_hat,
 }
 
 MOMENTS = {

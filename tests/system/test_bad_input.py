@@ -94,7 +94,7 @@ def test_measure_refuses(name):
 
 
 def test_what_is_not_there_is_named_with_what_is():
-    with pytest.raises(InputError, match=r"no claim 'C99': did you mean .*C1 to C18"):
+    with pytest.raises(InputError, match=r"no claim 'C99': did you mean .*C1 to C28"):
         prove("C99")
     with pytest.raises(InputError, match="no measure 'gamma'; there are scale_x, "):
         measure_named("gamma")

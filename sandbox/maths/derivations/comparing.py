@@ -11,28 +11,28 @@ from sandbox.maths.proof.derivation import Proof
 @claim(
     "C27",
     "paired-difference",
-    "For two SAEs on the same tokens the variance of a difference is σ₁² + σ₂² − 2·κ·σ₁·σ₂: the more their errors "
-    "share, κ, the sharper it is.",
+    "On the same tokens two SAEs' errors u and w partly cancel, (u − w)² = u² + w² − 2·u·w: their difference is "
+    "sharper than either.",
 )
 def paired_difference(proof: Proof) -> None:
     first, second, kappa, sigma = symbols("sigma1 sigma2 kappa sigma", real=True)
     u, w = symbols("u w", real=True)
     variance = Symbol("D", real=True)
     proof.step(
-        "Leave one group out of both SAEs at once. If the two measures stray from their means by u and w, the "
-        "difference strays by u − w. Its square holds theirs, and twice what they share.",
+        "Leave one group out of both. Where the measures stray from their means by u and w, the difference strays by "
+        "u − w.",
         (u - w) ** 2,
         "=",
         u**2 + w**2 - 2 * u * w,
     )
+    proof.says((u - w) ** 2, "=", u**2 + w**2 - 2 * u * w)
     proof.let(
-        "Averaged over the groups: variances σ₁² and σ₂², and a covariance κ·σ₁·σ₂, κ being their correlation. The "
-        "jackknife multiplies all three alike (quoted).",
+        "On average over groups: the variances, and a correlation κ. (The jackknife multiplies all alike: quoted.)",
         variance,
         first**2 + second**2 - 2 * kappa * first * second,
     )
     proof.step(
-        "It is smaller than that of SAEs measured on different tokens, which share nothing, wherever κ is positive.",
+        "SAEs on different tokens share nothing. On the same tokens the variance is smaller, where κ is positive.",
         first**2 + second**2 - variance,
         "=",
         2 * kappa * first * second,

@@ -26,14 +26,14 @@ def slope_at_1(function: Expr) -> Expr:
 @claim(
     "C19",
     "law-of-shrinkage",
-    "Training ends where scaling the latents gains nothing: 2·b + ω − 2·c = 0, ω being the slope of the penalty. So γ "
-    "is b/c = 1 − ω/(2·c) (c > 0).",
+    "Where scaling the latents gains nothing, 2·b + ω − 2·c = 0, γ is b/c = 1 − ω/(2·c) (c > 0): the penalty's slope "
+    "ω is all that shrinks.",
 )
 def law_of_shrinkage(proof: Proof) -> None:
     stationary = (c > 0, STATIONARY)
     predicted, implied = 1 - lam * P / (2 * c), 2 * (c - b) / P
     proof.let(
-        "Measure x and x̂ from b_dec: scaling every latent by t gives t·x̂. Training minimises the loss and a penalty Ω.",
+        "Measure x and x̂ from b_dec: latents scaled by t give t·x̂. Training minimises the loss and a penalty Ω.",
         objective(t),
         Expect(x - t * x_hat) + penalty(t),
     )
@@ -52,8 +52,8 @@ def law_of_shrinkage(proof: Proof) -> None:
         where=(Eq(omega, slope_at_1(penalty(t))),),
     )
     proof.step(
-        "Training could have scaled the latents, and did not: that slope is 0. It fixes γ for any data, dictionary and "
-        "encoder.",
+        "Training could have scaled the latents, and did not: the slope is 0. This fixes γ, for any data and "
+        "dictionary.",
         b / c,
         "=",
         1 - omega / (2 * c),
@@ -125,8 +125,7 @@ def _without_slope(proof: Proof) -> None:
         where=(t > 0, f > threshold),
     )
     proof.step(
-        "… and TopK and BatchTopK keep the largest: scaled, they are still the largest. (Scaling the decoder alone "
-        "does not even touch them.)",
+        "… and the largest, which TopK and BatchTopK keep, stay the largest. (Scaling the decoder touches neither.)",
         t * f - t * other,
         "=",
         t * (f - other),
@@ -135,8 +134,7 @@ def _without_slope(proof: Proof) -> None:
         where=(t > 0, f > other),
     )
     proof.step(
-        "A gate's penalty does not see the magnitudes. In all of these ω is 0, and nothing shrinks. An auxiliary loss "
-        "for dead latents is not covered: it has a slope of its own.",
+        "A gate's penalty does not see magnitudes. In all of these ω is 0. (An auxiliary loss has a slope of its own.)",
         b / c,
         "=",
         1,
@@ -148,8 +146,7 @@ def _gated_as_in_saelens(proof: Proof) -> None:
     """Where the auxiliary reconstruction shares the decoder bias, the mean error need not vanish."""
     shift, error, aside = Symbol("u", real=True), Symbol("mu", real=True), Symbol("mu_g", real=True)
     proof.step(
-        "b_dec, moved by u along any axis, changes the mean error μ. With it alone in the loss, the slope at 0 leaves "
-        "no mean error …",
+        "Moving b_dec by u along an axis changes the mean error μ. Alone in the loss, it leaves none: the slope is 0 …",
         Subs(Derivative((error - shift) ** 2, shift), shift, 0),
         "=",
         -2 * error,
@@ -170,8 +167,8 @@ ALONE = (row > 0, mean_square > 0, Eq(P, row * mean), Eq(b, row**2 * mean_square
 @claim(
     "C20",
     "law-per-latent",
-    "The law for one decoder row: the best factor for latent j alone is c/b = 1 + λ·φ/(2·d·ψ), from φ and ψ, the means "
-    "of f and its square, and the norm d.",
+    "The law for decoder row j: its own best factor is c/b = 1 + λ·φ/(2·d·ψ), φ and ψ being the means of f and f², "
+    "and d its norm.",
     where=ALONE,
 )
 def law_per_latent(proof: Proof) -> None:
@@ -231,8 +228,8 @@ def law_per_latent(proof: Proof) -> None:
 @claim(
     "C21",
     "conditional-mean",
-    "A conditional mean does not shrink. Given y, x is its mean m and a rest z, x̂ is m, and E[m·z] = 0: so γ is 1 at "
-    "any angle.",
+    "A conditional mean does not shrink: given y, x̂ is m, x is m and a rest z, and E[m·z] = 0. So γ is 1, at any "
+    "angle.",
 )
 def conditional_mean(proof: Proof) -> None:
     half, share, first, second = Rational(1, 2), *(Symbol(name, real=True) for name in ("p", "q1", "q2"))
@@ -242,8 +239,7 @@ def conditional_mean(proof: Proof) -> None:
         Eq(c, Integral(half * f, (f, 0, 1))),
     )
     proof.step(
-        "Something is known, y: a bin, a cluster, which latents are active. Given y, x has a mean m and a rest z "
-        "without one, and x̂ is m. The error is perpendicular to it …",
+        "y is a bin, a cluster, or which latents are active; z has no mean. The error is perpendicular to x̂ …",
         Expect(m, z),
         "=",
         0,
@@ -251,7 +247,7 @@ def conditional_mean(proof: Proof) -> None:
     proof.says(Expect(m, z), "=", 0)
     proof.step("… so x̂ has the same inner product with x as with itself …", Expect(m, m + z), "=", Expect(m))
     proof.step(
-        "… for each y, and so on average over them (here two, with the shares p and 1 − p): c is b, and γ is 1.",
+        "… for each y, and so on average over them (here two, of shares p and 1 − p): c is b, and γ is 1.",
         b / c,
         "=",
         1,

@@ -11,6 +11,7 @@ from sandbox.maths.symbols import Expect, L, a, b, c, m, rho, s, theta, x, x_hat
 V = Symbol("V", real=True)  # the sum of c²/b over the tokens
 a1, a2, b1, b2, c1, c2 = symbols("a1 a2 b1 b2 c1 c2", real=True)  # two tokens, parts of the data, or axes
 EXACT_AND_HALF = (a, b, c), (2, Rational(5, 4), Rational(3, 2))  # two tokens of length 1: x̂ = x, and x̂ = x/2
+g1, g2 = symbols("gamma1 gamma2", real=True)  # γ of each of the two
 POOLED = Eq(b, b1 + b2), Eq(c, c1 + c2)
 
 
@@ -18,7 +19,7 @@ POOLED = Eq(b, b1 + b2), Eq(c, c1 + c2)
     "C23",
     "three-parts",
     "Pooled, L = L₁ + L₂ + L₃: the tokens' angles, factors that differ between tokens, and the common factor. C12's "
-    "angle part holds the first two.",
+    "angle has both of the first.",
 )
 def three_parts(proof: Proof) -> None:
     ai, bi, ci = symbols("a_i b_i c_i", real=True)
@@ -27,7 +28,7 @@ def three_parts(proof: Proof) -> None:
     best = prove("C2").results["scale_x_hat"]
     angle_part, length_part = (prove("C12").results[key] for key in ("angle_loss", "length_loss"))
     proof.step(
-        "A token's loss: what its own best factor cᵢ/bᵢ leaves (its angle's part), and how far that factor is from 1.",
+        "A token's loss: what its own best factor cᵢ/bᵢ leaves, its angle's part, and how far that factor is from 1.",
         ai + bi - 2 * ci,
         "=",
         (ai - ci**2 / bi) + bi * (ci / bi - 1) ** 2,
@@ -80,11 +81,11 @@ def three_parts(proof: Proof) -> None:
 @claim(
     "C24",
     "pooling-reorders",
-    "Pooled γ is the parts' mean weighted by c, c/a and r² by a: parts that all shrink cannot pool to none. But ρ can "
-    "fall below every part, and two SAEs trade places.",
+    "Pooled γ is the parts' mean weighted by c. Yet SAEs trade places: in two parts B's is 7/8 > 3/4 and 1/2 > 1/4 "
+    "of A's; pooled, A's is 19/28 > 5/8.",
 )
 def pooling_reorders(proof: Proof) -> None:
-    g1, g2, s1, s2 = (Symbol(name, real=True) for name in ("gamma1", "gamma2", "s1", "s2"))
+    s1, s2 = symbols("s1 s2", real=True)
     both = (a1 > 0, a2 > 0)
     proof.step(
         "Two parts with c₁, c₂ > 0 that both shrink: pooled, they shrink. (C15 has the mean itself.)",
@@ -139,20 +140,27 @@ def pooling_reorders(proof: Proof) -> None:
         "=",
         Rational(5, 8),
     )
+    proof.says(Rational(7, 8), ">", Rational(3, 4))
+    proof.says(Rational(1, 2), ">", Rational(1, 4))
+    proof.says(Rational(19, 28), ">", Rational(5, 8))
+
+
+AXES = Ne(c1 + c2, 0), Eq(b1, c1 * g1), Eq(b2, c2 * g2), *POOLED
 
 
 @claim(
     "C25",
     "directions",
-    "γ is the mean of its values along the axes of any orthonormal basis, weighted by their c. At 1 it can hide axes "
-    "that shrink and axes that stretch.",
+    "Over the axes of any orthonormal basis b/c = (c₁·γ₁ + c₂·γ₂)/(c₁ + c₂), and so on: γ at 1 can hide axes that "
+    "shrink and axes that stretch.",
+    where=AXES,
 )
 def directions(proof: Proof) -> None:
     bias = prove("C6").results["relative_reconstruction_bias"]
-    u1, u2, v1, v2, g1, g2 = symbols("u1 u2 v1 v2 gamma1 gamma2", real=True)
+    u1, u2, v1, v2 = symbols("u1 u2 v1 v2", real=True)
     proof.step(
-        "Turn two axes by any angle: the products of the coordinates of x and x̂ keep their sum. Any two bases are "
-        "such turns apart (and mirrors), so b and c are sums over the axes of any of them.",
+        "Turn two axes: the products of the coordinates keep their sum. So b and c are sums over the axes of any "
+        "basis.",
         (u1 * cos(theta) + u2 * sin(theta)) * (v1 * cos(theta) + v2 * sin(theta))
         + (u2 * cos(theta) - u1 * sin(theta)) * (v2 * cos(theta) - v1 * sin(theta)),
         "=",
@@ -164,11 +172,11 @@ def directions(proof: Proof) -> None:
         bias,
         "=",
         (c1 * g1 + c2 * g2) / (c1 + c2),
-        where=(Ne(c1 + c2, 0), Eq(b1, c1 * g1), Eq(b2, c2 * g2), *POOLED),
     )
+    proof.says(bias, "=", (c1 * g1 + c2 * g2) / (c1 + c2))
     proof.step(
         "One axis stretched to 5⁄4, one shrunk to ¾, of the same weight: γ is 1.",
-        Subs(bias, (b, c), (Rational(5, 4) + Rational(3, 4), 2)),
+        Subs((c1 * g1 + c2 * g2) / (c1 + c2), (c1, c2, g1, g2), (1, 1, Rational(5, 4), Rational(3, 4))),
         "=",
         1,
     )
@@ -177,14 +185,14 @@ def directions(proof: Proof) -> None:
 @claim(
     "C26",
     "origin",
-    "Measured from an origin m, c − b changes by −E[m·(x − x̂)]. Where the mean error is 0 it is the same from every "
-    "origin.",
+    "From an origin m, E[(x̂ − m)·(x − x̂)] = c − b − E[m·(x − x̂)]: where the mean error is 0, c − b is the same "
+    "from every origin.",
 )
 def origin(proof: Proof) -> None:
-    about = Expect(x_hat - m, (x - m) - (x_hat - m))
-    error = Expect(m, x - x_hat)
     proof.step("c − b is the error, seen along x̂ (C10).", c - b, "=", Expect(x_hat, x - x_hat))
-    proof.step("From the origin m, x and x̂ both lose m, and the error stays.", about - (c - b), "=", -error)
+    about = Expect(x_hat - m, x - x_hat)
+    proof.step("From m, x and x̂ both lose m, and the error stays.", about, "=", c - b - Expect(m, x - x_hat))
+    proof.says(about, "=", c - b - Expect(m, x - x_hat))
     proof.step(
         "γ itself depends on the origin, because c does.",
         prove("C6").results["relative_reconstruction_bias"] - 1,

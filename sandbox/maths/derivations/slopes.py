@@ -12,8 +12,8 @@ from sandbox.maths.symbols import Expect, a, b, c, r, rho, s, x, x_hat
 @claim(
     "C22",
     "regression-slopes",
-    "c/a is the slope of x̂ on x, γ one over that of x on x̂, and their product is r² = b/a (c > 0). So r lies between "
-    "them; total least squares does, too, but farther from 1.",
+    "r² = b/a (c > 0) is c/a, the slope of x̂ on x, times γ, one over that of x on x̂. Total least squares lies "
+    "between, beyond r.",
 )
 def regression_slopes(proof: Proof) -> None:
     bias, of_x = prove("C6").results["relative_reconstruction_bias"], prove("C1").results["scale_x"]
@@ -27,8 +27,8 @@ def regression_slopes(proof: Proof) -> None:
         return c * at**2 + (a - b) * at - c
 
     proof.step(
-        "Plot every component of x̂ over that of x. Least squares through the origin has the slope c/a (C1); with the "
-        "axes exchanged c/b (C2), and one over that is γ. Their product is a square.",
+        "Plot each component of x̂ over that of x. Least squares has the slope c/a (C1), with the axes exchanged 1/γ "
+        "(C2).",
         of_x * bias,
         "=",
         r**2,
@@ -102,15 +102,19 @@ def regression_slopes(proof: Proof) -> None:
     proof.result(total_least_squares=total)
 
 
+length, square, reached, product = symbols("l h p q", real=True)  # means of ‖x‖, ‖x‖², ‖x̂‖ and ‖x‖·‖x̂‖
+SPREAD_OUT = length > 0, square > length**2
+
+
 @claim(
     "C28",
     "intercept-is-no-offset",
-    "A line of ‖x̂‖ on ‖x‖ has an intercept wherever the cosine varies with ‖x‖, without any offset: at γ of 1 it is "
-    "positive where the cosine falls as ‖x‖ grows.",
+    "The line of ‖x̂‖ on ‖x‖ needs no offset for an intercept p − β·l = −K·l²/(h − l²): at γ of 1 it shows how the "
+    "cosine goes with ‖x‖.",
+    where=SPREAD_OUT,
 )
 def intercept_is_no_offset(proof: Proof) -> None:
     near, far, cosine_near, cosine_far = symbols("l1 l2 rho1 rho2", real=True)
-    length, square, reached, product = symbols("l h p q", real=True)
     covariance, slope = symbols("K beta", real=True)
     proof.step(
         "At γ = 1 the norm ratio is the cosine (C10). So it is for a token: ‖x̂‖ is ρ·‖x‖, and 0 at 0.",
@@ -130,29 +134,27 @@ def intercept_is_no_offset(proof: Proof) -> None:
         where=(near > 0, far > near, cosine_near > cosine_far),
     )
     proof.let(
-        "For any number of tokens let l, h, p and q be the means of ‖x‖, ‖x‖², ‖x̂‖ and ‖x‖·‖x̂‖. The slope of least "
-        "squares …",
+        "For any tokens, with l, h, p and q the means of ‖x‖, ‖x‖², ‖x̂‖ and ‖x‖·‖x̂‖, least squares has the slope β …",
         slope,
         (product - length * reached) / (square - length**2),
     )
     proof.let(
-        "… and how the cosine goes with the length: their covariance, each token weighted by its length.",
+        "… and K is the covariance of the cosine and the length, each token weighted by its length.",
         covariance,
         product / length - reached / length * (square / length),
     )
     proof.step(
-        "The intercept has the opposite sign. A positive one says that the cosine falls as ‖x‖ grows, nothing about "
-        "an offset.",
+        "The intercept has the opposite sign. A positive one says that the cosine falls as ‖x‖ grows.",
         reached - slope * length,
         "=",
         -(length**2) * covariance / (square - length**2),
-        where=(length > 0, square > length**2),
         hint="Over h − l² the numerator is h·p − l·q.",
     )
+    proof.says(reached - slope * length, "=", -(length**2) * covariance / (square - length**2))
     proof.step(
         "Where the cosine does not vary with the length, the line goes through 0.",
         reached - slope * length,
         "=",
         0,
-        where=(length > 0, square > length**2, Eq(product, reached * square / length)),
+        where=(Eq(product, reached * square / length),),
     )

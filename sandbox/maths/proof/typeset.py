@@ -121,8 +121,8 @@ def _rows(step: Step, given: tuple[Rel, ...]) -> Iterable[str]:
 
 
 def _cell(mathematics: str) -> str:
-    """In display style, and without the bar that would end a cell of the table."""
-    return rf"$\displaystyle {mathematics}$".replace("|", r"\vert ") if mathematics else ""
+    """In display style."""
+    return rf"$\displaystyle {mathematics}$" if mathematics else ""
 
 
 def _header(derivation: Derivation) -> Iterable[tuple[str, list[Expr]]]:
@@ -220,7 +220,8 @@ def mathml(term: Expr) -> str:
 
 
 def _latex(term: Expr) -> str:
-    return _Latex().doprint(term)
+    """LaTeX without the bar that would end a cell of a table."""
+    return _Latex().doprint(term).replace("|", r"\vert ")
 
 
 def _form(term: Expr) -> prettyForm:
