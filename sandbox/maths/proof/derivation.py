@@ -46,9 +46,7 @@ class Derivation:
         names: dict[Any, Expr | Lambda] = {}
         for i, step in enumerate(self.steps):
             if step.names != names:
-                raise StepError(
-                    f"{self.number}: {step.reason!r} does not have exactly the names that the steps before it define"
-                )
+                raise StepError(f"{self.number}: the step {step.reason!r} needs exactly the names defined before it")
             _refuse_used(step, self.where, self.steps[:i])
             names |= [step.definition] if step.definition else []
         if self.number and (trouble := mismatch(self.claim, self.statements, self.steps, self.where)):

@@ -1,4 +1,4 @@
-"""The sentence of a claim, compared with its proof: a step has shown every relation in it, under the same conditions."""
+"""A claim's sentence against its proof: a step must have shown every relation in it, under the same conditions."""
 
 from __future__ import annotations
 
