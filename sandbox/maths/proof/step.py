@@ -1,6 +1,6 @@
 """`Step`: a line of mathematics that SymPy checks when it is written down.
 
-A step is a chain of terms, each related to the next: `Step("Why.", lhs, "=", middle, ">", 0)`. Building it decides every
+A step is a chain of terms, each related to the next: `Step("Why.", lhs, "=", middle, ">", 0)`. Building it decides each
 link. A link that is not decided to be true raises `StepError`, so a step that exists has been proven. A step must also
 be defined: under its conditions, no part of a term as displayed may divide by what could be 0, or take an even root of
 what could be negative.
