@@ -101,7 +101,7 @@ def _count(derivation: Argument) -> str:
 def _rows(step: Step, shown_above: tuple[Rel, ...]) -> Iterable[str]:
     first, *others = (latex(term) for term in step.terms)
     conditions = ", ".join(f"${latex(condition)}$" for condition in _own(step, shown_above))
-    reason = f"{step.reason} ({conditions})" if conditions else step.reason
+    reason = _without_bars(f"{step.reason} ({conditions})") if conditions else step.reason
     links: list[str] = []
     for sign, term in zip(step.signs, others, strict=True):
         if sign in (">", "≥") and links:
@@ -114,7 +114,12 @@ def _rows(step: Step, shown_above: tuple[Rel, ...]) -> Iterable[str]:
 
 def _cell(mathematics: str) -> str:
     """In display style."""
-    return rf"$\displaystyle {mathematics}$" if mathematics else ""
+    return _without_bars(rf"$\displaystyle {mathematics}$") if mathematics else ""
+
+
+def _without_bars(mathematics: str) -> str:
+    """LaTeX without the bar that would end a cell of a table."""
+    return mathematics.replace("|", r"\vert ")
 
 
 def _header(derivation: Argument) -> Iterable[tuple[str, list[Expr]]]:
@@ -132,103 +137,5 @@ def _header(derivation: Argument) -> Iterable[tuple[str, list[Expr]]]:
         yield "with ", abbreviations
 
 
-<<<<<<< HEAD
-def _own(step: Step, given: tuple[Rel, ...]) -> list[Rel]:
-    return [condition for condition in step.where if condition not in given]
-
-
-class _PlusFirst:
-    """Prints 2c − b, where SymPy has −b + 2c."""
-
-    def _as_ordered_terms(self, expr, order=None):
-        terms = super()._as_ordered_terms(expr, order=order)  # type: ignore[misc] (the printer beside this mixin has it)
-        return sorted(terms, key=lambda term: term.could_extract_minus_sign())
-
-
-class _Unicode(_PlusFirst, PrettyPrinter):
-    pass
-
-
-class _Latex(_PlusFirst, LatexPrinter):
-    def _print_Symbol(self, expr, style="plain"):
-        name = expr.name
-        return rf"{name[:-1]}^{{*}}" if name.endswith("*") else super()._print_Symbol(expr, style)
-
-
-class _MathML(_PlusFirst, MathMLPresentationPrinter):
-    pass
-
-
-class _Line(_PlusFirst, StrPrinter):
-    """A formula within a sentence, as people type it: c/a = r·ρ."""
-
-    def _print_Symbol(self, expr):
-        return str(letters.shown(expr.name)).replace("*", "∗")  # which is no product
-
-    def _print_Function(self, expr):
-        return f"{letters.shown(expr.func.__name__)}({', '.join(map(self._print, expr.args))})"
-
-    def _print_Equality(self, expr):
-        return f"{self._print(expr.lhs)} = {self._print(expr.rhs)}"
-
-    def _print_Abs(self, expr):
-        return f"|{self._print(expr.args[0])}|"
-
-    def _print_exp(self, expr):
-        return f"e^({self._print(expr.args[0])})"
-
-    def _print_Pow(self, expr, rational=False):
-        base, power = expr.args
-        if power == Rational(1, 2):
-            return f"√({self._print(base)})"
-        if power in (2, 3):
-            return self.parenthesize(base, PRECEDENCE["Pow"]) + {2: "²", 3: "³"}[int(power)]
-        return super()._print_Pow(expr, rational)
-
-
-def in_a_line(term: Expr | Rel) -> str:
-    """A term or a condition as it stands in a sentence.
-
-    >>> from sympy.abc import u, w
-    >>> in_a_line((u - w) ** 2 / w)
-    '(u − w)²/w'
-    """
-    text = _Line().doprint(term)
-    for typed, written in (("*", "·"), ("∗", "*"), ("-", "−"), ("<=", "≤"), (">=", "≥")):
-        text = text.replace(typed, written)
-    return text
-
-
-def mathml(term: Expr) -> str:
-    """Presentation MathML, for a browser: with a dot between factors, which may be numbers.
-
-    >>> from sympy.abc import u, w
-    >>> mathml(u / w)
-    '<mfrac><mi>u</mi><mi>w</mi></mfrac>'
-    """
-    text = _MathML({"mul_symbol": "dot"}).doprint(term)
-    for entity, sign in (("&InvisibleTimes;", "·"), ("&#xB7;", "·"), ("<mo>-</mo>", "<mo>−</mo>")):
-        text = text.replace(entity, sign)
-    return text.removeprefix("<mrow>").removesuffix("</mrow>") if text.count("<mrow>") == 1 else text
-
-
-def _latex(term: Expr) -> str:
-    """LaTeX without the bar that would end a cell of a table."""
-    return _Latex().doprint(term).replace("|", r"\vert ")
-
-
-def _form(term: Expr) -> prettyForm:
-    with letters.unicode():
-        return _Unicode({"use_unicode": True})._print(term)
-
-
-def _beside(forms: list) -> prettyForm:
-    return prettyForm(*stringPict.next(*forms))
-
-
-def _lines(forms: list) -> list[str]:
-    return [line.rstrip() for line in _beside(forms).render(wrap_line=False).splitlines()]
-=======
 def _own(step: Step, shown_above: tuple[Rel, ...]) -> list[Rel]:
     return [condition for condition in step.where if condition not in shown_above]
->>>>>>> main
