@@ -71,10 +71,12 @@ class Source(Protocol):
         ...
 
 
-def rechunked(pieces: Iterable[Chunk], size: int, start: int = 0, stop: int | None = None) -> Iterator[Chunk]:
+def rechunked(
+    pieces: Iterable[Chunk], size: int, start: int = 0, stop: int | None = None, *, reused: bool = False
+) -> Iterator[Chunk]:
     """Pieces of any length ► chunks of exactly `size` tokens, from token start to token stop.
 
-    Tokens are copied, so whoever yields a piece may then overwrite it.
+    Args: reused: whether the memory of a piece may be overwritten once the next piece is requested
     """
     parts: list[Chunk] = []
     missing = size
@@ -85,10 +87,14 @@ def rechunked(pieces: Iterable[Chunk], size: int, start: int = 0, stop: int | No
         end = length if stop is None else min(max(stop - position, 0), length)
         position += length
         while begin < end:
-            part = piece.part(begin, min(begin + missing, end)).copy()
-            parts.append(part)
+            part = piece.part(begin, min(begin + missing, end))
             begin += len(part.x)
             missing -= len(part.x)
+            joined_now = not missing and parts  # which copies the part
+            # A kept view of a part would keep the memory of its whole piece.
+            if not joined_now and (reused or len(part.x) < length):
+                part = part.copy()
+            parts.append(part)
             if not missing:
                 yield _joined(parts)
                 parts, missing = [], size

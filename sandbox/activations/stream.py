@@ -74,7 +74,7 @@ class Stream:
         check_range(size, start, stop)
         if start:
             self._check_skips(start)
-        yield from rechunked(self._pieces(), size, start, stop)
+        yield from rechunked(self._pieces(), size, start, stop, reused=True)
 
     def sample(self, size: int) -> Tensor:
         """The first tokens, at most `size`, (n, d); `chunks` yields them too."""

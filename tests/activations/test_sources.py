@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from safetensors.torch import save_file
 from torch.utils.data import DataLoader, TensorDataset
 
-from sandbox.activations import Stream, activations, document_ids
+from sandbox.activations import Chunk, Stream, activations, document_ids
+from sandbox.activations.source import rechunked
 from sandbox.errors import InputError
 
 D = 3
@@ -247,14 +248,22 @@ def test_a_look_that_fails_does_not_end_the_next_reading_early():
         list(source.chunks(2))
 
 
-def test_an_iterable_may_give_the_same_memory_again():
+@pytest.mark.parametrize("size", [2, 3, 5, 100])
+def test_an_iterable_may_reuse_its_memory(size):
     def pieces():
-        held = torch.empty(3, D)
-        for at in range(4):
-            yield held.fill_(at)
+        buffer = torch.empty(3, D)
+        for number in range(4):
+            yield buffer.fill_(number)
 
-    chunks = list(activations(pieces).chunks(2))  # all are held while the memory is written again
+    chunks = list(activations(pieces).chunks(size))  # all chunks are kept while the buffer is overwritten
     assert torch.cat([chunk.x[:, 0] for chunk in chunks]).tolist() == [0, 0, 0, 1, 1, 1, 2, 2, 2, 3, 3, 3]
+
+
+def test_a_chunk_keeps_no_other_tokens_in_memory_and_whole_pieces_are_not_copied():
+    pieces = [Chunk(tokens(n), None) for n in (100, 4, 4, 3)]
+    chunks = list(rechunked(pieces, 4))
+    assert all(chunk.x.untyped_storage().nbytes() == chunk.x.nbytes for chunk in chunks)
+    assert [piece.x.data_ptr() for piece in pieces[1:]] == [chunk.x.data_ptr() for chunk in chunks[25:]]
 
 
 def test_a_stream_takes_single_tokens_and_read_only_arrays():
