@@ -64,7 +64,7 @@ class Source(Protocol):
         ...
 
     def sample(self, size: int) -> Tensor:
-        """At most `size` tokens, (n, d), in order: a look at the data before a long run.
+        """At most `size` tokens, (n, d), in order, to check the data before a long run.
 
         Spread over the whole source if it has random access, else its first tokens, which `chunks` still yields.
         """
@@ -116,7 +116,7 @@ def check_range(size: int, start: int, stop: int | None) -> None:
     if size < 1:
         raise InputError(f"chunk size is {size}: it must be at least 1 token")
     if start < 0 or (stop is not None and stop < 0):
-        raise InputError(f"tokens {start} to {stop}: the first token is number 0")
+        raise InputError(f"tokens {start} to {stop}: token numbers start at 0")
 
 
 def check_counts(name: str, ids: int, tokens: int) -> None:
