@@ -18,7 +18,7 @@ from sandbox.moments.moments import BLOCK
 from sandbox.report import ORIGINS, Estimate, Report, verdict
 from sandbox.report.layout import PRINTED, fitting, stacked, table
 from sandbox.report.tables import cells_of
-from sandbox.report.verdict import DOES_NOT, WITHIN, percent, says, side
+from sandbox.report.verdict import DOES_NOT, WITHIN, percent, side, word_for
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -96,7 +96,7 @@ class Correction:
             return Estimate(None, None, None, gamma.reason)
         if gamma.low is not None and not side(gamma):
             near = f"1 within ±{percent(WITHIN)}: nothing to recover"
-            is_ = near if says(gamma) == DOES_NOT else "not to be told from 1, nor what there is to recover"
+            is_ = near if word_for(gamma) == DOES_NOT else "not to be told from 1, nor what there is to recover"
             return Estimate(None, None, None, f"γ about the decoder bias is {is_}")
         if not _energy(self.before.about_bias, "length_loss") > 0:
             return Estimate(None, None, None, "x̂ − b_dec is as long as it should be: nothing to recover")
