@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from copy import deepcopy
+from functools import cached_property
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,6 +20,7 @@ from sandbox.checkpoints import Checkpoint
 from sandbox.checkpoints.autoencoder import SAE
 from sandbox.checkpoints.normalisation import ConstantNorm, LayerNorm, Normalised
 from sandbox.checkpoints.origin import trained_on
+from sandbox.checkpoints.penalty import penalty_of
 from sandbox.errors import InputError
 from sandbox.measuring.objects import refuse_dependence, refuse_settings, taking_flat_tokens, width
 from sandbox.measuring.sparse import is_sparse, nonzero, sparse_product
@@ -59,6 +61,7 @@ class Forward:
         description: layout, sizes and conventions of a checkpoint; the type of anything else
         device:      where it computes, and `dtype`: in what
         d_in:        None where only trying would tell
+        penalty:     the penalty that its settings say it was trained with; None where they do not
         trained_on:  which activations its settings say that it was trained on; None where they do not
         W_dec, b_dec: x̂ is feature_acts·W_dec + b_dec; None where that is not so, or b_dec not the same for every token
         sees_latents: whether the latents are seen; these three are known after `try_on`
@@ -97,14 +100,14 @@ class Forward:
             # A copy where it is computed: what was read stays exact, to be written again.
             self.sae = deepcopy(sae.sae).to(self.device, self.dtype)
             self.name, self.description, self.d_in = sae.name, sae.describe(), self.sae.d_in
-            self.trained_on = trained_on(sae)
+            self.trained_on, self.penalty = trained_on(sae), penalty_of(sae)
             self._compute: Callable[[Tensor], Computed] | None = self._encode_decode
         elif callable(sae):
             self.sae = sae
             self._place_object(device, kind, given)
             self.name, self.d_in = getattr(sae, "__name__", type(sae).__name__), width(sae)
             refuse_settings(sae, self.name)
-            self.trained_on = trained_on(sae)
+            self.trained_on, self.penalty = trained_on(sae), penalty_of(sae)
             self.description = sae.describe() if isinstance(sae, SAE) else type(sae).__name__
             self._compute = self._encode_decode if isinstance(sae, SAE) else None
         else:
@@ -204,6 +207,13 @@ class Forward:
         if _close(rest, rest[:1].expand_as(rest), z_hat):
             self.W_dec, self.b_dec = W_dec.detach(), rest[0].detach() if normalised is None else None
 
+    @cached_property
+    def decoder_norms(self) -> Tensor | None:
+        """‖d_j‖ of each latent, (d_sae,), in float32 or better; None unless x̂ is feature_acts·W_dec + b_dec."""
+        if self.W_dec is None or self.b_dec is None:
+            return None
+        return self.W_dec.detach().to(torch.promote_types(self.W_dec.dtype, torch.float32)).norm(dim=1)
+
     @property
     def identity(self) -> str:
         """Digits that another SAE does not share, of its weights and of x̂ of the tokens that were tried."""
@@ -280,7 +290,7 @@ class Forward:
 class Pairs:
     """In place of an SAE: x and x̂ that are both there already, side by side in each row."""
 
-    W_dec = b_dec = dtype = None
+    W_dec = b_dec = decoder_norms = dtype = None
     sees_latents = False
     identity = ""  # x̂ is part of the activations
     description = "reconstructions that were there already"

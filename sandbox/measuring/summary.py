@@ -8,12 +8,14 @@ from typing import Any
 
 import torch
 
+from sandbox.checkpoints.penalty import Penalty
 from sandbox.measuring.forward import Forward, Pairs
 from sandbox.measuring.preflight import Finding
 from sandbox.measuring.preflight.whole import whole_pass
 from sandbox.measuring.totals import Counting, Totals
 from sandbox.moments.moments import Moments
 from sandbox.report import Report
+from sandbox.report.law import Training
 
 OF_TOKENS = ("zero_tokens", "outliers", "heavy_tokens", "small", "hook", "model", "model_loaded", "folding")
 """Findings that leave open whether x̂ fits x, so that what the whole pass shows of that is said, too."""
@@ -29,6 +31,7 @@ def summary(
     findings: Sequence[Finding] = (),
     judged: bool = False,
     complete: bool = True,
+    penalty: Penalty | None = None,
 ) -> Report:
     """The report of what was counted.
 
@@ -38,6 +41,7 @@ def summary(
         name:      in place of the SAE's own
         documents: how many were met
         findings:  of the preflight check
+        penalty:   that the SAE was trained with, if it is known
         judged:    whether to look for findings in the whole pass, too: under a key of the sample's they replace it
     """
     totals = totals.to("cpu")
@@ -62,6 +66,8 @@ def summary(
         if sae.sees_latents:
             statistics["l0"] = active
         l0 = active.value if sae.sees_latents else None
+        if sae.decoder_norms is not None and moments.n:
+            more["training"] = Training(*totals.tokens.penalties(typical=without), *(penalty or (None, "")))
         made = Report(moments=moments, l0=l0, statistics=statistics, **shared, **more)
         found = [*findings]
         if judged and moments.n:

@@ -6,9 +6,10 @@ coefficient λ and the mean penalty P = E Σ_j f_j‖d_j‖. With λ known, the 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Float64
@@ -26,6 +27,21 @@ from sandbox.report.verdict import WITHIN
 
 EXPLAINED, SCALED, NOT_EXPLAINED = "explained", "explained by scaled activations", "not explained"
 CANNOT_TELL, NO_COEFFICIENT = "cannot tell", "no coefficient"
+
+
+class Training(NamedTuple):
+    """What is known of an SAE's training penalty, and what was measured of it.
+
+    Attributes:
+        penalties:  Float64[Tensor, "groups"], sums of Σ_j f_j‖d_j‖ over the tokens of each group, activation units
+        mean_norm:  of x, activation units
+        l1, source: the L1 coefficient, and where it is stated; None if it is not known
+    """
+
+    penalties: Float64[Tensor, "groups"]
+    mean_norm: float
+    l1: float | None = None
+    source: str = ""
 
 
 @dataclass(frozen=True)
@@ -98,23 +114,14 @@ class Law:
         )
 
 
-def law(
-    moments: Moments,
-    penalties: Float64[Tensor, "groups"],
-    mean_norm_scale: float,
-    l1: float | None = None,
-    source: str = "",
-) -> Law:
+def law(moments: Moments, training: Training) -> Law:
     """Compare γ with the law's prediction.
 
-    Args:
-        moments:         about b_dec, of no batch axes
-        penalties:       sums of Σ_j f_j‖d_j‖ over the tokens of each group of `moments`, activation units
-        mean_norm_scale: √d/E‖x‖
-        l1, source:      the L1 coefficient of training and where it is stated; None if it is not known
+    Args:   moments: about b_dec, without batch axes, in the groups of `training.penalties`
     Source: C19
     """
-    totals = _Totals(moments, penalties)
+    totals, l1, source = _Totals(moments, training.penalties), training.l1, training.source
+    mean_norm_scale = math.sqrt(moments.sums.shape[-1]) / training.mean_norm
     predicted, implied = derived("C19")["predicted"], derived("C19")["implied"]
     gamma = REGISTRY["relative_reconstruction_bias"].expression
     found: dict[str, Any] = {

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from sandbox.maths.measures import REGISTRY
-from sandbox.moments.moments import Moments
+from sandbox.moments.moments import Moments, in_stretches
 from sandbox.report import tables
+from sandbox.report.law import Law, Training, law
 from sandbox.report.estimates import Estimate, estimate
 from sandbox.report.verdict import UNDEFINED, Verdict, percent, sentence, verdict
 
@@ -60,6 +61,7 @@ class Report:
     latents: Any = None
     complete: bool = True
     blocks: bool = False
+    training: Training | None = None
 
     @cached_property
     def raw(self) -> Mapping[str, Estimate]:
@@ -83,6 +85,21 @@ class Report:
         if self.b_dec is not None:  # rescaling an SAE scales x̂ − b_dec
             origins["decoder_bias"] = _estimates(self._clustered.about(torch.stack((self.b_dec, self.b_dec)).double()))
         return origins
+
+    @cached_property
+    def law(self) -> Law | None:
+        """How much of the shrinkage the training penalty explains (C19); None where latents or b_dec are not known."""
+        if self.training is None or self.b_dec is None:
+            return None
+        penalties, moments = self.training.penalties, self._about_b_dec
+        if self.blocks:
+            penalties = in_stretches(penalties, self.moments.count)
+        return law(moments, self.training._replace(penalties=penalties))
+
+    @cached_property
+    def _about_b_dec(self) -> Moments:
+        assert self.b_dec is not None
+        return self._clustered.about(torch.stack((self.b_dec, self.b_dec)).double())
 
     @cached_property
     def per_token(self) -> Mapping[str, Estimate]:
