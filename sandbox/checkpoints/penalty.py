@@ -68,5 +68,7 @@ def _weighted(section: Mapping[str, Any]) -> bool:
 
     SAELens 6 always weights latents by these norms; before, it did so or kept the norms at 1, by setting.
     """
-    ways = [section[name] for name in ("scale_sparsity_penalty_by_decoder_norm", "normalize_sae_decoder") if name in section]
+    ways = [
+        section[name] for name in ("scale_sparsity_penalty_by_decoder_norm", "normalize_sae_decoder") if name in section
+    ]
     return section.get("lp_norm", 1) == 1 and (not ways or any(ways))

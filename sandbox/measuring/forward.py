@@ -290,7 +290,7 @@ class Forward:
 class Pairs:
     """In place of an SAE: x and x̂ that are both there already, side by side in each row."""
 
-    W_dec = b_dec = decoder_norms = dtype = None
+    W_dec = b_dec = decoder_norms = penalty = dtype = None
     sees_latents = False
     identity = ""  # x̂ is part of the activations
     description = "reconstructions that were there already"

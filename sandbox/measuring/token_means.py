@@ -64,7 +64,8 @@ class TokenMeans(Sums):
         ratio = torch.where(defined, v / u, 0)
         cosine = torch.where(defined, c / (u * v), 0)
         active, sparsity = (
-            torch.zeros_like(u) if of is None else torch.where(ok, of.to(dots.device).double(), 0) for of in (l0, penalty)
+            torch.zeros_like(u) if of is None else torch.where(ok, of.to(dots.device).double(), 0)
+            for of in (l0, penalty)
         )
         columns = torch.stack((ok.double(), u, v, a, u * v, ratio, cosine, active, sparsity, defined.double()), 1)
         index = group.to(columns.device) + groups * (u > apart_above)

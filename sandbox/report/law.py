@@ -1,13 +1,13 @@
 """How much of an SAE's shrinkage its training penalty explains: the law of C19, from the totals of one pass.
 
 At the end of training no rescaling of the latents helps. About b_dec, therefore, γ = 1 − λ·P/(2c), with the L1
-coefficient λ and the mean penalty P = E Σ_j f_j‖d_j‖. With λ known, the law predicts γ; without it, the moments imply λ.
+coefficient λ and the mean penalty P = E Σ_j f_j‖d_j‖. If λ is known, the law predicts γ; if not, the moments imply λ.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -51,6 +51,7 @@ class Law:
     Attributes:
         word:       one of the five above
         penalty:    P = E Σ_j f_j‖d_j‖, activation units
+        inner:      c = E[x·x̂], squared activation units
         implied:    the L1 coefficient that the moments imply, in units of the activations
         gamma:      γ about b_dec, measured
         l1, source: the coefficient known from training, and where from; None and "" if it is not known
@@ -62,6 +63,7 @@ class Law:
 
     word: str
     penalty: Estimate
+    inner: Estimate
     implied: Estimate
     gamma: Estimate
     mean_norm_scale: float
@@ -71,47 +73,61 @@ class Law:
     predicted: Estimate | None = None
     difference: Estimate | None = None
 
+    def rows(self) -> dict[str, tuple[str, Estimate]]:
+        """Each number in words, by the key that JSON and CSV have for it."""
+        numbers = {
+            "penalty": ("P, mean of Σ f_j‖d_j‖ over tokens", self.penalty),
+            "c": ("E[x·x̂]", self.inner),
+            "implied_l1": ("λ that would give this γ, in units of x", self.implied),
+            "gamma": ("γ, measured", self.gamma),
+        }
+        if self.predicted and self.difference:
+            numbers |= {
+                "predicted": ("γ = 1 − λ·P/(2c), from training", self.predicted),
+                "difference": ("measured less predicted", self.difference),
+            }
+        return numbers
+
     def to_dict(self) -> dict[str, Any]:
         """As in JSON."""
-        numbers = {"penalty": self.penalty, "implied_l1": self.implied, "gamma": self.gamma}
-        if self.predicted and self.difference:
-            numbers |= {"predicted": self.predicted, "difference": self.difference}
         return {
             "word": self.word,
             "l1": self.l1,
             "source": self.source,
             "scale": self.scale,
             "mean_norm_scale": self.mean_norm_scale,
-            **{key: estimate.to_dict() for key, estimate in numbers.items()},
+            **{key: estimate.to_dict() for key, (_, estimate) in self.rows().items()},
         }
 
     def in_words(self) -> str:
         """What the comparison says, in a sentence or two."""
-        k = f"{self.mean_norm_scale:.3f}"
         if self.l1 is None:
             return (
-                "The L1 coefficient is not known: give it with --l1. "
-                f"This γ is that of a coefficient of {_shown(self.implied)} in units of x, and an SAE without an L1 "
-                "penalty should have γ = 1 about b_dec."
+                "The L1 coefficient is not known: give it with --l1 to compare. Without an L1 penalty, training should "
+                "end at γ = 1."
             )
-        known = f"λ = {self.l1:g}, {self.source}" if self.l1 else self.source
-        assert self.predicted
-        said = f"The law predicts γ = {_shown(self.predicted)} ({known})"
-        if self.word == EXPLAINED:
-            return f"{said}: the penalty explains the shrinkage."
-        if self.word == SCALED:
-            return (
-                f"{said}, for training on activations multiplied by k = {k}, which makes their mean norm √d: the penalty "
-                "explains the shrinkage."
-            )
+        law = f"The law predicts γ {self._inputs()}"
         if self.word == CANNOT_TELL:
-            return f"{said}, but the interval of the difference is too wide to tell whether it holds."
-        implied = self.implied.value
-        scaled = f" It would hold for activations multiplied by k = {self.l1 / implied:.3g}." if self.l1 and implied and implied > 0 else ""
-        return (
-            f"{said}, which is not what was measured.{scaled} Other causes: training had not converged, its penalty was "
-            "another, these are other activations, or the weights were changed afterwards."
-        )
+            return f"{law}. The interval of the difference is too wide to tell whether it holds."
+        if self.word == NOT_EXPLAINED:
+            return f"{law}. It does not hold. Possible causes: {', '.join(self._causes())}."
+        return f"{law}. It holds{': the penalty explains the shrinkage' if self.l1 else ''}."
+
+    def _inputs(self) -> str:
+        if not self.l1:
+            return f"= 1: {self.source}"
+        if self.word != SCALED:
+            return f"from P, c and λ = {self.l1:g} ({self.source})"
+        coefficient = f"λ = {self.l1:g}/{self.scale:.4g} = {self.l1 / self.scale:.4g}"
+        return f"from P, c and {coefficient} ({self.source}, on activations scaled to a mean norm of √d)"
+
+    def _causes(self) -> Iterator[str]:
+        if self.l1 and self.implied.value and self.implied.value > 0:
+            yield f"training saw activations multiplied by {self.l1 / self.implied.value:.3g}"
+        yield "training had not converged"
+        yield "the penalty was another"
+        yield "these are other activations"
+        yield "the weights were changed afterwards"
 
 
 def law(moments: Moments, training: Training) -> Law:
@@ -126,6 +142,7 @@ def law(moments: Moments, training: Training) -> Law:
     gamma = REGISTRY["relative_reconstruction_bias"].expression
     found: dict[str, Any] = {
         "penalty": totals.estimate(penalty, NOT_NEGATIVE),
+        "inner": totals.estimate(c, ANY),
         "implied": totals.estimate(implied, ANY, (penalty,)),
         "gamma": totals.estimate(gamma, NOT_NEGATIVE, (c,)),
         "mean_norm_scale": mean_norm_scale,
@@ -134,15 +151,14 @@ def law(moments: Moments, training: Training) -> Law:
         return Law(NO_COEFFICIENT, **found)
     tries: dict[str, Law] = {}
     for word, scale in ((EXPLAINED, 1.0), (SCALED, mean_norm_scale)):
-        at = {lam: l1 / scale}
-        difference = totals.estimate((gamma - predicted).subs(at), ANY, (c,))
+        difference = totals.estimate((gamma - predicted).subs(lam, l1 / scale), ANY, (c,))
         tries[word] = Law(
             _judged(difference, word),
             **found,
             l1=l1,
             source=source,
             scale=scale,
-            predicted=totals.estimate(predicted.subs(at), ANY, (c,)),
+            predicted=totals.estimate(predicted.subs(lam, l1 / scale), ANY, (c,)),
             difference=difference,
         )
     plain, scaled = tries.values()
@@ -185,10 +201,3 @@ class _Totals:
         clusters = effective_clusters(moments)
         interval = ends(statistic, range, count > 0, student(clusters))
         return Estimate.within(statistic.value.item(), interval, count, clusters)
-
-
-def _shown(estimate: Estimate) -> str:
-    if estimate.value is None:
-        return "undefined"
-    half = "" if estimate.low is None or estimate.high is None else f" ± {(estimate.high - estimate.low) / 2:.2g}"
-    return f"{estimate.value:.4g}{half}"
