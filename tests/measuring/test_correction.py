@@ -65,7 +65,7 @@ def test_where_nothing_was_lost_nothing_is_recovered():
     assert one.in_words().endswith("nothing to recover.")
     exact = corrected(seen(SIGNS, clusters=1), seen(SIGNS, clusters=1))  # without an interval
     assert exact.before.gamma.low is None
-    assert exact.recovered.reason == "x̂ − b_dec is as long as it should be: nothing to recover"
+    assert exact.recovered.reason == "x̂ − b_dec already has the best length: nothing to recover"
 
 
 def test_where_gamma_is_undefined_it_says_why():
@@ -80,9 +80,9 @@ def test_what_was_done_is_said_in_words():
     before, after = seen(0.5 * SIGNS), seen(0.75 * SIGNS)
     assert corrected(before, after, 1.23456).in_words().startswith("W_dec times 1.2346: γ 0.500 ► 0.750 ")
     shifted = corrected(before, after, 1.5, "scale-shift").in_words()
-    assert shifted.startswith("W_dec times 1.5000, and another b_dec: γ ")
+    assert shifted.startswith("W_dec times 1.5000, with a new b_dec: γ ")
     each = corrected(before, after, [1.0, 1.5, 1.25], "per-latent").in_words()
-    assert each.startswith("W_dec times 1.000 to 1.500, a factor a latent: γ ")
+    assert each.startswith("W_dec times 1.000 to 1.500 (one factor per latent): γ ")
     assert "relative loss 0.2500 ► 0.0625" in each
 
 

@@ -80,7 +80,7 @@ def test_a_function_has_no_latents_and_its_x_hat_must_fit():
     for wrong, got in ((lambda x: x[:, :2], r"\(64, 2\)"), (lambda x: 3, "int")):
         with pytest.raises(InputError, match=f"the SAE gave {got} for x of shape"):
             opened(wrong).try_on(X)
-    with pytest.raises(InputError, match="each of the 64 tokens that were tried first has a NaN"):
+    with pytest.raises(InputError, match="each of the first 64 tokens tried has a NaN"):
         plain.try_on(torch.full((5, 3), math.nan))
 
 
@@ -100,9 +100,9 @@ def test_where_memory_runs_out_pieces_are_halved_and_stay_so(most, pieces, capsy
     assert seen == pieces
     assert torch.equal(sae(X).x_hat, 0.5 * X)
     assert seen == 2 * pieces
-    told = capsys.readouterr().err.splitlines()
-    assert len(told) == round(math.log2(70 / pieces[0]))
-    assert not told or told[-1].endswith(f"goes on with {pieces[0]} tokens at a time")
+    messages = capsys.readouterr().err.splitlines()
+    assert len(messages) == round(math.log2(70 / pieces[0]))
+    assert not messages or messages[-1].endswith(f"continues with {pieces[0]} tokens at a time")
 
 
 def test_one_token_that_is_too_much_and_other_errors_are_raised():

@@ -186,7 +186,7 @@ def test_latents_that_are_never_on_are_undefined_and_one_group_has_no_error(tmp_
     assert dead.scale_factors().isnan().all()
     assert dead.standard_errors().isnan().all()
     assert dead.most_shrunk() == []
-    assert "21 are never on" in str(dead.table().caption)
+    assert "21 are never active" in str(dead.table().caption)
     dead.save(tmp_path / "dead.npz")
     with plots.figure(6, 4) as (made_figure, (ax,)):
         histogram({"dead": dead}, ax)
@@ -252,9 +252,9 @@ def test_parquet_without_pyarrow_is_refused(tmp_path, monkeypatch):
 def test_what_does_not_fit_is_refused():
     acts, residual, W_dec, documents, scale = made()
     for wrong in ((acts, residual[:-1], W_dec, documents), (acts, residual, W_dec[:-1], documents)):
-        with pytest.raises(InputError, match=r"do not fit: \(n, d_sae\), \(n, d_in\), \(d_sae, d_in\)"):
+        with pytest.raises(InputError, match=r"do not match: give \(n, d_sae\), \(n, d_in\), \(d_sae, d_in\)"):
             Latents.from_batch(*wrong)
-    with pytest.raises(InputError, match="a scale for each token"):
+    with pytest.raises(InputError, match="one scale per token"):
         Latents.from_batch(acts, residual, W_dec, documents, scale[:-1])
     with pytest.raises(InputError, match=r"do not merge: .*\(32, 21\).* and .*\(32, 20\)"):
         Latents.from_batch(*made()) + Latents.from_batch(*made(d_sae=20))

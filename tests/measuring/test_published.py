@@ -307,9 +307,9 @@ def test_two_tokens_by_hand():
         (lambda x: Published.from_batch(x, x[:3]), "the same"),
         (lambda x: Published.from_batch(x[0], x[0]), r"\(\.\.\., tokens, d\)"),
         (lambda x: Published.from_batch(x.int(), x), "x has dtype torch.int32"),
-        (lambda x: Published.from_batch(x, x, torch.ones(5)), "one count a token"),
+        (lambda x: Published.from_batch(x, x, torch.ones(5)), "one count per token"),
         (lambda x: Published.from_tokens(x, x, 0), "batches of 0 tokens"),
-        (lambda x: Published.from_tokens(x, x[:3], 2), "the same tokens"),
+        (lambda x: Published.from_tokens(x, x[:3], 2), "the same number of tokens"),
         (lambda x: Published.from_batch(x, x) + zero(2), "do not merge"),
     ],
 )

@@ -138,14 +138,14 @@ def test_a_process_is_alone_unless_torchrun_says_everything(monkeypatch):
             without.delenv(name)
             assert Ranks.here() == Ranks(0, 1, 0)
     monkeypatch.setenv("LOCAL_RANK", "one")
-    with pytest.raises(InputError, match="'LOCAL_RANK': 'one'}: numbers"):
+    with pytest.raises(InputError, match="'LOCAL_RANK': 'one'}: set whole numbers"):
         Ranks.here()
 
 
 def test_the_first_rank_speaks():
     assert [Ranks(rank, 3).first for rank in range(3)] == [True, False, False]
-    assert Ranks().each("alone") == ["alone"]
-    assert Ranks().told("alone") == "alone"
+    assert Ranks().gather("alone") == ["alone"]
+    assert Ranks().broadcast("alone") == "alone"
 
 
 @pytest.mark.parametrize(

@@ -31,9 +31,9 @@ def readings(x, documents=None, batch=7, **more) -> Readings:
 @pytest.mark.parametrize(
     ("documents", "tokens", "words"),
     [
-        (set(), 0, "blocks of 128 tokens: only one was found"),
-        (set(), 128, "blocks of 128 tokens: only one was found"),
-        ({7}, 9, "documents: only one was found"),
+        (set(), 0, "blocks of 128 tokens: found fewer than two"),
+        (set(), 128, "blocks of 128 tokens: found fewer than two"),
+        ({7}, 9, "documents: found fewer than two"),
         ({8, 9}, 9, "all 2 would be held out with share 0.5 and seed 0"),
     ],
 )
@@ -114,10 +114,10 @@ def test_activations_that_are_others_when_read_again_are_refused():
     assert _order(bad, 0, fitted) == _order(none, 0, fitted)  # what is not finite counts for nothing
     both = readings(x, np.arange(50))
     assert not both.blocks
-    both._refuse_others(1.0)
-    both._refuse_others(1.0)
-    with pytest.raises(InputError, match="gave other tokens, or another order"):
-        both._refuse_others(1.5)
+    both._refuse_changed(1.0)
+    both._refuse_changed(1.0)
+    with pytest.raises(InputError, match="gave different tokens, or a different order"):
+        both._refuse_changed(1.5)
 
 
 def test_the_order_of_two_batches_is_that_of_one():
@@ -137,5 +137,5 @@ def test_moments_of_a_part_are_there_and_finite():
         readings(x).checked(some)
     assert readings(x, drop_nonfinite=True).checked(some) is some
     none = Moments.from_pairs(x[1:2], x[1:2], drop_nonfinite=True)
-    with pytest.raises(InputError, match="every token of a part"):
+    with pytest.raises(InputError, match="every token of one part"):
         readings(x, drop_nonfinite=True).checked(none)

@@ -273,7 +273,7 @@ def test_without_documents_blocks_of_tokens_are_held_out(tokens, tmp_path):
     made = rescale(little(tmp_path), tokens[0], device="cpu")
     assert made.before.report.documents is None
     assert made.fitted + made.before.report.moments.clusters == -(-N // 128)
-    assert "Without document ids, blocks of 128 tokens were fitted on or held out" in made.in_words()
+    assert "Without document IDs, blocks of 128 tokens were split instead" in made.in_words()
     with_ids = rescale(little(tmp_path), tokens[0], documents=tokens[1], device="cpu")
     assert "blocks" not in with_ids.in_words()
 
@@ -316,7 +316,7 @@ def test_where_nothing_was_lost_nothing_is_said_to_be_recovered(tmp_path):
     """γ = 1 exactly: with an interval around it, and in one document, which gives none."""
     x = torch.randn(400, 6, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     checkpoint = little(tmp_path)
-    for groups, reason in ((4, "1 within ±1 %: nothing"), (1, "as long as it should be: nothing")):
+    for groups, reason in ((4, "1 within ±1 %: nothing"), (1, "already has the best length: nothing")):
         made = corrected(held(x, x, groups), held(x, 0.9 * x, groups), checkpoint)
         assert made.recovered.value is None
         assert reason in made.recovered.reason
@@ -365,7 +365,7 @@ def test_the_command_drops_tokens_that_are_not_finite(tmp_path, capsys):
     assert (tmp_path / "two" / "sae_weights.safetensors").is_file()
     printed = " ".join(capsys.readouterr().out.split())
     assert "not finite, dropped" in printed
-    assert "Without document ids, blocks of 128 tokens were fitted on or held out" in printed
+    assert "Without document IDs, blocks of 128 tokens were split instead" in printed
 
 
 REFUSED = {
@@ -376,8 +376,8 @@ REFUSED = {
     "a seed": ({"seed": -1}, "seed is -1: a whole number from 0"),
     "a dtype": ({"dtype": "int8"}, "dtype is 'int8': choose"),
     "a batch": ({"batch_size": 0}, "batch_size is 0"),
-    "one document": ({"documents": np.zeros(N, int)}, "documents: only one was found"),
-    "one block": ({"documents": None, "source": torch.randn(100, D_IN)}, "blocks of 128 tokens: only one was found"),
+    "one document": ({"documents": np.zeros(N, int)}, "documents: found fewer than two"),
+    "one block": ({"documents": None, "source": torch.randn(100, D_IN)}, "blocks of 128 tokens: found fewer than two"),
     "one side": ({"share": 1e-9}, "documents: all 60 would be held out with share 1e-09 and seed 0"),
     "another width": ({"source": torch.randn(N, D_IN + 1)}, "dimension 6, but activations has 7"),
     "nothing left": ({"source": torch.full((N, D_IN), torch.nan), "drop_nonfinite": True}, "nothing is left to"),
@@ -403,7 +403,7 @@ def test_an_sae_that_points_away_from_x_is_refused(tokens, tmp_path):
 def test_activations_that_shuffle_are_refused(tokens, tmp_path):
     """In another order other tokens are fitted on: what is held out would not be."""
     shuffled = DataLoader(tokens[0], batch_size=100, shuffle=True, generator=torch.Generator().manual_seed(0))
-    with pytest.raises(InputError, match="gave other tokens, or another order, when it was read again"):
+    with pytest.raises(InputError, match="gave different tokens, or a different order, when it was read again"):
         rescale(little(tmp_path), shuffled, device="cpu")
     with pytest.raises(InputError, match="can be read only once"):
         rescale(little(tmp_path), (part for part in tokens[0].split(100)), device="cpu")

@@ -222,7 +222,7 @@ def test_where_memory_is_short_the_batch_is_halved(error, x, capsys):
     report = measure(sae, x, batch_size=1000, look=False)
     assert report.tokens == N
     assert report.raw["relative_reconstruction_bias"].value == pytest.approx(0.9)
-    assert capsys.readouterr().err.count("out of memory; Hungry goes on with") == 2  # 500, then 250, and not again
+    assert capsys.readouterr().err.count("out of memory; Hungry continues with") == 2  # 500, then 250, and not again
     assert max(sae.asked[-20:]) == 250
 
 
