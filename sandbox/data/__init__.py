@@ -1,4 +1,4 @@
-"""The embedded default: a small real pair of SAEs and real activations (README.md says where they come from)."""
+"""The embedded defaults: a small pair of real SAEs, with real activations. README.md documents their origin."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ FILES = {
 
 
 def embedded(name: str) -> Path:
-    """The path of an embedded file or folder: minilm-relu, minilm-gated, activations, documents, reports."""
+    """The path of an embedded file or folder: minilm-relu, minilm-gated, activations, documents or reports."""
     if name not in FILES:
-        raise InputError(f"there is nothing embedded by the name of {name!r}; there are {', '.join(FILES)}")
+        raise InputError(f"nothing embedded is named {name!r}: choose {', '.join(FILES)}")
     return FILES[name]
 
 
 def resolve(path: str | Path) -> Path:
-    """`path`, or the embedded file or folder that `embedded:NAME` means. Raises InputError for an empty one."""
+    """`path`, or the embedded file or folder that `embedded:NAME` names. Raises InputError for an empty path."""
     text = str(path)
     if not text:
-        raise InputError("an empty path: name a file or a folder (is a variable unset?)")
+        raise InputError("the path is empty: name a file or a folder (is a variable unset?)")
     return embedded(text.removeprefix(PREFIX)) if text.startswith(PREFIX) else Path(path)

@@ -6,15 +6,22 @@ import csv
 import io
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
+from unicodedata import category, normalize
 
-FORMULA = tuple("=+-@\t\r\n＝＋－＠")
-"""First characters that make a spreadsheet run a cell as a formula (OWASP, "CSV Injection")."""
+FORMULA = frozenset("=+-@")
+"""First characters that make a spreadsheet run a cell as a formula (OWASP, "CSV Injection"), as NFKC writes them.
+
+NFKC maps the full-width and small forms to these, which some spreadsheets do, too.
+"""
+
+UNSEEN = ("Zs", "Zl", "Zp", "Cf")
+"""Unicode categories that spreadsheets may strip before they look for a formula: spaces, and marks such as a BOM."""
 
 
 def csv_text(columns: Sequence[str], rows: Iterable[Iterable[object]]) -> str:
     r"""CSV text: a header, then the rows, with None as an empty cell.
 
-    Names come from files and the command line. Text that a spreadsheet would run as a formula gets an apostrophe in
+    Names come from files and the command line. Text that a spreadsheet might run as a formula gets an apostrophe in
     front; numbers stay as they are.
 
     >>> csv_text(("name", "value"), [("relu", -0.5), ("=1+2", None)])
@@ -30,10 +37,16 @@ def csv_text(columns: Sequence[str], rows: Iterable[Iterable[object]]) -> str:
 def _inert(cell: object) -> object:
     if not isinstance(cell, str):
         return cell
-    cell = cell.replace("\r", "\n")  # the writer quotes only the second, and an unquoted \r begins a new row
-    if not cell.startswith(FORMULA):
+    cell = cell.replace("\r", "\n")  # a \r begins a new row, too, but before Python 3.13 the writer leaves it unquoted
+    if not _may_run(cell):
         return cell
     with suppress(ValueError):
         float(cell)
         return cell
     return f"'{cell}"
+
+
+def _may_run(text: str) -> bool:
+    """Whether text begins like a formula, or with a control character, which spreadsheets strip or act on."""
+    first = next((character for character in text if category(character) not in UNSEEN), "")
+    return bool(first) and (category(first) == "Cc" or normalize("NFKC", first) in FORMULA)

@@ -1,1 +1,1 @@
-"""What surrounds the mathematics: files, outputs, terminals, devices and signals."""
+"""The program's surroundings: files, outputs, terminals, devices and signals."""

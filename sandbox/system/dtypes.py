@@ -1,4 +1,4 @@
-"""The dtypes that files and tensors may have, and those that an SAE or a model may compute in."""
+"""The dtypes that files and tensors may have, and those in which an SAE or a model may compute."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 ANY_FLOAT = "float16, bfloat16, float32 or float64"
 
 SAE_DTYPES = ("float32", "float64", "bfloat16")
-"""Dtypes that an SAE may compute in."""
+"""Dtypes in which an SAE may compute."""
 MODEL_DTYPES = (*SAE_DTYPES, "float16")
-"""Dtypes that a language model may compute in."""
+"""Dtypes in which a language model may compute."""
 
 TORCH = {
     "F16": torch.float16,
@@ -31,21 +31,21 @@ TORCH = {
     "U32": torch.uint32,
     "I64": torch.int64,
 }
-"""torch's dtypes by their names in safetensors."""
+"""torch dtypes, by their safetensors names."""
 
 NAMES = {dtype: name for name, dtype in TORCH.items()}
-"""The names in safetensors of torch's dtypes."""
+"""The safetensors names of torch dtypes."""
 
 
 def numpy_dtype(name: str) -> np.dtype:
-    """numpy's little-endian dtype of a safetensors name: the 16 bits of a bfloat16, V1 for an unknown name."""
+    """The little-endian numpy dtype for a safetensors name: unsigned 16-bit for BF16, V1 for an unknown name."""
     if name not in TORCH:
         return np.dtype("V1")
     return np.dtype("<u2" if name == "BF16" else f"<{name[0].lower()}{int(name[1:]) // 8}")
 
 
 def dtype_named(name: str, choices: Sequence[str] = SAE_DTYPES) -> torch.dtype:
-    """torch's dtype of that name. Raises InputError if it is none of `choices`."""
+    """The torch dtype with this name. Raises InputError if it is not one of `choices`."""
     if name not in choices:
         raise InputError(f"dtype is {name!r}: choose {', '.join(choices)}")
     return getattr(torch, name)

@@ -1,4 +1,4 @@
-"""Whole files or none: output is written beside its place and renamed when it is complete."""
+"""Complete files or none: output goes to a temporary file next to its destination, which is renamed at the end."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from pathlib import Path
 from sandbox.errors import InputError
 from sandbox.system.temporaries import MARK, release, temporary
 
-FULL = (errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC))
+DISK_FULL = (errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC))
 
 Version = tuple[int, int, int, int]
-"""What changes when a file is replaced or written to: its device, number, size and time of change."""
+"""Changes when a file is replaced or written to: its device, inode, size and modification time."""
 
 
 def version_of(file: str | Path | int) -> Version:
-    """That of a file, by its path or its handle. Raises: OSError"""
-    found = os.stat(file)
-    return (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
+    """The version of a file, given its path or its descriptor. Raises: OSError"""
+    status = os.stat(file)
+    return (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
 
 
 @contextmanager
 def read_unchanged(path: str | Path) -> Iterator[None]:
-    """What the block reads is one file and not parts of two.
+    """Check that the file does not change while the block reads it.
 
-    Raises: InputError where the file cannot be read, or is another one at the end of the block than at its beginning.
+    Raises: InputError if the file cannot be read, or changed between the start and the end of the block
     """
     with readable(path):
         before = version_of(path)
@@ -39,52 +39,55 @@ def read_unchanged(path: str | Path) -> Iterator[None]:
 
 
 def changed(path: str | Path) -> InputError:
-    """What to say of a file that is not the one any more that was opened."""
-    return InputError(f"{path} was replaced or written to while it was read: start again when nothing writes to it")
+    """The error for a file that is no longer the one that was opened."""
+    return InputError(f"{path} was replaced or modified while it was being read: start again once nothing writes to it")
 
 
 @contextmanager
 def readable(path: str | Path) -> Iterator[None]:
-    """What the system does not let the block read is said in one line: InputError in place of OSError."""
+    """Within the block, a failure to read raises InputError with one line, in place of OSError."""
     try:
         yield
     except OSError as error:
-        where = path if error.filename is None else os.fsdecode(error.filename)
-        raise InputError(f"{where} cannot be read: {error.strerror or error}") from error
+        unreadable = path if error.filename is None else os.fsdecode(error.filename)
+        raise InputError(f"{unreadable} cannot be read: {error.strerror or error}") from error
     except ValueError as error:
         if "embedded null" not in str(error):
             raise
-        raise InputError(f"{path} cannot be read: its name holds a byte 0") from error
+        raise InputError(f"{path} cannot be read: its name contains a null byte") from error
 
 
 @contextmanager
 def written_whole(path: str | Path, keep: bool = True) -> Iterator[Path]:
-    """A temporary path beside `path` that becomes `path` when the block ends, and vanishes if the block fails (or
-    nothing is to be kept).
+    """A temporary file next to `path`, renamed to `path` when the block ends.
 
-    Raises: InputError when the folder does not exist, cannot be written to, or is full.
+    It is deleted instead if the block fails, or if `keep` is False.
+
+    Raises: InputError if the folder does not exist, cannot be written to, or is full
     """
-    given, path = path, _place(path)
+    requested, path = path, _target(path)
     if path.exists() and not path.is_file():
-        raise InputError(f"{given} is {'a folder' if path.is_dir() else 'no ordinary file'}: name a file to write to")
-    with _beside(given, path, folder=False) as beside:
+        actual = "a folder" if path.is_dir() else "not a regular file"
+        raise InputError(f"{requested} is {actual}: name a file to write to")
+    with _temporary(requested, path, folder=False) as beside:
         yield beside
         if keep:
-            beside.chmod(path.stat().st_mode & 0o777 if path.exists() else 0o666 & ~_umask())  # mkstemp's are private
+            beside.chmod(path.stat().st_mode & 0o777 if path.exists() else 0o666 & ~_umask())  # mkstemp makes it 0o600
             beside.replace(path)
 
 
 @contextmanager
 def folder_written_whole(path: str | Path, keep: bool = True) -> Iterator[Path]:
-    """A temporary folder beside `path` that becomes `path` when the block ends, and vanishes if the block fails (or
-    nothing is to be kept).
+    """A temporary folder next to `path`, renamed to `path` when the block ends.
 
-    Raises: InputError when `path` is already there (unless it is an empty folder), cannot be made, or is full.
+    It is deleted instead if the block fails, or if `keep` is False.
+
+    Raises: InputError if `path` already exists (unless it is an empty folder), cannot be created, or the disk is full
     """
-    given, path = path, _place(path)
+    requested, path = path, _target(path)
     if path.exists() and not (path.is_dir() and not any(path.iterdir())):
-        raise InputError(f"{given} is already there: name a new folder to write to")
-    with _beside(given, path, folder=True) as beside:
+        raise InputError(f"{requested} already exists: name a new folder to write to")
+    with _temporary(requested, path, folder=True) as beside:
         yield beside
         if keep:
             beside.chmod(0o777 & ~_umask())
@@ -94,79 +97,81 @@ def folder_written_whole(path: str | Path, keep: bool = True) -> Iterator[Path]:
 
 
 def check_new_folder(path: str | Path) -> None:
-    """Refuse, before any work is done, a folder that is already there or could not be made. Raises: InputError."""
+    """Refuse, before any work is done, a folder that already exists or cannot be created. Raises: InputError"""
     with folder_written_whole(path, keep=False):
         pass
 
 
 def write_text(path: str | Path, text: str) -> None:
-    r"""Write `text` to `path`, whole or not at all; what is no text (half a surrogate pair) is written as \udcff."""
+    r"""Write `text` to `path`, completely or not at all. Lone surrogates are written as escapes, such as \udcff."""
     with written_whole(path) as beside:
         beside.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 def write_all(*writers: Callable[[], object]) -> None:
-    """Run each, though one before it failed, and raise the first failure at the end: a full disk costs one output.
+    """Run every writer even if an earlier one fails, then raise the first failure: a full disk costs one output.
 
-    Raises: the first InputError; else the BrokenPipeError of a reader that has gone.
+    Raises: the first InputError or OSError; a BrokenPipeError (the reader has gone) only if nothing else failed
     """
-    failed: list[Exception] = []
+    failures: list[Exception] = []
     for write in writers:
         try:
             write()
         except (InputError, OSError) as error:
-            failed.append(error)
-    for error in sorted(failed, key=lambda one: isinstance(one, BrokenPipeError)):
+            failures.append(error)
+    for error in sorted(failures, key=lambda error: isinstance(error, BrokenPipeError)):
         raise error
 
 
-def _place(path: str | Path) -> Path:
-    """Through a link, to what it names. Raises InputError for a name that there cannot be."""
+def _target(path: str | Path) -> Path:
+    """The path with its links resolved. Raises InputError for an invalid path."""
     if not str(path):
-        raise InputError("an empty path: name a file to write to (is a variable unset?)")
+        raise InputError("the path is empty: name a file to write to (is a variable unset?)")
     try:
-        place = Path(os.path.realpath(path))
-        place.stat()
+        target = Path(os.path.realpath(path))
+        target.stat()
     except FileNotFoundError:
         pass
-    except (OSError, ValueError) as error:  # too long, a link to itself, a byte 0
+    except (OSError, ValueError) as error:  # too long, a link to itself, a null byte
         raise InputError(f"cannot write {path}: {_reason(error)}; name another file") from error
-    return place
+    return target
 
 
 @contextmanager
-def _beside(given: str | Path, path: Path, folder: bool) -> Iterator[Path]:
+def _temporary(requested: str | Path, path: Path, folder: bool) -> Iterator[Path]:
     try:
-        beside, held = temporary(path, Path(given).suffix, folder)  # the ending as asked, whatever a link leads to
+        # With the requested suffix: libraries choose the format by it, and a link's target may have another.
+        beside, lock = temporary(path, Path(requested).suffix, folder)
     except OSError as error:
-        raise InputError(f"cannot write {given}: {error.strerror} (make the folder first, or name another)") from error
+        reason = f"{error.strerror} (create the folder first, or name another)"
+        raise InputError(f"cannot write {requested}: {reason}") from error
     try:
         yield beside
     except Exception as error:
         if isinstance(error, InputError) or (reason := _reason(error)) is None:
             raise
-        raise InputError(f"cannot write {given}: {reason}; nothing is left of it: name another place") from error
+        raise InputError(f"cannot write {requested}: {reason}; nothing was kept: name another path") from error
     finally:
         shutil.rmtree(beside, ignore_errors=True) if folder else beside.unlink(missing_ok=True)
-        release(held)
+        release(lock)
 
 
 def _reason(error: BaseException) -> str | None:
-    """What the system said, in an OSError or behind what a library made of it; None where it is no matter of files."""
-    one: BaseException | None = error
-    while one is not None:
-        if isinstance(one, OSError) and (one.strerror or str(one)):
-            words = one.strerror or str(one)
-            words = words.rpartition("[errno ")[2].partition("] ")[2] or words  # Arrow puts words of its own before
-            # An error in copying names the file that is copied, full as the other disk may be.
-            full = one.errno in FULL or one.filename is None or MARK in str(one.filename)
-            return words if full else f"{one.filename}: {words}"
-        one = one.__cause__ or one.__context__
+    """Why the file could not be written, from an OSError or a library's error around it; None for any other error."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, OSError) and (cause.strerror or str(cause)):
+            words = cause.strerror or str(cause)
+            words = words.rpartition("[errno ")[2].partition("] ")[2] or words  # Arrow prefixes its own words
+            # shutil's error names the source file even if it is the output's disk that is full.
+            about_output = cause.errno in DISK_FULL or cause.filename is None or MARK in str(cause.filename)
+            return words if about_output else f"{cause.filename}: {words}"
+        cause = cause.__cause__ or cause.__context__
     if isinstance(error, ValueError) and "embedded null" in str(error):
-        return "its name holds a byte 0"
-    if told := re.search(r"([^:]+) \(os error \d+\)", str(error)):  # Rust's, as safetensors has them
-        return told[1].strip()
-    return "the disk is full, or a limit is reached" if "PytorchStreamWriter failed" in str(error) else None
+        return "its name contains a null byte"
+    if rust := re.search(r"([^:]+) \(os error \d+\)", str(error)):  # from safetensors
+        return rust[1].strip()
+    return "the disk is full, or a size limit is reached" if "PytorchStreamWriter failed" in str(error) else None
 
 
 def _umask() -> int:

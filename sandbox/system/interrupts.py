@@ -1,4 +1,4 @@
-"""What Ctrl-C and SIGTERM do: every signal handler of the program is set here."""
+"""Ctrl-C and SIGTERM: the only module that installs signal handlers."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 PATIENCE = 5.0
-"""Seconds after the first signal; from then on, a second one interrupts a batch that does not end."""
+"""Seconds after the first signal during which further ones are ignored; then one interrupts a batch that hangs."""
 
 
 class Stopping:
     """The state of a stoppable run.
 
     Attributes:
-        by:       the signal that requested the stop; None so far
+        by:       the signal that requested the stop; None until there is one
         counting: whether batches are being counted; before and after, signals go to the previous handler
     """
 
@@ -103,22 +103,22 @@ def stoppable() -> Iterator[Stopping]:
 
 @contextmanager
 def stop_requested() -> Iterator[Callable[[], bool]]:
-    """A function that says whether SIGINT or SIGTERM has come; within the block they interrupt nothing by themselves.
+    """A function that tells whether SIGINT or SIGTERM has arrived; within the block they do nothing else.
 
-    If one has come, the previous handler of SIGINT is called at the end of the block.
+    If either has, the previous SIGINT handler is called at the end of the block.
     """
-    came: list[int] = []
+    received: list[int] = []
     if current_thread() is not main_thread():  # handlers can only be set there
         yield lambda: False
         return
-    before = {n: signal.signal(n, lambda number, _: came.append(number)) for n in (signal.SIGINT, signal.SIGTERM)}
+    before = {n: signal.signal(n, lambda number, _: received.append(number)) for n in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield lambda: bool(came)
+        yield lambda: bool(received)
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-        if came and callable(handler := before[signal.SIGINT]):
-            handler(signal.SIGINT, None)  # so that the program knows
+        if received and callable(handler := before[signal.SIGINT]):
+            handler(signal.SIGINT, None)  # the rest of the program learns of it
 
 
 @contextmanager
@@ -135,18 +135,18 @@ def signals_blocked() -> Iterator[None]:
 
 
 def raise_on_interrupt() -> Callable[[], bool]:
-    """From now on SIGINT raises KeyboardInterrupt. Returns a function that says whether it ever has."""
-    came: list[int] = []
+    """From now on SIGINT raises KeyboardInterrupt. Returns a function that tells whether it ever has."""
+    received: list[int] = []
 
     def interrupt(number: int, _: Any) -> None:
-        came.append(number)
+        received.append(number)
         raise KeyboardInterrupt
 
     signal.signal(signal.SIGINT, interrupt)
-    return lambda: bool(came)
+    return lambda: bool(received)
 
 
 def ignore_signals(*numbers: int) -> None:
-    """From now on these signals do nothing, also after the end of a `stoppable` block."""
+    """From now on these signals do nothing, even after a `stoppable` block ends."""
     for number in numbers:
         signal.signal(number, signal.SIG_IGN)

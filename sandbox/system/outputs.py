@@ -1,4 +1,4 @@
-"""Before any work is done: no output takes the place of an input, or of another output."""
+"""Checks, before any work is done, that no output overwrites an input or another output."""
 
 from __future__ import annotations
 
@@ -14,53 +14,55 @@ Identity = tuple[int, int] | str
 
 
 def check_outputs(outputs: Iterable[str | Path], inputs: Iterable[str | Path] = ()) -> None:
-    """Refuse, before any work is done, outputs that could not be written or would overwrite an input or each other.
+    """Refuse, before any work is done, outputs that cannot be written or would overwrite an input or each other.
 
-    Files are compared as files, and not by their names: links and mounts are seen through.
+    Files are compared by identity, not by name, so links and mounts are recognised.
 
-    Args:   inputs: files, patterns of files, and folders with whatever they hold
-    Raises: InputError that names the file.
+    Args:   inputs: files, patterns of files, and folders, including everything in them
+    Raises: InputError that names the file
     """
-    given = [found for path in inputs for found in named_by(path)]
-    folders = [path for path in given if os.path.isdir(path)]
-    read, written = {identity(path) for path in given}, set()
-    held: set[Identity] | None = None
+    sources = [source for path in inputs for source in named_by(path)]
+    folders = [path for path in sources if os.path.isdir(path)]
+    read, written = {identity(path) for path in sources}, set()
+    in_folders: set[Identity] | None = None
     for path in outputs:
         if str(path) == "-":
-            raise InputError("- is no file: only --json writes to standard output")
-        if (found := identity(path)) in read | written:
-            what = "is one of the files that are read" if found in read else "is written to twice"
-            raise InputError(f"{path} {what}, and would be overwritten: name another file to write to")
+            raise InputError("- is not a file: only --json can write to standard output")
+        if (output := identity(path)) in read:
+            raise InputError(f"{path} is an input and would be overwritten: name another file to write to")
+        if output in written:
+            raise InputError(f"{path} is named for two outputs, and one would be overwritten: name another file")
         if os.path.exists(path):
-            held = {identity(inside) for folder in folders for inside in _files(folder)} if held is None else held
-            if found in held:
-                raise InputError(f"{path} lies in a folder that is read, and would be overwritten: name another file")
-        written.add(found)
+            if in_folders is None:
+                in_folders = {identity(file) for folder in folders for file in _files(folder)}
+            if output in in_folders:
+                raise InputError(f"{path} is in an input folder and would be overwritten: name another file")
+        written.add(output)
         with written_whole(path, keep=False):
             pass
 
 
 def named_by(path: str | Path) -> list[str]:
-    """What an input stands for: itself where there is such a file, be its name a pattern; else all that it fits."""
+    """The paths that an input names: itself if it exists, even if its name looks like a pattern; else all matches."""
     text = str(path)
     return [text] if os.path.lexists(text) else glob(text, recursive=True) or [text]
 
 
 def identity(path: str | Path) -> Identity:
-    """What two names of one file have in common: its device and number; of a file to come, where it will be."""
+    """The same for every name of a file: its device and inode; its resolved path if it does not exist yet."""
     try:
-        found = os.stat(path)
+        status = os.stat(path)
     except (OSError, ValueError):
         return os.path.normcase(os.path.realpath(path)) if "\0" not in str(path) else str(path)
-    return (found.st_dev, found.st_ino)
+    return (status.st_dev, status.st_ino)
 
 
 def _files(folder: str | Path) -> Iterator[str]:
-    """All files in a folder and the folders in it, also through links, each folder once."""
-    seen = set()
-    for here, inner, files in os.walk(folder, followlinks=True):
-        if (found := identity(here)) in seen:
-            inner.clear()
+    """All files in a folder and its subfolders, following links but visiting each folder once."""
+    visited = set()
+    for current, subfolders, files in os.walk(folder, followlinks=True):
+        if (current_identity := identity(current)) in visited:
+            subfolders.clear()
             continue
-        seen.add(found)
-        yield from (os.path.join(here, name) for name in files)
+        visited.add(current_identity)
+        yield from (os.path.join(current, name) for name in files)

@@ -1,7 +1,7 @@
-"""Temporary files and folders beside an output: locked by whoever writes them, so that what a kill left can be told.
+"""Temporary files and folders next to an output, locked by their writer, so that stale ones can be recognised.
 
-A lock ends with its process, however that ends. So a temporary file that can be locked is nobody's, and the next one
-for the same output removes it.
+A lock ends with its process, however the process ends. A temporary file that can be locked is therefore left from a
+process that was killed, and the next writer of the same output deletes it.
 """
 
 from __future__ import annotations
@@ -15,68 +15,68 @@ from pathlib import Path
 
 try:
     import fcntl
-except ImportError:  # Windows: nothing is locked, and nothing removed
+except ImportError:  # Windows: no locks, and stale files stay
     fcntl = None
 
 MARK = ".part-"
-KEPT = 40
-"""Characters of the output's name in that of the temporary one, which must not become too long itself."""
+STEM = 40
+"""Most characters of the output's name that a temporary name repeats, so that it does not become too long itself."""
 
 
-def temporary(path: Path, ending: str = "", folder: bool = False) -> tuple[Path, int | None]:
-    """A new file or folder beside `path`, and the handle that holds its lock until it is closed.
+def temporary(path: Path, suffix: str = "", folder: bool = False) -> tuple[Path, int | None]:
+    """A new file or folder next to `path`, and the descriptor that holds its lock (None without locks).
 
-    Args:   ending: of a file's name, from which libraries tell what to write
+    Args:   suffix: of the file's name, by which libraries choose the format
     Raises: OSError
     """
     _remove_stale(path)
     while True:
         if folder:
-            made = tempfile.mkdtemp(dir=path.parent, prefix=_prefix(path))
+            name = tempfile.mkdtemp(dir=path.parent, prefix=_prefix(path))
         else:
-            opened, made = tempfile.mkstemp(dir=path.parent, prefix=_prefix(path), suffix=ending[:KEPT])
-            os.close(opened)
-        held = _locked(made)
-        if os.path.exists(made):  # else it was taken for a stale one before it was locked
-            return Path(made), held
-        release(held)
+            descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=_prefix(path), suffix=suffix[:STEM])
+            os.close(descriptor)
+        lock = _lock(name)
+        if os.path.exists(name):  # else another process deleted it as stale before it was locked
+            return Path(name), lock
+        release(lock)
 
 
-def release(held: int | None) -> None:
-    """End the lock."""
-    if held is not None:
-        os.close(held)
+def release(lock: int | None) -> None:
+    """Release a lock."""
+    if lock is not None:
+        os.close(lock)
 
 
 def _prefix(path: Path) -> str:
-    return f".{path.stem[:KEPT]}{MARK}"
+    return f".{path.stem[:STEM]}{MARK}"
 
 
-def _locked(path: str, wait: bool = True) -> int | None:
-    """A handle that holds the lock of a file or folder; None where it is held, gone, or nothing can be locked."""
+def _lock(path: str, wait: bool = True) -> int | None:
+    """Lock a file or folder. Returns the descriptor; None if it is locked already or gone, or if there are no locks."""
     if fcntl is None:
         return None
     try:
-        held = os.open(path, os.O_RDONLY)
+        lock = os.open(path, os.O_RDONLY)
     except OSError:
         return None
     try:
-        fcntl.flock(held, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        fcntl.flock(lock, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
     except OSError:
-        os.close(held)
+        os.close(lock)
         return None
-    return held
+    return lock
 
 
 def _remove_stale(path: Path) -> None:
-    """Remove what killed processes left of earlier writings of this output."""
-    for left in path.parent.glob(f"{escape(_prefix(path))}*"):
-        held = None if left.is_symlink() else _locked(str(left), wait=False)
-        if held is None:
+    """Delete the temporary files that killed writers of this output left."""
+    for stale in path.parent.glob(f"{escape(_prefix(path))}*"):
+        lock = None if stale.is_symlink() else _lock(str(stale), wait=False)
+        if lock is None:
             continue
         with suppress(OSError):
-            if left.is_dir():
-                shutil.rmtree(left)
+            if stale.is_dir():
+                shutil.rmtree(stale)
             else:
-                left.unlink()
-        release(held)
+                stale.unlink()
+        release(lock)

@@ -1,4 +1,4 @@
-"""rich's console, on which nothing that is shown can act on the terminal: names and settings come from files."""
+"""A rich console that escapes control characters: it prints names and settings from files that nobody has vetted."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from sandbox.system.text import visible
 
 
 class Screen(Console):
-    """A console whose text is made visible where everything that is printed comes by: in its pieces."""
+    """A console that escapes control characters in every segment it prints."""
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
-        """The pieces of what is printed; styles and the moves of progress bars are rich's own, and stay."""
-        for piece in super().render(renderable, options):
-            yield piece if piece.control else Segment(visible(piece.text), piece.style)
+        """The segments, escaped. rich's own styles and cursor movements (of progress bars) are kept."""
+        for segment in super().render(renderable, options):
+            yield segment if segment.control else Segment(visible(segment.text), segment.style)
 
     def on_broken_pipe(self) -> None:
-        """Leave it to the program, which may have files to write: rich would end it here."""
-        raise BrokenPipeError(errno.EPIPE, "the reader has gone")
+        """Let the program handle it, because it may have files to write; rich would exit."""
+        raise BrokenPipeError(errno.EPIPE, "the reader has closed the pipe")

@@ -256,7 +256,7 @@ REFUSED = {
     "no such file": (["measure", "--x", "none.npy", "--x-hat", "x.npy"], "none.npy: there is no such file"),
     "no such embedded": (
         ["measure", "--sae", "embedded:none", "--activations", "x.npy"],
-        "nothing embedded by the name",
+        "nothing embedded is named",
     ),
     "another format": (
         ["measure", "--x", "x.csv", "--x-hat", "x.npy"],
@@ -280,18 +280,18 @@ REFUSED = {
     "nowhere to write": (["measure", *EMBEDDED, "--json", "none/r.json"], "cannot write none/r.json"),
     "an output over its input": (
         ["measure", "--x", "x.npy", "--x-hat", "x_hat.npy", "--json", "x.npy"],
-        "is one of the files that are read",
+        "is an input and would be overwritten",
     ),
-    "one output over another": (["measure", *EMBEDDED, "--json", "r", "--csv", "r"], "r is written to twice"),
+    "one output over another": (["measure", *EMBEDDED, "--json", "r", "--csv", "r"], "r is named for two outputs"),
     "an output in an SAE": (
         ["measure", "--sae", "sae", "--activations", "x.npy", "--json", "sae/cfg.json"],
-        "that is read",
+        "is in an input folder",
     ),
     "an output among shards": (
         ["measure", "--x", "shards", "--x-hat", "x.npy", "--csv", "shards/0.npy"],
-        "that is read",
+        "is in an input folder",
     ),
-    "CSV on standard output": (["measure", *EMBEDDED, "--csv", "-"], "only --json writes to standard output"),
+    "CSV on standard output": (["measure", *EMBEDDED, "--csv", "-"], "only --json can write to standard output"),
     "a file for each process, and one process": (["measure", "--x", "x{rank}.npy", "--x-hat", "x.npy"], "use torchrun"),
     "a device without numbers": (["measure", *EMBEDDED, "--device", "meta"], "choose auto or cpu"),
     "too large a batch": (["measure", *EMBEDDED, "--published", "9" * 30], "Invalid value for '--published'"),
@@ -312,7 +312,7 @@ REFUSED = {
         "choose scalar, scale-shift",
     ),
     "a share of all": (["rescale", *EMBEDDED, "--out", "new", "--share", "1"], "share is 1"),
-    "a folder that is there": (["rescale", *EMBEDDED, "--out", "shards"], "is already there"),
+    "a folder that is there": (["rescale", *EMBEDDED, "--out", "shards"], "already exists"),
     "a folder to write to": (["measure", *EMBEDDED, "--csv", "."], "is a folder"),
     "seed": (["simulate", "--seed", "99999999999999999999"], "Invalid value for '--seed'"),
     "an option that is not there": (["measure", "--frobnicate"], "No such option: --frobnicate"),

@@ -113,9 +113,9 @@ def test_saelens_loads_the_corrected_sae_and_gives_the_reported_numbers(kind, re
     assert reported.l0 == pytest.approx(correction.before.report.l0, abs=0.002)
     ours = measure(out, x, documents=ids, device="cpu")
     assert ours.raw[GAMMA].value == pytest.approx(reported.raw[GAMMA].value, rel=1e-6)
-    with pytest.raises(InputError, match="corrected is already there: name a new folder"):
+    with pytest.raises(InputError, match="corrected already exists: name a new folder"):
         correction.write(out)
-    with pytest.raises(InputError, match="corrected is already there: name a new folder"):
+    with pytest.raises(InputError, match="corrected already exists: name a new folder"):
         check_new_folder(out)
 
 

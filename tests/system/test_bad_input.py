@@ -6,7 +6,7 @@ import torch
 
 from sandbox import simulate
 from sandbox.errors import InputError
-from sandbox.maths.derivations import prove
+from sandbox.maths.derivations import claims, prove
 from sandbox.maths.measures import measure_named
 from sandbox.measuring.measure import measure, measure_pairs
 from sandbox.moments.moments import Moments
@@ -94,8 +94,11 @@ def test_measure_refuses(name):
 
 
 def test_what_is_not_there_is_named_with_what_is():
-    with pytest.raises(InputError, match=r"no claim 'C99': did you mean .*C1 to C18"):
+    numbers = f"claims run from C1 to C{len(claims())}"
+    with pytest.raises(InputError, match=rf"^there is no claim 'C99': {numbers} \(sandbox prove --list\)$"):
         prove("C99")
+    with pytest.raises(InputError, match=f"no claim 'scale': did you mean scale-x.*{numbers}"):
+        prove("scale")
     with pytest.raises(InputError, match="no measure 'gamma'; there are scale_x, "):
         measure_named("gamma")
 

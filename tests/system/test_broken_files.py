@@ -161,7 +161,7 @@ INFO = {
     "files that are numbers": ("state.json", '{"_data_files": [{"filename": 3}]}'),
     "files that are none": ("state.json", '{"_data_files": 3}'),
     "a file without a name": ("state.json", '{"_data_files": [{"filename": ""}]}'),
-    "a file with a byte 0": ("state.json", '{"_data_files": [{"filename": "a\\u0000b"}]}'),
+    "a file name with a null byte": ("state.json", '{"_data_files": [{"filename": "a\\u0000b"}]}'),
     "a file that is not there": ("state.json", '{"_data_files": [{"filename": "e.arrow"}]}'),
 }
 
@@ -186,9 +186,9 @@ def test_a_link_to_itself_is_refused(tmp_path):
 def test_an_empty_path_is_not_the_folder_one_is_in(tmp_path, monkeypatch):
     as_npy(tmp_path)
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(InputError, match="an empty path"):
+    with pytest.raises(InputError, match="the path is empty"):
         activations("")
-    with pytest.raises(InputError, match="an empty path"):
+    with pytest.raises(InputError, match="the path is empty"):
         measure_pairs("", X)
 
 
@@ -207,5 +207,5 @@ def test_a_file_that_changes_while_it_is_read_is_noticed(how, tmp_path):
     else:
         with path.open("ab") as file:
             file.write(b"more")
-    with pytest.raises(InputError, match="replaced or written to while it was read"):
+    with pytest.raises(InputError, match="replaced or modified while it was being read"):
         list(chunks)

@@ -176,7 +176,7 @@ def test_two_outputs_are_told_apart_as_files(tmp_path):
     os.link(tmp_path / "a", tmp_path / "b")
     (tmp_path / "c").symlink_to("new")
     for pair in (("a", "b"), ("c", "new"), ("new", "./new")):
-        with pytest.raises(InputError, match="is written to twice"):
+        with pytest.raises(InputError, match="is named for two outputs"):
             check_outputs([tmp_path / one for one in pair])
 
 
@@ -205,7 +205,7 @@ def test_an_argument_of_nothing_is_refused(inputs, tmp_path):
         done = sandbox("measure", "--sae", inputs / "sae", *empty, cwd=inputs)
         assert done.returncode == 2
         assert "is a variable unset?" in done.stderr
-    with pytest.raises(InputError, match="empty path"):
+    with pytest.raises(InputError, match="path is empty"):
         write_text("", "x")
 
 

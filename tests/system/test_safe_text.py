@@ -50,7 +50,7 @@ def test_an_error_is_one_line_whatever_it_quotes():
 
 
 def test_values_are_shown_short():
-    assert shown(10**5000) == "a int of too many digits"
+    assert shown(10**5000) == "int with too many digits"
     assert len(shown({"a": ["x" * 1000]})) <= 80
     assert shown(0.5) == "0.5"
     assert one_line(" a\n b ") == "a b"

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sympy import Eq, Expr, Float, Limit, Rel, solve
+from sympy import Eq, Expr, Float, Limit, Rel, Symbol, solve
 
 from sandbox.maths import letters
 from sandbox.maths.derivations.bias import gamma
@@ -121,13 +121,26 @@ def _related(left: float | None, sign: str, right: float | None) -> bool:
 
 
 def _parameters(derivation: Derivation, point: Mapping[Any, Float]) -> dict[Any, Float]:
-    """Numbers of the symbols to which a condition ties something known: t of "θ = 2·atan(t)"."""
-    found = {}
+    """Numbers of the symbols that a condition ties to known ones: t of "θ = 2·atan(t)".
+
+    A symbol gets a number only where exactly one real number solves its condition.
+    """
+    numbers: dict[Any, Float] = {}
     conditions = [condition for step in derivation.steps for condition in step.where if isinstance(condition, Eq)]
-    ties = {condition.lhs: condition.rhs for condition in conditions}
-    for name, meaning in ties.items():
-        if name in point and isinstance(meaning, Expr) and len(unknown := meaning.free_symbols - set(point)) == 1:
+    for name, meaning in {condition.lhs: condition.rhs for condition in conditions}.items():
+        known = {**point, **numbers}
+        unknown = meaning.free_symbols - set(known)
+        if name in known and isinstance(meaning, Expr) and len(unknown) == 1:
             (symbol,) = unknown
-            solutions = solve(meaning - point[name], symbol)
-            found |= {symbol: Float(solutions[0])} if len(solutions) == 1 else {}
-    return found
+            solutions = _real_solutions(meaning.subs(known) - known[name], symbol)
+            numbers |= {symbol: solutions[0]} if len(solutions) == 1 else {}
+    return numbers
+
+
+def _real_solutions(gap: Expr, symbol: Symbol) -> list[Float]:
+    """The real numbers at which the expression is 0, as far as SymPy finds them."""
+    try:
+        solutions = [solution.evalf() for solution in solve(gap, symbol, rational=False)]  # exact ones take minutes
+    except STUMBLES:
+        return []
+    return [Float(solution) for solution in solutions if solution.is_number and solution.is_real]

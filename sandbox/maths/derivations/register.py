@@ -12,7 +12,7 @@ from sympy import Rel
 
 from sandbox.errors import InputError
 from sandbox.maths.proof.derivation import Derivation, Proof
-from sandbox.maths.proof.step import LOCK
+from sandbox.maths.proof.step import LOCK, StepError
 
 CHAPTERS = ("two_scales", "bias", "geometry", "pooling", "thresholds")
 """Modules of this package that make claims, in the order of the argument."""
@@ -42,41 +42,46 @@ def claim(number: str, name: str, statement: str, where: tuple[Rel, ...] = ()):
 
 
 def claims() -> tuple[Claim, ...]:
-    """Every claim, by number; proves nothing."""
+    """Every claim, by number. Proves nothing."""
     for chapter in CHAPTERS:
         import_module(f"sandbox.maths.derivations.{chapter}")
-    return tuple(sorted(_CLAIMS.values(), key=lambda one: int(one.number[1:])))
+    return tuple(sorted(_CLAIMS.values(), key=lambda claim: int(claim.number[1:])))
 
 
-def named(which: str) -> Claim:
-    """The claim of that number ("C1") or name ("scale-x"); proves nothing.
+def named(number_or_name: str) -> Claim:
+    """The claim of that number ("C1") or name ("scale-x"). Proves nothing.
 
-    Raises: InputError for a claim that there is not, with the nearest that there are.
+    Raises: InputError for an unknown claim, with similar names and the range of numbers
     """
-    wanted = str(which).lower().replace("_", "-").replace(" ", "")
-    for one in claims():
-        if wanted in (one.number.lower(), one.name):
-            return one
-    near = get_close_matches(wanted, [word for one in claims() for word in (one.number.lower(), one.name)], 3)
-    hint = f"did you mean {' or '.join(near)}? " if near else ""
-    raise InputError(f"there is no claim {which!r}: {hint}there are C1 to C{len(claims())} (sandbox prove --list)")
+    wanted = str(number_or_name).lower().replace("_", "-").replace(" ", "")
+    known = claims()
+    for claim in known:
+        if wanted in (claim.number.lower(), claim.name):
+            return claim
+    similar = get_close_matches(wanted, [claim.name for claim in known], 3)
+    hint = f"did you mean {' or '.join(similar)}? " if similar else ""
+    numbers = f"claims run from {known[0].number} to {known[-1].number}"
+    raise InputError(f"there is no claim {number_or_name!r}: {hint}{numbers} (sandbox prove --list)")
 
 
-def prove(which: str) -> Derivation:
+def prove(number_or_name: str) -> Derivation:
     """The derivation of a claim, by number ("C1") or name ("scale-x").
 
-    Raises: InputError for a claim that there is not; StepError if a step of the proof does not hold.
+    Raises: InputError for an unknown claim; StepError, which names the claim and the step, if its proof fails
 
     >>> prove("C1").results["scale_x"]
     c/a
     """
     with LOCK:  # or two threads would derive it twice
-        return _derive(named(which))
+        return _derive(named(number_or_name))
 
 
 @cache
-def _derive(one: Claim) -> Derivation:
-    proof = Proof(one.where)
-    one.write(proof)
+def _derive(claim: Claim) -> Derivation:
+    proof = Proof(claim.where)
+    try:
+        claim.write(proof)
+    except StepError as error:
+        raise type(error)(f"{claim.number}: {error}", error.at) from error
     steps, said = tuple(proof.steps), tuple(proof.said)
-    return Derivation(one.number, one.name, one.statement, one.where, steps, proof.results, said)
+    return Derivation(claim.number, claim.name, claim.statement, claim.where, steps, proof.results, said)

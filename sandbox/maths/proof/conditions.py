@@ -43,8 +43,8 @@ class Conditions:
         self._fixed: frozenset[Symbol] = frozenset()
         turned = [condition.reversed if isinstance(condition, Lt | Le) else condition for condition in conditions]
         for condition in turned:
-            if not isinstance(condition, Rel):  # SymPy has decided it already
-                raise TypeError(f"a step's condition is a relation between symbols, not {condition}")
+            if not isinstance(condition, Rel):  # decided already: by SymPy, or by Python, whose u == v is False
+                raise TypeError(f"a condition relates symbols, as in u > v or Eq(u, v); it cannot be {condition}")
         try:
             vet(turned)
             free = [condition for condition in turned if not self._tie(condition)]
@@ -52,7 +52,7 @@ class Conditions:
                 self._write(condition, condition in free)
             self._meet((*given, *turned))
         except (NotUnderstood, Undefined, *STUMBLES) as trouble:
-            raise TypeError(f"a step cannot use the conditions {', '.join(map(str, turned))}: {trouble}") from None
+            raise TypeError(f"cannot use the conditions {', '.join(map(str, turned))}: {trouble}") from None
 
     def reader(self) -> Reader:
         """A reader of terms under these conditions."""
@@ -103,7 +103,7 @@ class Conditions:
             at = {symbol: value.subs(point) for symbol, value in moments.items()}
             if possible(at) and all(_holds(value.subs(point), sign) for value, sign in (*gaps, *needs)):
                 return
-        raise TypeError(f"a step's conditions never hold together: {', '.join(map(str, shown))}")
+        raise TypeError(f"the conditions never hold together: {', '.join(map(str, shown))}")
 
 
 def _holds(value: Expr, sign: str) -> bool:
@@ -139,7 +139,9 @@ def _substitution(condition: Rel, gap: Expr, place: int) -> tuple[Symbol, Expr]:
             more = free(symbol.name, -place, positive=strict, nonnegative=not strict)
             if (found := _beyond(symbol, edge, slope, more, bounded)) is not None:
                 return symbol, found
-    raise TypeError(f"a step cannot use the condition {condition}: it needs a symbol in which it is linear")
+    raise TypeError(
+        f"cannot use the condition {condition}: it must be linear in a symbol, and possible beside the others"
+    )
 
 
 def _beyond(symbol: Symbol, edge: Expr, slope: Expr, more: Symbol, bounded: bool) -> Expr | None:

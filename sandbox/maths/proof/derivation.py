@@ -9,7 +9,7 @@ from typing import Any
 from sympy import Derivative, Expr, Lambda, Rel, Subs, Symbol, cancel, diff, factor, solve
 
 from sandbox.maths.proof.said import untold
-from sandbox.maths.proof.step import LOCK, Step, StepError, conditions, written_out
+from sandbox.maths.proof.step import LOCK, MalformedStep, Step, StepError, conditions, written_out
 from sandbox.maths.proof.typeset import derivation_markdown, derivation_text
 from sandbox.maths.proof.vocabulary import NotUnderstood, vet
 
@@ -149,10 +149,10 @@ class Proof:
 
 
 def _refuse_used(step: Step, where: Sequence[Rel], before: Sequence[Step]) -> None:
-    """Raise TypeError if a definition gives a name that has occurred already."""
+    """Raise MalformedStep if a definition gives a name that has occurred already."""
     if step.definition is None:
         return
     word = step.definition[0]
     for term in (*where, *(part for one in before for part in (*one.terms, *one.where))):
         if term.has(word):
-            raise TypeError(f"the step {step.reason!r} defines {word} anew: it has occurred already")
+            raise MalformedStep(f"the step {step.reason!r} defines {word} anew: it has occurred already")

@@ -16,6 +16,7 @@ from typing import Any
 from sympy import Derivative, Dummy, Expr, Function, Lambda, Limit, Order, Rational, Rel, S, Subs, Symbol, oo, sympify
 from sympy.core.function import UndefinedFunction
 
+from sandbox.errors import InputError
 from sandbox.maths.proof.calculus import eventually, limit_at_0
 from sandbox.maths.proof.conditions import Conditions, possible
 from sandbox.maths.proof.deciding import STUMBLES, decided, points, refuted
@@ -30,15 +31,19 @@ LOCK = RLock()
 """SymPy is asked by one thread at a time: two would find two forms of one condition, and equal terms unequal."""
 
 
-class StepError(ValueError):
-    """A step that SymPy does not find true.
+class StepError(InputError):
+    """SymPy does not find a step true; the message names the step and says why.
 
-    Attributes: at: numbers at which it fails, where some are known, in words
+    Attributes: at: numbers at which it fails, in words, if any are known
     """
 
     def __init__(self, message: str, at: str = ""):
         super().__init__(message)
         self.at = at
+
+
+class MalformedStep(StepError, TypeError):
+    """What was written is not a step: no chain, not a new name, or conditions that cannot hold together."""
 
 
 class Step:
@@ -50,8 +55,8 @@ class Step:
         where:  conditions under which it holds, beside a > 0 and b > 0 (see `Conditions`)
         names:  what the names that earlier steps gave stand for
         hint:   for whoever tries to find the last term by themselves
-    Raises: StepError, which names the step, when a relation is not decided to be true, or a term not understood;
-            TypeError where the author's words make no step: no chain, no name, conditions that never hold together.
+    Raises: StepError if a relation is not decided to be true, or a term is not understood; MalformedStep, also a
+            TypeError, if this is not a step at all
 
     >>> u = Symbol("u", real=True)
     >>> Step("A square.", (u + 1) ** 2, "=", u**2 + 2 * u + 1).reason
@@ -70,7 +75,9 @@ class Step:
         hint: str | None = None,
     ):
         if len(chain) < 3 or len(chain) % 2 == 0 or not set(chain[1::2]) <= set(SIGNS):
-            raise TypeError(f"the step {reason!r} needs terms and relations in turn; relations are {' '.join(SIGNS)}")
+            raise MalformedStep(
+                f"the step {reason!r} needs terms and relations in turn; relations are {' '.join(SIGNS)}"
+            )
         self.reason, self.where, self.names, self.hint = reason, tuple(where), dict(names or {}), hint
         self.signs: tuple[str, ...] = chain[1::2]
         with LOCK:
@@ -90,7 +97,7 @@ class Step:
             meanings = [value for value in meanings if value != S.IdentityFunction.expr]  # SymPy's own symbol
             functions = [name(Symbol("u", real=True)) for name in self.names if isinstance(name, UndefinedFunction)]
             symbols = [name for name in self.names if isinstance(name, Symbol)]
-            vet((*found, *self.where, *meanings, *functions, *symbols))
+            vet((*found, *map(sympify, self.where), *meanings, *functions, *symbols))
         except (NotUnderstood, ValueError) as trouble:
             raise StepError(f"the step {self.reason!r} is refused: {trouble}") from None
         return found
@@ -103,7 +110,7 @@ class Step:
             used = expression.atoms(Symbol) | {part.func for part in expression.atoms(Function)}
             kind = UndefinedFunction if isinstance(value, Lambda) else Symbol
             if not isinstance(name, kind) or name in MEANINGFUL or used & later:
-                raise TypeError(f"the step {self.reason!r}: {name} may not be a name for {expression}")
+                raise MalformedStep(f"the step {self.reason!r}: {name} may not be a name for {expression}")
             later.discard(name)
 
     def _check_definition(self) -> None:
@@ -116,7 +123,9 @@ class Step:
         )
         word = name.func if name.args else name
         if self.signs != (":=",) or not is_name or value.has(word) or word in MEANINGFUL or word in self.names:
-            raise TypeError(f"the step {self.reason!r} defines a new name, or a function of symbols, by one other term")
+            raise MalformedStep(
+                f"the step {self.reason!r} defines a new name, or a function of symbols, by one other term"
+            )
         reader = Conditions((), GIVEN, self.names).reader()
         try:
             reader.read(value)
@@ -128,7 +137,7 @@ class Step:
             raise StepError(f"the step {self.reason!r} is refused: {value} is defined nowhere")
 
     def _check_chain(self) -> None:
-        reader = self._given.reader()
+        reader = self._conditions.reader()
         values = [self._value(reader, i) for i in range(len(self.terms))]
         for i, sign in enumerate(self.signs):
             if not self._is_square(i):
@@ -154,7 +163,7 @@ class Step:
         except STUMBLES as trouble:
             raise self._wrong(i, str(trouble)) from None
         if point is not None:
-            seen = _in_sight(self._given, point)
+            seen = _in_sight(self._conditions, point)
             at = ", ".join(f"{symbol} = {value}" for symbol, value in seen.items()) if possible(seen) else ""
             raise self._wrong(i, f"fails{f' at {at}' if at else ''}", at)
         if not holds:
@@ -188,7 +197,7 @@ class Step:
             return False
         near = Dummy("epsilon", positive=True)
         for place in (near, -near):
-            reader = self._given.reader()
+            reader = self._conditions.reader()
             value = reader.read(left, {u: place})
             if not all(eventually(need.value, need.sign, near) for need in reader.needs):
                 return False
@@ -197,17 +206,20 @@ class Step:
         return True
 
     @property
-    def _given(self) -> Conditions:
-        return conditions(self.where, tuple(self.names.items()))
+    def _conditions(self) -> Conditions:
+        try:
+            return conditions(self.where, tuple(self.names.items()))
+        except TypeError as trouble:
+            raise MalformedStep(f"the step {self.reason!r} is refused: {trouble}") from None
 
     @property
     def ties(self) -> dict[Symbol, Expr]:
         """What its conditions tie symbols to: `c` to b under the condition c = b."""
-        return self._given.ties
+        return self._conditions.ties
 
     def reader(self) -> Reader:
         """What reads a term as this step does: names written out, conditions written in."""
-        return self._given.reader()
+        return self._conditions.reader()
 
     def means(self, term: Expr) -> Expr:
         """What the term stands for in this step."""
