@@ -55,7 +55,7 @@ class Ranks:
 
     @classmethod
     def here(cls) -> Ranks:
-        """Read torchrun's variables; a single process if any is missing. Raises: InputError if one is not an integer."""
+        """Read torchrun's variables; a single process if any is missing. Raises: InputError for a non-integer."""
         if not {"RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT"} <= os.environ.keys():
             return cls()
         variables = {name: os.environ[name] for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK")}

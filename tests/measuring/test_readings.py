@@ -1,4 +1,4 @@
-"""Readings of the two parts: each token in one of them, the same in every reading."""
+"""Passes over the two parts: each token belongs to one part, the same in every pass."""
 
 import numpy as np
 import pytest
@@ -59,7 +59,7 @@ def test_documents_of_both_parts_are_counted():
 
 @given(st.integers(20, 60), st.integers(1, 25), st.integers(0, 9), st.sampled_from([None, 3]))
 def test_each_token_is_in_one_part_with_its_document(n, batch, seed, piece):
-    """Also where memory is short, so that a batch is computed in pieces."""
+    """Also when memory is short and a batch is computed in pieces."""
     x = torch.arange(2.0 * n).reshape(n, 2) + 1
     documents = np.arange(n) // 3 + 100 * seed
     seen: dict[bool, list] = {True: [], False: []}
@@ -105,13 +105,13 @@ def test_activations_that_are_others_when_read_again_are_refused():
     assert _order(x, 1, fitted) != same
     other = x.clone()
     other[~fitted] += 1
-    assert _order(other, 0, fitted) == same  # the part held out may be anything
+    assert _order(other, 0, fitted) == same  # the held-out part does not matter
     bad = x.clone()
     bad[i] = torch.nan
     bad[j, 1] = -torch.inf
     none = x.clone()
     none[[i, j]] = 0
-    assert _order(bad, 0, fitted) == _order(none, 0, fitted)  # what is not finite counts for nothing
+    assert _order(bad, 0, fitted) == _order(none, 0, fitted)  # values that are not finite are ignored
     both = readings(x, np.arange(50))
     assert not both.blocks
     both._refuse_changed(1.0)
@@ -121,7 +121,7 @@ def test_activations_that_are_others_when_read_again_are_refused():
 
 
 def test_the_order_of_two_batches_is_that_of_one():
-    """Up to the rounding of float32 sums."""
+    """Equal up to the rounding of float32 sums."""
     x = torch.randn(9000, 3, generator=torch.Generator().manual_seed(0))
     fitted = torch.ones(9000, dtype=torch.bool)
     whole = _order(x, 0, fitted)
