@@ -52,7 +52,7 @@ NAMED: tuple[Named, ...] = (
     Named("sandbox/measuring/sparse.py", "is_sparse", "{feature_acts.dtype, W_dec.dtype} != {torch.float32}", "False"),
     Named("sandbox/measuring/sparse.py", "is_sparse", "{feature_acts.dtype, W_dec.dtype}", "{W_dec.dtype}"),
     Named(*RECOVERED, '"length_loss") > 0', '"length_loss") >= 0'),
-    Named(*RECOVERED, "if says(gamma) == DOES_NOT", "if says(gamma) != DOES_NOT"),
+    Named(*RECOVERED, "if word_for(gamma) == DOES_NOT", "if word_for(gamma) != DOES_NOT"),
     Named(*RECOVERED, "if gamma.low is not None and not side(gamma)", "if gamma.low is None"),
     Named(*BEFORE_6, "int(major[0]) < 6", "int(major[0]) <= 6"),
     Named(*BEFORE_6, "major is None or", "major is not None and"),

@@ -24,7 +24,7 @@ from sandbox.errors import InputError
 from sandbox.maths import letters
 from sandbox.maths.derivations import Step, StepError, claims, prove
 from sandbox.maths.proof.step import evaluated, written_out
-from sandbox.maths.proof.typeset import asked, question_markdown, question_text, step_markdown, step_text
+from sandbox.maths.proof.typeset import blank, question_markdown, question_text, step_markdown, step_text
 from sandbox.maths.symbols import GIVEN, a, b, c, lam, n
 
 
@@ -68,7 +68,7 @@ class Exercise:
         step = self._step
         if step is None:
             return self._feedback(False, "There is no question left to answer.")
-        shown = step.terms[: asked(step)]
+        shown = step.terms[: blank(step)]
         left = shown[-1]
         term = read_expression(text, _names(step))
         if term in [Mul(*known.args) if known.is_Mul else known for known in shown]:
@@ -82,7 +82,7 @@ class Exercise:
                 against = f"It fails at {at}."
             verdict = "That is not equal." if against else "SymPy could not show that this is equal."
             return self._feedback(False, " ".join(filter(None, (verdict, against, f"Hint: {step.hint}"))))
-        if lacking := missing(term, step.terms[asked(step)]):
+        if lacking := missing(term, step.terms[blank(step)]):
             return self._feedback(
                 False, f"That is equal, but not yet in the form asked for: {lacking}. Hint: {step.hint}"
             )
@@ -105,7 +105,7 @@ class Exercise:
         if self._step is None:
             return f"{self.derivation.number} is done: {self.derivation.claim}"
         question = f"{self.derivation.number}, question {self.at + 1} of {len(self.questions)}. {self._step.reason}"
-        return f"{question}\n\n{question_text(self._step)}\n\nAnswer in {', '.join(_asked_in(self._step))}."
+        return f"{question}\n\n{question_text(self._step)}\n\nAnswer in {', '.join(_names_wanted(self._step))}."
 
     __repr__ = __str__
 
@@ -113,7 +113,7 @@ class Exercise:
         if self._step is None:
             return f"**{self.derivation.number} is done.** {self.derivation.claim}"
         question = f"**{self.derivation.number}, question {self.at + 1} of {len(self.questions)}.** {self._step.reason}"
-        names = ", ".join(f"`{name}`" for name in _asked_in(self._step))
+        names = ", ".join(f"`{name}`" for name in _names_wanted(self._step))
         return f"{question}\n\n{question_markdown(self._step)}\n\nAnswer in {names}."
 
 
@@ -141,9 +141,9 @@ def _names(step: Step) -> dict[str, Expr]:
     return common | dict(sorted(own.items()))
 
 
-def _asked_in(step: Step) -> list[str]:
+def _names_wanted(step: Step) -> list[str]:
     """The names in which the answer is wanted."""
-    wanted = names_in(step.terms[asked(step)])
+    wanted = names_in(step.terms[blank(step)])
     return [name for name, symbol in _names(step).items() if symbol in wanted]
 
 

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from sandbox.maths.derived import derived
 from sandbox.maths.measures import NOT_RESOLVABLE, REGISTRY, Measure, t, v
-from sandbox.maths.proof.typeset import mathml
+from sandbox.maths.proof.formulas import mathml
 from sandbox.maths.symbols import a, b, c, r, rho, s
 
 MOMENTS = (a, b, c)

@@ -18,7 +18,7 @@ from sandbox.moments.moments import BLOCK
 from sandbox.report import ORIGINS, Estimate, Report, verdict
 from sandbox.report.layout import PRINTED, fitting, stacked, table
 from sandbox.report.tables import cells_of
-from sandbox.report.verdict import DOES_NOT, WITHIN, percent, says, side
+from sandbox.report.verdict import DOES_NOT, WITHIN, percent, side, word_for
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -99,7 +99,7 @@ class Correction:
         if gamma.low is not None and not side(gamma):
             near = f"1 within ±{percent(WITHIN)}: nothing to recover"
             unclear = "not significantly different from 1: the loss to recover is unknown"
-            reason = near if says(gamma) == DOES_NOT else unclear
+            reason = near if word_for(gamma) == DOES_NOT else unclear
             return Estimate(None, None, None, f"γ about the decoder bias is {reason}")
         if not _energy(self.before.about_bias, "length_loss") > 0:
             return Estimate(None, None, None, "x̂ − b_dec already has the best length: nothing to recover")

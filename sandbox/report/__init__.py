@@ -1,4 +1,4 @@
-"""Moments ► every measure with its interval, as a table, JSON, CSV, and in words."""
+"""Moments ► every measure with its interval, as tables, sentences, JSON and CSV."""
 
 from sandbox.report.estimates import ORIGINS, Estimate, estimate, standard_error
 from sandbox.report.files import to_csv, to_json

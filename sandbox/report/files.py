@@ -14,16 +14,16 @@ COLUMNS = ("name", "tokens", "documents", "l0", "origin", "measure", "value", "l
 def to_json(reports: Sequence[Report]) -> str:
     """All reports as JSON text: `{"saes": [...]}`; an undefined value is null, with its reason.
 
-    Where a library would print nan or inf, the value is the string "nan" or "inf", because JSON has no such number.
+    If a library would print nan or inf, the value is the string "nan" or "inf", because JSON has no such numbers.
     """
     return json.dumps({"saes": [report.to_dict() for report in reports]}, indent=2, allow_nan=False)
 
 
 def to_csv(reports: Iterable[Report]) -> str:
-    """All reports as CSV text, one row per SAE, origin and measure; columns are COLUMNS.
+    """All reports as CSV text, one row per SAE, origin and measure, with the columns COLUMNS.
 
-    The origin is a key of ORIGINS or `statistics`, either of them prefixed with `without_outliers` if there are
-    outliers, or `published` followed by the name of a library.
+    The origin is a key of ORIGINS, or `statistics`; the rows of the same without outliers, if there are any, prefix it
+    with `without_outliers`. For a library, it is `published` and the library's name.
     """
     return csv_text(COLUMNS, (row for report in reports for row in _rows(report)))
 

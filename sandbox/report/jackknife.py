@@ -1,10 +1,10 @@
-"""The jackknife: how much an estimate changes when a group of clusters is left out, and the interval that follows.
+"""Jackknife intervals, from how much an estimate changes when each group of clusters is left out.
 
 The delta method (C16) linearises the measure and assumes a normal distribution. With ten documents, or with a few that
 hold most of the energy, its 95 % intervals cover only 70 to 90 %. The jackknife repairs most of that from the same
-totals per group: it really leaves each group out (and recomputes the mean where moments are centred), it measures
-errors on an unbounded scale (`without_ends`), and it takes the degrees of freedom of Student's t from the effective
-number of clusters. `python -m benchmarks.coverage` compares the two.
+totals per group: it recomputes the measure without each group (and the mean, if moments are centred), measures errors
+on an unbounded scale (`without_ends`), and takes the degrees of freedom of Student's t from the effective number of
+clusters. `python -m benchmarks.coverage` compares the two.
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ from sandbox.moments.moments import Moments
 
 LEVEL = 0.95
 
-ONE_CLUSTER = "one cluster of tokens gives no interval"
-ONE_COUNTS = "its clusters of tokens weigh too unequally to count as two, which gives no interval"
-NOT_WITHOUT = "without one of the clusters it is undefined, and so it has no interval"
+ONE_CLUSTER = "a single cluster of tokens gives no interval"
+TOO_UNEQUAL = "the clusters of tokens are too unequal in weight to give an interval"
+UNDEFINED_WITHOUT = "it is undefined without one of the clusters, so it has no interval"
 """The reasons why a defined value has no interval."""
 
 TWO = 2 - 1e-9
-"""The least number of clusters that have to count, with room for rounding."""
+"""The smallest effective number of clusters that gives an interval, with room for rounding."""
 
 
 class LeftOut(NamedTuple):
-    """A statistic of all tokens, and without each group in turn.
+    """A statistic of all tokens, and of all but each group in turn.
 
-    Two SAEs on the same tokens have the same groups: the `LeftOut` of their difference is the difference of both.
+    Two SAEs on the same tokens have the same groups, so the `LeftOut` of a difference is the difference of the two.
 
     Attributes:
         value:   Float64[Tensor, "*batch"]; nan where undefined
@@ -46,26 +46,26 @@ class LeftOut(NamedTuple):
 
 
 def left_out(moments: Moments, measure: Measure) -> LeftOut:
-    """The measure (or its root) of all moments, and with each group left out."""
-    function, holds = to_torch(measure.centre), defined(measure)
-    both = moments.totals.sum(-2).unbind(-1), moments.leave_one_out().unbind(-1)
-    return LeftOut(*(torch.where(holds(*totals), function(*totals), torch.nan) for totals in both))
+    """The measure, or its root if it has one, of all moments and with each group left out."""
+    function, is_defined = to_torch(measure.centre), defined(measure)
+    whole, without = moments.totals.sum(-2).unbind(-1), moments.leave_one_out().unbind(-1)
+    return LeftOut(*(torch.where(is_defined(*abc), function(*abc), torch.nan) for abc in (whole, without)))
 
 
 def jackknife_error(without: Float64[Tensor, "*batch groups"], used: Bool[Tensor, "*batch groups"]) -> Tensor:
     """√((G − 1)/G · Σ_g (θ_g − θ̄)²) over the G used groups; nan for fewer than two."""
     without, n = torch.where(used, without, 0), used.double().sum(-1)
-    off = torch.where(used, without - (without.sum(-1) / n)[..., None], 0)
-    return torch.where(n > 1, (n - 1) / n, torch.nan).sqrt() * torch.linalg.vector_norm(off, dim=-1)
+    deviations = torch.where(used, without - (without.sum(-1) / n)[..., None], 0)
+    return torch.where(n > 1, (n - 1) / n, torch.nan).sqrt() * torch.linalg.vector_norm(deviations, dim=-1)
 
 
 def effective(weights: Float64[Tensor, "*batch groups"]) -> Float64[Tensor, "*batch"]:
-    """(Σ w)²/Σ w²: the effective number of clusters, which is their number where all weigh the same."""
+    """(Σ w)²/Σ w²: the effective number of clusters, which equals their number if all weigh the same."""
     return weights.sum(-1).square() / weights.square().sum(-1)
 
 
 def effective_clusters(moments: Moments) -> Float64[Tensor, "*batch"]:
-    """The smaller `effective` number for the shares of ‖x‖² and of ‖x̂‖²; a norm that is 0 everywhere is ignored."""
+    """The smaller `effective` number, weighing clusters by ‖x‖² or by ‖x̂‖²; a norm that is 0 everywhere is ignored."""
     return effective(moments.totals[..., :2].mT).nan_to_num(torch.inf).amin(-1).minimum(moments.clusters)
 
 
@@ -80,15 +80,15 @@ def ends(
 ) -> Float64[Tensor, "2 *batch"]:
     """Both ends of the jackknife interval of a statistic with a bounded range, computed on an unbounded scale.
 
-    Args: used: the groups that hold tokens; quantile: of Student's t, nan for no interval
+    Args: used: the groups that hold tokens; quantile: of Student's t, nan if there is no interval
     """
-    away, back = without_ends(range)
-    unbounded = to_torch(away, (v,))
-    stretched = LeftOut(unbounded(statistic.value), unbounded(statistic.without))
-    interval = to_torch(back, (t,))(_around(stretched, used, quantile))
+    transform, inverse = without_ends(range)
+    unbounded = to_torch(transform, (v,))
+    transformed = LeftOut(unbounded(statistic.value), unbounded(statistic.without))
+    interval = to_torch(inverse, (t,))(_around(transformed, used, quantile))
     # A value at an end of its range is infinite on the unbounded scale: use its own scale there.
-    own = _around(statistic, used, quantile).clamp(float(range.inf), float(range.sup))
-    return torch.where(interval.isfinite().all(0), interval, own)
+    on_own_scale = _around(statistic, used, quantile).clamp(float(range.inf), float(range.sup))
+    return torch.where(interval.isfinite().all(0), interval, on_own_scale)
 
 
 def _around(statistic: LeftOut, used: Tensor, quantile: Tensor) -> Tensor:
@@ -99,14 +99,14 @@ def _around(statistic: LeftOut, used: Tensor, quantile: Tensor) -> Tensor:
 def interval(moments: Moments, measure: Measure, level: float = LEVEL) -> tuple[Tensor, Tensor]:
     """The confidence interval of a measure, inside its range.
 
-    Returns: (low, high), each Float64[Tensor, "*batch"]; nan where the measure is undefined, becomes undefined without
-             one of the groups, or where fewer than two clusters count
+    Returns: (low, high), each Float64[Tensor, "*batch"]; nan where the measure is undefined, where it is undefined
+             without one of the groups, or where the effective number of clusters is below two
     Source:  "Uncertainty" in docs/mathematics.md
     """
     quantile = student(effective_clusters(moments), level)
     statistic = left_out(moments, measure)
     low, high = ends(statistic, ANY if measure.root else measure.range, moments.count > 0, quantile)
-    if measure.root:  # the least square on an interval around 0 is 0
+    if measure.root:  # the smallest square on an interval around 0 is 0
         squares = torch.stack((low**2, high**2))
         low, high = torch.where((low < 0) & (high > 0), 0, squares.amin(0)), squares.amax(0)
     return low, high
@@ -119,4 +119,4 @@ def why_none(count: Float64[Tensor, "groups"], clusters: Float64[Tensor, ""]) ->
     """
     if (count > 0).sum() < 2:
         return ONE_CLUSTER
-    return NOT_WITHOUT if clusters >= TWO else ONE_COUNTS
+    return UNDEFINED_WITHOUT if clusters >= TWO else TOO_UNEQUAL

@@ -1,4 +1,4 @@
-"""Tables that fit: the widest layout that a screen has room for, so that no value is ever cut."""
+"""Tables that fit the screen: the widest layout that it has room for, so that no value is ever cut."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from rich.markup import escape
 from rich.table import Table
 
 PRINTED = 120
-"""Columns of a table in a string."""
+"""Width of a table in a string, in columns of characters."""
 
 
 def natural_width(table: Table) -> int:
-    """Columns that the table takes when nothing in it is wrapped or cut."""
+    """The width of the table with nothing in it wrapped or cut."""
     return Console(width=10_000).measure(table).maximum
 
 
 def fitting(width: int, *candidates: Callable[[], Table]) -> Table:
-    """The first of the layouts, widest first, that fits, with lines between its columns or without; else the last."""
+    """The first layout that fits, with or without lines between its columns, else the last; list the widest first."""
     for candidate in candidates:
         table = candidate()
         if natural_width(table) <= width:
@@ -42,9 +42,9 @@ def table(
     """A table in the house style: title and caption on the left, no cell broken.
 
     Args:
-        title, rows: rich markup; escape what comes from outside
-        right:       headers of the columns aligned to the right, which are those of numbers
-        wrapped:     headers of the columns whose cells may take several lines
+        title, rows: rich markup; escape any text that comes from outside
+        right:       headers of the columns to align on the right, such as numbers
+        wrapped:     headers of the columns whose cells may wrap
     """
     made = Table(title=title, title_justify="left", pad_edge=False, caption=caption, caption_justify="left")
     for header in headers:
@@ -65,8 +65,8 @@ def stacked(
     """A narrow table: each group's name has a line of its own, with the group's rows below it.
 
     Args:
-        headers: the first heads the names of groups and rows, the second the numbers
-        groups:  a group's name, and its rows: a name and the cells
+        headers: the first is above the names of groups and rows, the second above the numbers
+        groups:  the name of each group, and its rows, each a name and its cells
     """
 
     def rows() -> Iterator[Sequence[str]]:
@@ -79,9 +79,9 @@ def stacked(
 
 
 def number(value: float) -> str:
-    """A value in at most nine characters, in four decimals if it is of usual size.
+    """A value in at most nine characters, with four decimals unless it is very large or very small.
 
-    >>> [number(one) for one in (0.93152, 41.59925, 1234.5678, -123456.7, 0.0, 1.234e-6, -1.2345e30)]
+    >>> [number(value) for value in (0.93152, 41.59925, 1234.5678, -123456.7, 0.0, 1.234e-6, -1.2345e30)]
     ['0.9315', '41.5992', '1234.57', '-123457', '0.0000', '1.2e-06', '-1.2e+30']
     """
     size = abs(value)

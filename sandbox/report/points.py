@@ -1,4 +1,4 @@
-"""The SAEs of a sweep as points of a figure: how each was trained, and every measure of it."""
+"""The SAEs of a sweep as points of a figure: how each was trained, and all its measures."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from sandbox.report.estimates import ORIGINS, Estimate
 from sandbox.report.report import Report
 
 TOKENS = ("held-out", "training")
-"""The tokens that a point was measured on: of held-out documents, or some of those that it was trained on."""
+"""The tokens that a point was measured on: those of held-out documents, or a sample of the training tokens."""
 
 FACTS = ("architecture", "coefficient", "seed", "steps", "finished", "measured_on", "tokens", "documents", "l0")
 COLUMNS = (*FACTS, "origin", "measure", "value", "low", "high", "reason")
@@ -35,10 +35,10 @@ class Point:
 
     Attributes:
         architecture: a key of `sandbox.training.ARCHITECTURES`
-        coefficient:  sets the sparsity; what it multiplies depends on the architecture (of TopK, it is k)
+        coefficient:  sets the sparsity; what it multiplies depends on the architecture (for TopK, it is k)
         seed:         random seed of the weights and the token order
         steps:        training steps so far
-        finished:     whether training has ended; False for a point measured on the way
+        finished:     whether training has ended; False for a point measured during training
         measured_on:  one of TOKENS
         tokens:       number of those tokens
         documents:    number of their documents; None without document IDs
@@ -81,7 +81,9 @@ class Point:
         Args: facts: how the SAE was trained and what it was measured on, from `architecture` to `measured_on`
         """
         if report.l0 is None:
-            raise InputError(f"{report.name} was measured without latents: a point of a sweep needs L0")
+            raise InputError(
+                f"{report.name} was measured without latents: a point of a sweep needs L0, so measure the SAE itself"
+            )
         measured = {"tokens": report.tokens, "documents": report.documents, "l0": report.l0}
         return cls(**facts, **measured, origins=report.origins)
 
@@ -100,7 +102,7 @@ class Point:
 
 
 def points_to_csv(points: Iterable[Point]) -> str:
-    """CSV text, one row per point, origin and measure; columns are COLUMNS."""
+    """CSV text, one row per point, origin and measure, with the columns COLUMNS."""
     rows = (
         (
             *(getattr(point, fact) for fact in FACTS),
@@ -116,7 +118,7 @@ def points_to_csv(points: Iterable[Point]) -> str:
 def read_points(path: str | Path) -> list[Point]:
     """Read the points of a figure-6.json, or of the folder that holds one.
 
-    Raises: InputError if the file cannot be read, or is not one
+    Raises: InputError if the file cannot be read or is not a figure-6.json
     """
     path = Path(path)
     path = path / "figure-6.json" if path.is_dir() else path
@@ -125,5 +127,5 @@ def read_points(path: str | Path) -> list[Point]:
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}") from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        found = f"{type(error).__name__}: {error}"
-        raise InputError(f"{path} is not a result of `sandbox figure6` ({found}): name a figure-6.json") from error
+        cause = f"{type(error).__name__}: {error}"
+        raise InputError(f"{path} is not a result of `sandbox figure6` ({cause}): name a figure-6.json") from error

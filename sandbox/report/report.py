@@ -1,4 +1,4 @@
-"""`Report`: everything that was measured of one SAE, from each origin, and in words."""
+"""`Report`: all measures of one SAE, from each origin, and its verdict."""
 
 from __future__ import annotations
 
@@ -25,22 +25,22 @@ class Report:
     """Every measure of one SAE on one set of activations; a notebook shows it as a table.
 
     Attributes:
-        name:            of the SAE
-        moments:         raw `Moments`, without batch axes
-        documents:       distinct documents, None where none were given
-        blocks:          whether the clusters are blocks of tokens, of which neighbours may be of one document
-        l0:              mean count of nonzero latents a token, None where the reconstruction came without latents
-        dtype, device:   what the SAE was computed in, and where
-        description:     layout, sizes and conventions of the SAE
-        b_dec:           Float[Tensor, "d"], the decoder bias, where x̂ holds the same one for every token
-        outliers:        `limit` (norm of x), `tokens`, `share_of_a`, and whether `excluded`; where there are some
-        without_outliers: the same without them, where there are some and they are not excluded
-        statistics:      means over tokens, and the line of ‖x̂‖ on ‖x‖, by name
-        published:       what libraries would print, by library and by their name for it
-        published_batch: for batches of so many tokens
-        findings:        findings of the preflight check: `key` and `message`
-        latents:         each latent for itself (`sandbox.measuring.latents.Latents`), if it was asked for
-        complete:        False for the report so far of a run that was stopped
+        name:             name of the SAE
+        moments:          raw `Moments`, without batch axes
+        documents:        number of documents; None without document IDs
+        l0:               mean number of nonzero latents per token; None if the reconstructions came without latents
+        dtype, device:    of the SAE's computation
+        description:      layout, sizes and conventions of the SAE
+        b_dec:            Float[Tensor, "d"], the decoder bias, if x̂ contains the same one for every token
+        outliers:         if there are any: `limit` (norm of x), `tokens`, `share_of_a`, and whether `excluded`
+        without_outliers: the report without them, if there are any and they are not excluded
+        statistics:       means over tokens, and slope and intercept of the regression of ‖x̂‖ on ‖x‖, by name
+        published:        what evaluation libraries would print, by library and by its own name for the statistic
+        published_batch:  tokens per batch of those libraries
+        findings:         findings of the preflight check: `key` and `message`
+        latents:          measures per latent (`sandbox.measuring.latents.Latents`), if requested
+        complete:         False if the run was stopped early
+        blocks:           whether the clusters are blocks of tokens, so that neighbours may share a document
     """
 
     name: str
@@ -64,48 +64,48 @@ class Report:
     @cached_property
     def raw(self) -> Mapping[str, Estimate]:
         """Every measure of the raw moments, by key."""
-        return _every(self._clustered)
+        return _estimates(self._clustered)
 
     @cached_property
     def centred(self) -> Mapping[str, Estimate]:
         """Every measure of the centred moments (C14), by key."""
-        return _every(self._clustered.centred())
+        return _estimates(self._clustered.centred())
 
     @cached_property
     def _clustered(self) -> Moments:
-        """The moments by what is taken for independent: documents; where there are none, stretches of blocks."""
+        """The moments by independent clusters: documents or, if these are unknown, stretches of blocks."""
         return self.moments.in_stretches() if self.blocks else self.moments
 
     @cached_property
     def origins(self) -> Mapping[str, Mapping[str, Estimate]]:
-        """Every measure from every origin (a key of ORIGINS) that there is."""
-        found = {"raw": self.raw, "centred": self.centred}
-        if self.b_dec is not None:  # rescaling an SAE scales what is beyond its decoder bias
-            found["decoder_bias"] = _every(self._clustered.about(torch.stack((self.b_dec, self.b_dec)).double()))
-        return found
+        """Every measure, by origin (a key of ORIGINS), then by key; "decoder_bias" only if `b_dec` is known."""
+        origins = {"raw": self.raw, "centred": self.centred}
+        if self.b_dec is not None:  # rescaling an SAE scales x̂ − b_dec
+            origins["decoder_bias"] = _estimates(self._clustered.about(torch.stack((self.b_dec, self.b_dec)).double()))
+        return origins
 
     @cached_property
     def per_token(self) -> Mapping[str, Estimate]:
-        """The explained variance, which has the mean removed, and the statistics."""
+        """The explained variance and the statistics, by name."""
         return {"explained_variance": self.explained_variance, **self.statistics}
 
     @cached_property
     def explained_variance(self) -> Estimate:
-        """1 − Σ‖x̂ − x‖²/Σ‖x − x̄‖²: the relative loss as seen from the mean of x, from where x̂ − x looks the same."""
+        """1 − Σ‖x̂ − x‖²/Σ‖x − x̄‖²: 1 minus the relative loss about the mean of x, which leaves x̂ − x as it is."""
         if not self.moments.n:
-            return Estimate(None, None, None, "no token was measured")
+            return Estimate(None, None, None, "no tokens were measured")
         loss = estimate(self._clustered.centred_on_x(), REGISTRY["relative_loss"])
         value, low, high = (None if end is None else 1 - end for end in (loss.value, loss.high, loss.low))
         return Estimate(value, low, high, loss.reason)
 
     @property
     def tokens(self) -> int:
-        """Tokens measured."""
+        """Number of tokens measured."""
         return int(self.moments.n)
 
     @property
     def dropped(self) -> int:
-        """Tokens left out because x or x̂ was not finite."""
+        """Number of tokens left out because x or x̂ was not finite."""
         return int(self.moments.nonfinite)
 
     def to_dict(self) -> dict[str, Any]:
@@ -126,51 +126,54 @@ class Report:
         without = self.without_outliers
         return {
             **facts,
-            **self._judged(),
-            **({} if without is None else {"without_outliers": {"tokens": without.tokens, **without._judged()}}),
+            **self._results(),
+            **({} if without is None else {"without_outliers": {"tokens": without.tokens, **without._results()}}),
             "published": {
                 "batch": self.published_batch,
-                **{library: {k: _finite(v) for k, v in held.items()} for library, held in self.published.items()},
+                **{library: {k: _finite(v) for k, v in values.items()} for library, values in self.published.items()},
             },
-            "findings": [dict(one) for one in self.findings],
+            "findings": [dict(finding) for finding in self.findings],
         }
 
-    def _judged(self) -> dict[str, Any]:
-        estimates = {key: _dicts(held) for key, held in {**self.origins, "statistics": self.per_token}.items()}
-        return {"verdict": self.verdict.to_dict(), **estimates}
+    def _results(self) -> dict[str, Any]:
+        by_origin = {**self.origins, "statistics": self.per_token}
+        return {"verdict": self.verdict.to_dict(), **{key: _dicts(estimates) for key, estimates in by_origin.items()}}
 
     def facts(self) -> str:
         """One line: tokens, documents, L0, dtype, device."""
         parts = [
-            f"{self.tokens:,} tokens",
-            f"{self.documents:,} documents" if self.documents else f"{int(self.moments.clusters)} blocks of tokens",
-            f"L0 = {self.l0:.1f}" if self.l0 is not None else "L0 unknown (no latents seen)",
+            _counted(self.tokens, "token"),
+            _counted(self.documents, "document")
+            if self.documents
+            else f"{_counted(int(self.moments.clusters), 'block')} of tokens",
+            f"L0 = {self.l0:.1f}" if self.l0 is not None else "L0 unknown (no latents)",
             *(text for text in (self.dtype, self.device) if text),
         ]
         if self.dropped:
             parts.insert(1, f"{self.dropped:,} not finite, dropped")
         if self.outliers and self.outliers["excluded"]:
-            parts.insert(1, f"{self.outliers['tokens']:,} of extreme norm, excluded")
+            parts.insert(1, f"{_counted(self.outliers['tokens'], 'outlier')} excluded")
         if not self.complete:
-            parts.insert(0, "stopped: so far")
+            parts.insert(0, "stopped early")
         return " · ".join(parts)
 
     def in_words(self) -> str:
-        """One sentence: does it shrink, and are its vectors shorter?"""
-        said, length = sentence(self.name, self._gammas()), self.raw["norm_ratio"]
+        """One sentence: does the SAE shrink, and are its reconstructions shorter than x?"""
+        judgement, length = sentence(self.name, self._gammas()), self.raw["norm_ratio"]
         if self.verdict.word == UNDEFINED or length.value is None:
-            return f"{said}."
-        by = percent(abs(1 - length.value))
-        how = "as long as x" if by == percent(0) else f"{by} {'shorter' if length.value < 1 else 'longer'} than x"
-        return f"{said}; its vectors are {how} (r = {length.value:.3f})."
+            return f"{judgement}."
+        difference = percent(abs(1 - length.value))
+        longer = "shorter" if length.value < 1 else "longer"
+        compared = "as long as x" if difference == percent(0) else f"{difference} {longer} than x"
+        return f"{judgement}; its reconstructions are {compared} (r = {length.value:.3f})."
 
     @cached_property
     def verdict(self) -> Verdict:
-        """Does it shrink, as seen from every origin that there is?"""
+        """Does the SAE shrink, judged from every origin?"""
         return verdict(self._gammas())
 
     def _gammas(self) -> dict[str, Estimate]:
-        return {origin: held["relative_reconstruction_bias"] for origin, held in self.origins.items()}
+        return {origin: estimates["relative_reconstruction_bias"] for origin, estimates in self.origins.items()}
 
     def table(self) -> Table:
         """A table for a terminal (`sandbox.report.tables.measures`)."""
@@ -186,14 +189,18 @@ class Report:
         return tables.as_html(self)
 
 
-def _every(moments: Moments) -> dict[str, Estimate]:
+def _estimates(moments: Moments) -> dict[str, Estimate]:
     return {key: estimate(moments, measure) for key, measure in REGISTRY.items()}
 
 
 def _dicts(estimates: Mapping[str, Estimate]) -> dict[str, Any]:
-    return {key: one.to_dict() for key, one in estimates.items()}
+    return {key: estimate.to_dict() for key, estimate in estimates.items()}
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
 def _finite(value: float) -> float | str:
-    """As in JSON, which has no word for what is not finite: "nan", "inf"."""
+    """The value, or "nan" or "inf", for which JSON has no number."""
     return value if math.isfinite(value) else str(value)

@@ -1,4 +1,4 @@
-"""Reports as tables: for a terminal (rich), for a notebook (HTML), several SAEs side by side."""
+"""Reports as tables: for a terminal (rich), for a notebook (HTML), and several SAEs side by side."""
 
 from __future__ import annotations
 
@@ -25,17 +25,18 @@ if TYPE_CHECKING:
 PUBLISHED_AS: Mapping[str, tuple[str, Mapping[str, str]]] = {
     "relative_reconstruction_bias": ("pooled b/c", {}),
     "l2_ratio": ("mean of ‖x̂‖/‖x‖", {}),
-    "cossim": ("mean of cosines", {}),
+    "cossim": ("mean cosine", {}),
     "explained_variance": ("1 − Σ‖x−x̂‖²/Σ‖x−x̄‖²", {"dictionary_learning": "frac_variance_explained"}),
-    "l0": ("nonzero latents a token", {}),
-    "norm_slope": ("of ‖x̂‖ on ‖x‖", {}),
-    "norm_intercept": ("of that line", {}),
+    "l0": ("active latents per token", {}),
+    "norm_slope": ("slope of ‖x̂‖ on ‖x‖", {}),
+    "norm_intercept": ("intercept of that line", {}),
 }
-"""What is shown beside the libraries' figures: our words for it, and the libraries' names where they differ."""
+"""The statistics shown beside the libraries' own: our words for each, and the libraries' names if they differ."""
 
 WHY_THEY_DIFFER = (
-    "Ours are of all tokens together. The libraries take ratios batch by batch, and their mean. SAEBench's explained "
-    "variance depends on the scale of x; dictionary_learning's takes the mean of x − x̂ away, and with it a wrong bias."
+    "Ours are computed over all tokens at once; the libraries average the values of batches. SAEBench's explained "
+    "variance depends on the scale of x; dictionary_learning's subtracts the mean error, which hides a wrong decoder "
+    "bias."
 )
 
 WITHOUT = "  without outliers"
@@ -44,14 +45,14 @@ COMPARED = ("relative_reconstruction_bias", "scale_x", "norm_ratio", "cosine", "
 
 
 WORDY = 160
-"""Columns from which what 1 means is shown, too."""
+"""Width from which a table also says what a value of 1 means."""
 
 
 def measures(report: Report, width: int = WORDY) -> Table:
     """Each measure from each origin, with 95 % intervals.
 
-    Args: width: of the screen: what 1 means is left out below WORDY; where it is narrower than the table, the origins
-          have rows of their own
+    Args: width: of the screen; below WORDY, the table omits what 1 means, and if it is still too wide, each origin has
+          a row of its own
     """
     wide = partial(_wide_measures, report, width >= WORDY)
     return fitting(width, wide, partial(_narrow_measures, report), partial(_stacked_measures, report))
@@ -61,14 +62,14 @@ def _wide_measures(report: Report, wordy: bool) -> Table:
     headers = ["measure", "", *(h for origin in report.origins for h in (ORIGINS[origin], "95 % interval"))]
     rows = (
         (
-            key if tokens is report else WITHOUT,
-            measure.plain if tokens is report else "",
-            *(cell for estimates in tokens.origins.values() for cell in cells_of(estimates[key])),
-            *[measure.at_one if tokens is report else ""] * wordy,
+            key if part is report else WITHOUT,
+            measure.plain if part is report else "",
+            *(cell for estimates in part.origins.values() for cell in cells_of(estimates[key])),
+            *[measure.at_one if part is report else ""] * wordy,
         )
         for key, measure in REGISTRY.items()
-        for tokens in (report, report.without_outliers)
-        if tokens
+        for part in (report, report.without_outliers)
+        if part
     )
     headers += ["1 means"] * wordy
     return table(_title(report), headers, rows, ORIGINS.values(), wrapped=["1 means"], caption=_reasons(report))
@@ -89,7 +90,7 @@ def _stacked_measures(report: Report) -> Table:
     groups = (
         (
             f"{key}  {measure.plain}",
-            [(ORIGINS[origin] + label, *cells_of(one)) for origin, label, one in _every_origin(report, key)],
+            [(ORIGINS[origin] + label, *cells_of(estimate)) for origin, label, estimate in _every_origin(report, key)],
         )
         for key, measure in REGISTRY.items()
     )
@@ -97,24 +98,24 @@ def _stacked_measures(report: Report) -> Table:
 
 
 def _every_origin(report: Report, key: str) -> Iterator[tuple[str, str, Estimate]]:
-    """The origin, what tokens these are, and the estimate."""
-    for label, one in (("", report), (WITHOUT, report.without_outliers)):
-        for origin, estimates in (one.origins if one else {}).items():
+    """Every estimate of a measure, with its origin and a label that marks tokens without outliers."""
+    for label, part in (("", report), (WITHOUT, report.without_outliers)):
+        for origin, estimates in (part.origins if part else {}).items():
             yield origin, label, estimates[key]
 
 
 def statistics(report: Report, width: int = WORDY) -> Table:
-    """Statistics per token, and what the evaluation libraries would print for the same tokens.
+    """Our statistics, and what the evaluation libraries would print for the same tokens.
 
-    Args: width: of the screen: where it is narrower than the table, each library has a row of its own
+    Args: width: of the screen; if the table is wider, each library has a row of its own
     """
     return fitting(width, partial(_wide_statistics, report), partial(_stacked_statistics, report))
 
 
 def _wide_statistics(report: Report) -> Table:
     rows = (
-        (key, words, *cells_of(ours), *(known.get(library, "—") for library in report.published))
-        for key, words, ours, known in _statistics(report)
+        (key, words, *cells_of(ours), *(printed.get(library, "—") for library in report.published))
+        for key, words, ours, printed in _statistics(report)
     )
     headers = ("statistic", "", "ours", "95 % interval", *report.published)
     caption = WHY_THEY_DIFFER if report.published else None
@@ -123,8 +124,8 @@ def _wide_statistics(report: Report) -> Table:
 
 def _stacked_statistics(report: Report) -> Table:
     groups = (
-        (key, [("ours", *cells_of(one)), *((library, value, "") for library, value in known.items())])
-        for key, _, one, known in _statistics(report)
+        (key, [("ours", *cells_of(ours)), *((library, value, "") for library, value in printed.items())])
+        for key, _, ours, printed in _statistics(report)
     )
     caption = WHY_THEY_DIFFER if report.published else None
     return stacked(_statistics_title(report), ("statistic", "value", "95 % interval"), groups, caption)
@@ -132,23 +133,23 @@ def _stacked_statistics(report: Report) -> Table:
 
 def _statistics_title(report: Report) -> str:
     batch = f"batches of {report.published_batch:,} tokens"
-    batch += ", outliers and all" if report.outliers and report.outliers["excluded"] else ""
-    return f"Per token, and as published ({batch})" if report.published else "Per token"
+    batch += ", outliers included" if report.outliers and report.outliers["excluded"] else ""
+    return f"Our statistics and the libraries' ({batch})" if report.published else "Statistics"
 
 
 def _statistics(report: Report) -> Iterator[tuple[str, str, Estimate, dict[str, str]]]:
-    """The name of each statistic, what it is, ours, and what each library that has it would print."""
+    """The name of each statistic, its words, our estimate, and the value that each library would print."""
     ours = {"relative_reconstruction_bias": report.raw["relative_reconstruction_bias"], **report.per_token}
     for key, (words, theirs) in PUBLISHED_AS.items():
         if key in ours:
-            printed = {library: held.get(theirs.get(library, key)) for library, held in report.published.items()}
+            printed = {library: values.get(theirs.get(library, key)) for library, values in report.published.items()}
             yield key, words, ours[key], {k: number(value) for k, value in printed.items() if value is not None}
 
 
 def comparison(reports: Sequence[Report], width: int = WORDY) -> Table:
     """Several SAEs on the same activations: L0, and the measures that tell them apart.
 
-    Args: width: of the screen: where it is narrower than a row for each SAE, each measure has one
+    Args: width: of the screen; if a row per SAE does not fit, each measure has a row of its own
     """
     return fitting(width, partial(_wide_comparison, reports), partial(_stacked_comparison, reports))
 
@@ -166,11 +167,11 @@ def _stacked_comparison(reports: Sequence[Report]) -> Table:
 
 
 def _comparison_title(reports: Sequence[Report]) -> str:
-    return f"{len(reports)} SAEs, raw, ± half a 95 % interval"
+    return f"{len(reports)} SAEs, raw values ± half a 95 % interval"
 
 
 def _compared(report: Report) -> Iterator[str]:
-    """L0, and each measure of COMPARED."""
+    """The cells of one SAE: L0, and the measures in COMPARED."""
     yield "—" if report.l0 is None else f"{report.l0:.1f}"
     yield from (plus_minus(report.raw[key]) for key in COMPARED)
 
@@ -180,7 +181,7 @@ def _title(report: Report) -> str:
 
 
 def as_text(report: Report) -> str:
-    """Both tables and the sentence."""
+    """What `show` prints, as text PRINTED columns wide."""
     text = StringIO()
     console = Screen(file=text, width=PRINTED)
     show(report, console)
@@ -188,7 +189,7 @@ def as_text(report: Report) -> str:
 
 
 def show(report: Report, console: Console) -> None:
-    """Both tables and the sentence."""
+    """Print the description, the warnings, both tables and the verdict in words."""
     if report.description:
         console.print(report.description, highlight=False, markup=False)
     for line in _warnings(report):
@@ -198,17 +199,17 @@ def show(report: Report, console: Console) -> None:
         console.print(statistics(report, console.width))
     if report.documents is None:
         console.print(
-            f"Without document ids, stretches of up to {BLOCK * STRETCH} tokens are the clusters: "
-            "where documents are longer, intervals are too narrow."
+            f"No document IDs: intervals treat stretches of up to {BLOCK * STRETCH:,} tokens as independent, "
+            "and are too narrow if documents are longer."
         )
     console.print(report.in_words(), highlight=False, markup=False)
 
 
 def as_html(report: Report) -> str:
-    """Both tables, for a notebook."""
+    """The warnings and both tables, for a notebook."""
     tables = [measures(report), *([statistics(report)] if report.statistics else [])]
-    said = "".join(f"<p>{html_escape(line)}</p>" for line in _warnings(report))
-    return said + "".join(_html(table) for table in tables)
+    warnings = "".join(f"<p>{html_escape(line)}</p>" for line in _warnings(report))
+    return warnings + "".join(_html(table) for table in tables)
 
 
 def _warnings(report: Report) -> list[str]:
@@ -232,26 +233,30 @@ def _cell(text: str, column: Column) -> str:
 
 
 def _reasons(report: Report) -> str | None:
-    """A line for each reason why a measure is undefined, with the measures that it holds for."""
+    """A line for each reason why values or intervals are missing, with the measures that it applies to."""
     lines = []
     for origin, estimates in report.origins.items():
-        keys: dict[str, list[str]] = {}
-        for key, one in estimates.items():
-            if one.reason:
-                keys.setdefault(one.reason, []).append(key)
-        lines += [f"{ORIGINS[origin]}, {reason}: {', '.join(held)}" for reason, held in keys.items()]
+        by_reason: dict[str, list[str]] = {}
+        for key, estimate in estimates.items():
+            if estimate.reason:
+                by_reason.setdefault(estimate.reason, []).append(key)
+        lines += [f"{', '.join(keys)} ({ORIGINS[origin]}): {reason}" for reason, keys in by_reason.items()]
     return "\n".join(lines) or None
 
 
-def cells_of(one: Estimate) -> tuple[str, str]:
-    """Its value and its interval."""
-    value = "undefined" if one.value is None else number(one.value)
-    return value, "—" if one.low is None or one.high is None else f"{number(one.low)} … {number(one.high)}"
+def cells_of(estimate: Estimate) -> tuple[str, str]:
+    """The cells of its value and its interval."""
+    value = "undefined" if estimate.value is None else number(estimate.value)
+    if estimate.low is None or estimate.high is None:
+        return value, "—"
+    return value, f"{number(estimate.low)} … {number(estimate.high)}"
 
 
-def plus_minus(one: Estimate, digits: int = 3) -> str:
-    """The value and half of its interval."""
-    if one.value is None:
+def plus_minus(estimate: Estimate, digits: int = 3) -> str:
+    """The value ± half the width of its interval."""
+    if estimate.value is None:
         return "undefined"
-    shown = f"{one.value:.{digits}f}"
-    return shown if one.low is None or one.high is None else f"{shown} ± {(one.high - one.low) / 2:.{digits}f}"
+    shown = f"{estimate.value:.{digits}f}"
+    if estimate.low is None or estimate.high is None:
+        return shown
+    return f"{shown} ± {(estimate.high - estimate.low) / 2:.{digits}f}"

@@ -1,4 +1,4 @@
-"""Does it shrink? A verdict about every origin shown, each with its interval; and the sentence that says it."""
+"""Does the SAE shrink? A verdict that holds from every origin, and the sentence that states it."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ from typing import Any
 from sandbox.report.estimates import ORIGINS, Estimate
 
 WITHIN = 0.01
-"""δ: a γ within 1 ± δ is called no shrinkage.
+"""δ: if γ is within 1 ± δ, the verdict is that the SAE does not shrink.
 
-The length then loses (r − ρ)² = ρ²·(γ − 1)² ≤ δ² of the energy of x (C12): at most a ten-thousandth, all that any
-rescaling could bring back."""
+The length loss is then (r − ρ)² = ρ²·(γ − 1)² ≤ δ² of the energy of x (C12). This is all that rescaling could recover:
+at most one ten-thousandth."""
 
 SHRINKS, STRETCHES, DOES_NOT = "shrinks", "stretches", "does not shrink"
 CANNOT_TELL, DEPENDS, UNDEFINED = "cannot tell", "depends on the origin", "undefined"
-"""`DEPENDS`: each origin has its verdict, but not all have the same."""
+"""`DEPENDS`: every origin has a verdict, but they differ."""
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What γ, seen from every origin, allows to be said.
+    """What γ from every origin says about shrinkage.
 
     Attributes:
-        word:   one of the six above
-        origin: the first origin that does not say what the first of all says: where all are resolved it disagrees, and
-                where the word is "cannot tell" it is what keeps it from being told; None where all say the same
-        reason: why there is no verdict, where an estimate says why
+        word:   one of the six words above
+        origin: for "depends on the origin", the first origin that disagrees with the first of all; for "cannot tell",
+                the first origin that leaves it open; None for a verdict that all origins share
+        reason: why there is no verdict, if an estimate has a reason
     """
 
     word: str
@@ -36,16 +36,16 @@ class Verdict:
 
     def to_dict(self) -> dict[str, Any]:
         """As in JSON; `within` is δ."""
-        held = {"word": self.word, "origin": self.origin, "within": WITHIN}
-        return held | {"reason": self.reason} if self.reason else held
+        fields = {"word": self.word, "origin": self.origin, "within": WITHIN}
+        return fields | {"reason": self.reason} if self.reason else fields
 
 
 def verdict(gammas: Mapping[str, Estimate]) -> Verdict:
-    """The verdict of γ from every origin, the first of which is raw.
+    """The verdict from the γ of every origin; the first origin is raw.
 
-    SHRINKS (STRETCHES): every interval lies below (above) 1, and not all of them within 1 ± WITHIN. DOES_NOT: every
-    interval lies within that, also where it leaves 1 out. An origin from which γ is undefined has no say, unless it is
-    the first.
+    SHRINKS (STRETCHES): every interval lies below (above) 1, and at least one reaches outside 1 ± WITHIN. DOES_NOT:
+    every interval lies within 1 ± WITHIN, whether or not it contains 1. An origin where γ is undefined is ignored,
+    unless it is the first.
 
     >>> verdict({"raw": Estimate(0.73, 0.46, 1.0)})
     Verdict(word='cannot tell', origin='raw', reason=None)
@@ -55,14 +55,14 @@ def verdict(gammas: Mapping[str, Estimate]) -> Verdict:
     (first, raw), *_ = gammas.items()
     if raw.value is None:
         return Verdict(UNDEFINED, first, raw.reason)
-    defined = {origin: one for origin, one in gammas.items() if one.value is not None}
-    for origin, one in defined.items():
-        if one.low is None:
-            return Verdict(CANNOT_TELL, origin, one.reason)
-    words = {origin: says(one) for origin, one in defined.items()}
+    defined = {origin: gamma for origin, gamma in gammas.items() if gamma.value is not None}
+    for origin, gamma in defined.items():
+        if gamma.low is None:
+            return Verdict(CANNOT_TELL, origin, gamma.reason)
+    words = {origin: word_for(gamma) for origin, gamma in defined.items()}
     if set(words.values()) == {DOES_NOT}:
         return Verdict(DOES_NOT)
-    sides = {origin: side(one) for origin, one in defined.items()}
+    sides = {origin: side(gamma) for origin, gamma in defined.items()}
     if len(set(sides.values())) == 1 and sides[first]:
         return Verdict(SHRINKS if sides[first] < 0 else STRETCHES)
     unsure = [origin for origin, word in words.items() if word == CANNOT_TELL]
@@ -71,8 +71,8 @@ def verdict(gammas: Mapping[str, Estimate]) -> Verdict:
     return Verdict(DEPENDS, next(origin for origin, word in words.items() if word != words[first]))
 
 
-def says(gamma: Estimate) -> str:
-    """What one interval says by itself."""
+def word_for(gamma: Estimate) -> str:
+    """The word for a single interval."""
     assert gamma.low is not None
     assert gamma.high is not None
     if gamma.low >= 1 - WITHIN and gamma.high <= 1 + WITHIN:
@@ -81,66 +81,66 @@ def says(gamma: Estimate) -> str:
 
 
 def side(gamma: Estimate) -> int:
-    """−1 for an interval below 1, 1 for one above, 0 for one that holds it."""
+    """−1 for an interval below 1, 1 for an interval above 1, 0 for an interval that contains 1."""
     assert gamma.low is not None
     assert gamma.high is not None
     return int(gamma.low > 1) - int(gamma.high < 1)
 
 
 def sentence(name: str, gammas: Mapping[str, Estimate]) -> str:
-    """The verdict about an SAE in words, with every γ that it rests on; without a full stop."""
-    found = verdict(gammas)
+    """The verdict on an SAE as a sentence, with every γ that it rests on; without a full stop."""
+    overall = verdict(gammas)
     (first, raw), *_ = gammas.items()
     if raw.value is None:
         return f"{name}: shrinkage is undefined, because {raw.reason}"
-    each = [f"{ORIGINS[origin]} {in_figures(one)}" for origin, one in gammas.items() if len(gammas) > 1]
-    gamma = f"γ: {', '.join(each)}" if each else f"γ = {in_figures(raw)}"
-    within = f"within ±{percent(WITHIN)}"
-    if found.word == CANNOT_TELL:
-        seen = f"{ORIGINS[found.origin]}, " if found.origin and len(gammas) > 1 else ""
-        why = found.reason or f"the interval of γ holds 1 and reaches beyond ±{percent(WITHIN)}"
-        return f"{name}: cannot tell whether it shrinks: {seen}{why} ({gamma})"
-    if found.word == DEPENDS:
-        assert found.origin is not None
-        said = {
-            origin: f"does not, {within}" if says(one) == DOES_NOT else by(one)
-            for origin, one in gammas.items()
-            if origin in (first, found.origin)
+    by_origin = [f"{ORIGINS[origin]} {in_figures(gamma)}" for origin, gamma in gammas.items() if len(gammas) > 1]
+    figures = f"γ: {', '.join(by_origin)}" if by_origin else f"γ = {in_figures(raw)}"
+    near_1 = f"γ is within {percent(WITHIN)} of 1"
+    if overall.word == CANNOT_TELL:
+        seen = f"{ORIGINS[overall.origin]}, " if overall.origin and len(gammas) > 1 else ""
+        why = overall.reason or f"the interval of γ contains 1 and extends more than {percent(WITHIN)} away from it"
+        return f"{name}: cannot tell whether it shrinks: {seen}{why} ({figures})"
+    if overall.word == DEPENDS:
+        assert overall.origin is not None
+        changes = {
+            origin: f"does not ({near_1})" if word_for(gamma) == DOES_NOT else change(gamma)
+            for origin, gamma in gammas.items()
+            if origin in (first, overall.origin)
         }
-        told = ", but ".join(f"{ORIGINS[origin]} it {does}" for origin, does in said.items())
-        return f"{name}: whether it shrinks depends on the origin: {told} ({gamma})"
-    if found.word == DOES_NOT:
-        resolved = [ORIGINS[origin] for origin, one in gammas.items() if one.value is not None and side(one)]
-        more = f"; {' and '.join(resolved)} it differs from 1, but by less" if resolved else ""
-        return f"{name} does not shrink, {within} ({gamma}{more})"
-    # Where raw it hardly does, an origin is named from which it does.
-    seen = next(origin for origin, one in gammas.items() if one.value is not None and says(one) != DOES_NOT)
-    beside = f" {ORIGINS[first]}, but {ORIGINS[seen]} {by(gammas[seen])}" if seen != first else ""
-    return f"{name} {by(raw)}{beside} ({gamma})"
+        contrast = ", but ".join(f"{ORIGINS[origin]}, it {words}" for origin, words in changes.items())
+        return f"{name}: whether it shrinks depends on the origin: {contrast} ({figures})"
+    if overall.word == DOES_NOT:
+        resolved = [ORIGINS[origin] for origin, gamma in gammas.items() if gamma.value is not None and side(gamma)]
+        but = f"; {' and '.join(resolved)}, γ differs from 1, but by less than {percent(WITHIN)}" if resolved else ""
+        return f"{name} does not shrink ({near_1}: {', '.join(by_origin) or in_figures(raw)}{but})"
+    # If raw it hardly shrinks, name an origin from which it does.
+    seen = next(origin for origin, gamma in gammas.items() if gamma.value is not None and word_for(gamma) != DOES_NOT)
+    beside = f" {ORIGINS[first]}, but {change(gammas[seen])} {ORIGINS[seen]}" if seen != first else ""
+    return f"{name} {change(raw)}{beside} ({figures})"
 
 
-def by(gamma: Estimate) -> str:
-    """By how much, and to which side."""
+def change(gamma: Estimate) -> str:
+    """The direction and the amount of the change of length, such as "shrinks by 7.0 %"."""
     assert gamma.value is not None
     if gamma.value > 2:
         return f"is {gamma.value:.1f} times too long"
     return f"{'shrinks' if gamma.value < 1 else 'stretches'} by {percent(abs(1 - gamma.value))}"
 
 
-def in_figures(one: Estimate, digits: int = 3) -> str:
-    """The value and its interval: ± half of it where it is as wide on either side, as far as the digits show."""
-    if one.value is None:
+def in_figures(gamma: Estimate, digits: int = 3) -> str:
+    """The value and its interval: as ± half its width if it is symmetric to the digits shown, else as its two ends."""
+    if gamma.value is None:
         return "undefined"
-    shown = f"{one.value:.{digits}f}"
-    if one.low is None or one.high is None:
+    shown = f"{gamma.value:.{digits}f}"
+    if gamma.low is None or gamma.high is None:
         return shown
-    below, above = one.value - one.low, one.high - one.value
+    below, above = gamma.value - gamma.low, gamma.high - gamma.value
     if abs(above - below) < 10**-digits:
-        return f"{shown} ± {(one.high - one.low) / 2:.{digits}f}"
-    return f"{shown}, {one.low:.{digits}f} … {one.high:.{digits}f}"
+        return f"{shown} ± {(gamma.high - gamma.low) / 2:.{digits}f}"
+    return f"{shown}, {gamma.low:.{digits}f} … {gamma.high:.{digits}f}"
 
 
 def percent(share: float) -> str:
-    """With a digit below 10 %; δ itself without."""
+    """As a percentage, with one decimal below 10 %; δ itself has none."""
     digits = 0 if share >= 0.095 or share == WITHIN else 1
     return f"{share:.{digits}%}".replace("%", " %")

@@ -5,7 +5,7 @@ from sympy import sstr
 
 from sandbox import exercise
 from sandbox.maths.derivations import claims, prove
-from sandbox.maths.proof.typeset import asked
+from sandbox.maths.proof.typeset import blank
 
 WITH = [one.number for one in claims() if any(step.hint for step in prove(one.number).steps)]
 
@@ -15,7 +15,7 @@ def test_the_derivations_own_steps_are_right_answers(number):
     task = exercise(number)
     for step in task.questions:
         assert step.reason in str(task)
-        right = sstr(step.terms[asked(step)]).replace("lambda", "lam")
+        right = sstr(step.terms[blank(step)]).replace("lambda", "lam")
         assert task.answer(right).right, right
     assert "is done" in str(task)
     assert task.hint() == "There is no question left."
@@ -25,7 +25,7 @@ def test_the_derivations_own_steps_are_right_answers(number):
 def test_a_wrong_answer_gets_a_counterexample_and_the_hint_and_the_question_stays(number):
     task = exercise(number)
     question = task.questions[0]
-    wrong = task.answer(f"2*({sstr(question.terms[asked(question)]).replace('lambda', 'lam')}) + 1")
+    wrong = task.answer(f"2*({sstr(question.terms[blank(question)]).replace('lambda', 'lam')}) + 1")
     assert not wrong.right
     assert "but should be" in wrong.text or "It fails at a = 4" in wrong.text
     assert str(question.hint) in wrong.text
@@ -57,7 +57,7 @@ def answered(number: str, question: int):
     """An exercise at one of its questions, counted from 0; those before it answered."""
     task = exercise(number)
     for step in task.questions[:question]:
-        assert task.answer(sstr(step.terms[asked(step)]).replace("lambda", "lam")).right
+        assert task.answer(sstr(step.terms[blank(step)]).replace("lambda", "lam")).right
     return task
 
 

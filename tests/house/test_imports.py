@@ -23,6 +23,16 @@ RANK = {
     "maths.letters": 0,
     "maths.symbols": 1,
     "maths.proof": 2,
+    "maths.proof.deciding": 2.1,
+    "maths.proof.formulas": 2.1,
+    "maths.proof.calculus": 2.2,
+    "maths.proof.meaning": 2.3,
+    "maths.proof.conditions": 2.4,
+    "maths.proof.step": 2.5,
+    "maths.proof.sentence": 2.6,
+    "maths.proof.typeset": 2.6,
+    "maths.proof.derivation": 2.7,
+    "maths.proof.mutants": 2.8,
     "maths.derivations": 3,
     "maths.derived": 4,
     "maths.measures": 5,
@@ -72,8 +82,8 @@ TORCH = {
 def home(module: str) -> str:
     """The entry of RANK that a module of the package belongs to."""
     parts = module.split(".")[1:]
-    two = ".".join(parts[:2])
-    return two if two in RANK else parts[0] if parts else ""
+    paths = (".".join(parts[:length]) for length in (3, 2))
+    return next((path for path in paths if path in RANK), parts[0] if parts else "")
 
 
 def imported(path: Path) -> set[str]:

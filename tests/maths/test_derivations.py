@@ -31,7 +31,7 @@ from sympy import (
 from sandbox.maths.derivations import Step, StepError, claims, prove
 from sandbox.maths.proof.conditions import Conditions
 from sandbox.maths.proof.derivation import Derivation, Proof
-from sandbox.maths.proof.said import written
+from sandbox.maths.proof.sentence import chain_in_a_line
 from sandbox.maths.proof.typeset import step_markdown, step_text
 from sandbox.maths.symbols import Expect, a, b, c, n, r, rho, s, x, x_hat
 
@@ -178,7 +178,7 @@ def test_a_wrong_step_says_where_it_fails():
 def test_a_result_is_a_term_of_a_step():
     step = Step("S.", 2 * c, "=", c + c)
     assert Derivation("C0", "none", "A claim.", (), (step,), {"twice": 2 * c}).results["twice"] == 2 * c
-    with pytest.raises(StepError, match="is no term of any of its steps"):
+    with pytest.raises(StepError, match="is not a term of any of its steps"):
         Derivation("C0", "none", "A claim.", (), (step,), {"thrice": 3 * c})
 
 
@@ -195,25 +195,25 @@ def test_a_changed_result_is_refused(number):
 @pytest.mark.parametrize("number", [one.number for one in claims()])
 def test_a_claim_says_in_symbols_what_one_of_its_steps_states(number):
     proven = prove(number)
-    assert proven.said
-    for chain in proven.said:
-        text = written(chain)
+    assert proven.statements
+    for chain in proven.statements:
+        text = chain_in_a_line(chain)
         assert text in proven.claim
         for other in (f"{text} + 1", text.replace("=", ">", 1)):
             with pytest.raises(StepError, match="its claim is not what its steps show"):
                 replace(proven, claim=proven.claim.replace(text, other))
         wrong = (*chain[:-1], chain[-1] + 1)
-        with pytest.raises(StepError, match="is the statement of none of its steps"):
-            replace(proven, claim=f"{proven.claim} {written(wrong)}", said=(wrong,))
+        with pytest.raises(StepError, match="none of its steps shows"):
+            replace(proven, claim=f"{proven.claim} {chain_in_a_line(wrong)}", statements=(wrong,))
     with pytest.raises(StepError, match="which no step has shown"):
-        replace(proven, said=())
+        replace(proven, statements=())
 
 
 def test_a_claim_says_under_which_conditions_its_step_holds():
     step = Step("The root of a square.", sqrt(c**2), "=", c, where=(c > 0,))
     said = ((sqrt(c**2), "=", c),)
-    assert written(said[0]) == "|c| = c"
-    assert Derivation("C0", "none", "Where c > 0, |c| = c.", (), (step,), {}, said).said == said
+    assert chain_in_a_line(said[0]) == "|c| = c"
+    assert Derivation("C0", "none", "Where c > 0, |c| = c.", (), (step,), {}, said).statements == said
     with pytest.raises(StepError, match="but not where: c > 0"):
         Derivation("C0", "none", "Always |c| = c.", (), (step,), {}, said)
     with pytest.raises(StepError, match="does not say"):
@@ -261,9 +261,9 @@ def test_a_name_holds_from_where_it_is_given():
     with pytest.raises(StepError):
         proof.step("Not this.", f(a), "=", a)
     assert len(proof.steps) == 3
-    with pytest.raises(TypeError, match="defines a new name"):
+    with pytest.raises(TypeError, match="must define a new name"):
         proof.let("No name.", u + 1, b)
-    with pytest.raises(TypeError, match="defines a new name"):
+    with pytest.raises(TypeError, match="must define a new name"):
         proof.let("In terms of itself.", s, s + 1)
 
 

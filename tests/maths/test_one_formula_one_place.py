@@ -17,7 +17,7 @@ from sandbox.errors import InputError
 from sandbox.maths.compile import evaluate, gradient, javascript_module, moments_at, to_torch, why_undefined
 from sandbox.maths.derivations import claims, prove
 from sandbox.maths.measures import NOT_RESOLVABLE, REGISTRY, measure_named, t, v, without_ends
-from sandbox.maths.proof.typeset import mathml
+from sandbox.maths.proof.formulas import mathml
 from sandbox.maths.symbols import a, b, c
 from sandbox.moments.moments import Moments
 

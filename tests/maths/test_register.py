@@ -59,7 +59,7 @@ MISTAKES = {
     ),
     "a name that has occurred": (
         lambda proof: (proof.step("One.", u, "=", u), proof.let("Two.", u, a)),
-        "C99: the step 'Two.' defines u anew: it has occurred already",
+        "C99: the step 'Two.' defines u, which has been used before it",
     ),
     "a symbol that is assumed positive": (
         lambda proof: proof.step("One.", Symbol("k", positive=True), ">", 0),
@@ -75,7 +75,7 @@ MISTAKES = {
     ),
     "a result that no step has": (
         lambda proof: (proof.step("One.", b / a, "=", r**2), proof.result(own=a)),
-        "C99: its result own, a, is no term of any of its steps",
+        "C99: its result own, a, is not a term of any of its steps",
     ),
 }
 

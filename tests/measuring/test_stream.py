@@ -118,7 +118,7 @@ def test_they_can_be_excluded(harmed):
     assert report.tokens == N - N // 500
     assert report.raw["relative_reconstruction_bias"].value == pytest.approx(0.7)
     assert report.statistics["l2_ratio"].value == pytest.approx(0.7)
-    assert f"{N // 500} of extreme norm, excluded" in report.facts()
+    assert f"{N // 500} outliers excluded" in report.facts()
     assert report.without_outliers is None
 
 

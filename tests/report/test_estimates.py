@@ -11,7 +11,7 @@ from sandbox.errors import InputError
 from sandbox.maths.measures import REGISTRY
 from sandbox.moments.moments import Moments
 from sandbox.report import Estimate, estimate, interval, standard_error
-from sandbox.report.jackknife import NOT_WITHOUT, ONE_COUNTS
+from sandbox.report.jackknife import TOO_UNEQUAL, UNDEFINED_WITHOUT
 
 GAMMA = REGISTRY["relative_reconstruction_bias"]
 
@@ -56,7 +56,9 @@ def test_many_settings_at_once_have_the_intervals_of_each():
         for i in range(3):
             one = estimate(of_scales(scales[i], 20), REGISTRY[key])
             assert (one.low, one.high) == pytest.approx((low[i].item(), high[i].item()))
-    with pytest.raises(InputError, match=r"these moments hold \(3,\) settings: estimate takes one"):
+    with pytest.raises(
+        InputError, match=r"estimate takes moments without batch axes, not of batch shape \(3,\): index them first"
+    ):
         estimate(grid, GAMMA)
 
 
@@ -78,7 +80,7 @@ def test_what_has_no_value_or_no_interval_says_why():
     assert estimate(Moments.from_pairs(x, -x, ids), GAMMA) == Estimate(None, None, None, GAMMA.needs[1][1])
     assert estimate(Moments.from_pairs(x, 0 * x, ids), GAMMA) == Estimate(None, None, None, GAMMA.needs[0][1])
     none = Moments.from_pairs(x[:1] / 0, x[:1], drop_nonfinite=True)
-    assert estimate(none, GAMMA) == Estimate(None, None, None, "no token was measured")
+    assert estimate(none, GAMMA) == Estimate(None, None, None, "no tokens were measured")
     single = estimate(Moments.from_pairs(x, x / 2), GAMMA)  # all in one block of tokens
     assert single.value == pytest.approx(0.5)
     assert single.low is single.high is None
@@ -90,13 +92,13 @@ def test_one_cluster_that_is_nearly_everything_gives_no_interval():
     x = torch.ones(10, 1, dtype=torch.float64)
     x[3] = 100
     found = estimate(Moments.from_pairs(x, 0.5 * x, torch.arange(10)), GAMMA)
-    assert found == Estimate(0.5, None, None, ONE_COUNTS)
+    assert found == Estimate(0.5, None, None, TOO_UNEQUAL)
 
 
 def test_what_is_undefined_without_one_of_the_clusters_has_no_interval():
     """x·x̂ is 1, 1, 1, −0.9, −0.9 and −0.9: without one of the first three, x̂ turns away."""
     found = estimate(of_scales([1.0, 1.0, 1.0, -0.9, -0.9, -0.9], 6), GAMMA)
-    assert found == Estimate(pytest.approx(5.43 / 0.3), None, None, NOT_WITHOUT)
+    assert found == Estimate(pytest.approx(5.43 / 0.3), None, None, UNDEFINED_WITHOUT)
 
 
 def test_json_has_the_reason_only_where_there_is_one():

@@ -11,7 +11,7 @@ from sandbox.maths.measures import REGISTRY, t, v
 from sandbox.measuring.measure import measure as report_of
 from sandbox.moments.moments import Moments
 from sandbox.report import estimate, interval, left_out, standard_error
-from sandbox.report.jackknife import ONE_COUNTS, jackknife_error
+from sandbox.report.jackknife import TOO_UNEQUAL, jackknife_error
 
 REPEATS, DOCUMENTS, TOKENS, D = 600, 100, 12, 6
 
@@ -201,7 +201,7 @@ def test_what_is_undefined_without_a_group_has_no_interval_and_says_so():
     one = estimate(turned, REGISTRY["relative_reconstruction_bias"])
     assert one.value == pytest.approx(turned.b.item() / turned.c.item())
     assert one.low is one.high is None
-    assert one.reason == "without one of the clusters it is undefined, and so it has no interval"
+    assert one.reason == "it is undefined without one of the clusters, so it has no interval"
     assert estimate(turned, REGISTRY["norm_ratio"]).low is not None
 
 
@@ -212,7 +212,7 @@ def test_one_document_that_holds_nearly_everything_gives_no_interval(of):
     one = estimate(documents(*pairs, massive), REGISTRY["relative_reconstruction_bias"])
     assert one.value is not None
     assert one.low is one.high is None
-    assert one.reason == ONE_COUNTS
+    assert one.reason == TOO_UNEQUAL
     assert estimate(documents(*pairs), REGISTRY["relative_reconstruction_bias"]).low is not None
 
 

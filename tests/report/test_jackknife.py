@@ -10,7 +10,17 @@ from sandbox.maths.measures import ANY, COSINES, NOT_NEGATIVE, REGISTRY
 from sandbox.moments.moments import Moments
 from sandbox.report import Estimate, interval
 from sandbox.report import jackknife as j
-from sandbox.report.verdict import CANNOT_TELL, DOES_NOT, SHRINKS, STRETCHES, by, in_figures, percent, says, side
+from sandbox.report.verdict import (
+    CANNOT_TELL,
+    DOES_NOT,
+    SHRINKS,
+    STRETCHES,
+    change,
+    in_figures,
+    percent,
+    side,
+    word_for,
+)
 
 TRUE = tensor([True, True, True])
 
@@ -81,8 +91,8 @@ def test_a_square_around_0_begins_there():
 
 def test_why_there_is_no_interval():
     count = tensor([5.0, 0.0, 3.0])
-    assert j.why_none(count, tensor(2.0)) == j.NOT_WITHOUT
-    assert j.why_none(count, tensor(1.99)) == j.ONE_COUNTS
+    assert j.why_none(count, tensor(2.0)) == j.UNDEFINED_WITHOUT
+    assert j.why_none(count, tensor(1.99)) == j.TOO_UNEQUAL
     assert j.why_none(tensor([5.0, 0.0]), tensor(2.0)) == j.ONE_CLUSTER
 
 
@@ -103,17 +113,17 @@ def test_an_interval_is_on_a_side_of_1_only_where_it_leaves_1_out():
 
 
 def test_within_a_hundredth_on_both_sides_it_is_none():
-    assert says(between(0.99, 1.01)) == DOES_NOT
-    assert says(between(0.9899, 1.005)) == CANNOT_TELL
-    assert says(between(0.995, 1.0101)) == CANNOT_TELL
-    assert says(between(0.98, 0.995)) == SHRINKS
-    assert says(between(1.005, 1.02)) == STRETCHES
+    assert word_for(between(0.99, 1.01)) == DOES_NOT
+    assert word_for(between(0.9899, 1.005)) == CANNOT_TELL
+    assert word_for(between(0.995, 1.0101)) == CANNOT_TELL
+    assert word_for(between(0.98, 0.995)) == SHRINKS
+    assert word_for(between(1.005, 1.02)) == STRETCHES
 
 
 def test_by_how_much_in_words():
-    assert by(Estimate(0.93, None, None)) == "shrinks by 7.0 %"
-    assert by(Estimate(2.0, None, None)) == "stretches by 100 %"
-    assert by(Estimate(2.04, None, None)) == "is 2.0 times too long"
+    assert change(Estimate(0.93, None, None)) == "shrinks by 7.0 %"
+    assert change(Estimate(2.0, None, None)) == "stretches by 100 %"
+    assert change(Estimate(2.04, None, None)) == "is 2.0 times too long"
     assert [percent(share) for share in (0.01, 0.011, 0.094, 0.096)] == ["1 %", "1.1 %", "9.4 %", "10 %"]
 
 

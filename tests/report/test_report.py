@@ -26,13 +26,15 @@ def report(factor=0.5, clusters=64, **more) -> Report:
 
 
 def test_the_facts_are_those_that_are_known():
-    assert report().facts() == "128 tokens · 64 blocks of tokens · L0 unknown (no latents seen)"
+    assert report().facts() == "128 tokens · 64 blocks of tokens · L0 unknown (no latents)"
+    assert report(clusters=1).facts().startswith("128 tokens · 1 block of tokens · ")
+    assert report(documents=1).facts().startswith("128 tokens · 1 document · ")
     known = report(documents=1234, l0=0.0, dtype="float32", device="cpu")
     assert known.facts() == "128 tokens · 1,234 documents · L0 = 0.0 · float32 · cpu"
     outliers = {"limit": 3.0, "tokens": 1000, "share_of_a": 0.5, "excluded": True}
-    assert "128 tokens · 1,000 of extreme norm, excluded · " in report(outliers=outliers).facts()
-    assert "extreme" not in report(outliers=outliers | {"excluded": False}).facts()
-    assert report(complete=False).facts().startswith("stopped: so far · 128 tokens")
+    assert "128 tokens · 1,000 outliers excluded · " in report(outliers=outliers).facts()
+    assert "outlier" not in report(outliers=outliers | {"excluded": False}).facts()
+    assert report(complete=False).facts().startswith("stopped early · 128 tokens")
     x = SIGNS.clone()
     x[3] = math.nan
     dropped = Report("r", Moments.from_pairs(x, x, drop_nonfinite=True))
@@ -87,14 +89,14 @@ def test_json_has_words_for_what_is_not_finite():
 
 
 @pytest.mark.parametrize(("factor", "how"), [(0.5, "50 % shorter"), (0.95, "5.0 % shorter"), (1.25, "25 % longer")])
-def test_its_vectors_are_shorter_or_longer(factor, how):
-    assert f"its vectors are {how} than x (r = {factor:.3f})" in report(factor).in_words()
+def test_its_reconstructions_are_shorter_or_longer(factor, how):
+    assert f"its reconstructions are {how} than x (r = {factor:.3f})" in report(factor).in_words()
 
 
 def test_where_shrinkage_is_undefined_nothing_is_said_of_lengths():
     said = report(-0.5).in_words()
     assert said.startswith("r: shrinkage is undefined, because ")
-    assert "vectors" not in said
+    assert "reconstructions" not in said
 
 
 # --- the summary of what was counted ---------------------------------------------------------------------------------

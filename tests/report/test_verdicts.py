@@ -9,7 +9,7 @@ from sandbox.moments.moments import Moments
 from sandbox.report import ORIGINS, Estimate, Report, to_json, verdict
 from sandbox.report.verdict import WITHIN, sentence
 
-ONE_CLUSTER = "one cluster of tokens gives no interval"
+ONE_CLUSTER = "a single cluster of tokens gives no interval"
 
 
 def gammas(*intervals):
@@ -48,7 +48,7 @@ def test_the_verdict_is_about_all_origins(case):
     claims = {
         "shrinks": "mine shrinks by ",
         "stretches": "mine stretches by ",
-        "does not shrink": f"mine does not shrink, within ±{WITHIN:.0%}".replace("%", " %"),
+        "does not shrink": f"mine does not shrink (γ is within {WITHIN:.0%} of 1: ".replace("%", " %"),
         "cannot tell": "mine: cannot tell whether it shrinks: ",
         "depends on the origin": "mine: whether it shrinks depends on the origin: ",
         "undefined": "mine: shrinkage is undefined, because ",
@@ -56,7 +56,7 @@ def test_the_verdict_is_about_all_origins(case):
     for other, start in claims.items():
         assert said.startswith(start) == (other == word), said
     if origin and len(intervals) > 1:
-        assert f"{ORIGINS[origin]}" in said.split("(γ")[0] or origin == "raw"
+        assert f"{ORIGINS[origin]}, " in said.split("(γ: ")[0] or origin == "raw"
     for one in intervals:
         if word != "undefined" and one[0] is not None:
             assert f"{one[0]:.3f}" in said  # every origin's γ is named
@@ -64,12 +64,12 @@ def test_the_verdict_is_about_all_origins(case):
 
 def test_what_differs_from_1_by_less_than_matters_is_said():
     said = sentence("mine", gammas(HIDDEN, (0.9977, 0.9965, 0.9989)))
-    assert said.endswith("centred 0.998 ± 0.001; centred it differs from 1, but by less)")
+    assert said.endswith("centred 0.998 ± 0.001; centred, γ differs from 1, but by less than 1 %)")
 
 
 def test_the_origin_that_disagrees_is_named_with_what_it_says():
     said = sentence("mine", gammas(HIDDEN, SURE, HIDDEN))
-    assert "raw it does not, within ±1 %, but centred it shrinks by 7.0 %" in said
+    assert "raw, it does not (γ is within 1 % of 1), but centred, it shrinks by 7.0 %" in said
 
 
 def test_an_interval_that_is_not_even_on_both_sides_is_given_by_its_ends():
@@ -102,10 +102,10 @@ def test_an_offset_that_hides_shrinkage_does_not_hide_it_from_the_verdict():
     hidden = few(0.8, 200, offset=20.0, noise=0.1)
     assert hidden.raw["relative_reconstruction_bias"].high < 1  # by a ten-thousandth, but for sure
     assert hidden.verdict.word == "shrinks"
-    assert "mine shrinks by 0.0 % raw, but centred shrinks by 19 %" in hidden.in_words()
+    assert "mine shrinks by 0.0 % raw, but shrinks by 19 % centred" in hidden.in_words()
     hidden = few(0.8, 200, offset=100.0, noise=0.1)
     assert (hidden.verdict.word, hidden.verdict.origin) == ("depends on the origin", "centred")
-    assert "centred it shrinks by 19 %" in hidden.in_words()
+    assert "centred, it shrinks by 19 %" in hidden.in_words()
 
 
 def test_the_json_holds_the_verdict():
@@ -142,4 +142,4 @@ def test_of_two_documents_of_nearly_one_size_none_is_said_to_hold_everything():
     x = torch.randn(200, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     moments = Moments.from_pairs(x, 0.9 * x, torch.arange(200) // 100)
     reason = Report("one", moments).raw["relative_reconstruction_bias"].reason
-    assert reason == "its clusters of tokens weigh too unequally to count as two, which gives no interval"
+    assert reason == "the clusters of tokens are too unequal in weight to give an interval"

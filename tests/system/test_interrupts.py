@@ -100,7 +100,7 @@ def test_a_signal_saves_the_state_and_prints_the_report_so_far(number, status, a
         running.send_signal(number)
     printed, said = running.communicate(timeout=60)
     assert running.returncode == status, said
-    assert "stopped: so far" in printed
+    assert "stopped early" in printed
     assert f"the same command resumes from {state}" in " ".join(said.split())
     assert "Traceback" not in said
 

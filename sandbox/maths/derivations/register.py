@@ -83,5 +83,5 @@ def _derive(claim: Claim) -> Derivation:
         claim.write(proof)
     except StepError as error:
         raise type(error)(f"{claim.number}: {error}", error.at) from error
-    steps, said = tuple(proof.steps), tuple(proof.said)
-    return Derivation(claim.number, claim.name, claim.statement, claim.where, steps, proof.results, said)
+    steps, statements = tuple(proof.steps), tuple(proof.statements)
+    return Derivation(claim.number, claim.name, claim.statement, claim.where, steps, proof.results, statements)

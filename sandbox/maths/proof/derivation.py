@@ -1,4 +1,4 @@
-"""`Derivation`: a claim and its checked steps; `Proof`: how one is written down."""
+"""`Derivation`: a claim with its checked steps. `Proof`: what an author writes them into."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from sympy import Derivative, Expr, Lambda, Rel, Subs, Symbol, cancel, diff, factor, solve
 
-from sandbox.maths.proof.said import untold
+from sandbox.maths.proof.sentence import mismatch
 from sandbox.maths.proof.step import LOCK, MalformedStep, Step, StepError, conditions, written_out
 from sandbox.maths.proof.typeset import derivation_markdown, derivation_text
 from sandbox.maths.proof.vocabulary import NotUnderstood, vet
@@ -21,12 +21,12 @@ class Derivation:
     Attributes:
         number, name: "C1", "scale-x"
         claim:        what is proven, in one sentence
-        where:        conditions that hold for every step, beside a > 0 and b > 0
+        where:        conditions of every step, in addition to a > 0 and b > 0
         steps:        the checked steps
-        results:      expressions that come out of it, by name: the key of a measure, or what the claim calls it.
+        results:      the expressions that it derives, by name: the key of a measure, or what the claim calls it.
                       Each *is* a term of a step, so it has been checked, too
-        said:         what the claim says in symbols: chains of terms and relations, each the statement of a step
-    Raises: StepError for a result that is no term of any step, or a claim that says in symbols what no step shows
+        statements:   what the claim says in symbols: chains of terms and relations, each shown by a step
+    Raises: StepError for a result that is not a term of any step, or a claim that says in symbols what no step shows
     """
 
     number: str
@@ -35,25 +35,25 @@ class Derivation:
     where: tuple[Rel, ...]
     steps: tuple[Step, ...]
     results: Mapping[str, Expr] = field(default_factory=dict)
-    said: tuple[tuple, ...] = ()
+    statements: tuple[tuple, ...] = ()
 
     def __post_init__(self):
         self._check_words()
         derived = {term for step in self.steps if ":=" not in step.signs for term in step.terms}
         for key, result in self.results.items():
             if result not in derived:
-                raise StepError(f"{self.number}: its result {key}, {result}, is no term of any of its steps")
+                raise StepError(f"{self.number}: its result {key}, {result}, is not a term of any of its steps")
         names: dict[Any, Expr | Lambda] = {}
         for i, step in enumerate(self.steps):
             if step.names != names:
-                raise StepError(f"{self.number}: {step.reason!r} has other names than the steps before it define")
+                raise StepError(f"{self.number}: the step {step.reason!r} needs exactly the names defined before it")
             _refuse_used(step, self.where, self.steps[:i])
             names |= [step.definition] if step.definition else []
-        if self.number and (trouble := untold(self.claim, self.said, self.steps, self.where)):
+        if self.number and (trouble := mismatch(self.claim, self.statements, self.steps, self.where)):
             raise StepError(f"{self.number}: its claim is not what its steps show: {trouble}")
 
     def _check_words(self) -> None:
-        """One symbol for what prints alike, in all steps; and conditions that can hold."""
+        """Check that what prints alike is one symbol in all steps, and that the conditions can hold."""
         try:
             vet(part for step in self.steps for part in (*step.terms, *step.where, *self.where))
         except NotUnderstood as trouble:
@@ -74,7 +74,7 @@ class Derivation:
 
 
 class Proof:
-    """A proof while it is written: every step is checked when it is added, and names carry over to later steps.
+    """A proof being written: every step is checked when it is added, and names carry over to later steps.
 
     >>> u, w = (Symbol(name, real=True) for name in "uw")
     >>> proof = Proof(where=(u > 0,))
@@ -88,11 +88,11 @@ class Proof:
         self.steps: list[Step] = []
         self.names: dict[Any, Expr | Lambda] = {}
         self.results: dict[str, Expr] = {}
-        self.said: list[tuple] = []
+        self.statements: list[tuple] = []
         self.where = where
 
     def let(self, reason: str, name: Expr, value: Expr) -> None:
-        """Name something: a symbol, or a function of symbols."""
+        """Define a name: a symbol, or a function of symbols."""
         step = Step(reason, name, ":=", value, names=self.names)
         _refuse_used(step, self.where, self.steps)
         assert step.definition
@@ -100,46 +100,50 @@ class Proof:
         self.names |= [step.definition]
 
     def step(self, reason: str, *chain: Any, where: tuple[Rel, ...] = (), hint: str | None = None) -> None:
-        """Add a chain of relations (see `Step`), under the proof's conditions and its own."""
+        """Add a chain of relations (see `Step`) under the proof's conditions and its own."""
         self.steps.append(Step(reason, *chain, where=self.where + where, names=self.names, hint=hint))
 
     def result(self, **terms: Expr) -> None:
-        """Name terms of the steps as what the derivation has found."""
+        """Name terms of the steps as results of the derivation."""
         self.results |= terms
 
     def says(self, *chain: Any) -> None:
-        """What the claim's sentence says in symbols: terms and relations that a step states."""
-        self.said.append(chain)
+        """Declare what the claim's sentence says in symbols: terms and relations that a step shows."""
+        self.statements.append(chain)
 
     def value(self, term: Expr) -> Expr:
-        """What the term stands for, in a, b, c and free symbols, as it comes."""
+        """What the term stands for, in a, b, c and free symbols, not simplified."""
         return written_out(term, self.names)
 
     def minimum(self, loss: Expr, scale: Symbol, where: tuple[Rel, ...] = (), hints: Sequence[str] = ()) -> Expr:
-        """Find the one scale with the least loss, `loss` being a named function of it, and show that it is the one."""
-        written = self.value(loss)
-        slope = factor(diff(written, scale))
+        """Find the scale at which a loss is least, and add the steps that show it.
+
+        Args: loss:  a named function of the scale
+              hints: for the step about its slope, and for the step about the excess over the minimum
+        """
+        value = self.value(loss)
+        slope = factor(diff(value, scale))
         (best,) = solve(slope, scale)
-        steep, gap = (scale - best) * cancel(slope / (scale - best)), factor(written - written.subs(scale, best))
-        curvature = factor(diff(written, (scale, 2)))
-        bend = Derivative(loss, (scale, 2))
+        slope = (scale - best) * cancel(slope / (scale - best))
+        excess = factor(value - value.subs(scale, best))
+        second, curvature = Derivative(loss, (scale, 2)), factor(diff(value, (scale, 2)))
         if curvature.has(scale):
-            bend, curvature = Subs(bend, scale, best), factor(curvature.subs(scale, best))
+            second, curvature = Subs(second, scale, best), factor(curvature.subs(scale, best))
         hint = dict(enumerate(hints))
         self.step(
             "The slope of the loss: it vanishes at one scale.",
             Derivative(loss, scale),
             "=",
-            steep,
+            slope,
             where=where,
             hint=hint.get(0),
         )
-        self.step("The second derivative is positive there: a minimum.", bend, "=", curvature, ">", 0, where=where)
+        self.step("The second derivative is positive there: a minimum.", second, "=", curvature, ">", 0, where=where)
         self.step(
             "No other scale does better: what it loses more is a square.",
             loss - loss.subs(scale, best),
             "=",
-            (scale - best) ** 2 * cancel(gap / (scale - best) ** 2),
+            (scale - best) ** 2 * cancel(excess / (scale - best) ** 2),
             "≥",
             0,
             where=where,
@@ -149,10 +153,10 @@ class Proof:
 
 
 def _refuse_used(step: Step, where: Sequence[Rel], before: Sequence[Step]) -> None:
-    """Raise MalformedStep if a definition gives a name that has occurred already."""
+    """Raise MalformedStep if a step defines a name that the conditions or the steps before it use."""
     if step.definition is None:
         return
     word = step.definition[0]
-    for term in (*where, *(part for one in before for part in (*one.terms, *one.where))):
+    for term in (*where, *(part for earlier in before for part in (*earlier.terms, *earlier.where))):
         if term.has(word):
-            raise MalformedStep(f"the step {step.reason!r} defines {word} anew: it has occurred already")
+            raise MalformedStep(f"the step {step.reason!r} defines {word}, which has been used before it")

@@ -1,9 +1,9 @@
-"""`Step`: a line of mathematics that is checked, by SymPy, at the moment it is written down.
+"""`Step`: a line of mathematics that SymPy checks when it is written down.
 
-A step is a chain of terms, each related to the next: `Step("Why.", lhs, "=", middle, ">", 0)`. Every link is decided
-when the step is built. One that is not decided true raises `StepError` with the step's own words, so a step that
-exists has been proven. A step also has to mean something: no part of a term, as it is displayed, may divide by what
-could be 0, or take an even root of what could be negative, under the step's conditions.
+A step is a chain of terms, each related to the next: `Step("Why.", lhs, "=", middle, ">", 0)`. Building it decides each
+link. A link that is not decided to be true raises `StepError`, so a step that exists has been proven. A step must also
+be defined: under its conditions, no part of a term as displayed may divide by what could be 0, or take an even root of
+what could be negative.
 """
 
 from __future__ import annotations
@@ -20,15 +20,16 @@ from sandbox.errors import InputError
 from sandbox.maths.proof.calculus import eventually, limit_at_0
 from sandbox.maths.proof.conditions import Conditions, possible
 from sandbox.maths.proof.deciding import STUMBLES, decided, points, refuted
+from sandbox.maths.proof.formulas import chain_text
 from sandbox.maths.proof.meaning import Reader, Undefined
 from sandbox.maths.proof.vocabulary import MEANINGFUL, NotUnderstood, vet
 from sandbox.maths.symbols import DEFINITIONS, GIVEN, Expect
 
 SIGNS = {":=": r"\coloneqq", "=": "=", ">": ">", "≥": r"\ge"}
-"""Each relation, and its LaTeX; `:=` gives a name to something and is true by itself."""
+"""Each relation with its LaTeX; `:=` names something, and is true by itself."""
 
 LOCK = RLock()
-"""SymPy is asked by one thread at a time: two would find two forms of one condition, and equal terms unequal."""
+"""One thread at a time may use SymPy: two would build two forms of one condition, and equal terms would differ."""
 
 
 class StepError(InputError):
@@ -50,11 +51,11 @@ class Step:
     """One line of a proof: a reason and a chain of relations, checked when it is built.
 
     Args:
-        reason: one sentence, why the chain holds
-        chain:  terms and relations in turn: `u, "=", v, ">", 0`; or `name, ":=", value`
-        where:  conditions under which it holds, beside a > 0 and b > 0 (see `Conditions`)
-        names:  what the names that earlier steps gave stand for
-        hint:   for whoever tries to find the last term by themselves
+        reason: one sentence that says why the chain holds
+        chain:  terms and relations in turn, `u, "=", v, ">", 0`; or a definition, `name, ":=", value`
+        where:  conditions under which it holds, in addition to a > 0 and b > 0 (see `Conditions`)
+        names:  names that earlier steps defined, and what they stand for
+        hint:   for readers who try to find the last term themselves
     Raises: StepError if a relation is not decided to be true, or a term is not understood; MalformedStep, also a
             TypeError, if this is not a step at all
 
@@ -92,25 +93,25 @@ class Step:
 
     def _vetted(self, terms: tuple) -> list[Expr]:
         try:
-            found = [sympify(term, strict=True) for term in terms]
+            vetted = [sympify(term, strict=True) for term in terms]
             meanings = [value.expr if isinstance(value, Lambda) else value for value in self.names.values()]
             meanings = [value for value in meanings if value != S.IdentityFunction.expr]  # SymPy's own symbol
             functions = [name(Symbol("u", real=True)) for name in self.names if isinstance(name, UndefinedFunction)]
             symbols = [name for name in self.names if isinstance(name, Symbol)]
-            vet((*found, *map(sympify, self.where), *meanings, *functions, *symbols))
+            vet((*vetted, *map(sympify, self.where), *meanings, *functions, *symbols))
         except (NotUnderstood, ValueError) as trouble:
             raise StepError(f"the step {self.reason!r} is refused: {trouble}") from None
-        return found
+        return vetted
 
     def _check_names(self) -> None:
-        """Each name is new, and stands for something in words that are known before it."""
+        """Check that each name is new, and stands for a term in symbols and names known before it."""
         later = set(self.names)
         for name, value in self.names.items():
             expression = value.expr if isinstance(value, Lambda) else value
             used = expression.atoms(Symbol) | {part.func for part in expression.atoms(Function)}
             kind = UndefinedFunction if isinstance(value, Lambda) else Symbol
             if not isinstance(name, kind) or name in MEANINGFUL or used & later:
-                raise MalformedStep(f"the step {self.reason!r}: {name} may not be a name for {expression}")
+                raise MalformedStep(f"the step {self.reason!r}: {name} cannot be a name for {expression}")
             later.discard(name)
 
     def _check_definition(self) -> None:
@@ -124,7 +125,8 @@ class Step:
         word = name.func if name.args else name
         if self.signs != (":=",) or not is_name or value.has(word) or word in MEANINGFUL or word in self.names:
             raise MalformedStep(
-                f"the step {self.reason!r} defines a new name, or a function of symbols, by one other term"
+                f"the step {self.reason!r} must define a new name (a symbol, or a function of symbols) by one term "
+                "that does not contain it"
             )
         reader = Conditions((), GIVEN, self.names).reader()
         try:
@@ -133,7 +135,7 @@ class Step:
             raise StepError(f"the step {self.reason!r} is refused: {trouble}") from None
         needs = [(need.value, need.sign) for need in reader.needs]
         symbols = set().union(*(need.free_symbols for need, _ in needs))
-        if not any(all(_is_so(need.subs(point), sign) for need, sign in needs) for point in points(symbols)):
+        if not any(all(_holds(need.subs(point), sign) for need, sign in needs) for point in points(symbols)):
             raise StepError(f"the step {self.reason!r} is refused: {value} is defined nowhere")
 
     def _check_chain(self) -> None:
@@ -147,7 +149,7 @@ class Step:
         link = max(i - 1, 0)
         try:
             if self.terms[i] in (oo, -oo) and not (len(self.terms) == 2 and isinstance(self.terms[0], Limit)):
-                raise NotUnderstood("is not understood: ∞ is the value of a limit, and no number")
+                raise NotUnderstood("is not understood: ∞ is not a number; only a limit can have it as its value")
             return reader.value(self.terms[i])
         except (NotUnderstood, Undefined, *STUMBLES) as trouble:
             raise self._wrong(link, str(trouble)) from None
@@ -163,22 +165,22 @@ class Step:
         except STUMBLES as trouble:
             raise self._wrong(i, str(trouble)) from None
         if point is not None:
-            seen = _in_sight(self._conditions, point)
-            at = ", ".join(f"{symbol} = {value}" for symbol, value in seen.items()) if possible(seen) else ""
+            values = _displayed(self._conditions, point)
+            at = ", ".join(f"{symbol} = {value}" for symbol, value in values.items()) if possible(values) else ""
             raise self._wrong(i, f"fails{f' at {at}' if at else ''}", at)
         if not holds:
             raise self._wrong(i, "cannot be decided")
 
     def _is_square(self, i: int) -> bool:
-        """The one fact that a, b and c do not show: an expected square is not negative."""
+        """Whether link i is the one fact that a, b and c do not show: an expected square is not negative."""
         square = self.terms[i]
         return self.signs[i] == "≥" and self.terms[i + 1] == 0 and isinstance(square, Expect) and square.is_square
 
     def _check_series(self) -> None:
-        """`function = polynomial + O(uⁿ)`: the rest over uⁿ has a limit at 0, from either side."""
+        """Check `function = polynomial + O(uⁿ)`: their difference over uⁿ has a limit at 0, from either side."""
         try:
             if not self._is_series():
-                raise self._wrong(0, "is no series that can be checked")
+                raise self._wrong(0, "is not a series that can be checked")
         except (NotUnderstood, Undefined, *STUMBLES) as trouble:
             raise trouble if isinstance(trouble, StepError) else self._wrong(0, str(trouble)) from None
 
@@ -196,12 +198,12 @@ class Step:
         if any(condition.has(u) for condition in self.where) or u in self.names or u in MEANINGFUL:
             return False
         near = Dummy("epsilon", positive=True)
-        for place in (near, -near):
+        for position in (near, -near):
             reader = self._conditions.reader()
-            value = reader.read(left, {u: place})
+            value = reader.read(left, {u: position})
             if not all(eventually(need.value, need.sign, near) for need in reader.needs):
                 return False
-            if not limit_at_0((value - polynomial.subs(u, place)) / place**degree, near).is_finite:
+            if not limit_at_0((value - polynomial.subs(u, position)) / position**degree, near).is_finite:
                 return False
         return True
 
@@ -214,11 +216,11 @@ class Step:
 
     @property
     def ties(self) -> dict[Symbol, Expr]:
-        """What its conditions tie symbols to: `c` to b under the condition c = b."""
+        """The symbols that its conditions tie to terms: `c` to b under the condition c = b."""
         return self._conditions.ties
 
     def reader(self) -> Reader:
-        """What reads a term as this step does: names written out, conditions written in."""
+        """A reader of terms with this step's names and conditions."""
         return self._conditions.reader()
 
     def means(self, term: Expr) -> Expr:
@@ -228,22 +230,20 @@ class Step:
 
     @property
     def definition(self) -> tuple[Any, Expr | Lambda] | None:
-        """The name and the meaning that the step gives it, if it does: a symbol, or a function and a Lambda."""
+        """The name that the step defines, and its meaning: a symbol and a term, or a function and a Lambda."""
         if self.signs != (":=",):
             return None
         name, value = self.terms
         return (name.func, Lambda(name.args, value)) if name.args else (name, value)
 
     def __repr__(self) -> str:
-        from sandbox.maths.proof.typeset import step_text
-
-        return step_text(self)
+        return chain_text(self.terms, self.signs, self.where)
 
 
 def written_out(term: Expr, names: Mapping[Any, Expr | Lambda]) -> Expr:
     """The term in a, b, c and the step's free symbols: names replaced, expectations and derivatives evaluated.
 
-    To show, or to put numbers into. It decides nothing: `Reader` says what a term of a step stands for.
+    Use it to display a term or put numbers into it. It decides nothing: only `Reader` says what a term stands for.
     """
     term = _named(_named(term, names).subs(DEFINITIONS).replace(Expect, lambda *uv: Expect(*uv).doit()), names)
     return term.replace(lambda part: isinstance(part, Derivative | Subs), lambda part: part.doit())
@@ -255,32 +255,32 @@ def _named(term: Expr, names: Mapping[Any, Expr | Lambda]) -> Expr:
     return term
 
 
-@lru_cache(4096)  # a proof asks for the same conditions again and again; so do its mutants
+@lru_cache(4096)  # a proof and its mutants use the same conditions many times
 def conditions(where: tuple[Rel, ...], names: tuple[tuple[Any, Expr | Lambda], ...]) -> Conditions:
-    """`Conditions`, the same each time, so that equal terms under equal conditions are equal."""
+    """`Conditions`, the same object each time, so that equal terms under equal conditions are equal."""
     return Conditions(where, GIVEN, dict(names))
 
 
 @lru_cache(4096)
 def evaluated(term: Expr) -> Expr:
-    """Limits and integrals done; integrals by antiderivatives, which is much the quickest way here."""
+    """The term with its limits and integrals worked out; antiderivatives are by far the quickest way here."""
     return term.doit(meijerg=False)
 
 
 def _text(term: Expr) -> str:
     try:
         return str(term)
-    except STUMBLES:  # what is no vector has no text within an expectation
+    except STUMBLES:  # an expectation of something that is not a vector cannot be printed
         return type(term).__name__
 
 
-def _is_so(value: Expr, sign: str) -> bool:
+def _holds(value: Expr, sign: str) -> bool:
     number = value.evalf()
     return bool(number.is_real and {"≠": number != 0, ">": number > 0, "≥": number >= 0}[sign])
 
 
-def _in_sight(given: Conditions, point: Mapping[Symbol, Rational]) -> dict[Symbol, Expr]:
-    """The symbols that a reader sees, and what the conditions make of them at the point."""
-    shown = {name: image.subs(point) for name, image in given.image.items() if image.free_symbols <= set(point)}
-    found = shown | dict(point)
-    return {name: found[name] for name in sorted(found, key=str) if not isinstance(name, Dummy)}
+def _displayed(conditions: Conditions, point: Mapping[Symbol, Rational]) -> dict[Symbol, Expr]:
+    """The values at a point of the symbols that are displayed, rather than those that conditions put in their place."""
+    images = conditions.image.items()
+    values = {symbol: image.subs(point) for symbol, image in images if image.free_symbols <= set(point)} | dict(point)
+    return {symbol: values[symbol] for symbol in sorted(values, key=str) if not isinstance(symbol, Dummy)}

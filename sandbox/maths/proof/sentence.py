@@ -1,4 +1,4 @@
-"""What a claim's sentence says in symbols is what a step has shown: word for word, and under the same conditions."""
+"""A claim's sentence against its proof: a step must have shown every relation in it, under the same conditions."""
 
 from __future__ import annotations
 
@@ -9,46 +9,46 @@ from typing import Any
 
 from sympy import Expr, Rel, sympify
 
+from sandbox.maths.proof.formulas import in_a_line
 from sandbox.maths.proof.step import Step
-from sandbox.maths.proof.typeset import in_a_line
 
 RELATIONS = re.compile("[=<>≤≥≠≈→∝]")
 
 LONGER = re.compile(r"…\s*[-+−·*/^²³]|[-+−·*/^]\s*…|…\w|\w…|…\s*\((?!…)")
-"""A statement, where … stands for it, that goes on: "c/a = r·ρ + 1" is not "c/a = r·ρ"."""
+"""Finds a formula longer than the statement in it, for which … stands: "c/a = r·ρ + 1" does not state c/a = r·ρ."""
 
 
-def untold(sentence: str, said: Sequence[tuple], steps: Sequence[Step], where: Sequence[Rel]) -> str | None:
-    """What stands between a sentence and its steps, in words, or None.
+def mismatch(sentence: str, statements: Sequence[tuple], steps: Sequence[Step], where: Sequence[Rel]) -> str | None:
+    """How a sentence differs from what its steps have shown, in words; None if it does not.
 
-    Args: said:  the statements that the sentence makes, each a chain of terms and relations
-          where: conditions that hold throughout, which the sentence need not repeat
+    Args: statements: what the sentence states, each a chain of terms and relations
+          where:      conditions that hold throughout, so the sentence need not repeat them
     """
     rest = sentence
-    for chain in said:
-        text = written(chain)
+    for chain in statements:
+        text = chain_in_a_line(chain)
         if text not in sentence:
             return f"it does not say {text}"
-        stating = [step for step in steps if _concludes(step, chain)]
-        if not stating:
-            return f"{text} is the statement of none of its steps"
-        conditions = [[in_a_line(one) for one in step.where if one not in where] for step in stating]
-        told = next((those for those in conditions if all(one in sentence for one in those)), None)
-        if told is None:
-            return f"it says {text}, but not where: {', '.join(conditions[0])}"
-        for part in (text, *told):
+        showing = [step for step in steps if _shows(step, chain)]
+        if not showing:
+            return f"none of its steps shows {text}"
+        alternatives = [[in_a_line(part) for part in step.where if part not in where] for step in showing]
+        conditions = next((parts for parts in alternatives if all(part in sentence for part in parts)), None)
+        if conditions is None:
+            return f"it says {text}, but not where: {', '.join(alternatives[0])}"
+        for part in (text, *conditions):
             rest = rest.replace(part, "…")
     more = RELATIONS.search(rest) or LONGER.search(rest)
     return f"it says {rest.strip()!r}, which no step has shown" if more else None
 
 
-def written(chain: tuple) -> str:
+def chain_in_a_line(chain: tuple) -> str:
     """A chain of terms and relations as it stands in a sentence."""
     return " ".join(part if i % 2 else in_a_line(sympify(part)) for i, part in enumerate(chain))
 
 
-def _concludes(step: Step, chain: tuple) -> bool:
-    """Whether every link of the chain is stated by the step, directly or by what lies between."""
+def _shows(step: Step, chain: tuple) -> bool:
+    """Whether a step states every link of a chain, either directly or by way of terms between its two sides."""
     if step.definition:
         return False
     terms, signs = [sympify(part) for part in chain[::2]], chain[1::2]
