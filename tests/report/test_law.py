@@ -13,7 +13,7 @@ TOKENS, D, L1 = 2000, 8, 1.5
 
 
 class Lasso(nn.Module):
-    """An SAE with orthogonal decoder rows, trained by gradient descent on its latents; to the end if `steps` is None."""
+    """An SAE with orthogonal decoder rows, trained by descent on its latents; to the end if `steps` is None."""
 
     def __init__(self, W_dec, l1, steps=None, scale=1.0):
         super().__init__()
