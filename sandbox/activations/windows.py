@@ -22,7 +22,8 @@ from sandbox.moments.clusters import numbered
 from sandbox.system.files import Version, changed, readable, version_of
 
 ASTRAY = 4
-"""By how many shares of the tokens a run of a sample may start late. With one share, no run could enter the next."""
+"""Each run of a sample starts at random within this many equal shares of the tokens. Within one share, the runs would
+still be almost equally spaced."""
 
 
 class Part(Protocol):

@@ -167,7 +167,7 @@ def simulate(
         raise InputError("--threshold simulates features, and takes no --angle, --norm-ratio or --norm")
     angle, norm_ratio = 45.0 if angle is None else angle, 1.0 if norm_ratio is None else norm_ratio
     if not 0 <= angle <= 180:
-        raise InputError(f"--angle is {angle:g}: degrees from 0 to 180 are needed")
+        raise InputError(f"--angle is {angle:g}: give degrees from 0 to 180")
     with progress() as bars:
         options = {"device": device, "seed": seed, "progress": bars("pairs", n)}
         if threshold is None:

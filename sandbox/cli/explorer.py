@@ -33,7 +33,7 @@ def explore(
         address = f"http://{page.HOST}:{server.server_address[1]}/"
         print(f"The explorer is at {address} (Ctrl-C ends it)", flush=True)
         if browser and not webbrowser.open(address):
-            say("no browser could be opened: open the address above yourself")
+            say("cannot open a browser: open the address above yourself")
         server.serve_forever()
 
 

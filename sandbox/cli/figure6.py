@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from sandbox.training.figure6 import Bars
 
 MINUTE = 60
-LEFT_OUT = ("γ₁₀", "L/a", "(r−ρ)²")  # of the table on the screen; figure-6.md has them, too
+LEFT_OUT = ("γ₁₀", "L/a", "(r−ρ)²")  # columns that only the table in figure-6.md has
 
 
 @app.command(
@@ -68,9 +68,9 @@ def figure6(
 ) -> None:
     """Regenerate figure 6: train SAEs over a range of sparsities, measure all on held-out documents, draw the figures.
 
-    Needs SAELens (pip install sae-lens). An SAE with 1536 latents takes a few minutes per core. A run that was stopped
-    or killed resumes with the same command. Finished SAEs are kept, so you can add architectures, coefficients or seeds
-    later; figures and tables show only the SAEs that this command names.
+    Needs SAELens (pip install sae-lens). An SAE with 1536 latents takes a few minutes per core. To resume a run that
+    was stopped or killed, run the same command. Finished SAEs are kept, so you can add architectures, coefficients or
+    seeds later; figures and tables show only the SAEs that this command names.
     """
     from sandbox.plots.figure6 import save_figures
     from sandbox.system.outputs import check_outputs, identity, named_by
@@ -80,7 +80,7 @@ def figure6(
     inputs.check()
     check_outputs(files_of(json), read := inputs.files())
     if identity(out) in {identity(path) for pattern in read for path in named_by(pattern)}:
-        raise InputError(f"--out {out} is read, too, and would be written to: name another folder")
+        raise InputError(f"--out {out} is an input and would be overwritten: name another folder")
     sweep: dict[str, Any] = {
         "architectures": architecture or MAIN,
         "coefficients": coefficients_of(coefficients or ()),
@@ -95,28 +95,33 @@ def figure6(
         "workers": workers,
         "command": join(["sandbox", *sys.argv[1:]]),
     }
-    before = _finished(out)
+    finished_before = _finished(out)
     try:
         with progress() as bars:
             source = inputs.open(device)
-            reporting = {"bars": _also_in_lines(bars), "finished": lambda record: _say_finished(record, before)}
+            reporting = {
+                "bars": _also_in_lines(bars),
+                "finished": lambda record: _say_finished(record, finished_before),
+            }
             points = engine(source, out, **sweep, **reporting)
         save_figures(points, out)
     except KeyboardInterrupt:
-        say(f"the SAEs in {out} are kept, including unfinished ones: the same command resumes")
+        say(f"the SAEs in {out} are kept, including unfinished ones: run the same command to resume")
         raise
-    except OSError as error:  # a full disk, a file that went away
-        raise InputError(f"{error.filename or out}: {error.strerror or error}; the same command resumes") from error
+    except OSError as error:  # a full disk, a file that disappeared
+        raise InputError(
+            f"{error.filename or out}: {error.strerror or error}: run the same command to resume"
+        ) from error
     screen = console()
     text = (out / "figure-6.json").read_text("utf-8").removesuffix("\n")
     show_and_write(json, lambda: text, lambda: screen.print(_table(points, screen.width)))
-    if left := before - {point.name for point in points}:
-        say(f"{len(left)} more finished SAEs in {out} are left out, because this command does not name them")
+    if others := finished_before - {point.name for point in points}:
+        say(f"{len(others)} more finished SAEs in {out} are not shown, because this command does not name them")
     say(f"the figures, figure-6.md, figure-6.csv and figure-6.json are in {out}")
 
 
 def _also_in_lines(bars: Bars) -> Bars:
-    """The same bars; without a terminal to draw them on, one line a minute."""
+    """The same bars; without a terminal to draw them on, one line per minute."""
 
     def start(label: str, total: int) -> Callable[[int], None]:
         move, done, last = bars(label, total), 0, monotonic()
@@ -139,7 +144,7 @@ def _finished(out: Path) -> set[str]:
     return {path.parent.name for path in out.glob("saes/*/training.json")}
 
 
-def _say_finished(record: dict[str, Any], before: set[str]) -> None:
+def _say_finished(record: dict[str, Any], finished_before: set[str]) -> None:
     """Print one line when an SAE is finished."""
     from sandbox.report import Point
 
@@ -147,8 +152,8 @@ def _say_finished(record: dict[str, Any], before: set[str]) -> None:
     point = next(point for point in points if point.finished)
     gamma = point["relative_reconstruction_bias"].value
     shown = "undefined" if gamma is None else f"{gamma:.4f}"
-    took = "already finished" if point.name in before else f"{record['seconds']:.0f} s"
-    say(f"{point.name}: L0 {point.l0:.1f}, γ = {shown}, {took}")
+    time = "already finished" if point.name in finished_before else f"{record['seconds']:.0f} s"
+    say(f"{point.name}: L0 {point.l0:.1f}, γ = {shown}, {time}")
 
 
 def _table(points: list[Point], width: int) -> Table:

@@ -69,14 +69,14 @@ class Inputs:
     ] = False
 
     def check(self) -> None:
-        """Refuse anything but --activations alone, or --model with --text and one of --layer and --hook.
+        """Refuse all but --activations alone, or --model with --text and either --layer or --hook.
 
         Raises: InputError that says which options were given
         """
         named = self._named()
         if not ({"--model", "--text"} <= set(named) if self.activations is None else named == ["--activations"]):
-            found = " ".join(named) or "none of them"
-            raise InputError(f"give --activations, or --model with --layer and --text; found {found}")
+            options = " ".join(named) or "none of them"
+            raise InputError(f"give --activations, or --model with --layer and --text; found {options}")
         self._check_where()
 
     def check_with(self, sae: Sequence[str] | None, x: str | None, x_hat: str | None) -> None:
@@ -88,10 +88,10 @@ class Inputs:
         if live:
             self._check_where()
         elif named not in (["--sae", "--activations"], ["--x", "--x-hat"]):
-            found = " ".join(named) or "none of them"
+            options = " ".join(named) or "none of them"
             raise InputError(
                 "give --sae with --activations, or --sae with --model, --layer and --text, or --x with --x-hat; "
-                f"found {found}"
+                f"found {options}"
             )
 
     def open(self, device: str) -> Any:
@@ -117,8 +117,8 @@ class Inputs:
         """
         from sandbox.checkpoints import settings_files
 
-        given = (self.activations, *more, self.documents, self.model, self.text, *saes)
-        read = [path for name in given if name and not name.startswith("saelens:") for path in _paths(name)]
+        names = (self.activations, *more, self.documents, self.model, self.text, *saes)
+        read = [path for name in names if name and not name.startswith("saelens:") for path in _paths(name)]
         folders = [Path(sae).parent for sae in saes if isfile(sae)]
         settings = (folder / up / name for folder in folders for up in (".", "..") for name in settings_files())
         return read + [str(path) for path in settings if path.is_file()]
@@ -131,7 +131,7 @@ class Inputs:
 
     def _check_where(self) -> None:
         if self.activations is None and (self.layer is None) == (self.hook is None):
-            raise InputError("with --model, give --layer or --hook, but not both: it says where to read activations")
+            raise InputError("with --model, give either --layer or --hook, to say where to read activations")
 
 
 def check_strict(strict: bool, preflight: bool) -> None:
@@ -153,9 +153,9 @@ def with_inputs(command: Callable[..., None]) -> Callable[..., None]:
         parameters += options if name == "inputs" else [parameter.replace(kind=Parameter.KEYWORD_ONLY)]
 
     @wraps(command)
-    def run(**given: Any) -> None:
-        inputs = Inputs(**{option.name: given.pop(option.name) for option in options})
-        command(inputs=inputs, **given)
+    def run(**values: Any) -> None:
+        inputs = Inputs(**{option.name: values.pop(option.name) for option in options})
+        command(inputs=inputs, **values)
 
     vars(run)["__signature__"] = own.replace(parameters=parameters)
     run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}

@@ -47,7 +47,7 @@ def measure(
     preflight: Annotated[bool, typer.Option(help="Check a sample first and all norms afterwards, and warn.")] = True,
     strict: Strict = False,
     checkpoint: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Save the run's state here; the same command resumes it.")
+        Path | None, typer.Option(metavar="FILE", help="Save the run's state here; to resume it, run the same command.")
     ] = None,
     every: Annotated[float, typer.Option(min=0, help="Seconds between two saves of that state.")] = 30.0,
     latents: Annotated[
@@ -89,9 +89,9 @@ def measure(
     if latents:
         check_table_format(latents)
         if len(sae or []) != 1:
-            raise InputError("--latents takes the latents of one --sae")
+            raise InputError("--latents needs exactly one --sae")
     if name and len(name) != len(sae or [""]):
-        raise InputError(f"--name is given {len(name)} times for {len(sae or [''])} SAEs: one for each is needed")
+        raise InputError(f"--name is given {len(name)} times for {len(sae or [''])} SAEs: give one name per SAE")
     options: dict[str, Any] = {
         "name": name,
         "batch_size": batch_size,
@@ -112,7 +112,7 @@ def measure(
                 if sae:
                     source = inputs.open(device)
                     total = getattr(source, "tokens", None) or 0
-                    # this process does its share of them
+                    # this process measures its share
                     options["progress"] = bars("tokens", total // Ranks.here().world)
                     options["documents"] = inputs.documents if isinstance(source, str) else None  # else already open
                     reports = engine.measure(sae, source, device=device, dtype=dtype, **options)
@@ -123,13 +123,13 @@ def measure(
             if first and stopped.reports:
                 _write(stopped.reports, "-" if json == "-" else None, None, None, None)
                 if Ranks.here().world > 1:
-                    say("these are the tokens of the first process alone")
+                    say("the report covers only the tokens of the first process")
                 say(
                     f"stopped: {stopped.unsaved}"
                     if stopped.unsaved
-                    else f"stopped: the same command resumes from {checkpoint}"
+                    else f"stopped: run the same command to resume from {checkpoint}"
                     if checkpoint
-                    else "stopped: give --checkpoint FILE to be able to resume"
+                    else "stopped: only a run with --checkpoint FILE can be resumed"
                 )
             end_as_stopped(stopped.by)
         except engine.NotSaved as unsaved:

@@ -34,8 +34,8 @@ app = typer.Typer(
 )
 
 
-def _show_version(asked: bool) -> None:
-    if asked:
+def _show_version(requested: bool) -> None:
+    if requested:
         from importlib.metadata import version
 
         print(version("shrinkage-sandbox"))
@@ -64,7 +64,7 @@ Device = Annotated[str, typer.Option(help="auto (a GPU if available), cpu, cuda,
 def unwrap_help() -> None:
     """Make each paragraph of every command's help one line, which typer then wraps to the width of the terminal.
 
-    Typer does so for the first paragraph only, and breaks the others where the docstring does, too.
+    Typer does so for the first paragraph only, and keeps the line breaks of the others.
     """
     for command in app.registered_commands:
         paragraphs = (getdoc(command.callback) or "").split("\n\n")
@@ -100,7 +100,7 @@ def main() -> None:
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115 (open until the process ends)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
-            stream.reconfigure(errors="replace")  # x̂ and γ do not fit every encoding
+            stream.reconfigure(errors="replace")  # some encodings lack x̂ and γ
     interrupted = raise_on_interrupt()
     try:
         _name_a_temporary_folder()
@@ -120,7 +120,7 @@ def main() -> None:
             code = _refuse(f"{explain()} (see '{command} --help')") if explain() else 2  # empty: help was shown
         elif not interrupted():
             raise
-        # else a library has replaced the KeyboardInterrupt by an exception of its own
+        # else a library has replaced the KeyboardInterrupt with an exception of its own
     if interrupted():
         say("stopped")
         code = 130
@@ -129,13 +129,13 @@ def main() -> None:
     sys.exit(code or 0)
 
 
-def end_as_stopped(by: int) -> NoReturn:
-    """End with the status of a program that this signal stopped, whether or not it comes again meanwhile.
+def end_as_stopped(number: int) -> NoReturn:
+    """Exit with the status of a program that this signal stopped, even if the signal is repeated meanwhile.
 
     Call it within a `stoppable` block: after that, a repeated SIGTERM would kill the process.
     """
     ignore_signals(signal.SIGINT, signal.SIGTERM)
-    raise typer.Exit(128 + by)
+    raise typer.Exit(128 + number)
 
 
 def _refuse(message: str) -> int:
@@ -144,7 +144,7 @@ def _refuse(message: str) -> int:
 
 
 def _refuse_of_system(error: OSError) -> int:
-    """Report a system error that no command has described itself."""
+    """Report a system error that no command has handled."""
     if error.errno == errno.EPIPE:
         return 128 + getattr(signal, "SIGPIPE", 13)
     reason = error.strerror or str(error)
@@ -154,7 +154,7 @@ def _refuse_of_system(error: OSError) -> int:
 
 
 def _name_a_temporary_folder() -> None:
-    """If no folder for temporary files is writable, let libraries that only ask for its name import all the same."""
+    """If no folder for temporary files is writable, name one, because some libraries ask for it when imported."""
     try:
         tempfile.gettempdir()
     except OSError:
@@ -180,7 +180,7 @@ def _flush(stream: TextIO) -> None:
 
 def say(message: str) -> None:
     """One line on standard error."""
-    with suppress(OSError):  # standard error may be gone, too
+    with suppress(OSError):  # standard error may be closed, too
         print("sandbox: " + one_line(message), file=sys.stderr, flush=True)
 
 
@@ -201,7 +201,7 @@ def progress() -> Iterator[Callable[[str, int], Callable[[int], None]]]:
 
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
     screen = Screen(stderr=True)
-    shown = screen.is_terminal and os.environ.get("RANK", "0") == "0"  # among several processes, one speaks
+    shown = screen.is_terminal and os.environ.get("RANK", "0") == "0"  # of several processes, only the first draws
     with Progress(*columns, console=screen, transient=True, disable=not shown) as bars:
 
         def start(label: str, total: int) -> Callable[[int], None]:

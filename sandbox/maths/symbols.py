@@ -20,6 +20,7 @@ theta = Symbol("theta", real=True)  # the angle, radians: cos θ = ρ
 lam = Symbol("lambda", real=True)  # a threshold
 m, z = MatrixSymbol("m", n, 1), RandomMatrixSymbol("z", n, 1)  # a constant offset, and a random vector with E[z] = 0
 offset, spread = Symbol("m2", real=True), Symbol("v", real=True)  # = ‖m‖², E‖z‖²
+on_x, on_x_hat = Symbol("x_m", real=True), Symbol("xhat_m", real=True)  # = E[m·x], E[m·x̂]
 
 GIVEN = (a > 0, b > 0)
 """What every step may assume: as conditions, not as assumptions about the symbols, so √(b/a) is shown as one root."""
@@ -98,9 +99,12 @@ def _in_moments(expression):
 
 
 def _products_whole(expression) -> list:
-    """The arguments of a term, with mᵀ·m in a product as one of them."""
-    if isinstance(expression, MatMul) and {m.T, m} <= set(expression.args):
-        return [part for part in expression.args if part not in (m, m.T)] + [m.T * m]
+    """The arguments of a term, with a product of m and a vector (mᵀ·m, mᵀ·E[x], …) as one of them."""
+    if isinstance(expression, MatMul) and m.T in expression.args:
+        for vector in (m, ExpectationMatrix(x), ExpectationMatrix(x_hat)):
+            if vector in expression.args:
+                rest = [part for part in expression.args if part not in (vector, m.T)]
+                return [*rest, m.T * vector]
     return list(expression.args)
 
 
@@ -112,6 +116,8 @@ NAMES_OF_MOMENTS = {
     ExpectationMatrix(z.T * z): spread,
     ExpectationMatrix(z.T * m): Integer(0),
     m.T * m: offset,
+    m.T * ExpectationMatrix(x): on_x,
+    m.T * ExpectationMatrix(x_hat): on_x_hat,
 }
 
 MOMENTS = {
@@ -121,6 +127,8 @@ MOMENTS = {
     frozenset({z}): spread,
     frozenset({m}): offset,
     frozenset({m, z}): Integer(0),
+    frozenset({m, x}): on_x,
+    frozenset({m, x_hat}): on_x_hat,
 }
 """E[u·v] for pairs of vectors; about other pairs, nothing is known."""
 

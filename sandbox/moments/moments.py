@@ -36,15 +36,16 @@ LEAST, MOST = 1e-95, 1e95
 """Range of E‖x‖² and E‖x̂‖²: products of three of them stay within float64, and all of float32 lies inside it."""
 
 GONE = 1e-12
-"""Share of the energy: what remains about another origin and is no larger cannot be told from rounding."""
+"""Share of the energy: an energy about another origin that is no larger cannot be distinguished from rounding."""
 
 STILL = 1e-22
-"""The same for the energy that the sums of x alone show, in which rounding is squared: anything smaller is 0."""
+"""The same for the part of it that the groups' sums show, where rounding enters squared: anything smaller is 0."""
 
 STRETCH, STRETCHES = 8, 8
-"""Blocks in a stretch, the cluster where documents are unknown and may be longer than a block; fewer if there would be
-less than STRETCHES stretches. (With single blocks, 95 % intervals cover only 67 % when documents span four blocks. When
-blocks are independent, stretches make intervals 1.03 times as wide: `python -m benchmarks.coverage`.)"""
+"""Blocks per stretch, and the number of stretches below which stretches are made shorter instead. Stretches are the
+clusters if documents are unknown, because a document may be longer than a block. (With single blocks as clusters, 95 %
+intervals cover only 67 % if documents span four blocks. If blocks are independent, stretches make the intervals 1.03
+times as wide: `python -m benchmarks.coverage`.)"""
 
 
 @dataclass(frozen=True, eq=False)

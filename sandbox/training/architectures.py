@@ -21,8 +21,8 @@ class Architecture:
         key:          the name in options, files and the CSV
         words:        the name in figures
         coefficient:  the setting that controls the sparsity
-        coefficients: values of it that span L0 from about 5 to about 150, for activations of mean norm √d
-        classes:      returns SAELens' classes of the SAE in training and of its settings
+        coefficients: values of that setting that span L0 from about 5 to about 150, for activations of mean norm √d
+        classes:      returns SAELens' class for the SAE in training, and the class of its settings
         settings:     the settings that differ from SAELens' defaults, given the number of steps
     """
 

@@ -1,4 +1,4 @@
-"""γ on training tokens by the step that last used them: an SAE fits tokens better that it has just seen.
+"""γ on training tokens, by the step that last used them: an SAE fits the tokens best that it has just seen.
 
 `python -m sandbox.training.last_seen build/figure-6 gated-2.1-seed-0` writes last-seen.csv to the sweep's folder.
 """
@@ -49,7 +49,7 @@ def settings_of(sae: Path) -> dict[str, Any]:
 
 
 def by_last_step(sae: Path, data: SweepData, groups: int = 12) -> Iterator[tuple[range, Report]]:
-    """A report for each stretch of steps, on a sample of the tokens that it was the last to use.
+    """A report for each stretch of steps, on a sample of the tokens last used in that stretch.
 
     Args:   sae: folder of an SAE of a sweep; data: its training data; groups: number of stretches
     Yields: the steps and the report; range(-1, 0) stands for tokens that no step used

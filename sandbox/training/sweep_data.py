@@ -98,7 +98,7 @@ def gather(
     """Read the source once into `folder`, or reuse what was gathered there.
 
     Each document is either held out or trained on, decided by its ID alone. Without document IDs, stretches of 4096
-    tokens take their place, and a document that crosses an edge is on both sides. Stored as float16 if the source is
+    tokens take their place, so a document that crosses a boundary is on both sides. Stored as float16 if the source is
     float16, else as float32.
 
     Args:
@@ -109,7 +109,7 @@ def gather(
     """
     split = Split(share, seed=None)
     ids = getattr(source, "documents", None)  # only sources with random access have them
-    asked = {
+    settings = {
         "source": source.name,
         "d_in": source.width,
         "share": share,
@@ -117,10 +117,10 @@ def gather(
         FIRST_LOOK: fingerprint([source.sample(FEW), *([] if ids is None else [ids[0:STRETCH]])]),
     }
     if (folder / "split.json").exists():
-        return _again(folder, asked)
+        return _reuse(folder, settings)
     with folder_written_whole(folder) as beside:
         facts = {"source": source.name, "d_in": source.width, **_split(beside, source, split, tokens, progress)}
-        (beside / "split.json").write_text(json.dumps({"asked": asked, "facts": facts}, indent=2) + "\n", "utf-8")
+        (beside / "split.json").write_text(json.dumps({"asked": settings, "facts": facts}, indent=2) + "\n", "utf-8")
     return SweepData(folder, **facts)
 
 
@@ -128,20 +128,20 @@ def _stored(folder: Path) -> tuple[SweepData, dict[str, Any]]:
     """The data in the folder, and the settings that gathered it."""
     try:
         stored = json.loads((folder / "split.json").read_text("utf-8"))
-        data, asked = SweepData(folder, **stored["facts"]), dict(stored["asked"])
+        data, settings = SweepData(folder, **stored["facts"]), dict(stored["asked"])
         if data.train.shape != (data.tokens, data.d_in):
             raise ValueError("train.npy has changed")
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"{folder} cannot be resumed ({error}): remove it to gather again") from error
-    return data, asked
+    return data, settings
 
 
-def _again(folder: Path, asked: dict[str, Any]) -> SweepData:
+def _reuse(folder: Path, settings: dict[str, Any]) -> SweepData:
     data, before = _stored(folder)
-    for what, now in asked.items():
+    for what, now in settings.items():
         if before.get(what) != now:
-            other = f"{what} = {before.get(what)}, not {now}"
-            how = "from other activations or documents" if what == FIRST_LOOK else f"with {other}"
+            difference = f"{what} = {before.get(what)}, not {now}"
+            how = "from other activations or documents" if what == FIRST_LOOK else f"with {difference}"
             raise InputError(f"{folder} was gathered {how}: name another folder to write to")
     return data
 
@@ -196,9 +196,9 @@ def _split(
         )
     if not norms:
         raise InputError(f"{source.name}: every token to train on is zero")
-    for part, of_part in zip(PARTS, ids, strict=True):
-        if of_part:
-            np.save(folder / f"{part}-documents.npy", np.concatenate(of_part))
+    for part, pieces in zip(PARTS, ids, strict=True):
+        if pieces:
+            np.save(folder / f"{part}-documents.npy", np.concatenate(pieces))
     return {
         "tokens": counts[0],
         "held_out_tokens": counts[1],

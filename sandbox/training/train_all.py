@@ -58,21 +58,23 @@ def train_all(
     pool = ProcessPoolExecutor(workers, context, initializer=_work_for, initargs=(steps, halt))
     try:
         with stop_requested() as stop:
-            with signals_blocked():  # the workers block them for good: `halt` stops them
+            with signals_blocked():  # workers inherit the blocked signals: `halt` stops them
                 futures = [pool.submit(_work, job, settings) for job in jobs]
             waiting = list(futures)
             while waiting:
                 if stop():
                     raise KeyboardInterrupt
-                for future in [each for each in waiting if each.done()]:
+                for future in [future for future in waiting if future.done()]:
                     finished(future.result())
                     waiting.remove(future)
                 with suppress(Empty):
                     progress(steps.get(timeout=0.2))
         return [future.result() for future in futures]
     except BrokenProcessPool as error:
-        died = "a training process has died, perhaps because memory ran out"
-        raise InputError(f"{died}: the same command resumes; fewer workers need less memory") from error
+        raise InputError(
+            "a training process has died, perhaps because memory ran out: run the same command to resume, if need be "
+            "with fewer workers"
+        ) from error
     finally:
         halt.set()
         pool.shutdown(cancel_futures=True)

@@ -1,4 +1,4 @@
-"""Train one SAE of a sweep with SAELens' trainer, and measure it on the way; an interrupted run resumes."""
+"""Train one SAE of a sweep with SAELens' trainer, and measure it during training; an interrupted run can be resumed."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from sandbox.system.files import folder_written_whole, write_text
 from sandbox.training.architectures import architecture
 from sandbox.training.sweep_data import SweepData
 
-ON_THE_WAY = 4  # measurements, the last one at the end: they show whether γ still moves
+MEASUREMENTS = 4  # the last at the end of training; the others show whether γ is still changing
 LIBRARIES = ("shrinkage-sandbox", "sae-lens", "torch", "numpy")
 
 
@@ -83,14 +83,14 @@ def train(
     Returns: `settings`, `seconds`, `device`, `libraries`, `points` (of `Point.to_dict`)
     Raises:  InputError if the folder holds an SAE with other settings
     """
-    made_of = {**asdict(job), **asdict(training), "activations": data.sha256}
-    if (done := _finished(folder, made_of)) is not None:
+    settings = {**asdict(job), **asdict(training), "activations": data.sha256}
+    if (done := _finished(folder, settings)) is not None:
         if progress:
             progress(training.steps)
         return done
     if stop():
         raise KeyboardInterrupt
-    run = _Run(job, training, data, folder.with_name(folder.name + ".unfinished"), made_of, torch.device(device))
+    run = _Run(job, training, data, folder.with_name(folder.name + ".unfinished"), settings, torch.device(device))
     if progress and run.trainer.n_training_steps:
         progress(run.trainer.n_training_steps)
     try:
@@ -106,7 +106,7 @@ def train(
     return record
 
 
-def _finished(folder: Path, made_of: dict[str, Any]) -> dict[str, Any] | None:
+def _finished(folder: Path, settings: dict[str, Any]) -> dict[str, Any] | None:
     if not folder.exists():
         return None
     path = folder / "training.json"
@@ -117,7 +117,7 @@ def _finished(folder: Path, made_of: dict[str, Any]) -> dict[str, Any] | None:
             raise ValueError("its time is negative")
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{path} cannot be read ({error}): remove {folder} to train it again") from error
-    _check_same(folder, before, made_of)
+    _check_same(folder, before, settings)
     return record
 
 
@@ -133,9 +133,15 @@ class _Run:
     """An SAE in training, and its points so far."""
 
     def __init__(
-        self, job: Job, training: Training, data: SweepData, folder: Path, made_of: dict[str, Any], device: torch.device
+        self,
+        job: Job,
+        training: Training,
+        data: SweepData,
+        folder: Path,
+        settings: dict[str, Any],
+        device: torch.device,
     ) -> None:
-        self.job, self.training, self.data, self.folder, self.made_of = job, training, data, folder, made_of
+        self.job, self.training, self.data, self.folder, self.settings = job, training, data, folder, settings
         self.seconds, self.points = 0.0, []
         self.trainer = self._trainer(device)
         if (folder / "run.json").exists():
@@ -146,7 +152,7 @@ class _Run:
     def resume(self, every: float, progress: Callable[[int], None] | None, stop: Callable[[], bool]) -> None:
         """Train to the end, or until stopped."""
         trainer, steps = self.trainer, self.training.steps
-        marks = {steps * look // ON_THE_WAY for look in range(1, ON_THE_WAY)}
+        marks = {steps * number // MEASUREMENTS for number in range(1, MEASUREMENTS)}
         rows = BatchSchedule(self.data.train, self.training.batch, self.job.seed)
         before, started = self.seconds, time.monotonic()
         saved = started
@@ -170,12 +176,12 @@ class _Run:
                 saved = time.monotonic()
 
     def write(self, folder: Path) -> None:
-        """Write the present SAE in SAELens' layout, with the training's scale folded into its weights."""
+        """Write the current SAE in SAELens' layout, with the scale of the activations folded into its weights."""
         sae, weights = self._sae(), self.trainer.sae.state_dict()
         if not all(tensor.isfinite().all() for tensor in weights.values()):
-            after = f"after {self.trainer.n_training_steps} steps"
+            steps = self.trainer.n_training_steps
             raise InputError(
-                f"{self.job.name} has diverged: {after}, its weights are not finite; lower the learning rate"
+                f"{self.job.name} has diverged: weights are not finite after {steps} steps; lower the learning rate"
             )
         sae.load_state_dict(weights)
         if (scale := self.trainer.activation_scaler.scaling_factor) is not None:
@@ -188,7 +194,7 @@ class _Run:
         points = [*self.points, *(self._point(folder, source, words, True) for source, words in sources)]
         device = self.trainer.sae.device
         return {
-            "settings": self.made_of,
+            "settings": self.settings,
             "seconds": round(self.seconds, 1),
             "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
             "libraries": {name: version(name) for name in LIBRARIES},
@@ -202,18 +208,18 @@ class _Run:
 
     def _sae(self) -> Any:
         """A new SAE of this job, with the initial weights of its seed."""
-        made = architecture(self.job.architecture)
-        sae_class, settings = made.classes()
-        coefficient = int(self.job.coefficient) if made.coefficient == "k" else self.job.coefficient
+        kind = architecture(self.job.architecture)
+        sae_class, settings_class = kind.classes()
+        coefficient = int(self.job.coefficient) if kind.coefficient == "k" else self.job.coefficient
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(self.job.seed)  # seeds the CPU only
             return sae_class(
-                settings(
+                settings_class(
                     d_in=self.data.d_in,
                     d_sae=self.training.d_sae,
                     normalize_activations="expected_average_only_in",
-                    **{made.coefficient: coefficient},
-                    **made.settings(self.training.steps),
+                    **{kind.coefficient: coefficient},
+                    **kind.settings(self.training.steps),
                 )
             )
 
@@ -243,7 +249,7 @@ class _Run:
         state.mkdir(parents=True)
         torch.save(self.trainer.sae.state_dict(), state / "weights.pt")
         self.trainer.save_trainer_state(state)
-        run = {"state": state.name, "settings": self.made_of, "seconds": self.seconds, "points": self.points}
+        run = {"state": state.name, "settings": self.settings, "seconds": self.seconds, "points": self.points}
         write_text(self.folder / "run.json", json.dumps(run))
 
     def _state(self) -> Path:
@@ -254,7 +260,7 @@ class _Run:
     def _load(self) -> None:
         try:
             run = json.loads((self.folder / "run.json").read_text("utf-8"))
-            _check_same(self.folder, run["settings"], self.made_of)
+            _check_same(self.folder, run["settings"], self.settings)
             state = self._state()
             weights = torch.load(state / "weights.pt", map_location=self.trainer.cfg.device, weights_only=True)
             self.trainer.sae.load_state_dict(weights)

@@ -304,7 +304,7 @@ REFUSED = {
     "latents of no kind": (["measure", *EMBEDDED, "--latents", "l.csv"], "written as .npz or .parquet"),
     "a name too few": (
         ["measure", *EMBEDDED, "--sae", "embedded:minilm-relu", "--name", "a"],
-        "one for each is needed",
+        "give one name per SAE",
     ),
     "a model without a layer": (["measure", *EMBEDDED[:2], "--model", "m", "--text", "t.txt"], "--layer or --hook"),
     "no such kind": (

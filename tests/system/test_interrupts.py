@@ -101,7 +101,7 @@ def test_a_signal_saves_the_state_and_prints_the_report_so_far(number, status, a
     printed, said = running.communicate(timeout=60)
     assert running.returncode == status, said
     assert "stopped early" in printed
-    assert f"the same command resumes from {state}" in " ".join(said.split())
+    assert f"run the same command to resume from {state}" in " ".join(said.split())
     assert "Traceback" not in said
 
 

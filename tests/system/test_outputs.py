@@ -197,7 +197,7 @@ def test_a_sweep_does_not_write_into_the_folder_that_it_reads(inputs, tmp_path):
     (tmp_path / "link").symlink_to(inputs)
     code, _, said = here(["figure6", "--activations", str(inputs), "--out", str(tmp_path / "link")], tmp_path)
     assert code == 2
-    assert "is read, too" in said
+    assert "is an input and would be overwritten" in said
 
 
 def test_an_argument_of_nothing_is_refused(inputs, tmp_path):

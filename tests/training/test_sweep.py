@@ -367,7 +367,7 @@ def test_a_signal_saves_all_that_is_in_training(workers, number, files, tmp_path
     running.send_signal(number)
     _, said = running.communicate(timeout=120)
     assert running.returncode == 130, said
-    assert "the same command resumes" in said
+    assert "run the same command to resume" in said
     assert "stopped" in said
     assert "Traceback" not in said
     assert all(json.loads(one.read_text())["seconds"] > 0 for one in held)  # saved again, after the first step
@@ -429,7 +429,7 @@ def test_an_interrupt_while_it_is_measured_loses_nothing(data, tmp_path, monkeyp
 
 
 def test_an_sae_that_diverges_is_named(data, tmp_path):
-    with pytest.raises(InputError, match="relu-1-seed-0 has diverged: after 10 steps"):
+    with pytest.raises(InputError, match="relu-1-seed-0 has diverged: weights are not finite after 10 steps"):
         train(Job("relu", 1.0, 0), replace(SHORT, lr=1e30), data, tmp_path / "sae")
 
 

@@ -14,7 +14,7 @@ from sandbox.errors import InputError
 from sandbox.maths.proof.derivation import Derivation, Proof
 from sandbox.maths.proof.step import LOCK, StepError
 
-CHAPTERS = ("two_scales", "bias", "geometry", "pooling", "thresholds")
+CHAPTERS = ("two_scales", "bias", "geometry", "pooling", "thresholds", "law", "slopes", "parts", "comparing")
 """Modules of this package that register claims, in the order of the argument."""
 
 

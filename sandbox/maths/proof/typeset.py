@@ -101,7 +101,7 @@ def _count(derivation: Argument) -> str:
 def _rows(step: Step, shown_above: tuple[Rel, ...]) -> Iterable[str]:
     first, *others = (latex(term) for term in step.terms)
     conditions = ", ".join(f"${latex(condition)}$" for condition in _own(step, shown_above))
-    reason = f"{step.reason} ({conditions})" if conditions else step.reason
+    reason = _without_bars(f"{step.reason} ({conditions})") if conditions else step.reason
     links: list[str] = []
     for sign, term in zip(step.signs, others, strict=True):
         if sign in (">", "≥") and links:
@@ -113,8 +113,13 @@ def _rows(step: Step, shown_above: tuple[Rel, ...]) -> Iterable[str]:
 
 
 def _cell(mathematics: str) -> str:
-    """In display style, and without the bar that would end a cell of the table."""
-    return rf"$\displaystyle {mathematics}$".replace("|", r"\vert ") if mathematics else ""
+    """In display style."""
+    return _without_bars(rf"$\displaystyle {mathematics}$") if mathematics else ""
+
+
+def _without_bars(mathematics: str) -> str:
+    """LaTeX without the bar that would end a cell of a table."""
+    return mathematics.replace("|", r"\vert ")
 
 
 def _header(derivation: Argument) -> Iterable[tuple[str, list[Expr]]]:
