@@ -18,7 +18,7 @@ from sandbox.measuring.resume import State
 from sandbox.measuring.token_means import TokenMeans
 from sandbox.measuring.totals import Totals
 from sandbox.moments.moments import GROUPS, Moments
-from tests.helpers.runs import arguments, assert_same, by_torchrun, found, sandbox, write_files
+from tests.helpers.runs import arguments, assert_same, by_torchrun, report_of, sandbox, write_files
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +31,7 @@ def folder(tmp_path_factory):
 @pytest.fixture(scope="module")
 def whole(folder):
     """The report of one unbroken process."""
-    return found(sandbox(*arguments(folder, "--documents", folder / "ids.npy")))
+    return report_of(sandbox(*arguments(folder, "--documents", folder / "ids.npy")))
 
 
 def test_shares_are_whole_batches_and_all_of_them():
@@ -84,26 +84,26 @@ def test_the_correction_of_two_processes_is_that_of_one(kind, folder, tmp_path, 
 
 
 def test_the_report_of_two_processes_is_that_of_one(whole, of_two):
-    assert_same(whole, found(of_two["report"]))
+    assert_same(whole, report_of(of_two["report"]))
 
 
 @pytest.mark.slow
 def test_the_report_of_three_processes_is_that_of_one(folder, whole):
-    assert_same(whole, found(by_torchrun(3, arguments(folder, "--documents", folder / "ids.npy"))))
+    assert_same(whole, report_of(by_torchrun(3, arguments(folder, "--documents", folder / "ids.npy"))))
 
 
 @pytest.mark.slow
 def test_a_rank_without_data_adds_nothing(folder):
     command = arguments(folder, "--batch-size", 4096)  # two batches for three processes
-    alone = found(sandbox(*command))
-    assert_same(alone, found(by_torchrun(3, command)))
+    alone = report_of(sandbox(*command))
+    assert_same(alone, report_of(by_torchrun(3, command)))
 
 
 @pytest.mark.slow
 def test_each_may_have_a_file_of_its_own(folder):
     """Uneven shards: the blocks of tokens that are clusters are those of the whole, and so the intervals agree."""
-    alone = found(sandbox(*arguments(folder, "--published", 0, source="x.npy")))
-    apart = found(by_torchrun(3, arguments(folder, "--published", 0, source="part-{rank}.npy")))
+    alone = report_of(sandbox(*arguments(folder, "--published", 0, source="x.npy")))
+    apart = report_of(by_torchrun(3, arguments(folder, "--published", 0, source="part-{rank}.npy")))
     assert_same(alone["raw"], apart["raw"])
     assert_same(alone["centred"], apart["centred"])
 
@@ -120,7 +120,7 @@ def test_two_ranks_on_pretended_gpus_make_the_report_of_one_on_the_cpu(folder, w
     """The code that NCCL needs: each rank's device, its totals there, and one sum over all."""
     command = [part for part in arguments(folder, "--documents", folder / "ids.npy") if part not in ("--device", "cpu")]
     done = by_torchrun(2, [*command, "--device", "cuda"], program="tests.pretend")
-    there = found(done)
+    there = report_of(done)
     assert there["device"] == "a pretended GPU"
     for origin in ("raw", "centred", "decoder_bias", "statistics"):
         assert_same(whole[origin], there[origin], 1e-5)  # products of float32 in another order

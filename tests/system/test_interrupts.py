@@ -21,7 +21,7 @@ from sandbox.measuring import measure as measure_module
 from sandbox.measuring.measure import Stopped, measure, measure_pairs
 from sandbox.measuring.resume import State
 from sandbox.system import interrupts as stopping
-from tests.helpers.runs import N, arguments, assert_same, found, run, sandbox, tokens, write_files
+from tests.helpers.runs import N, arguments, assert_same, report_of, run, sandbox, tokens, write_files
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +73,7 @@ def test_a_run_that_is_killed_twenty_times_ends_with_the_same_totals(folder, tmp
     resumed = [*command, "--checkpoint", str(state), "--every", "0"]
     killed = run([sys.executable, "-c", NURSERY, str(state), *resumed])
     assert killed.returncode == 0, killed.stderr
-    whole, broken = (found(sandbox(*one)) for one in (command, resumed))
+    whole, broken = (report_of(sandbox(*one)) for one in (command, resumed))
     assert_same(whole, broken, 0)
 
 
