@@ -181,9 +181,9 @@ def sparsify(batch: Batches) -> dict[str, Tensor]:
 
     A batch holds the tokens of its sequences. `fvu` is Σ‖x − x̂‖²/Σ‖x − x̄‖² with x̄ the mean of that batch, in the dtype
     of the activations: where the denominator exceeds 65,504 in float16, it is inf and `fvu` is 0. A batch of B
-    independent tokens has on average (B − 1)/B of the variance in the denominator; one token alone gives inf or nan. (On
-    a GPU with bfloat16 the numerator is added up in float32; with `micro_acc_steps` above 1 the trainer logs the value
-    divided by that number.)
+    independent tokens has on average (B − 1)/B of the variance in the denominator; one token alone gives inf or nan.
+    (On a GPU with bfloat16 the numerator is added up in float32; with `micro_acc_steps` above 1 the trainer logs the
+    value divided by that number.)
     """
     variance = (batch.x - batch.x.mean(-2, keepdim=True)).pow(2).sum((-2, -1))
     return {"fvu": ((batch.x - batch.x_hat).pow(2).sum((-2, -1)) / variance).double()}  # float() of every batch's
