@@ -97,18 +97,20 @@ def measure(sae: Any, source: SourceLike, *, device: str = "auto", dtype: str = 
     chosen = _options(options)
     ranks = Ranks.here()
     several = isinstance(sae, Sequence) and not isinstance(sae, str)
-    for one in sae if several else [sae]:
-        source = heads_side_by_side(source, one)
+    items = sae if several else [sae]
+    for item in items:
+        source = heads_side_by_side(source, item)
     opened = activations(ranks.own(source), ranks.own(chosen.documents))
-    place = ranks.device(device)
-    given = opened.device
-    saes = [Forward(one, place, dtype, given, chosen.batch_size) for one in (sae if several else [sae])]
+    saes = [Forward(item, ranks.device(device), dtype, opened.device, chosen.batch_size) for item in items]
     if not saes:
         raise InputError("the list of SAEs is empty: at least one is needed")
-    for one in saes:
-        one.check_width(opened)
-        if one.device != saes[0].device:
-            raise InputError(f"{one.name} is on {one.device}, {saes[0].name} on {saes[0].device}: one device is needed")
+    first = saes[0]
+    for forward in saes:
+        forward.check_width(opened)
+        if forward.device != first.device:
+            raise InputError(
+                f"{forward.name} is on {forward.device}, {first.name} on {first.device}: one device is needed"
+            )
     reports = _measured(saes, opened, chosen, ranks, own=each_has_its_own(source))
     return reports if several else reports[0]
 
@@ -130,10 +132,10 @@ def look(
     """
     ranks = Ranks.here()
     opened = activations(ranks.own(heads_side_by_side(source, sae)), ranks.own(documents))
-    one = Forward(sae, device, dtype, opened.device)
-    one.check_width(opened)
-    _try_on([one], opened)
-    return _look([one], opened, Options(drop_nonfinite=drop_nonfinite))[0][0]
+    forward = Forward(sae, device, dtype, opened.device)
+    forward.check_width(opened)
+    _try_on([forward], opened)
+    return _look([forward], opened, Options(drop_nonfinite=drop_nonfinite))[0][0]
 
 
 @without_autocast()
@@ -182,9 +184,9 @@ def _measured(
     _try_on(saes, source)
     for sae in saes:
         if chosen.latents and (sae.W_dec is None or not sae.sees_latents):
-            raise InputError(f"{sae.name}: its latents cannot be seen, or x̂ is not linear in them; leave latents out")
+            raise InputError(f"{sae.name}: its latents are not visible, or x̂ is not linear in them; leave latents out")
     with ranks.joined(str(saes[0].device)), stoppable():
-        findings, limit = ranks.told(_look(saes, source, chosen) if ranks.first else None)
+        findings, limit = ranks.broadcast(_look(saes, source, chosen) if ranks.first else None)
         if chosen.strict and (messages := [finding.message for of_sae in findings for finding in of_sae]):
             raise InputError(f"strict: the preflight check failed: {'; '.join(messages)}")
         if chosen.warn and ranks.first:
@@ -192,7 +194,7 @@ def _measured(
                 for finding in of_sae:
                     chosen.warn(f"{sae.name}: {finding.message}")
         counting = Counting(chosen.published, chosen.latents, limit, chosen.exclude_outliers)
-        share = ranks.share(source, _batch(chosen), own, given=chosen.documents is not None)
+        share = ranks.share(source, _batch(chosen), own, shared_ids=chosen.documents is not None)
         saving = _saving(saes, source, chosen, counting, ranks)
 
         def reports(state: State, complete: bool) -> list[Report]:

@@ -1,4 +1,4 @@
-"""What SAELens, SAEBench, dictionary_learning and sparsify would print: their own code or its definition agrees."""
+"""What SAELens, SAEBench, dictionary_learning and sparsify would print, compared with their own code or its formula."""
 
 import warnings
 
@@ -36,20 +36,20 @@ SETTINGS = [
 
 
 def zero(d: int) -> Published:
-    """No batch at all."""
+    """Totals of no batches."""
     none = torch.zeros(0, 1, d)
     return Published.from_batch(none, none)
 
 
 def activations(dtype: torch.dtype, scale: float = 1.0) -> torch.Tensor:
-    """Three batches with a mean that is not 0, and a longer vector now and then."""
+    """Three batches with a nonzero mean and some longer vectors."""
     x = torch.randn(3 * B, D, generator=torch.Generator().manual_seed(0)) + 0.5
     x[::7] *= 8
     return (scale * x).to(dtype)
 
 
 def same(printed: dict[str, float], library: dict[str, float], dtype: torch.dtype):
-    """Equal, up to the last digit of the dtype: sums of the same numbers may be taken in another order."""
+    """Equal up to the last digit of the dtype, because sums may be taken in a different order."""
     left_out = {"l1", "l1_loss", "frac_alive"}  # of the latents alone: nothing of x̂ is in them
     assert set(printed) == set(library) - left_out
     for metric, value in printed.items():
@@ -57,7 +57,7 @@ def same(printed: dict[str, float], library: dict[str, float], dtype: torch.dtyp
 
 
 class Lookup(HookedRootModule):
-    """A model whose activations at its one hook are known: token i has activation x_i."""
+    """A model with one hook and known activations: token i has activation x_i."""
 
     def __init__(self, x):
         super().__init__()
@@ -70,7 +70,7 @@ class Lookup(HookedRootModule):
 
 
 class Sequences:
-    """Every token once, in order, 4 prompts of 8 at a time."""
+    """Every token once, in order, in batches of 4 prompts with 8 tokens each."""
 
     def __init__(self, tokens):
         self.batches = iter(torch.arange(tokens).reshape(-1, 4, 8))
@@ -95,7 +95,7 @@ def saelens_sae(dtype: torch.dtype, scale: float) -> StandardSAE:
     return sae.eval()
 
 
-# In the last two, model and SAE do not have one dtype, and what is computed of both has the wider one.
+# In the last two, model and SAE differ in dtype, and results that use both have the wider one.
 @pytest.mark.parametrize(
     ("dtype", "scale", "sae_dtype"),
     [(dtype, scale, dtype) for dtype, scale in SETTINGS]
@@ -204,7 +204,7 @@ def test_saebench_prints_it(dtype, scale):
     batches = list(zip(x.split(B), x_hat.split(B), l0.split(B), strict=True))
     published = sum((Published.from_batch(*three) for three in batches), zero(D))
     with np.errstate(invalid="ignore"):
-        by_hand = saebench_by_hand([tuple(one.double().numpy() for one in three) for three in batches])
+        by_hand = saebench_by_hand([tuple(tensor.double().numpy() for tensor in batch) for batch in batches])
     printed = published.values()["SAEBench"]
     assert printed["cossim"] != printed["cossim"]
     # float32: explained_variance_legacy sums quotients of either sign, some a hundred times their mean
@@ -287,7 +287,7 @@ def test_a_variance_of_nothing_is_called_0_or_1_by_saelens():
 @pytest.mark.parametrize(("variance", "flat"), [(0.99e-10, True), (1.01e-10, False), (3e-10, False)])
 @pytest.mark.parametrize("error", [0.99e-10, 1.01e-10, 3e-10])
 def test_saelens_calls_less_than_1e_minus_10_nothing(variance, flat, error):
-    """`ExplainedVarianceCalculator.compute`: x is ±√variance, and x̂ off by √error, in squared activation units."""
+    """`ExplainedVarianceCalculator.compute`: x is ±√variance, x̂ is off by √error (squared units)."""
     x = torch.tensor([[variance**0.5], [-(variance**0.5)]], dtype=torch.float64)
     printed = Published.from_batch(x, x + error**0.5).values()["SAELens"]["explained_variance"]
     assert printed == pytest.approx(float(error < 1e-10) if flat else 1 - error / variance, rel=1e-6)
@@ -317,7 +317,7 @@ def test_a_batch_may_be_one_token_and_x_is_summed_in_its_own_dtype():
 
 
 def test_two_tokens_by_hand():
-    """x is (3, 4) and (0, 2), x̂ (3, 0) and (0, 1): every number of the four libraries, worked out on paper."""
+    """x is (3, 4) and (0, 2), x̂ is (3, 0) and (0, 1): every metric of the four libraries, worked out by hand."""
     x, x_hat = torch.tensor([[3.0, 4.0], [0.0, 2.0]]).double(), torch.tensor([[3.0, 0.0], [0.0, 1.0]]).double()
     values = Published.from_batch(x, x_hat, torch.tensor([1, 2])).values()
     shared = {
@@ -347,9 +347,9 @@ def test_two_tokens_by_hand():
         (lambda x: Published.from_batch(x, x[:3]), "the same"),
         (lambda x: Published.from_batch(x[0], x[0]), r"\(\.\.\., tokens, d\)"),
         (lambda x: Published.from_batch(x.int(), x), "x has dtype torch.int32"),
-        (lambda x: Published.from_batch(x, x, torch.ones(5)), "one count a token"),
+        (lambda x: Published.from_batch(x, x, torch.ones(5)), "one count per token"),
         (lambda x: Published.from_tokens(x, x, 0), "batches of 0 tokens"),
-        (lambda x: Published.from_tokens(x, x[:3], 2), "the same tokens"),
+        (lambda x: Published.from_tokens(x, x[:3], 2), "the same number of tokens"),
         (lambda x: Published.from_batch(x, x) + zero(2), "do not merge"),
     ],
 )
