@@ -42,7 +42,6 @@ def law_of_shrinkage(proof: Proof) -> None:
         Derivative(objective(t), t),
         "=",
         2 * b * t - 2 * c + Derivative(penalty(t), t),
-        hint="Expand the square: b·t² − 2·c·t + a, and the penalty beside it.",
     )
     proof.step(
         "At t = 1, where the SAE stands; ω is the slope of the penalty.",

@@ -1,4 +1,4 @@
-"""The register of claims: each is derived when it is first asked for, and then kept."""
+"""The register of claims. Each is derived on first use and then cached."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from sandbox.maths.proof.derivation import Derivation, Proof
 from sandbox.maths.proof.step import LOCK, StepError
 
 CHAPTERS = ("two_scales", "bias", "geometry", "pooling", "thresholds", "law", "slopes", "parts", "comparing")
-"""Modules of this package that make claims, in the order of the argument."""
+"""Modules of this package that register claims, in the order of the argument."""
 
 
 class Claim(NamedTuple):
-    """A claim before its proof has been asked for."""
+    """A claim as registered, not proved yet."""
 
     number: str
     name: str
@@ -32,7 +32,7 @@ _CLAIMS: dict[str, Claim] = {}
 
 
 def claim(number: str, name: str, statement: str, where: tuple[Rel, ...] = ()):
-    """Enter a function that writes a proof into the register; `where` holds for every step of it."""
+    """Register a function that writes the proof of a claim; `where` holds for every step of it."""
 
     def enter(write: Callable[[Proof], None]) -> Callable[[Proof], None]:
         _CLAIMS[number] = Claim(number, name, statement, where, write)
