@@ -11,7 +11,7 @@ from sandbox.maths.measures import REGISTRY
 from sandbox.measuring.norms import Norms
 from sandbox.measuring.preflight import Finding
 from sandbox.measuring.published import Published
-from sandbox.measuring.summary import _together, summary
+from sandbox.measuring.summary import _combined, summary
 from sandbox.measuring.token_means import TokenMeans
 from sandbox.measuring.totals import Counting, Totals
 from sandbox.moments.moments import GROUPS, Moments
@@ -165,7 +165,7 @@ def test_latents_that_are_not_seen_have_no_l0():
 
 def test_what_the_whole_pass_found_takes_the_place_of_what_the_sample_did():
     sample, whole = [Finding("zero_tokens", "few"), Finding("outliers", "few")], [Finding("outliers", "all")]
-    assert [(one.key, one.message) for one in _together(sample, whole)] == [
+    assert [(one.key, one.message) for one in _combined(sample, whole)] == [
         ("zero_tokens", "few"),
         ("outliers", "all"),
     ]
