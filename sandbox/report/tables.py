@@ -40,7 +40,7 @@ WHY_THEY_DIFFER = (
     "variance depends on the scale of x; dictionary_learning's subtracts the mean error, which hides a wrong decoder "
     "bias. SAELens documents its shrinkage as '1.0 = no shrinkage', but where γ is 1, the pooled norm ratio is the "
     "cosine, below 1 for any imperfect SAE (C10, C11). sparsify's fvu adds up squares in the dtype of the activations: "
-    "in float16 a variance above 65,504 is infinite, and fvu is 0."
+    "in float16 a Σ‖x−x̄‖² above 65,504 is infinite, and fvu is 0."
 )
 
 WHAT_THE_LINE_IS_NOT = (
