@@ -117,10 +117,10 @@ class Exercise:
         return f"{question}\n\n{question_markdown(self._step)}\n\nAnswer in {names}."
 
 
-def exercise(claim: str) -> Exercise:
+def exercise(which: str) -> Exercise:
     """Find the steps of a claim yourself: the exercise shows a question, and `answer("…")` checks your term.
 
-    Args:    claim: its number or name
+    Args:    which: its number or name
     Returns: an Exercise, with `answer`, `hint` and `solution`
     Raises:  InputError for an unknown claim, or one without an exercise (the message lists those with one)
 
@@ -130,7 +130,7 @@ def exercise(claim: str) -> Exercise:
     >>> c3.answer("rho**2").right
     True
     """
-    return Exercise(claim)
+    return Exercise(which)
 
 
 def _names(step: Step) -> dict[str, Expr]:

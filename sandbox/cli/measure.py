@@ -59,6 +59,13 @@ def measure(
             "(95 % interval), count (tokens on which it is active); nan where undefined.",
         ),
     ] = None,
+    l1: Annotated[
+        list[float] | None,
+        typer.Option(
+            help="L1 coefficient of training, one per --sae, where the checkpoint does not state it: predicts γ. It is "
+            "in the units of the activations that training saw."
+        ),
+    ] = None,
     json: Json = None,
     csv: Annotated[Path | None, typer.Option("--csv", metavar="FILE", help="Write CSV.")] = None,
     plot: Annotated[Path | None, typer.Option(metavar="FILE", help="Write a figure: .png, .svg or .pdf.")] = None,
@@ -99,6 +106,7 @@ def measure(
         "exclude_outliers": exclude_outliers,
         "published": published,
         "latents": latents is not None,
+        "l1": l1,
         "look": preflight,
         "strict": strict,
         "warn": lambda line: say(f"warning: {line}"),

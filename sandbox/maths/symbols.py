@@ -17,7 +17,8 @@ c = Symbol("c", real=True)  # = E[x·x̂], of either sign: x̂ may point away fr
 s = Symbol("s", real=True)  # a scale
 r, rho, L = Symbol("r", real=True), Symbol("rho", real=True), Symbol("L", real=True)  # see DEFINITIONS
 theta = Symbol("theta", real=True)  # the angle, radians: cos θ = ρ
-lam = Symbol("lambda", real=True)  # a threshold
+lam = Symbol("lambda", real=True)  # a threshold (C17), or the coefficient of an L1 penalty (C19)
+penalty = Symbol("P", real=True)  # the L1 penalty, E Σ f_j‖d_j‖
 m, z = MatrixSymbol("m", n, 1), RandomMatrixSymbol("z", n, 1)  # a constant offset, and a random vector with E[z] = 0
 offset, spread = Symbol("m2", real=True), Symbol("v", real=True)  # = ‖m‖², E‖z‖²
 on_x, on_x_hat = Symbol("x_m", real=True), Symbol("xhat_m", real=True)  # = E[m·x], E[m·x̂]

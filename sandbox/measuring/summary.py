@@ -8,12 +8,14 @@ from typing import Any
 
 import torch
 
+from sandbox.checkpoints.penalty import Penalty
 from sandbox.measuring.forward import Forward, Pairs
 from sandbox.measuring.preflight import Finding
 from sandbox.measuring.preflight.whole import whole_pass
 from sandbox.measuring.totals import Counting, Totals
 from sandbox.moments.moments import Moments
 from sandbox.report import Report
+from sandbox.report.law import Training
 
 OF_TOKENS = ("zero_tokens", "outliers", "heavy_tokens", "small", "hook", "model", "model_loaded", "folding")
 """Findings that do not explain a bad fit of x̂: beside them, the whole pass's findings about the fit are kept, too."""
@@ -29,6 +31,7 @@ def summary(
     findings: Sequence[Finding] = (),
     judged: bool = False,
     complete: bool = True,
+    penalty: Penalty | None = None,
 ) -> Report:
     """The report of an SAE.
 
@@ -40,6 +43,7 @@ def summary(
         findings:  of the preflight check
         judged:    whether to check the totals of the whole pass, too; its findings replace the sample's of the same key
         complete:  whether the pass was complete
+        penalty:   that the SAE was trained with; None if it is not known
     """
     totals = totals.to("cpu")
     typical, extreme, both = totals.moments[0], totals.moments[1], totals.moments.merged()
@@ -63,6 +67,8 @@ def summary(
         if sae.sees_latents:
             statistics["l0"] = active
         l0 = active.value if sae.sees_latents else None
+        if sae.decoder_norms is not None and moments.n:
+            more["training"] = Training(*totals.tokens.penalties(typical=without), *(penalty or (None, "")))
         made = Report(moments=moments, l0=l0, statistics=statistics, **shared, **more)
         combined = [*findings]
         if judged and moments.n:

@@ -18,7 +18,7 @@ from sandbox.moments.sums import Sums
 from sandbox.report import LEVEL, Estimate
 from sandbox.report.jackknife import LeftOut, effective, ends, student
 
-COLUMNS = ("tokens", "norm", "norm_hat", "norm²", "norm·norm_hat", "l2_ratio", "cossim", "l0", "defined")
+COLUMNS = ("tokens", "norm", "norm_hat", "norm²", "norm·norm_hat", "l2_ratio", "cossim", "l0", "penalty", "defined")
 """The summed columns. `l2_ratio` and `cossim` cover only tokens with both norms positive, which `defined` counts."""
 
 MEANS = {
@@ -55,6 +55,7 @@ class TokenMeans(Sums):
         group: Int[Tensor, "n"],
         groups: int,
         apart_above: float = float("inf"),
+        penalty: Float[Tensor, "n"] | None = None,
     ) -> TokenMeans:
         """Sums of a batch, from the ‖x‖², ‖x̂‖², x·x̂ of each token; tokens that are not finite are left out.
 
@@ -69,10 +70,22 @@ class TokenMeans(Sums):
         defined = (u > 0) & (v > 0)
         ratio = torch.where(defined, v / u, 0)
         cosine = torch.where(defined, c / (u * v), 0)
-        active = torch.zeros_like(u) if l0 is None else torch.where(ok, l0.to(dots.device).double(), 0)
-        columns = torch.stack((ok.double(), u, v, a, u * v, ratio, cosine, active, defined.double()), 1)
+        active, sparsity = (
+            torch.zeros_like(u) if of is None else torch.where(ok, of.to(dots.device).double(), 0)
+            for of in (l0, penalty)
+        )
+        columns = torch.stack((ok.double(), u, v, a, u * v, ratio, cosine, active, sparsity, defined.double()), 1)
         index = group.to(columns.device) + groups * (u > apart_above)
         return cls(columns.new_zeros(2 * groups, len(COLUMNS)).index_add_(0, index, columns).unflatten(0, (2, groups)))
+
+    def penalties(self, typical: bool = False) -> tuple[Float64[Tensor, "groups"], float]:
+        """The L1 penalty summed over the tokens of each group, activation units, and the mean of ‖x‖.
+
+        Args: typical: as for `estimates`
+        """
+        sums = (self.sums[0] if typical else self.sums.sum(0)).cpu()
+        mean_norm = sums[:, COLUMNS.index("norm")].sum() / sums[:, 0].sum()
+        return sums[:, COLUMNS.index("penalty")], mean_norm.item()
 
     def estimates(self, typical: bool = False, level: float = LEVEL, *, documents: bool = True) -> dict[str, Estimate]:
         """Every statistic by name, with a jackknife interval over the groups of clusters.

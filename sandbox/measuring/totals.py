@@ -76,11 +76,20 @@ class Totals(Sums):
                 residual = residual.masked_fill(extreme, torch.nan)
             latents.append(Latents.from_batch(feature_acts, residual, sae.W_dec, cluster[window], sae.scale(x)))
 
-        x, x_hat, l0 = sae(x, count_latents if counting.latents else None)
+        norms = sae.decoder_norms
+        penalty = None if norms is None else norms.new_empty(len(x))
+
+        def observe(feature_acts: Tensor, x: Tensor, x_hat: Tensor, window: slice) -> None:
+            if penalty is not None and norms is not None:
+                penalty[window] = feature_acts.to(penalty.dtype) @ norms
+            if counting.latents:
+                count_latents(feature_acts, x, x_hat, window)
+
+        x, x_hat, l0 = sae(x, observe)
         runs = runs_of(cluster, x.shape[:1], GROUPS)
         moments, dots = Moments.with_dots(x, x_hat, runs, apart_above=counting.outlier_limit)
         group = sent(runs.of_each_token(), dots.device)
-        tokens = TokenMeans.from_dots(dots, l0, group, GROUPS, counting.outlier_limit)
+        tokens = TokenMeans.from_dots(dots, l0, group, GROUPS, counting.outlier_limit, penalty)
         published = Published.from_tokens(x, x_hat, size, l0) if (size := counting.published) else None
         return cls(
             moments, tokens, Norms.from_dots(dots), published, reduce(Latents.__add__, latents) if latents else None

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from sandbox.maths.measures import REGISTRY
-from sandbox.moments.moments import Moments
+from sandbox.moments.moments import Moments, in_stretches
 from sandbox.report import tables
 from sandbox.report.estimates import Estimate, estimate
+from sandbox.report.law import Law, Training, law
 from sandbox.report.verdict import UNDEFINED, Verdict, percent, sentence, verdict
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ class Report:
         latents:          measures per latent (`sandbox.measuring.latents.Latents`), if requested
         complete:         False if the run was stopped early
         blocks:           whether the clusters are blocks of tokens, so that neighbours may share a document
+        training:         the L1 penalty that was measured, and its coefficient in training, if known
     """
 
     name: str
@@ -61,6 +63,7 @@ class Report:
     latents: Any = None
     complete: bool = True
     blocks: bool = False
+    training: Training | None = None
 
     @cached_property
     def raw(self) -> Mapping[str, Estimate]:
@@ -82,8 +85,23 @@ class Report:
         """Every measure, by origin (a key of ORIGINS), then by key; "decoder_bias" only if `b_dec` is known."""
         origins = {"raw": self.raw, "centred": self.centred}
         if self.b_dec is not None:  # rescaling an SAE scales x̂ − b_dec
-            origins["decoder_bias"] = _estimates(self._clustered.about(torch.stack((self.b_dec, self.b_dec)).double()))
+            origins["decoder_bias"] = _estimates(self._about_b_dec)
         return origins
+
+    @cached_property
+    def law(self) -> Law | None:
+        """How much of the shrinkage the training penalty explains (C19); None where latents or b_dec are not known."""
+        if self.training is None or self.b_dec is None:
+            return None
+        penalties, moments = self.training.penalties, self._about_b_dec
+        if self.blocks:
+            penalties = in_stretches(penalties, self.moments.count)
+        return law(moments, self.training._replace(penalties=penalties))
+
+    @cached_property
+    def _about_b_dec(self) -> Moments:
+        assert self.b_dec is not None
+        return self._clustered.about(torch.stack((self.b_dec, self.b_dec)).double())
 
     @cached_property
     def per_token(self) -> Mapping[str, Estimate]:
@@ -143,7 +161,9 @@ class Report:
 
     def _results(self) -> dict[str, Any]:
         by_origin = {**self.origins, "statistics": self.per_token}
-        return {"verdict": self.verdict.to_dict(), **{key: _dicts(estimates) for key, estimates in by_origin.items()}}
+        explained = {} if self.law is None else {"law": self.law.to_dict()}
+        results = {key: _dicts(estimates) for key, estimates in by_origin.items()}
+        return {"verdict": self.verdict.to_dict(), **results, **explained}
 
     def facts(self) -> str:
         """One line: tokens, documents, L0, dtype, device."""

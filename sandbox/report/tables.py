@@ -20,6 +20,7 @@ from sandbox.report.layout import PRINTED, fitting, number, stacked, table
 from sandbox.system.terminal import Screen
 
 if TYPE_CHECKING:
+    from sandbox.report.law import Law
     from sandbox.report.report import Report
 
 PUBLISHED_AS: Mapping[str, tuple[str, Mapping[str, str]]] = {
@@ -160,6 +161,23 @@ def _statistics(report: Report) -> Iterator[tuple[str, str, Estimate, dict[str, 
             yield key, words, ours[key], {k: number(value) for k, value in printed.items() if value is not None}
 
 
+def explained(law: Law, width: int = WORDY) -> Table:
+    """γ about b_dec beside what the training penalty predicts, and what the comparison says (C19).
+
+    Args: width: of the screen; the words are left out where it is narrower than the table
+    """
+    rows = [(key, words, *cells_of(estimate)) for key, (words, estimate) in law.rows().items()]
+    title = "Explained by the penalty (about b_dec)"
+    headers = ("", "", "value", "95 % interval")
+
+    def made(rows: Sequence[tuple[str, ...]], headers: Sequence[str]) -> Table:
+        return table(title, headers, rows, right=["value"], caption=law.in_words())
+
+    return fitting(
+        width, lambda: made(rows, headers), lambda: made([(key, *cells) for key, _, *cells in rows], headers[1:])
+    )
+
+
 def comparison(reports: Sequence[Report], width: int = WORDY) -> Table:
     """Several SAEs on the same activations: L0, and the measures that tell them apart.
 
@@ -203,7 +221,7 @@ def as_text(report: Report) -> str:
 
 
 def show(report: Report, console: Console) -> None:
-    """Print the description, the warnings, both tables and the verdict in words."""
+    """Print the description, the warnings, all tables and the verdict in words."""
     if report.description:
         console.print(report.description, highlight=False, markup=False)
     for line in _warnings(report):
@@ -211,6 +229,8 @@ def show(report: Report, console: Console) -> None:
     console.print(measures(report, console.width))
     if report.statistics:
         console.print(statistics(report, console.width))
+    if report.law:
+        console.print(explained(report.law, console.width))
     if report.documents is None:
         console.print(
             f"No document IDs: intervals treat stretches of up to {BLOCK * STRETCH:,} tokens as independent, "
@@ -220,8 +240,9 @@ def show(report: Report, console: Console) -> None:
 
 
 def as_html(report: Report) -> str:
-    """The warnings and both tables, for a notebook."""
+    """The warnings and all tables, for a notebook."""
     tables = [measures(report), *([statistics(report)] if report.statistics else [])]
+    tables += [explained(report.law)] if report.law else []
     warnings = "".join(f"<p>{html_escape(line)}</p>" for line in _warnings(report))
     return warnings + "".join(_html(table) for table in tables)
 

@@ -48,12 +48,12 @@ def claims() -> tuple[Claim, ...]:
     return tuple(sorted(_CLAIMS.values(), key=lambda claim: int(claim.number[1:])))
 
 
-def named(number_or_name: str) -> Claim:
+def named(which: str) -> Claim:
     """The claim of that number ("C1") or name ("scale-x"). Proves nothing.
 
     Raises: InputError for an unknown claim, with similar names and the range of numbers
     """
-    wanted = str(number_or_name).lower().replace("_", "-").replace(" ", "")
+    wanted = str(which).lower().replace("_", "-").replace(" ", "")
     known = claims()
     for claim in known:
         if wanted in (claim.number.lower(), claim.name):
@@ -61,10 +61,10 @@ def named(number_or_name: str) -> Claim:
     similar = get_close_matches(wanted, [claim.name for claim in known], 3)
     hint = f"did you mean {' or '.join(similar)}? " if similar else ""
     numbers = f"claims run from {known[0].number} to {known[-1].number}"
-    raise InputError(f"there is no claim {number_or_name!r}: {hint}{numbers} (sandbox prove --list)")
+    raise InputError(f"there is no claim {which!r}: {hint}{numbers} (sandbox prove --list)")
 
 
-def prove(number_or_name: str) -> Derivation:
+def prove(which: str) -> Derivation:
     """The derivation of a claim, by number ("C1") or name ("scale-x").
 
     Raises: InputError for an unknown claim; StepError, which names the claim and the step, if its proof fails
@@ -73,7 +73,7 @@ def prove(number_or_name: str) -> Derivation:
     c/a
     """
     with LOCK:  # or two threads would derive it twice
-        return _derive(named(number_or_name))
+        return _derive(named(which))
 
 
 @cache
