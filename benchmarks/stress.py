@@ -26,11 +26,14 @@ from benchmarks.timing import claim
 from sandbox import checkpoints
 from sandbox.data import embedded
 from sandbox.maths.measures import REGISTRY
-from sandbox.measuring.published import LIBRARIES, Published
+from sandbox.measuring.published import Published
 from sandbox.moments.moments import Moments
 from sandbox.report import Estimate, estimate, layout
 
 GAMMA, EXPLAINED, MSE = "relative_reconstruction_bias", "explained variance", "mse"
+
+LIBRARIES = ("SAELens", "SAEBench", "dictionary_learning")
+"""Those that print γ."""
 
 THEIRS = {
     GAMMA: dict.fromkeys(LIBRARIES, "relative_reconstruction_bias"),

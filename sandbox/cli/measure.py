@@ -41,7 +41,7 @@ def measure(
         typer.Option(
             min=0,
             max=2**20,
-            help="Show what SAELens, SAEBench and dictionary_learning print at this batch size; 0 for none.",
+            help="Show what SAELens, SAEBench, dictionary_learning and sparsify print at this batch size; 0 for none.",
         ),
     ] = 4096,
     preflight: Annotated[bool, typer.Option(help="Check a sample first and all norms afterwards, and warn.")] = True,

@@ -1,9 +1,9 @@
 """What the evaluation libraries would print for the same data at batch size B, to compare with the pooled measures.
 
-Three libraries publish metrics under the same names but average them differently: over tokens, as a mean of per-batch
-ratios, or as a ratio of sums, each in the dtype of the activations (C15). The functions `saelens`, `saebench` and
-`dictionary_learning` compute what each library keeps of a batch, `LIBRARIES` names the final step of each, and
-`Published` adds up batches. Where a library would print nan or inf, so does this module.
+Four libraries publish metrics, most of them under the same names, but average them differently: over tokens, as a mean
+of per-batch ratios, or as a ratio of sums, each in the dtype of the activations (C15). The functions `saelens`,
+`saebench`, `dictionary_learning` and `sparsify` compute what each library keeps of a batch, `LIBRARIES` names the final
+step of each, and `Published` adds up batches. Where a library would print nan or inf, so does this module.
 """
 
 from __future__ import annotations
@@ -83,34 +83,47 @@ class Batches:
 def saelens(batch: Batches) -> dict[str, Tensor]:
     """SAELens 6.54, sae_lens/evals.py: `get_sparsity_and_variance_metrics`, `ExplainedVarianceCalculator`.
 
+    `shrinkage` is from sae_lens/synthetic/evals.py, `ShrinkageCalculator`.
+
     A batch is `batch_size_prompts` whole sequences without their special tokens. Every metric is a mean over all
     tokens, in the dtype of the activations, except:
 
     - `relative_reconstruction_bias` is a mean over batches of one ratio per batch;
-    - `explained_variance` is pooled: sums are taken in float32 and added up in float64. Of the three libraries' metrics
-      it is the only one that is the true explained variance, with the mean of x removed. (It treats a total variance
-      below 1e-10, in squared activation units, as 0.)
+    - `explained_variance` is pooled: sums are taken in float32 and added up in float64. Of the libraries'
+      metrics of that name it alone is the true explained variance, with the mean of x removed. (It treats a total
+      variance below 1e-10, in squared activation units, as 0.)
 
     `explained_variance_legacy` divides each token's squared error by that token's squared distance from the batch mean.
-    `l2_ratio` replaces a norm below 1e-4 by 1. `mse` is ‖x − x̂‖², summed over dimensions.
+    `l2_ratio` replaces a norm below 1e-4 by 1. `mse` is ‖x − x̂‖², summed over dimensions. `shrinkage` is the mean
+    of ‖x̂‖/‖x‖ again, over the tokens with ‖x‖ above 1e-6, and 0 if there are none; the sum of each batch is rounded to
+    the dtype of the activations. SAELens documents it as "1.0 = no shrinkage", but where γ is 1, the pooled norm ratio
+    is the cosine (C10).
     """
+    long_enough = batch.norm > 1e-6
     wide = batch.x.to(torch.promote_types(batch.x.dtype, torch.float32))
     return batch.per_token() | {
         "mse": batch.squared_error,
         "sum_squared_norm": wide.pow(2).sum((-2, -1)).double(),
         "sum_squared_residual": (wide - batch.x_hat).pow(2).sum((-2, -1)).double(),
         "num_samples": _tokens(batch.x),
+        "total_shrinkage": torch.where(long_enough, batch.norm_hat / batch.norm, 0).sum(-1).double(),
+        "shrinkage_samples": long_enough.sum(-1).double(),
     }
 
 
 def saelens_prints(mean: Means, mean_x: Tensor) -> dict[str, Tensor]:
-    """The means unchanged, plus the explained variance from the sums (`ExplainedVarianceCalculator.compute`)."""
+    """The means unchanged, plus explained variance and shrinkage from the sums (`compute` of either calculator)."""
     n = mean["num_samples"]
     mse = mean["sum_squared_residual"] / n
     variance = mean["sum_squared_norm"] / n - mean_x.pow(2).sum()
     flat = (mse < 1e-10).double()
     explained = torch.where(variance < 1e-10, flat, 1 - mse / variance)
-    return _without(mean, "sum_squared_norm", "sum_squared_residual", "num_samples") | {"explained_variance": explained}
+    total, samples = mean["total_shrinkage"], mean["shrinkage_samples"]
+    parts = ("sum_squared_norm", "sum_squared_residual", "num_samples", "total_shrinkage", "shrinkage_samples")
+    return _without(mean, *parts) | {
+        "explained_variance": explained,
+        "shrinkage": torch.where(samples > 0, total / samples, 0),
+    }
 
 
 def saebench(batch: Batches) -> dict[str, Tensor]:
@@ -164,6 +177,19 @@ def dictionary_learning(batch: Batches) -> dict[str, Tensor]:
     return {name: value.double() for name, value in whole.items()}  # .item() makes each a Python float
 
 
+def sparsify(batch: Batches) -> dict[str, Tensor]:
+    """sparsify 1.3, sparsify/sparse_coder.py: `SparseCoder.forward`, and the mean over batches that its `Trainer` logs.
+
+    A batch holds the tokens of its sequences. `fvu` is Σ‖x − x̂‖²/Σ‖x − x̄‖² with x̄ the mean of that batch, in the dtype
+    of the activations: where the denominator exceeds 65,504 in float16, it is inf and `fvu` is 0. A batch of B
+    independent tokens has on average (B − 1)/B of the variance in the denominator; one token alone gives inf or nan.
+    (On a GPU with bfloat16 the numerator is added up in float32; with `micro_acc_steps` above 1 the trainer logs the
+    value divided by that number.)
+    """
+    variance = (batch.x - batch.x.mean(-2, keepdim=True)).pow(2).sum((-2, -1))
+    return {"fvu": ((batch.x - batch.x_hat).pow(2).sum((-2, -1)) / variance).double()}  # float() of every batch's
+
+
 class Library(NamedTuple):
     """How a library gets from batches to the metrics it prints.
 
@@ -180,6 +206,7 @@ LIBRARIES: Mapping[str, Library] = {
     "SAELens": Library(saelens, saelens_prints),
     "SAEBench": Library(saebench, saebench_prints),
     "dictionary_learning": Library(dictionary_learning, lambda mean, mean_x: mean),
+    "sparsify": Library(sparsify, lambda mean, mean_x: mean),
 }
 """The libraries by name."""
 
@@ -189,8 +216,8 @@ class Published(Sums):
     """Totals over batches of everything the libraries keep; `+` merges.
 
     B, the tokens in a batch, is `batch_size_prompts` times the context length less special tokens in SAELens and
-    SAEBench, and the size of a generator's batch in dictionary_learning. Which tokens share a batch changes the result;
-    this class exists to show by how much.
+    SAEBench, the size of a generator's batch in dictionary_learning, and `batch_size` times the context length in
+    sparsify. Which tokens share a batch changes the result; this class exists to show by how much.
 
     Attributes:
         sums:    Float64[Tensor, "kept"], the sum of all entries of each kept quantity

@@ -29,7 +29,11 @@ MEANS = {
 """Each mean over tokens: the columns of its numerator and denominator, and its range."""
 
 LINE = ("norm_slope", "norm_intercept")
-"""The regression line of ‖x̂‖ on ‖x‖: its slope, and its intercept in activation units."""
+"""The regression line of ‖x̂‖ on ‖x‖: its slope, and its intercept in activation units.
+
+Neither measures shrinkage or an offset. The intercept shows how the norm ratios of tokens, their cosines where each has
+a γ of 1, vary with ‖x‖: it is positive where they fall as ‖x‖ grows, negative where they rise (C28).
+"""
 
 NO_LINE = "all tokens have the same norm: no line is determined"
 

@@ -35,7 +35,8 @@ class Report:
         b_dec:            Float[Tensor, "d"], the decoder bias, if x̂ contains the same one for every token
         outliers:         if there are any: `limit` (norm of x), `tokens`, `share_of_a`, and whether `excluded`
         without_outliers: the report without them, if there are any and they are not excluded
-        statistics:       means over tokens, and slope and intercept of the regression of ‖x̂‖ on ‖x‖, by name
+        statistics:       means over tokens, and slope and intercept of the regression of ‖x̂‖ on ‖x‖, by name; the
+                          intercept is no offset: it shows how the norm ratio varies with ‖x‖ (C28)
         published:        what evaluation libraries would print, by library and by its own name for the statistic
         published_batch:  tokens per batch of those libraries
         findings:         findings of the preflight check: `key` and `message`
@@ -109,12 +110,17 @@ class Report:
 
     @cached_property
     def explained_variance(self) -> Estimate:
-        """1 − Σ‖x̂ − x‖²/Σ‖x − x̄‖²: 1 minus the relative loss about the mean of x, which leaves x̂ − x as it is."""
-        if not self.moments.n:
-            return Estimate(None, None, None, "no tokens were measured")
-        loss = estimate(self._clustered.centred_on_x(), REGISTRY["relative_loss"])
+        """1 − Σ‖x̂ − x‖²/Σ‖x − x̄‖²: 1 minus the unexplained fraction."""
+        loss = self.fvu
         value, low, high = (None if end is None else 1 - end for end in (loss.value, loss.high, loss.low))
         return Estimate(value, low, high, loss.reason)
+
+    @cached_property
+    def fvu(self) -> Estimate:
+        """Σ‖x̂ − x‖²/Σ‖x − x̄‖², the fraction of variance unexplained: the relative loss about the mean of x."""
+        if not self.moments.n:
+            return Estimate(None, None, None, "no tokens were measured")
+        return estimate(self._clustered.centred_on_x(), REGISTRY["relative_loss"])  # centring leaves x̂ − x as it is
 
     @property
     def tokens(self) -> int:

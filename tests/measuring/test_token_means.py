@@ -5,8 +5,11 @@ import math
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 from scipy.stats import t as student
 
+from sandbox import checkpoints
+from sandbox.data import embedded
 from sandbox.measuring.token_means import COLUMNS, TokenMeans
 
 
@@ -105,6 +108,40 @@ def test_the_line_is_that_of_least_squares():
         # classical errors of the line: 0.1/√Σ(u − ū)², and √(mean of u²) times that; ours are from 12 clusters
         error = 0.1 / np.sqrt(((u - u.mean()) ** 2).sum()) * (1 if name == "norm_slope" else np.sqrt((u**2).mean()))
         assert 0.5 < (estimates[name].high - estimates[name].low) / (2 * student.ppf(0.975, 11) * error) < 1.8
+
+
+def intercept_by_covariance(u: np.ndarray, ratio: np.ndarray) -> float:
+    """C28: −K·l²/(h − l²), with K the covariance of the tokens' norm ratio and norm, each weighted by its norm."""
+    covariance = np.cov(ratio, u, ddof=0, aweights=u)[0, 1]
+    return -covariance * u.mean() ** 2 / u.var()
+
+
+@pytest.mark.parametrize("rise", [-0.05, 0.0, 0.05])
+def test_an_intercept_needs_no_offset_but_a_cosine_that_varies_with_the_norm(rise):
+    """Every token has a γ of 1, so its norm ratio is its cosine: the intercept has the opposite sign of its rise."""
+    u = np.random.default_rng(0).uniform(1, 4, 600)
+    cosine = 0.85 + rise * (u - 2.5)
+    intercept = of_pairs(u, cosine * u, cosine, 12).estimates()["norm_intercept"].value
+    assert intercept == pytest.approx(intercept_by_covariance(u, cosine), abs=1e-12)
+    assert np.sign(round(intercept, 9)) == -np.sign(rise)
+
+
+def test_the_intercept_of_the_embedded_gated_sae_says_that_its_cosine_rises_with_the_norm():
+    """Raw, so that b_dec is part of x̂: γ is 1, and yet the line does not go through 0."""
+    x = load_file(embedded("activations"))["activations"].float()
+    with torch.no_grad():
+        x_hat = checkpoints.load(embedded("minilm-gated"))(x)
+    x, x_hat = x.double().numpy(), x_hat.double().numpy()
+    u, v, c = np.linalg.norm(x, axis=1), np.linalg.norm(x_hat, axis=1), (x * x_hat).sum(1)
+    documents = np.load(embedded("documents"))
+    intercept = of_pairs(u, v, c / (u * v), 100, group=np.unique(documents, return_inverse=True)[1]).estimates()[
+        "norm_intercept"
+    ]
+    assert (v**2).sum() / c.sum() == pytest.approx(1, abs=1e-3)
+    assert intercept.value == pytest.approx(intercept_by_covariance(u, v / u))
+    assert intercept.value == pytest.approx(-0.498, abs=1e-3)
+    assert intercept.high < 0
+    assert np.cov(c / (u * v), u, ddof=0, aweights=u)[0, 1] > 0
 
 
 def test_a_line_without_scatter_is_known_exactly():
