@@ -45,8 +45,8 @@ class Point:
         tokens:       number of those tokens
         documents:    number of their documents; None without document IDs
         l0:           mean number of nonzero latents per token
-        origins:      estimates by origin (a key of ORIGINS), then by the key of the measure; under LAW, what the penalty
-                      of training explains (`sandbox.report.law.Law.rows`), if latents and b_dec were visible
+        origins:      estimates by origin (a key of ORIGINS), then by the key of the measure; under LAW, what the
+                      penalty of training explains (`sandbox.report.law.Law.rows`), if latents and b_dec were visible
     """
 
     architecture: str
