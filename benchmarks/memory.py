@@ -90,7 +90,7 @@ def _grown(who: str, d_sae: int, batches: int, latents: bool) -> int:
 
 
 def claims() -> Iterator[bool]:
-    """Print and give each claim."""
+    """Print and yield each claim."""
     with tempfile.TemporaryDirectory() as folder:
         few, many = (of_a_file(Path(folder), copies) for copies in (5, 50))
     yield claim("memory: peak at 356,150 tokens over peak at 35,615, from a file", many / few, 1.10)

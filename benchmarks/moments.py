@@ -24,7 +24,7 @@ def per_batch_ratios(x: torch.Tensor, x_hat: torch.Tensor) -> list[torch.Tensor]
 
 
 def claims() -> Iterator[bool]:
-    """Print and give each claim."""
+    """Print and yield each claim."""
     generator = torch.Generator().manual_seed(0)
     x = torch.randn(TOKENS, D, generator=generator)
     x_hat = 0.9 * x + 0.3 * torch.randn(TOKENS, D, generator=generator)

@@ -8,9 +8,9 @@ from sandbox.maths.proof.mutants import mutate
 
 
 def claims() -> Iterator[bool]:
-    """Print and give the claim."""
-    found = [mutate(derivations.prove(one.number)) for one in derivations.claims()]
-    refused, equivalent = sum(one.refused for one in found), sum(one.equivalent for one in found)
-    share = refused / (refused + sum(len(one.surviving) for one in found))
+    """Print and yield the claim."""
+    results = [mutate(derivations.prove(derivation.number)) for derivation in derivations.claims()]
+    refused, equivalent = sum(result.refused for result in results), sum(result.equivalent for result in results)
+    share = refused / (refused + sum(len(result.surviving) for result in results))
     what = f"proofs: share refused of {refused} changes ({equivalent} more are shown to be equivalent)"
     yield claim(what, share, 1.0, at_least=True)

@@ -34,7 +34,7 @@ def cases() -> Iterator[tuple[str, SAE, torch.Tensor, torch.Tensor | None]]:
 
 
 def claims() -> Iterator[bool]:
-    """Print and give each claim. The look before a run is left out: it is the same for any number of tokens."""
+    """Print and yield each claim. Without the preflight check, whose time does not depend on the number of tokens."""
     for name, sae, x, documents in cases():
 
         def forward(sae: SAE = sae, x: torch.Tensor = x) -> None:

@@ -37,7 +37,7 @@ def times(processes: int, path: Path) -> list[float]:
 
 
 def claims() -> Iterator[bool]:
-    """Print and give the claim, where there are two cores."""
+    """Print and yield the claim, where there are two cores."""
     if (os.cpu_count() or 1) < 2:
         print("left out: scaling: it needs two cores", flush=True)
         return

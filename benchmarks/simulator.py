@@ -11,7 +11,7 @@ NUMBERS = 2**24
 
 
 def claims() -> Iterator[bool]:
-    """Print and give each claim."""
+    """Print and yield each claim."""
     for d in (64, 768):
         n, chunk = NUMBERS // d, vectors.ON_HOST // d
         generator = torch.Generator().manual_seed(0)

@@ -26,11 +26,14 @@ from benchmarks.timing import claim
 from sandbox import checkpoints
 from sandbox.data import embedded
 from sandbox.maths.measures import REGISTRY
-from sandbox.measuring.published import LIBRARIES, Published
+from sandbox.measuring.published import Published
 from sandbox.moments.moments import Moments
 from sandbox.report import Estimate, estimate, layout
 
 GAMMA, EXPLAINED, MSE = "relative_reconstruction_bias", "explained variance", "mse"
+
+LIBRARIES = ("SAELens", "SAEBench", "dictionary_learning")
+"""Those that print γ."""
 
 THEIRS = {
     GAMMA: dict.fromkeys(LIBRARIES, "relative_reconstruction_bias"),
@@ -175,34 +178,34 @@ def cases() -> dict[str, list[Case]]:
 
 
 def claims() -> Iterator[bool]:
-    """Print and give each claim: ours is right everywhere, theirs is off by what is shown."""
-    held = cases()
-    figures = [case.our_error(question) for group in held.values() for case in group for question in case.questions]
+    """Print and yield each claim: ours is always right, theirs is off by the amount shown."""
+    groups = cases()
+    figures = [case.our_error(question) for group in groups.values() for case in group for question in case.questions]
     yield claim(f"stress: ours, the largest relative error of {len(figures)} figures", max(figures), EXACT)
-    apart = max(case.their_error(library, GAMMA) for case in held["equal norms"] for library in LIBRARIES)
+    apart = max(case.their_error(library, GAMMA) for case in groups["equal norms"] for library in LIBRARIES)
     yield claim("stress: near-constant norms, published γ from the pooled γ, the farthest", apart, 0.001)
-    for case, least in zip(held["long tokens"], (0.07, 0.14, 0.28, 0.65), strict=True):
+    for case, least in zip(groups["long tokens"], (0.07, 0.14, 0.28, 0.65), strict=True):
         off = min(case.their_error(library, GAMMA) for library in LIBRARIES)
         yield claim(f"stress: {case.name}: γ off by, in every library", off, least, at_least=True)
-    small, whole = held["bfloat16"]
+    small, whole = groups["bfloat16"]
     ones = [small.published[GAMMA][library] for library in ("SAELens", "SAEBench")]
     ones += [whole.published[GAMMA][library] for library in LIBRARIES]
     yield claim("stress: all in bfloat16: the number of ways to print exactly 1", ones.count(1.0), 5, at_least=True)
     yield claim("stress: … where 1 is off by, in thousandths", 1000 * abs(1 - whole.truth[GAMMA]), 1.8, at_least=True)
-    half, wrong = held["float16"]
+    half, wrong = groups["float16"]
     undefined = sum(math.isnan(value) for value in half.published[GAMMA].values())
     yield claim("stress: float16 of norm 310: libraries whose γ is nan", undefined, 3, at_least=True)
     infinite = sum(math.isinf(value) for value in wrong.published[MSE].values())
     yield claim("stress: float16 of norm 310: libraries whose mse is infinite", infinite, 2, at_least=True)
     perfect = half.published[EXPLAINED]["dictionary_learning"]
     yield claim("stress: float16 of norm 310: dictionary_learning's explained variance", perfect, 1, at_least=True)
-    explained = [case.published[EXPLAINED]["SAEBench"] for case in held["units"]]
-    off = held["units"][1].their_error("SAEBench", EXPLAINED)
+    explained = [case.published[EXPLAINED]["SAEBench"] for case in groups["units"]]
+    off = groups["units"][1].their_error("SAEBench", EXPLAINED)
     yield claim("stress: SAEBench's explained variance off by, at scale 1", off, 0.1, at_least=True)
     yield claim("stress: SAEBench's explained variance of x × 100", explained[-1], 1.0005, at_least=True)
-    first, second = (case.published[MSE]["SAEBench"] for case in held["batch size"])
+    first, second = (case.published[MSE]["SAEBench"] for case in groups["batch size"])
     yield claim("stress: SAEBench's mse at B = 32 over that at B = 256", first / second, 7.99, at_least=True)
-    (bias,) = held["forgotten bias"]
+    (bias,) = groups["forgotten bias"]
     off = bias.their_error("dictionary_learning", EXPLAINED)
     yield claim("stress: b_dec forgotten: dictionary_learning's explained variance off by", off, 0.06, at_least=True)
 

@@ -45,17 +45,17 @@ def cases() -> dict[str, tuple[SAE, Tensor]]:
 
 
 def ours(sae: SAE, x: Tensor) -> Report:
-    """Everything that is said of shrinkage; no look before the run, which is the same for any number of tokens."""
+    """Every measure of shrinkage, without the preflight check, whose time does not depend on the number of tokens."""
     return measure(sae, x, batch_size=BATCH, look=False)
 
 
 def check_that_both_agree(report: Report, printed: dict[str, float]) -> None:
-    """To 1e-4: SAELens rounds each token's number to float32, and their mean."""
-    moments, found = report.moments, report.statistics
+    """To 1e-4, because SAELens rounds every token's number, and the mean, to float32."""
+    moments, statistics = report.moments, report.statistics
     mine = {
-        "l2_ratio": found["l2_ratio"].value,
-        "cossim": found["cossim"].value,
-        "l0": found["l0"].value,
+        "l2_ratio": statistics["l2_ratio"].value,
+        "cossim": statistics["cossim"].value,
+        "l0": statistics["l0"].value,
         "mse": (moments.a + moments.b - 2 * moments.c).item(),
     }
     for name, value in mine.items():
@@ -105,12 +105,12 @@ def whole(sae: SAE, x: Tensor) -> float:
 def metrics(sae: SAE, x: Tensor) -> float:
     """Their time over ours, for the metrics of a batch whose x̂ and latents are there."""
     x = x[:BATCH]
-    given: Any = Computed(sae, as_saelens(sae), x)
+    computed: Any = Computed(sae, as_saelens(sae), x)
     cluster, counting = np.arange(BATCH) // BLOCK, Counting()
     times = in_turn(
-        lambda: Totals.of(given, x, cluster, counting),
-        lambda: saelens_evaluation(given, x, BATCH),
-        lambda: l1(given.feature_acts),
+        lambda: Totals.of(computed, x, cluster, counting),
+        lambda: saelens_evaluation(computed, x, BATCH),
+        lambda: l1(computed.feature_acts),
         repeats=15,
     )
     return median((theirs - extra) / mine for mine, theirs, extra in times)
@@ -118,7 +118,7 @@ def metrics(sae: SAE, x: Tensor) -> float:
 
 @torch.no_grad()
 def claims() -> Iterator[bool]:
-    """Print and give each claim."""
+    """Print and yield each claim."""
     assert BATCH % CONTEXT == 0
     for name, (sae, x) in cases().items():
         yield claim(f"throughput: {name}: times as fast as SAELens' evaluation", whole(sae, x), 1.5, at_least=True)

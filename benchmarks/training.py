@@ -17,6 +17,6 @@ def ten_steps(key: str) -> Callable[[], object]:
 
 
 def claims() -> Iterator[bool]:
-    """Print and give each claim."""
+    """Print and yield each claim."""
     value = ratio(ten_steps("gated"), ten_steps("gated_saelens"), repeats=5)
     yield claim("training: a step of the paper's gated SAE, times SAELens' gated SAE", value, 0.85)

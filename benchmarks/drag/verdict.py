@@ -46,7 +46,7 @@ def table(results: Results) -> str:
 
 
 def claims(results: Results) -> Iterator[bool]:
-    """Print and give each claim whose variants were measured."""
+    """Print and yield each claim whose variants were measured."""
     drags = {key: runs for key, runs in results.drags.items() if runs}
 
     def typical(name: str) -> dict[str, float]:

@@ -54,51 +54,54 @@ LIBRARIES = ("torch", "triton", "numpy", "numba", "scipy", "sympy")
 
 def main() -> int:
     """Run the parts; exit status 1 if a claim fails or a part does not end."""
-    given = _arguments()
-    if given.keep:
+    arguments = _arguments()
+    if arguments.keep:
         try:
-            print(f"kept as {keep(given.out).relative_to(ROOT)}; the README says so")
+            print(f"kept as {keep(arguments.out).relative_to(ROOT)}; the README says so")
         except (OSError, ValueError) as error:
             print(f"benchmarks.gpu: {error}", file=sys.stderr)
             return 2
         return 0
-    if given.device == "cuda" and not torch.cuda.is_available():
+    if arguments.device == "cuda" and not torch.cuda.is_available():
         print(f"benchmarks.gpu: no CUDA device here (torch {torch.__version__}); {TRY}", file=sys.stderr)
         return 2
-    if given.part:  # the process of one part
-        for row in import_module(f"benchmarks.gpu.{given.part}").rows(Place(given.device, small=given.device == "cpu")):
+    if arguments.part:  # this process runs one part
+        for row in import_module(f"benchmarks.gpu.{arguments.part}").rows(
+            Place(arguments.device, small=arguments.device == "cpu")
+        ):
             print(row.line(), flush=True)
         return 0
     begun, rows = time.monotonic(), []
-    parts = given.only or list(PARTS)
-    chosen = f" --only {' '.join(given.only)}" if given.only else ""
-    found: dict[str, Any] = {
-        "command": f"python -m benchmarks.gpu --device {given.device}{chosen}",
-        "device": given.device,
-        "on": _machine(given.device),
+    parts = arguments.only or list(PARTS)
+    chosen = f" --only {' '.join(arguments.only)}" if arguments.only else ""
+    result: dict[str, Any] = {
+        "command": f"python -m benchmarks.gpu --device {arguments.device}{chosen}",
+        "device": arguments.device,
+        "on": _machine(arguments.device),
     }
     try:
-        given.out.mkdir(parents=True, exist_ok=True)
-        with TemporaryFile(dir=given.out):  # better refused now than after the first minutes
+        arguments.out.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=arguments.out):  # refuse now rather than after the first minutes
             pass
     except OSError as error:
         print(
-            f"benchmarks.gpu: {given.out} cannot be written to ({error.strerror}): name another --out", file=sys.stderr
+            f"benchmarks.gpu: {arguments.out} cannot be written to ({error.strerror}): name another --out",
+            file=sys.stderr,
         )
         return 2
     for part in parts:
-        left = 60 * given.minutes - (time.monotonic() - begun)
-        for row in _of_part(part, given.device, min(PARTS[part], left)):
+        left = 60 * arguments.minutes - (time.monotonic() - begun)
+        for row in _of_part(part, arguments.device, min(PARTS[part], left)):
             rows.append(row)
             print(f"{row.verdict:6}{row.figure:>14}  {row.limit:>8}  {row.part}: {row.case}  {row.words}", flush=True)
-        found["seconds"] = time.monotonic() - begun
-        found["left_out"] = [one for one in PARTS if one not in {row.part for row in rows if row.case == "time"}]
-        found["rows"] = [row.to_dict() for row in rows]
-        write(given.out, found)  # after each part: what has been measured stays, whatever comes
+        result["seconds"] = time.monotonic() - begun
+        result["left_out"] = [part for part in PARTS if part not in {row.part for row in rows if row.case == "time"}]
+        result["rows"] = [row.to_dict() for row in rows]
+        write(arguments.out, result)  # after each part, so that nothing measured is lost
     _print_table(rows)
-    print(f"written: {given.out}/gpu.json, {given.out}/gpu.md")
-    if given.device == "cuda" and not found["left_out"]:
-        print(f"to keep them: {sys.executable} -m benchmarks.gpu --keep --out {given.out}")
+    print(f"written: {arguments.out}/gpu.json, {arguments.out}/gpu.md")
+    if arguments.device == "cuda" and not result["left_out"]:
+        print(f"to keep them: {sys.executable} -m benchmarks.gpu --keep --out {arguments.out}")
     return 0 if all(row.holds is not False for row in rows) else 1
 
 
@@ -123,21 +126,21 @@ def _arguments() -> argparse.Namespace:
         "--keep", action="store_true", help="put a whole run from --out into results/gpu and the README; run nothing"
     )
     parser.add_argument("--part", choices=PARTS, help=argparse.SUPPRESS)
-    given = parser.parse_args()
-    if not given.minutes > 0:
-        parser.error(f"--minutes is {given.minutes:g}: more than 0 is needed")
-    return given
+    arguments = parser.parse_args()
+    if not arguments.minutes > 0:
+        parser.error(f"--minutes is {arguments.minutes:g}: more than 0 is needed")
+    return arguments
 
 
 def _of_part(part: str, device: str, limit: float) -> Iterator[Row]:
-    """Its rows as they come; one more that says so where it fails, or does not end in time."""
+    """A part's rows as they come, and another if it fails or runs out of time."""
     if limit < LEAST:
         yield Row(part, "the whole part", None, goal=0, words="left out: the time was over; give more --minutes")
         return
     command = [sys.executable, "-m", "benchmarks.gpu", "--part", part, "--device", device]
     environment = os.environ | {"CUBLAS_WORKSPACE_CONFIG": ":4096:8", "PYTHONUNBUFFERED": "1"}
     begun = time.monotonic()
-    with TemporaryFile("w+", encoding="utf-8") as errors:  # a pipe that nobody empties would stop the part
+    with TemporaryFile("w+", encoding="utf-8") as errors:  # a pipe that fills up would block the part
         options: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": errors, "text": True, "start_new_session": True}
         child = subprocess.Popen(command, cwd=ROOT, env=environment, **options)
         timer = Timer(limit, _kill, (child,))
@@ -154,22 +157,22 @@ def _of_part(part: str, device: str, limit: float) -> Iterator[Row]:
             _kill(child)
             child.communicate()
         errors.seek(0)
-        spent, said = time.monotonic() - begun, errors.read()
+        spent, stderr = time.monotonic() - begun, errors.read()
     if status:
-        why = f"stopped after {spent:.0f} seconds" if spent >= limit else _reason(said)
+        why = f"stopped after {spent:.0f} seconds" if spent >= limit else _reason(stderr)
         yield Row(part, "the whole part", None, goal=0, words=why)
     yield Row(part, "time", spent, "s")
 
 
 def _kill(child: subprocess.Popen[str]) -> None:
-    """The part, and all that it started."""
+    """Kill a part and every process that it started."""
     with suppress(ProcessLookupError):
         os.killpg(child.pid, signal.SIGKILL)
 
 
-def _reason(said: str) -> str:
-    """What a program that failed says of it: CUDA adds advice to its errors, so that the last line is not enough."""
-    lines = [line.strip() for line in said.splitlines() if line.strip()] or ["nothing was said"]
+def _reason(stderr: str) -> str:
+    """The error line of a failed program: CUDA appends advice to its errors, so it need not be the last line."""
+    lines = [line.strip() for line in stderr.splitlines() if line.strip()] or ["no error message"]
     return next((line for line in reversed(lines) if "Error:" in line or "error:" in line), lines[-1])[:300]
 
 
@@ -183,14 +186,14 @@ def _machine(device: str) -> dict[str, str]:
             libraries[name] = "missing"
     if device == "cpu":
         return {"card": f"CPU, {platform.machine()}", "Python": platform.python_version(), **libraries}
-    found = subprocess.run(
+    driver = subprocess.run(
         ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"],
         capture_output=True,
         text=True,
         check=False,
     )
     facts: dict[str, Any] = {
-        "driver": (found.stdout.strip().splitlines() or ["unknown"])[0],
+        "driver": (driver.stdout.strip().splitlines() or ["unknown"])[0],
         "CUDA": torch.version.cuda,
     }
     return {"card": torch.cuda.get_device_name(), **facts, "Python": platform.python_version(), **libraries}

@@ -24,7 +24,7 @@ BIAS = "relative_reconstruction_bias"
 
 
 def rows(place: Place) -> Iterator[Row]:
-    """At several fill levels, γ is what it is with memory to spare."""
+    """At several fill levels, γ is the same as with memory to spare."""
     d_in, d_sae, tokens = place.sized((768, 65536, 16384), (64, 16384, 8192))
     sae = random_sae(d_in, d_sae, "ReLU", place.device)
     x = torch.randn(tokens, d_in, device=place.device)
@@ -35,13 +35,13 @@ def rows(place: Place) -> Iterator[Row]:
         case = f"{1 - share:.0%} of three batches of latents left"
         try:
             with _left(place, int(needed * (1 - share))):
-                found, said = _measured(sae, x)
+                gamma, stderr = _measured(sae, x)
         except (RuntimeError, MemoryError) as error:
             yield Row("memory", case, None, goal=1e-6, words=f"not survived: {error}"[:200])
             continue
-        halved = said.count("out of memory")
+        halved = stderr.count("out of memory")
         words = f"difference of γ; halved {halved} times"
-        value = None if found is None or expected is None else abs(found - expected)
+        value = None if gamma is None or expected is None else abs(gamma - expected)
         yield Row("memory", case, value, goal=1e-6, words=words)
     yield Row(
         "memory", "halvings at the last of these", float(halved), goal=1, at_least=True, words="or it tests nothing"
@@ -49,23 +49,23 @@ def rows(place: Place) -> Iterator[Row]:
 
 
 def _measured(sae: SAE, x: torch.Tensor) -> tuple[float | None, str]:
-    said = StringIO()
-    with redirect_stderr(said):
+    stderr = StringIO()
+    with redirect_stderr(stderr):
         report: Report = measure(sae, x, batch_size=len(x), look=False)
-    return report.raw[BIAS].value, said.getvalue()
+    return report.raw[BIAS].value, stderr.getvalue()
 
 
 @contextmanager
 def _left(place: Place, room: int) -> Iterator[None]:
-    """While it lasts, so many bytes can be allocated: the rest of the card is taken, or the process may not grow."""
+    """Within the block, only `room` bytes can be allocated: the rest is filled, or the process is limited."""
     if place.gpu:
         place.free()
         free, _ = torch.cuda.mem_get_info()
-        held = torch.empty(max(free - room, 0), dtype=torch.uint8, device="cuda")
+        filler = torch.empty(max(free - room, 0), dtype=torch.uint8, device="cuda")
         try:
             yield
         finally:
-            del held
+            del filler
             place.free()
         return
     pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])

@@ -37,12 +37,12 @@ def rows(place: Place) -> Iterator[Row]:
     assert child.stdout is not None
     outcomes: Counter[str] = Counter()
     for line in child.stdout:
-        if found := OUTCOME.match(line):
-            outcomes[found[2]] += 1
-            if found[2] in ("FAILED", "ERROR"):
-                yield Row("tests", found[1], None, goal=0, words=found[2].lower())
-        elif found := FAILURE.match(line):
-            yield Row("tests", f"{found[1]}, why", None, words=found[2].strip()[:300])
+        if match := OUTCOME.match(line):
+            outcomes[match[2]] += 1
+            if match[2] in ("FAILED", "ERROR"):
+                yield Row("tests", match[1], None, goal=0, words=match[2].lower())
+        elif match := FAILURE.match(line):
+            yield Row("tests", f"{match[1]}, why", None, words=match[2].strip()[:300])
     status = child.wait()
     words = f"failed; {outcomes['PASSED']} passed, {outcomes['SKIPPED']} skipped, pytest ended with {status}"
     failed = float(outcomes["FAILED"] + outcomes["ERROR"]) if status in (0, 1) and outcomes else None

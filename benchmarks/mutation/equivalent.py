@@ -64,8 +64,8 @@ EQUIVALENT: tuple[Equivalent, ...] = (
     ),
     Equivalent(
         "sandbox/measuring/sparse.py",
-        "found += acts[i, j] != 0",
-        "found += acts[i, j] != 0 ► found -= acts[i, j] != 0",
+        "active += acts[i, j] != 0",
+        "active += acts[i, j] != 0 ► active -= acts[i, j] != 0",
         "only whether it is 0 is asked",
     ),
     Equivalent(
@@ -88,13 +88,13 @@ EQUIVALENT: tuple[Equivalent, ...] = (
     ),
     Equivalent(
         "sandbox/measuring/forward.py",
-        "if look is not None and feature_acts is not None:",
+        "if observe is not None and feature_acts is not None:",
         "feature_acts ► count",
         "latents are counted exactly where they are seen",
     ),
     Equivalent(
         "sandbox/measuring/latents.py",
-        "STRIDE = 16  # latents looked at together: nearly always all off",
+        "STRIDE = 16  # latents checked together: usually all are off",
         "16 ► 15",
         "how many are looked at together is a matter of time",
     ),

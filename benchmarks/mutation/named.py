@@ -61,9 +61,9 @@ NAMED: tuple[Named, ...] = (
 
 def named(root: Path, files: list[str]) -> Iterator[Mutant]:
     """Those of these files. Raises ValueError for one whose text is not there once: somebody must look again."""
-    for one in NAMED:
-        if one.file in files:
-            yield _mutant(one, (root / one.file).read_text(encoding="utf-8"))
+    for mutant in NAMED:
+        if mutant.file in files:
+            yield _mutant(mutant, (root / mutant.file).read_text(encoding="utf-8"))
 
 
 def _mutant(one: Named, text: str) -> Mutant:

@@ -62,8 +62,8 @@ def activations(source: SourceLike, documents: PathOrArray | None = None, name: 
         documents: one whole number (or text) per token, equal for tokens of the same document: a file, a folder or
                    pattern of files, an array or a tensor. Replaces a dataset's own documents
         name:      what messages call activations that are not in a file
-    Raises: InputError for another kind of source or dtype, no tokens, or documents that are not one per token (for a
-            stream, whose length is unknown, at its end)
+    Raises: InputError for another kind of source or dtype, no tokens, or a number of documents other than one per
+            token (for a stream, whose length is unknown, at its end)
 
     >>> opened = activations(torch.arange(6.0).reshape(3, 2), documents=np.array([7, 7, 8]))
     >>> for chunk in opened.chunks(2):
@@ -78,11 +78,11 @@ def activations(source: SourceLike, documents: PathOrArray | None = None, name: 
     if isinstance(source, str | Path | np.ndarray | Tensor):
         rows, own = _opened(source, name, ACTIVATIONS)
         if not len(rows):
-            raise InputError(f"{rows.name} holds no tokens: (..., d), with at least one token, is needed")
+            raise InputError(f"{rows.name} holds no tokens: shape (..., d), with at least one token, is needed")
         return RandomAccess(rows, own if documents is None else document_ids(documents, len(rows)))
     if isinstance(source, bytes | dict | torch.nn.Module) or not (callable(source) or isinstance(source, Iterable)):
         kind = type(source).__name__
-        raise InputError(f"{name} is a {kind}: a file's path, an array, a tensor or an iterable is needed")
+        raise InputError(f"{name} is a {kind}: a file path, an array, a tensor or an iterable is needed")
     return Stream(source, None if documents is None else document_ids(documents), name)
 
 
@@ -92,7 +92,7 @@ def document_ids(source: PathOrArray, tokens: int | None = None) -> Windows:
     Raises: InputError for anything else, and if the number of tokens is known and differs
     """
     if not isinstance(source, str | Path | np.ndarray | Tensor):
-        raise InputError(f"documents is a {type(source).__name__}: a file's path, an array or a tensor is needed")
+        raise InputError(f"documents is a {type(source).__name__}: a file path, an array or a tensor is needed")
     rows, _ = _opened(numbered(source) if isinstance(source, np.ndarray) else source, "documents", IDS)
     if tokens is not None:
         check_counts(rows.name, len(rows), tokens)
@@ -106,12 +106,12 @@ def _opened(source: PathOrArray, name: str, kind: Kind) -> tuple[Windows, Window
             return _opened_path(resolve(source), name, kind)
     check_dense(source, name)
     if isinstance(source, Tensor):
-        # Document ids are counted on the CPU. They are moved at once, because moving each batch would wait each time.
+        # Document ids are counted on the CPU. Moving them batch by batch would wait for the device every time.
         fits, source = NAMES.get(source.dtype) in kind.dtypes, source.detach().to("cpu" if kind.ids else None)
     else:
         fits = source.dtype.kind in ("iu" if kind.ids else "f") and source.dtype.itemsize <= 8
     if not fits:
-        raise InputError(f"{name} has dtype {source.dtype}: {kind.needed} needed")
+        raise InputError(f"{name} has dtype {source.dtype}: {kind.needed} are needed")
     width = width_of(name, tuple(source.shape), kind)
     # An explicit length: -1 is ambiguous when there are no tokens.
     flat = source.reshape(prod(source.shape) // width, width)

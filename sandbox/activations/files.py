@@ -1,4 +1,4 @@
-"""One file of activations or document ids: its header says where the numbers lie. No code in a file is executed."""
+"""One file of activations or document ids: its header says where the numbers are. No code in a file is executed."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Kind(NamedTuple):
     """What a source holds: activations or document ids.
 
     Attributes:
-        dtypes: the permitted dtypes, by their names in safetensors
+        dtypes: the permitted dtypes, by their safetensors names
         needed: the permitted dtypes in words
         ids:    whether it holds document ids, where every axis counts tokens
     """
@@ -43,11 +43,11 @@ IDS = Kind(
 
 
 class ArrayHeader(NamedTuple):
-    """Where a file's numbers lie.
+    """Where the numbers of a file are.
 
     Attributes:
-        dtype_name: of their dtype in safetensors, or whatever the file calls another dtype
-        dtype:      for numpy, with the file's byte order
+        dtype_name: the safetensors name of their dtype; the file's own name for a dtype that safetensors lacks
+        dtype:      the numpy dtype, with the file's byte order
         shape:      of the array
         offset:     of the first number, in bytes
     """
@@ -65,14 +65,14 @@ def file_rows(path: Path, name: str, kind: Kind) -> FileRows | TextRows:
     """
     if path.suffix not in READERS:
         known = ", ".join(READERS)
-        raise InputError(f"{path}: {name} are read from {known} files, not {path.suffix or 'this'}")
+        raise InputError(f"{path}: {name} are read from {known} files, not {path.suffix or 'files without a suffix'}")
     with readable(path):
         version = version_of(path)
         header = READERS[path.suffix](path)
     if kind.ids and header.dtype.kind in "US" and header.dtype.itemsize:
         return TextRows(path, header.offset, header.dtype, prod(header.shape), version)
     if header.dtype_name not in kind.dtypes:
-        raise InputError(f"{path}: {name} have dtype {header.dtype_name}: {kind.needed} needed")
+        raise InputError(f"{path}: {name} have dtype {header.dtype_name}: {kind.needed} are needed")
     width = width_of(str(path), header.shape, kind)
     rows = prod(header.shape) // width
     return FileRows(path, header.offset, header.dtype, header.dtype_name == "BF16", rows, width, version)
@@ -83,7 +83,7 @@ def width_of(name: str, shape: tuple[int, ...], kind: Kind) -> int:
     if kind.ids:
         return 1
     if len(shape) < 2 or not shape[-1]:
-        raise InputError(f"{name} has shape {shape}: (..., d), with at least one token, is needed")
+        raise InputError(f"{name} has shape {shape}: two or more axes, (..., d), with d at least 1, are needed")
     return shape[-1]
 
 
@@ -93,7 +93,7 @@ def _npy(path: Path) -> ArrayHeader:
         try:
             version = np.lib.format.read_magic(file)
             read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-            if version not in ((1, 0), (2, 0), (3, 0)):  # 3.0 is 2.0 with UTF-8 in the names of columns
+            if version not in ((1, 0), (2, 0), (3, 0)):  # 3.0 is 2.0 with UTF-8 column names
                 raise ValueError(f"its format version, {version[0]}.{version[1]}, is unknown")
             shape, fortran, dtype = read(file)
         except (ValueError, SyntaxError, TokenError, RecursionError, MemoryError) as error:
@@ -142,11 +142,11 @@ def _torch(path: Path) -> ArrayHeader:
     """
     try:
         with warnings.catch_warnings(), zipfile.ZipFile(path) as archive:
-            warnings.simplefilter("ignore")  # about older versions of torch, whose tensors are read, too
+            warnings.simplefilter("ignore")  # about tensors from older versions of torch, which are supported
             contents = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
             entries = archive.infolist()
             records = [entry for entry in entries if entry.filename.rpartition("/")[0].endswith("/data")]
-            # Reading verifies the checksum, which torch does not: one flipped bit in the pickle is another shape.
+            # Reading verifies the checksums; torch does not, and one flipped bit in the pickle can change the shape.
             others = {entry.filename: archive.read(entry) for entry in entries if entry not in records}
             offsets = [_begin(archive, record) for record in records]
     except zipfile.BadZipFile as error:
@@ -169,7 +169,9 @@ def _torch(path: Path) -> ArrayHeader:
         raise InputError(f"{path} holds a view that negates its numbers: save x.resolve_neg().resolve_conj() instead")
     record, stored = records[0], tensor.untyped_storage().nbytes()
     if record.compress_type != zipfile.ZIP_STORED or record.file_size != stored:
-        raise InputError(f"{path} was not written by torch.save: {record.file_size} bytes, not {stored}; save it again")
+        raise InputError(
+            f"{path} was not written by torch.save: {record.file_size} bytes instead of {stored}; save it again"
+        )
     order = next((content for name, content in others.items() if name.endswith("/byteorder")), b"little")
     offset = offsets[0] + int(tensor.storage_offset()) * tensor.element_size()
     name = NAMES.get(tensor.dtype, str(tensor.dtype).removeprefix("torch."))

@@ -5,8 +5,8 @@ the data files themselves: uncompressed Arrow streams. SAELens (6, cache_activat
 one row per context: one named after the hook, an Array2D of shape (context, d), and `token_ids`.
 
 Each batch of an Arrow file has its numbers in one block, and the block's address in the mapped file gives its offset.
-From there on it is read like any other file: in its stored dtype (the library would turn float16 into float32), and
-only one window at a time.
+The block is then read like any other file: in its stored dtype (the library would convert float16 to float32), one
+window at a time.
 """
 
 from __future__ import annotations
@@ -77,7 +77,9 @@ def dataset_rows(folder: Path, column: str | None, name: str) -> tuple[Windows, 
     try:
         import pyarrow
     except ImportError as error:
-        raise InputError(f"{folder} is a Hugging Face dataset: reading it needs pip install datasets") from error
+        raise InputError(
+            f"{folder} is a Hugging Face dataset, and the package datasets is not installed: pip install datasets"
+        ) from error
     if (folder / SPLITS).is_file():
         splits = ", ".join(sorted(split.name for split in folder.iterdir() if is_dataset(split))) or "nothing"
         raise InputError(f"{folder} holds the splits {splits}: name one of them, as in {folder}/train")
@@ -89,7 +91,7 @@ def dataset_rows(folder: Path, column: str | None, name: str) -> tuple[Windows, 
     except (OSError, KeyError, pyarrow.ArrowException, UnicodeDecodeError) as error:
         raise InputError(f"{folder} cannot be read: {str(error).partition(chr(10))[0]}") from error
     if not reader.parts:
-        raise InputError(f"{folder} has no rows: {name} of at least one token are needed")
+        raise InputError(f"{folder} has no rows of {name}: at least one token is needed")
     rows = Windows(f"{folder}::{column}" if column else str(folder), reader.width, reader.parts, reader.column)
     return rows, Windows(str(folder), 1, reader.ids) if reader.ids else None
 
@@ -103,11 +105,9 @@ def _described(folder: Path) -> tuple[list[Path], dict[str, Any]]:
         if not isinstance(features, dict) or not all(isinstance(name, str) and name for name in names):
             raise TypeError("file names or features have the wrong type")
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise InputError(f"{folder}: {INFO} and {STATE} cannot be read as datasets writes them ({error!r})") from error
+        raise InputError(f"{folder}: {INFO} and {STATE} are not as datasets writes them ({error!r})") from error
     if state.get("_indices_data_files"):
-        raise InputError(
-            f"{folder} reorders its rows through a table of indices: save dataset.flatten_indices() instead"
-        )
+        raise InputError(f"{folder} has its rows reordered by an index table: save dataset.flatten_indices() instead")
     files = [folder / name for name in names]
     if missing := [file.name for file in files if not file.is_file()]:
         raise InputError(f"{folder}: {missing[0]} is missing ({len(missing)} of {len(files)} data files)")
@@ -149,7 +149,7 @@ class _Reader:
             opened.seek(max(version[2] - len(END), 0))
             if opened.read() != END:
                 raise InputError(
-                    f"{file} is cut short or damaged: the end of its Arrow stream is missing; save it again"
+                    f"{file} is truncated or damaged: the end of its Arrow stream is missing; save it again"
                 )
         with pyarrow.memory_map(str(file)) as mapped:
             base = mapped.read_buffer(1).address
@@ -198,7 +198,9 @@ class _Reader:
             self.width, self.dtype = width, dtype
         whole = len(inner) == tokens * width and context in (None, tokens / len(array))
         if not width or not whole or (width, dtype) != (self.width, self.dtype):
-            raise InputError(f"{file}: rows of {self.column} differ: (tokens, d), of one d and dtype, is needed")
+            raise InputError(
+                f"{file}: rows of {self.column} differ: all must be (tokens, d), with the same d and dtype"
+            )
         block, size, before = inner.buffers()[1], len(inner) * dtype.itemsize, inner.offset * dtype.itemsize
         if not 0 <= block.size - before - size < PADDED:
             raise InputError(f"{file} is damaged: {self.column} takes {block.size} bytes, not {size}; save it again")
@@ -218,7 +220,7 @@ def _is_list(kind) -> bool:
 
 
 def _is_floats(kind) -> bool:
-    """Lists, at any depth, of float16, float32 or float64 (Arrow has no bfloat16)."""
+    """Whether a column holds lists, nested or not, of float16, float32 or float64 (Arrow has no bfloat16)."""
     from pyarrow import types
 
     kind = getattr(kind, "storage_type", kind)
@@ -240,7 +242,7 @@ def _length(array) -> int | None:
 
 
 def _ends(lists: list) -> np.ndarray:
-    """For each row, the number of tokens up to its end, through all levels of lists but the last."""
+    """For each row, the number of tokens up to its end, from all levels of lists except the innermost."""
     from pyarrow import types
 
     ends = np.arange(1, len(lists[0]) + 1)

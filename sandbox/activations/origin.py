@@ -9,13 +9,13 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Origin:
-    """Where activations come from, as far as it is stated.
+    """Where activations come from, as far as it is known.
 
     Attributes:
-        stated_in: what states it, for messages: "cfg.json", "hook h.3", "column blocks.6.hook_resid_pre"
-        hook:      its name in the library that recorded the activations, or ""
+        stated_in: the source of this information, for messages: "cfg.json", "column blocks.6.hook_resid_pre"
+        hook:      the hook's name in the library that recorded the activations, or ""
         model:     the model's name, or the path of its folder, or ""
-        loaded:    settings with which the model was loaded and which may change what it computes; None if not stated
+        loaded:    settings for loading the model that may change what it computes; None if unknown
     """
 
     stated_in: str

@@ -13,7 +13,7 @@ from sandbox.errors import InputError
 
 
 class SideBySide:
-    """Rows of x, each followed by its x̂. Documents are those of x.
+    """Rows of x, each with its x̂ appended. The documents are those of x.
 
     Raises: InputError if the two differ in number of tokens, dimension or device
     """

@@ -13,7 +13,7 @@ from sandbox.activations.windows import FileRows, TextRows, Windows
 from sandbox.errors import InputError
 
 DOCUMENTS = "documents"
-"""Files with names that start like this are not activations: they lie beside them and are read only when named."""
+"""Files next to activations whose names start with this are not activations: they are read only when named."""
 
 
 def is_pattern(path: Path) -> bool:
@@ -27,7 +27,7 @@ def shard_rows(path: Path, name: str, kind: Kind) -> Windows:
     All shards have one format and, for activations, one width and one dtype; some may be empty. Hidden files, folders,
     other kinds of files (.json, .md) and, for activations, files named documents* are skipped.
 
-    Raises: InputError if no shard is left; or naming the shard that differs
+    Raises: InputError if there are no shards, or if one differs from the first (the message names it)
     """
     paths = glob(str(path), recursive=True) if is_pattern(path) else map(str, path.iterdir())
     files = [Path(name) for name in sorted(paths, key=natural)]

@@ -64,17 +64,19 @@ class Source(Protocol):
         ...
 
     def sample(self, size: int) -> Tensor:
-        """At most `size` tokens, (n, d), in order: a look at the data before a long run.
+        """At most `size` tokens, (n, d), in order, to check the data before a long run.
 
         Spread over the whole source if it has random access, else its first tokens, which `chunks` still yields.
         """
         ...
 
 
-def rechunked(pieces: Iterable[Chunk], size: int, start: int = 0, stop: int | None = None) -> Iterator[Chunk]:
+def rechunked(
+    pieces: Iterable[Chunk], size: int, start: int = 0, stop: int | None = None, *, reused: bool = False
+) -> Iterator[Chunk]:
     """Pieces of any length ► chunks of exactly `size` tokens, from token start to token stop.
 
-    Tokens are copied, so whoever yields a piece may then overwrite it.
+    Args: reused: whether the memory of a piece may be overwritten once the next piece is requested
     """
     parts: list[Chunk] = []
     missing = size
@@ -85,10 +87,14 @@ def rechunked(pieces: Iterable[Chunk], size: int, start: int = 0, stop: int | No
         end = length if stop is None else min(max(stop - position, 0), length)
         position += length
         while begin < end:
-            part = piece.part(begin, min(begin + missing, end)).copy()
-            parts.append(part)
+            part = piece.part(begin, min(begin + missing, end))
             begin += len(part.x)
             missing -= len(part.x)
+            joined_now = not missing and parts  # which copies the part
+            # A kept view of a part would keep the memory of its whole piece.
+            if not joined_now and (reused or len(part.x) < length):
+                part = part.copy()
+            parts.append(part)
             if not missing:
                 yield _joined(parts)
                 parts, missing = [], size
@@ -110,7 +116,7 @@ def check_range(size: int, start: int, stop: int | None) -> None:
     if size < 1:
         raise InputError(f"chunk size is {size}: it must be at least 1 token")
     if start < 0 or (stop is not None and stop < 0):
-        raise InputError(f"tokens {start} to {stop}: the first token is number 0")
+        raise InputError(f"tokens {start} to {stop}: token numbers start at 0")
 
 
 def check_counts(name: str, ids: int, tokens: int) -> None:

@@ -1,4 +1,4 @@
-"""`Split`: two parts of the documents. Only a document's id decides; order, batches and processes do not matter."""
+"""`Split`: documents in two parts. Only a document's id matters, not the order, the batches or the processes."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ GOLDEN = 0x9E3779B97F4A7C15
 """The golden ratio's fraction in 64 bits: its multiples, modulo 2⁶⁴, are evenly spread."""
 
 EVEN = int(0.5 * (5**0.5 - 1) * 2**53) << 11 | 1
-"""The same to a float's 53 bits, which split the published sweeps (results/)."""
+"""The same fraction with the 53 bits of a float, which the published sweeps (results/) were split by."""
 
 
 @dataclass(frozen=True)
 class Split:
-    """A choice of a share of the documents.
+    """A chosen share of the documents.
 
     Whether a document is chosen depends only on its id, the share and the seed: not on other documents, the order of
     the tokens, or how files are cut up. A larger share contains every smaller one.

@@ -38,7 +38,7 @@ class Stream:
         self._source = source
         self.documents = documents
         self._begun = False
-        self._ahead: list[Chunk] = []  # pieces that were looked at but not yet yielded
+        self._ahead: list[Chunk] = []  # pieces read ahead, not yet yielded
         self._rest: Iterator[Chunk] | None = None  # the pass that they belong to
         self._first: Chunk | None = None
 
@@ -49,19 +49,19 @@ class Stream:
 
     @property
     def width(self) -> int:
-        """d, from the first piece, which is read for it and kept."""
+        """d, from the first piece, which is read if necessary and kept."""
         return self._template.shape[-1]
 
     @property
     def device(self) -> torch.device:
-        """The device of the first piece, which is read for it and kept."""
+        """The device of the first piece, which is read if necessary and kept."""
         return self._template.device
 
     @property
     def _template(self) -> Tensor:
         """The first piece without its rows: its width, dtype and device are those of all pieces."""
         if self._first is None:
-            self._look(1)
+            self._read_ahead(1)
         if self._first is None:
             raise self._empty()
         return self._first.x
@@ -74,17 +74,17 @@ class Stream:
         check_range(size, start, stop)
         if start:
             self._check_skips(start)
-        yield from rechunked(self._pieces(), size, start, stop)
+        yield from rechunked(self._pieces(), size, start, stop, reused=True)
 
     def sample(self, size: int) -> Tensor:
         """The first tokens, at most `size`, (n, d); `chunks` yields them too."""
         check_range(size, 0, None)
-        self._look(size)
+        self._read_ahead(size)
         width = self.width
         pieces = [piece.x for piece in self._ahead]
         return torch.cat(pieces)[:size] if pieces else torch.empty(0, width)
 
-    def _look(self, size: int) -> None:
+    def _read_ahead(self, size: int) -> None:
         """Read pieces ahead until they hold `size` tokens, or the source ends."""
         if self._rest is None:
             self._rest = self._read()
@@ -98,7 +98,7 @@ class Stream:
             raise
 
     def _pieces(self) -> Iterator[Chunk]:
-        """All pieces: those that were looked at, then the rest of the same pass."""
+        """All pieces: those read ahead, then the rest of the same pass."""
         ahead, rest = self._ahead, self._rest or self._read()
         self._ahead, self._rest = [], None
         yield from ahead
@@ -125,7 +125,7 @@ class Stream:
             check_same(name, _properties(piece), "the first piece", _properties(self._first))
             if (ids := self.documents) is not None:
                 if piece.documents is not None:
-                    raise InputError(f"{self.name} has its own documents, but {ids.name} is given too: omit one")
+                    raise InputError(f"{self.name} yields its own documents, but {ids.name} was passed too: omit one")
                 if tokens + len(piece.x) > len(ids):
                     raise InputError(
                         f"{ids.name} holds {len(ids)} document ids, but {self.name} has at least "
@@ -162,7 +162,7 @@ def _properties(piece: Chunk) -> dict[str, object]:
 
 
 def _piece(item: Any, name: str) -> Chunk:
-    """What an iterable yielded, as tokens, (n, d), and their document ids if it has any."""
+    """An item of the iterable as a chunk: tokens, (n, d), and their document ids if it has any."""
     x, documents = item, None
     if isinstance(item, Mapping):
         if "activations" not in item:
@@ -190,7 +190,9 @@ def _ids(documents: Any, tokens: int, name: str) -> np.ndarray:
     try:
         array = numbered(np.asarray(documents.cpu() if isinstance(documents, Tensor) else documents))
     except (ValueError, TypeError, RuntimeError) as error:
-        raise InputError(f"{name} is a {type(documents).__name__} that is no array: {error}") from error
+        raise InputError(
+            f"{name} is a {type(documents).__name__} and cannot be converted to an array: {error}"
+        ) from error
     if array.dtype.kind not in "iu" and array.size:
         raise InputError(f"{name} has dtype {array.dtype}: whole numbers or texts are needed, one per token")
     check_counts(name, array.size, tokens)

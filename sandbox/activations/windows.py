@@ -1,4 +1,4 @@
-"""Rows with random access, in one part or many: windows over files, tensors and arrays."""
+"""Windows over files, tensors and arrays: random access to rows that are stored in one part or several."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ class Part(Protocol):
 
 @dataclass(frozen=True)
 class FileRows:
-    """Rows of one contiguous block of numbers in a file, read a window at a time.
+    """A contiguous block of numbers in a file, read one window of rows at a time.
 
     Attributes:
-        path, offset: where the block starts, in bytes
-        dtype:        of the stored numbers, with their byte order; of bfloat16, the 16 bits as unsigned integers
-        is_bfloat16:  whether those 16 bits are a bfloat16
-        rows, width:  the shape of the block
-        version:      of the file when it was opened: it is read repeatedly and must not change
+        path, offset: the file, and the byte at which the block starts
+        dtype:        dtype of the stored numbers, with their byte order; unsigned 16-bit integers for bfloat16
+        is_bfloat16:  whether to interpret those integers as bfloat16
+        rows, width:  shape of the block
+        version:      the file's version when it was opened; the file is read repeatedly and must not change
     """
 
     path: Path
@@ -65,13 +65,13 @@ class FileRows:
 
 @dataclass(frozen=True)
 class TextRows:
-    """Fixed-width texts in a file (numpy's dtypes U and S), read a window at a time. Each becomes a 64-bit number.
+    """Fixed-width texts in a file (numpy's dtypes U and S), read one window at a time. Each becomes a 64-bit number.
 
     Attributes:
-        path, offset: where the texts start, in bytes
-        dtype:        of the stored texts
+        path, offset: the file, and the byte at which the texts start
+        dtype:        dtype of the stored texts
         rows:         number of texts
-        version:      of the file when it was opened: it must not change
+        version:      the file's version when it was opened; the file must not change
     """
 
     path: Path
@@ -89,15 +89,15 @@ class TextRows:
 
 
 def read_rows(stored: FileRows | TextRows, window: slice) -> np.ndarray:
-    """The entries of the window's rows, flat. Raises InputError if the file is no longer the one that was opened."""
+    """The entries of the rows in a window, flat. Raises InputError if the file changed since it was opened."""
     start, stop, _ = window.indices(stored.rows)
     count = max(stop - start, 0) * stored.width
     offset = stored.offset + start * stored.width * stored.dtype.itemsize
     with readable(stored.path), stored.path.open("rb") as file:
-        # Read, not mapped: every touched page of a map would count against our memory.
+        # Not memory-mapped, because every page touched would count as memory of this process.
         entries = np.fromfile(file, stored.dtype, count, offset=offset)
         if len(entries) != count:
-            raise InputError(f"{stored.path} ends before row {stop}: it was cut short while it was read")
+            raise InputError(f"{stored.path} ends before row {stop}: it was truncated while it was being read")
         if version_of(file.fileno()) != stored.version:
             raise changed(stored.path)
     return entries
@@ -105,7 +105,7 @@ def read_rows(stored: FileRows | TextRows, window: slice) -> np.ndarray:
 
 @dataclass(frozen=True)
 class ArrayRows:
-    """Rows of an array in memory (or of a numpy memory map); each window is copied into memory that torch can use."""
+    """Rows of an array in memory (or of a numpy memory map). Each window is copied into memory that torch can use."""
 
     array: np.ndarray
 
@@ -123,7 +123,7 @@ class Windows:
     Attributes:
         name:   the file, the folder or the argument, for messages
         width:  numbers in a row: d, or 1 for document ids
-        column: the dataset's column that holds them, or ""
+        column: name of the dataset column that holds them, or ""
     """
 
     def __init__(self, name: str, width: int, parts: Sequence[Part], column: str = "") -> None:
@@ -141,7 +141,7 @@ class Windows:
     @property
     def files(self) -> list[Path]:
         """The files that hold the rows, each once."""
-        parts = (getattr(part, "array", part) for part in self._parts)  # a numpy memory map has a file, too
+        parts = (getattr(part, "array", part) for part in self._parts)  # a numpy memory map has a file as well
         paths = (getattr(part, "path", None) or getattr(part, "filename", None) for part in parts)
         return [Path(path) for path in dict.fromkeys(paths) if path is not None]
 
@@ -166,7 +166,7 @@ class Windows:
 class RandomAccess:
     """A source with random access: files, folders of files, tensors and arrays.
 
-    Reading a range costs only its own tokens, so each rank of a distributed run can take its own range.
+    Only the tokens of a range are read for it, so each rank of a distributed run can take its own range.
     """
 
     rows: Windows
@@ -216,15 +216,15 @@ class RandomAccess:
     def sample(self, size: int) -> Tensor:
         """At most `size` tokens, (n, d), in order: runs spread over the whole source.
 
-        About √size runs of √size tokens: few enough to be cheap on a slow disk. The start of each is random (but the
-        same every time), over several shares of the tokens. Equally spaced runs, or one run in each share, could fall
-        into step with the contexts and see, say, only first positions, or none.
+        About √size runs of √size tokens, few enough to be cheap on a slow disk. Each starts at random (but the same in
+        every call) within several shares of the tokens. Equally spaced runs, or one run per share, could match the
+        period of the contexts and contain, say, only first positions, or none.
         """
         check_range(size, 0, None)
         if size >= self.tokens:
             return self.rows[0 : self.tokens]
         runs = isqrt(size)
-        spare = self.tokens - size  # the tokens left out, which are distributed between the runs
+        spare = self.tokens - size  # tokens left out, as gaps between the runs
         draw = Random(1)
         gaps = sorted(int(spare * ((run + ASTRAY * draw.random()) % runs) / runs) for run in range(runs))
         pieces = []
@@ -235,5 +235,5 @@ class RandomAccess:
 
 
 def as_ids(rows: Tensor) -> np.ndarray:
-    """Document ids as a chunk holds them: Int64[ndarray, "n"]."""
+    """Document ids in the form that a chunk holds: Int64[ndarray, "n"]."""
     return rows.numpy().astype(np.int64).reshape(-1)

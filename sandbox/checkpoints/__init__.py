@@ -52,14 +52,14 @@ def read(path: str | Path | Any) -> Checkpoint:
 
 
 def load(path: str | Path) -> SAE:
-    """The SAE at a path, on the CPU, in float32 whatever its stored dtype. Raises: as `read`."""
+    """The SAE at a path, on the CPU, in float32 whatever its stored dtype. Raises InputError as `read` does."""
     return read(path).sae
 
 
 def _read(named: str | Path, path: Path) -> Checkpoint:
     if not os.path.lexists(path):
         raise InputError(f"--sae {named}: there is no such file or folder")
-    path.stat()  # raises for a link to itself or to nothing, and for missing permissions
+    path.stat()  # raises for a broken or circular link, and for missing permissions
     files = Files(named, path)
     candidates = _candidates(files)
     if len(candidates) == 1:

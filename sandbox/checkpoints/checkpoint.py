@@ -24,7 +24,7 @@ class Checkpoint:
         sae:           on the CPU, in float32
         layout:        name of its layout, such as "SAELens"
         files:         the files that it was read from
-        rewritten:     from a copy of the SAE with another decoder to the files that change: contents by file name.
+        rewritten:     maps a copy of the SAE with another decoder to the files that change, as contents by file name.
                        Raises InputError if the layout cannot hold that SAE
         notes:         conventions that the SAE's own description omits
         settings_file: name of the file with its settings, or None

@@ -5,8 +5,8 @@ config.json names the class, and the file must hold exactly its tensors. Classes
 tensors, so tensors identify a class only if they are unique to it.
 
 x is never normalised at inference: with normalize_activations, trainSAE multiplies biases and thresholds by the norm
-(each class's scale_biases) before it saves. Only backups of an unfinished training (backup_steps, since May 2025) store
-them unscaled, with the factor, and are scaled here.
+(each class's scale_biases) before it saves. Only backups of unfinished training runs (backup_steps, since May 2025)
+store them unscaled, with the factor, and are scaled here.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ COMPILED = "_orig_mod."
 """torch.compile's prefix of every name."""
 
 BACKUP = "norm_factor of the backup"
-"""The key of a backup's factor among its settings; no setting has this name."""
+"""The key of a backup's factor among its settings. No setting of the library has this name."""
 
 
 def _recognise(candidate: Candidate) -> bool:
-    """Whether there is a trainer's configuration, or tensors with the library's names."""
+    """Whether there is a configuration of a trainer, or the tensors have the library's names."""
     if isinstance(candidate.settings.get("trainer"), dict):
         return True
     names = set(_plain(_state(candidate.tensors)))
@@ -59,7 +59,7 @@ def _plain(state: Iterable[str]) -> list[str]:
 
 
 def _open(candidate: Candidate) -> Contents:
-    """The state dict, and the settings of its training: `trainer` in config.json, or `config` in a backup."""
+    """The state dict, and the settings of its training run: `trainer` in config.json, or `config` in a backup."""
     contents, stored = Contents.of(candidate), candidate.tensors
     sections = (contents.settings.get(name) for name in ("trainer", "buffer"))
     trainer, buffer = (section if isinstance(section, dict) else {} for section in sections)
@@ -75,7 +75,7 @@ def _open(candidate: Candidate) -> Contents:
             )
         if trainer and trainer.get("dict_class") != own.get("dict_class"):
             both = f"{own.get('dict_class')!r} in the backup but {trainer.get('dict_class')!r} in config.json"
-            raise InputError(f"{candidate.path}: dict_class is {both}; keep the files of one training together")
+            raise InputError(f"{candidate.path}: dict_class is {both}; keep the files of a training run together")
         return Contents(candidate.path, _state(stored), candidate.path, {**own, BACKUP: factor})
     return Contents(candidate.path, stored, contents.settings_path, trainer)
 
@@ -90,7 +90,7 @@ def _class(contents: Contents) -> str:
         fit = f"may be those of {' or '.join(matching)}, or of another library" if matching else "fit no class"
         raise InputError(
             f"{contents.path}: no configuration names its class, and its tensors ({', '.join(sorted(names)) or 'none'})"
-            f" {fit}; put the config.json of its training, with trainer.dict_class, beside it"
+            f" {fit}; put the config.json of its training run, which has trainer.dict_class, next to it"
         )
     name = EARLIER_NAMES.get(str(dict_class), str(dict_class))
     if name not in CLASSES:
@@ -128,7 +128,7 @@ def _conventions(contents: Contents) -> Conventions:
     factor = settings.get(BACKUP)
     if factor is not None:
         tensors |= {role: tensors[role] * factor for role in SCALED & set(tensors)}
-        notes.append(f"backup of an unfinished training, biases multiplied by norm_factor {factor:.6g}")
+        notes.append(f"backup of an unfinished training run, biases multiplied by norm_factor {factor:.6g}")
     return Conventions(
         _activation(contents, name, tensors, {**settings, **counts}),
         subtract_b_dec=CLASSES[name].subtracts,
@@ -156,9 +156,9 @@ def _activation(contents: Contents, name: str, tensors: Mapping[str, Tensor], se
 
 def _unwritable(contents: Contents) -> str:
     if BACKUP in contents.settings:
-        return "a backup of an unfinished training can be read, but not written"
+        return "a backup of an unfinished training run can be read, but not written"
     if contents.settings_path.parent != contents.path.parent:
-        return "its config.json is one folder up; copy it beside the weights, so that both can be written"
+        return "its config.json is one folder up; copy it next to the weights, so that both can be written"
     return ""
 
 

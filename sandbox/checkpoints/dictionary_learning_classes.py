@@ -32,8 +32,8 @@ class DictionaryClass(NamedTuple):
 
 CLASSES = {
     # dictionary.py, AutoEncoder.encode: ReLU(encoder(x − bias)); decode adds the same bias.
-    # from_pretrained normalises the decoder unless told not to, and scales encoder.weight and encoder.bias to make up
-    # for it: the same x̂ from latents that are longer by the norms. Here latents are those of the weights as stored.
+    # from_pretrained normalises the decoder by default, and scales encoder.weight and encoder.bias to compensate: the
+    # same x̂, but latents are multiplied by the norms. Here the latents are those of the stored weights.
     "AutoEncoder": DictionaryClass(LINEAR | {"bias": Weight("b_dec", "i")}, subtracts=True, unique=True),
     # dictionary.py, AutoEncoderNew.encode: ReLU(encoder(x)). Decoder norms enter only the latents that forward returns
     # with output_features. Any autoencoder of two linear layers has these names, whatever its activation.
@@ -50,8 +50,8 @@ CLASSES = {
     ),
     # dictionary.py, JumpReluAutoEncoder.encode: ReLU(u·[u > threshold]), u = x·W_enc + b_enc, one threshold per latent.
     # apply_b_dec_to_input is False in the constructor, in training and in from_pretrained(path), and is not stored. In
-    # 2024 latents were multiplied by the decoder's norms, and divided by them in decode: the same x̂. Other libraries'
-    # SAEs have these names, too, and may subtract b_dec.
+    # 2024 latents were multiplied by the decoder's norms, and divided by them in decode: the same x̂. SAEs from other
+    # libraries have the same names, and may subtract b_dec.
     "JumpReluAutoEncoder": DictionaryClass(
         MATRICES | B_ENC | {"threshold": Weight("threshold", "s")}, subtracts=False, unique=False
     ),
@@ -60,8 +60,8 @@ CLASSES = {
     "AutoEncoderTopK": DictionaryClass(
         LINEAR | {"b_dec": Weight("b_dec", "i")} | K | {"threshold": Weight("", "")}, subtracts=True, unique=False
     ),
-    # trainers/batch_top_k.py, BatchTopKSAE.encode: ReLU(encoder(x − b_dec)) where that is > threshold, the same one for
-    # all latents; k matters only in training. Its tensors have the names and shapes of AutoEncoderTopK's.
+    # trainers/batch_top_k.py, BatchTopKSAE.encode: ReLU(encoder(x − b_dec)) where it exceeds the threshold, which all
+    # latents share; k matters only in training. Its tensors have the names and shapes of AutoEncoderTopK's.
     "BatchTopKSAE": DictionaryClass(
         LINEAR | {"b_dec": Weight("b_dec", "i")} | K | THRESHOLD, subtracts=True, unique=False
     ),
@@ -81,4 +81,4 @@ SINCE_2024_12_22 = {"k", "threshold"}
 """Tensors that AutoEncoderTopK has stored since then; before, only config.json had k, and encode was the same."""
 
 SCALED = {"b_enc", "b_dec", "b_gate", "b_mag", "threshold"}
-"""The roles that scale_biases multiplies, in each class that has it."""
+"""The roles that scale_biases multiplies, in the classes that have this method."""

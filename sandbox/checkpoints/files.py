@@ -55,7 +55,7 @@ class Files:
                 raise InputError(f"{path}: weights are read from .safetensors, .npz and .pt files")
             read = {".safetensors": _safetensors, ".npz": _npz}.get(path.suffix, _pickled)
             with read_unchanged(path), warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # about older formats, which are read, too
+                warnings.simplefilter("ignore")  # about older formats, which are supported
                 self._tensors[name] = read(path)
         return self._tensors[name]
 

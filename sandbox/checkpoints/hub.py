@@ -37,7 +37,7 @@ CONVERTED = {
     "llama_scope_r1_distill": "jumprelu",
     "qwen_scope": "topk",
 }
-"""The architecture that SAELens' converters must produce, where a converter has only one."""
+"""The architecture that each of SAELens' converters must produce, for converters with only one."""
 
 DICTIONARIES = {
     "AutoEncoder": "standard",

@@ -11,9 +11,9 @@ worked example, newlib, and `tests/checkpoints/test_new_layout.py` tests it: cop
 - `conventions`, which supplies what the files leave out or put into settings: the activation function, whether b_dec is
   subtracted from the input, the normalisation. Its tensors are checked, in float32, by role.
 
-From these follow recognition by file names, the refusal of every other tensor, shape, dtype, setting and value with a
-message that names file and key, and `Checkpoint.write`. The other fields of `Layout` are for formats with several sets
-of tensors, with settings inside the weights, and so on; each docstring names a layout that uses the field.
+This suffices to recognise files by name, to refuse every other tensor, shape, dtype, setting and value with a message
+that names file and key, and to write checkpoints. The other fields of `Layout` are for formats with several sets of
+tensors, with settings inside the weights, and so on; for each, the docstring names a layout that uses it.
 """
 
 from __future__ import annotations
@@ -145,7 +145,7 @@ class Contents:
 
     @classmethod
     def of(cls, candidate: Candidate) -> Contents:
-        """Those of a candidate's files."""
+        """The contents of a candidate's files."""
         settings_path = candidate.files.folder / candidate.settings_file if candidate.settings_file else candidate.path
         return cls(candidate.path, candidate.tensors, settings_path, candidate.settings)
 
@@ -154,7 +154,7 @@ class Contents:
         return InputError(f"{self.settings_path}: {name} is {self.settings.get(name)!r}{why}")
 
     def count(self, name: str, settings: Mapping[str, Any] | None = None) -> int:
-        """A number of latents, from 1 to d_sae, from the setting of that name (of `settings`, if not of its own)."""
+        """A number of latents, from 1 to d_sae: the setting of this name, in `settings` or else in the checkpoint's."""
         k = (self.settings if settings is None else settings).get(name)
         if isinstance(k, bool) or not isinstance(k, int) or not 1 <= k <= self.d_sae:
             needed = f"a whole number from 1 to d_sae = {self.d_sae} is needed"

@@ -34,7 +34,7 @@ class LayerNorm(nn.Module):
     """Shifts and scales every token to mean 0 and standard deviation 1 over its d entries (with d − 1 as divisor).
 
     It divides by std + eps, but multiplies x̂ by std alone, like SAELens (saes/sae.py) and OpenAI (sparse_autoencoder,
-    model.py: LN and TiedTranspose's caller). That shortens x̂ by a share eps/std, in theirs as here.
+    model.py: LN and TiedTranspose's caller). That shortens x̂ by a share eps/std, there and here.
     """
 
     described = "layer norm of every token, undone on decode"

@@ -5,8 +5,8 @@ is subtracted from the input, and latent_bias our b_enc. `activation` names the 
 `activation_state_dict` holds its k. Only with TopK, each token is layer-normed first, which is undone on x̂. The state
 does not store this: the library's from_state_dict infers it from the activation function (`LayerNorm`).
 
-The library takes a state with a missing or unknown `activation` for a ReLU's. Here that is refused, because states of
-its first release (v1, v4: ReLU) and of its training script (train.py, FastAutoencoder: TopK, without its k) look alike.
+The library reads a state with a missing or unknown `activation` as a ReLU. Here it is refused, because states of its
+first release (v1, v4: ReLU) and of its training script (train.py, FastAutoencoder: TopK, without its k) look alike.
 A tied decoder (TiedTranspose, stored as decoder.linear.weight) is the encoder's own weight.
 """
 

@@ -21,11 +21,11 @@ def trained_on(sae: Checkpoint | Any) -> Origin | None:
         name = sae.settings_file
         return None if name is None else _origin(sae.files.settings(name), name)
     settings = getattr(sae, "cfg", None)
-    return None if settings is None else _origin(_as_dict(settings), "its cfg")
+    return None if settings is None else _origin(as_dict(settings), "its cfg")
 
 
 def _origin(settings: Mapping[str, Any], source: str) -> Origin | None:
-    sections = [settings, *(_as_dict(settings.get(name)) for name in ("metadata", "trainer"))]
+    sections = [settings, *(as_dict(settings.get(name)) for name in ("metadata", "trainer"))]
 
     def first(keys: tuple[str, ...], kind: type) -> Any:
         return next((section[key] for key in keys for section in sections if isinstance(section.get(key), kind)), None)
@@ -37,6 +37,6 @@ def _origin(settings: Mapping[str, Any], source: str) -> Origin | None:
     return Origin(source, hook, model, loaded or {}) if hook or model or loaded else None
 
 
-def _as_dict(settings: Any) -> Mapping[str, Any]:
+def as_dict(settings: Any) -> Mapping[str, Any]:
     """Settings by name, from a dict or from an object's attributes."""
     return settings if isinstance(settings, dict) else getattr(settings, "__dict__", {})

@@ -1,4 +1,4 @@
-"""A candidate ► a checkpoint: checks its settings and tensors by the layout, folds scales, and can write it back."""
+"""A candidate ► a checkpoint. Checks settings and tensors against the layout, folds scales, and can write it back."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def check_names(path: Path, stored: Mapping[str, Any], variant: Variant, unused:
 
 
 def sizes_of(stored: Mapping[str, Any], tensors: Mapping[str, Weight]) -> dict[str, int]:
-    """The length of each axis by its letter: the one in most tensors, so that a message blames the odd one out."""
+    """The length of each axis by its letter: the one in most tensors, so that a message names the odd one out."""
     lengths: dict[str, Counter[int]] = defaultdict(Counter)
     for name, weight in tensors.items():
         shape = getattr(stored[name], "shape", ())
@@ -162,7 +162,7 @@ def _sae(contents: Contents, conventions: Conventions) -> SAE:
 def _rewritten(
     layout: Layout, candidate: Candidate, variant: Variant, conventions: Conventions, sae: SAE
 ) -> dict[str, Mapping[str, Any]]:
-    """The files that change to hold this SAE: contents by name."""
+    """The files that change for this SAE: contents by file name."""
     if reason := conventions.unwritable(sae):
         raise InputError(f"{candidate.path}: {reason}")
     tensors = {name: tensor for name, tensor in sae.state_dict().items() if "." not in name}
@@ -171,7 +171,7 @@ def _rewritten(
     stored = conventions.written_tensors or variant.tensors
     for role in moved & set(tensors) - {weight.role for weight in stored.values()}:
         if tensors[role].any():
-            raise InputError(f"{candidate.path}: holds no {role}, which would not be 0; correct it without a shift")
+            raise InputError(f"{candidate.path}: has no {role}, which would no longer be 0; rescale it without a shift")
     written = {
         name: _oriented(tensors[weight.role] * conventions.units.get(weight.role, 1), weight)
         for name, weight in stored.items()

@@ -1,4 +1,4 @@
-"""Angles (θ between x and x̂, its multiples and sums), and their cosines as formulas in cos θ and sin θ."""
+"""Angles (θ between x and x̂, its multiples, sums of them), and their cosines as formulas in cos θ and sin θ."""
 
 # SymPy annotates the coefficients of as_coefficients_dict as int, which here are Expr.
 # pyright: reportReturnType=false
@@ -20,7 +20,7 @@ def is_angle(term: Expr) -> bool:
 
 
 def linear(term: Expr) -> dict[Expr, Expr] | None:
-    """The factors of θ, arc cosines, π and 1 in a sum of them; None for any other term."""
+    """The factors of θ, arc cosines, π and 1 in a sum of these; None for any other term."""
     parts = dict(term.expand().as_coefficients_dict())
     return parts if all(key in (1, pi) or _is_theta(key) or isinstance(key, acos) for key in parts) else None
 
@@ -30,7 +30,7 @@ def _is_theta(term: Expr) -> bool:
 
 
 def trigonometric(name: str, angle: Expr) -> tuple[Expr, Expr | None] | None:
-    """cos, sin or tan of an angle in cos θ and sin θ, with the divisor of a tangent; None if it cannot be expanded.
+    """cos, sin or tan of an angle in terms of cos θ and sin θ, with the divisor of a tangent; None if not expandable.
 
     >>> theta = Symbol("theta", real=True)
     >>> trigonometric("cos", 2 * theta)
@@ -49,7 +49,7 @@ def trigonometric(name: str, angle: Expr) -> tuple[Expr, Expr | None] | None:
 
 
 def _expanded(term: Expr, angles: dict[Expr, Expr]) -> Expr:
-    """Multiple angles and sums expanded; half angles as roots, whose signs hold from 0 to π."""
+    """The term with multiple angles and sums expanded, and half angles as roots, with their signs between 0 and π."""
     halves = {angle: Dummy("half", real=True) for angle, factor in angles.items() if not factor.is_Integer}
     term = term.subs({angle: 2 * half for angle, half in halves.items()})
     roots = {

@@ -1,4 +1,4 @@
-"""`check`: is a claim of the reader's own true?"""
+"""`check`: is a reader's own claim true?"""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from sandbox.claims.limit import SYMPY_FAILURES, SYMPY_SECONDS, Undecidable, tim
 from sandbox.claims.outcome import Outcome
 from sandbox.claims.vectors import truth, values
 
-ONE_PAIR = "norm and dot are about one pair x, x̂, and so are a, b and c beside them."
+ONE_PAIR = "norm and dot are about one pair x, x̂; so are a, b and c in the same claim."
 
 
 def check(claim: str) -> Outcome:
@@ -41,14 +41,17 @@ def check(claim: str) -> Outcome:
 
 
 def _decided(claim: ParsedClaim) -> Outcome:
-    """Decide the formulas one after the other, as far as the first that fails."""
+    """Decide the formulas in turn, up to the first that fails."""
     remarks = (*claim.remarks, *((ONE_PAIR,) if claim.pairwise else ()))
     decisions: list[Decision] = []
     for formula in claim.formulas:
         decision = decide(formula, claim.about, claim.free)
         if decision.pair is not None:
             point = decision.pair.moments
-            sides = [(one.as_written(*values(one, point)), bool(truth(one, point))) for one in statements(formula)]
+            sides = [
+                (statement.as_written(*values(statement, point)), bool(truth(statement, point)))
+                for statement in statements(formula)
+            ]
             if isinstance(formula, Statement):
                 return Outcome(claim.text, "false", decision.by, decision.pair, sides[0][0], (), remarks, claim)
             return Outcome(claim.text, "false", decision.by, decision.pair, None, tuple(sides), remarks, claim)
@@ -65,8 +68,9 @@ def _decided(claim: ParsedClaim) -> Outcome:
 def _bounds(claim: ParsedClaim) -> list[str]:
     """Where a claim is defined: its bounds as the reader would write them, each once."""
     bounds: dict[str, None] = {}
-    for statement in (one for formula in claim.formulas for one in statements(formula)):
-        for term, sign in statement.bounds:
-            if sign != "≠" or f"{term} > 0" not in bounds:
-                bounds[f"{term} {sign} 0"] = None
+    for formula in claim.formulas:
+        for statement in statements(formula):
+            for term, sign in statement.bounds:
+                if sign != "≠" or f"{term} > 0" not in bounds:
+                    bounds[f"{term} {sign} 0"] = None
     return list(bounds)

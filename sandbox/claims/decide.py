@@ -1,4 +1,4 @@
-"""Decide a formula: Z3 gives a verdict, exact vectors refute, and SymPy's steps take over where Z3 has no answer."""
+"""Decide a formula: Z3 gives a verdict, exact vectors refute, and steps checked by SymPy decide what Z3 cannot."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """Exercises: a derivation with its next term left out, for the reader to find.
 
-The questions are those steps of a derivation that have a hint, so they never fall out of date. A wrong answer gets
-numbers at which it fails, and the hint. An answer that is equal but lacks the form that is the point of the step, such
-as a completed square, is told what to change. A right one gets the next question. Only `solution` shows the term.
+The questions are the steps that have a hint, so they never go out of date. The reply to a wrong answer gives numbers at
+which it fails, and the hint. The reply to one that is equal but not in the form that the step is about, such as a
+completed square, says what to change. A right answer leads to the next question. Only `solution` shows the term.
 """
 
 # SymPy annotates atoms, arguments and the results of subs as Basic, which here are Expr or Symbol.
@@ -52,8 +52,8 @@ class Exercise:
         self.derivation = prove(claim)
         self.questions = [step for step in self.derivation.steps if step.hint]
         if not self.questions:
-            having = [claim.number for claim in claims() if any(step.hint for step in prove(claim.number).steps)]
-            raise InputError(f"{self.derivation.number} has no exercise; there is one for {', '.join(having)}")
+            others = [claim.number for claim in claims() if any(step.hint for step in prove(claim.number).steps)]
+            raise InputError(f"{self.derivation.number} has no exercise; the claims with one are {', '.join(others)}")
         self.at = 0
 
     @property
@@ -118,9 +118,9 @@ class Exercise:
 
 
 def exercise(which: str) -> Exercise:
-    """Find the steps of a claim by yourself: it shows a question, and `answer("…")` checks your term.
+    """Find the steps of a claim yourself: the exercise shows a question, and `answer("…")` checks your term.
 
-    Args:    which: the number or name of a claim
+    Args:    which: its number or name
     Returns: an Exercise, with `answer`, `hint` and `solution`
     Raises:  InputError for an unknown claim, or one without an exercise (the message lists those with one)
 
@@ -142,7 +142,7 @@ def _names(step: Step) -> dict[str, Expr]:
 
 
 def _names_wanted(step: Step) -> list[str]:
-    """The names in which the answer is wanted."""
+    """The names that the answer should be written in."""
     wanted = names_in(step.terms[blank(step)])
     return [name for name, symbol in _names(step).items() if symbol in wanted]
 
@@ -159,24 +159,24 @@ def _counterexample(step: Step, left: Expr, term: Expr) -> str:
     """A sentence with vectors or numbers at which the answer has a wrong value; "" if none are found."""
     names = {**step.names, **step.ties}
     sides = [written_out(side, names) for side in (left, term)]
-    moments = {a, b, c} & (sides[0].free_symbols | sides[1].free_symbols)
-    others = sorted((sides[0].free_symbols | sides[1].free_symbols) - {a, b, c}, key=str)
+    conditions = [written_out(condition, names) for condition in (*GIVEN, *step.where)]
+    used = sides[0].free_symbols | sides[1].free_symbols
+    shown = sorted(used - {a, b, c}, key=str)
+    others = sorted(
+        {symbol for condition in conditions for symbol in condition.free_symbols} - used - {a, b, c}, key=str
+    )
     for pair in small_pairs():
         for size in (Rational(2), Rational(1, 2)):  # some symbols, such as γ, must be below 2
-            at = pair.moments | {symbol: size + i for i, symbol in enumerate(others)}
-            if values := _values(step, sides, at):
-                shown = [f"{letters.shown(symbol.name)} = {at[symbol]}" for symbol in others]
-                where = ", ".join(([str(pair)] if moments else []) + shown)
+            at = pair.moments | {symbol: size + i for i, symbol in enumerate((*shown, *others))}
+            if all(condition.subs(at) is true for condition in conditions) and (values := _values(sides, at)):
+                numbers = [f"{letters.shown(symbol.name)} = {at[symbol]}" for symbol in shown]
+                where = ", ".join(([str(pair)] if {a, b, c} & used else []) + numbers)
                 return f"At {where} it is {values[1]}, but should be {values[0]}."
     return ""
 
 
-def _values(step: Step, sides: list[Expr], at: dict[Symbol, Expr]) -> list[Expr] | None:
-    """The values of both sides at a point, if the step's conditions hold there and the values differ."""
-    names = {**step.names, **step.ties}
-    conditions = [written_out(condition, names).subs(at) for condition in (*GIVEN, *step.where)]
-    if not all(condition is true for condition in conditions):
-        return None
+def _values(sides: list[Expr], at: dict[Symbol, Expr]) -> list[Expr] | None:
+    """The values of both sides at a point, if they are real and differ."""
     values = [simplify(evaluated(side.subs(at))) for side in sides]
     real = all(value.is_number and value.is_real for value in values)
     return values if real and sign_of(values[0] - values[1]) else None

@@ -1,4 +1,4 @@
-"""The form of a right answer, where the form is the point: a completed square, a product, the names to use."""
+"""The form of an answer, for steps that are about the form: a completed square, a product, the names to use."""
 
 # SymPy annotates free symbols and the result of replace as Basic, which here are Symbol and Expr.
 # pyright: reportReturnType=false
@@ -16,9 +16,9 @@ def names_in(term: Expr) -> set[Symbol]:
 
 
 def missing(answer: Expr, wanted: Expr) -> str | None:
-    """What the form of a right answer lacks, in words; None if nothing.
+    """What a right answer lacks in form, in words; None if nothing.
 
-    What counts follows from the wanted term: the squares of sums in it, its factors, and its names.
+    The wanted term decides what counts: the squares of sums in it, its factors, and its names.
 
     >>> from sympy.abc import u, w
     >>> missing(u**2 + 2*u*w + w**2, (u + w) ** 2)
@@ -52,7 +52,7 @@ def _sums(term: Expr) -> list[Expr]:
 
 
 def _all_appear(wanted: list[Expr], written: list[Expr]) -> bool:
-    """Whether each wanted sum is among the written ones, up to a factor that is a product of powers."""
+    """Whether each wanted sum is among the written ones, up to a factor without sums."""
     return all(
         any(not any(part.is_Add for part in fraction(cancel(term / other))) for other in written) for term in wanted
     )

@@ -1,7 +1,8 @@
 """Tokens ► a tree, by operator precedence [Pratt, "Top down operator precedence", POPL 1973].
 
 From loosest to tightest: <=>, => (groups to the right), or, and, not, comparisons (which chain), + −, · / and products
-without an operator, powers (to the right). A text that people read in two ways, such as 1/2c, is refused with both.
+without an operator, powers (to the right). A text that can be read in two ways, such as 1/2c, is refused, and the
+message gives both.
 """
 
 from __future__ import annotations
@@ -81,7 +82,7 @@ class _Parser:
     def __init__(self, text: str, names: Collection[str], functions: Collection[str]):
         self.text, self.names, self.functions = text, names, functions
         self.tokens, self.position, self.depth = tokens(text, names), 0, 0
-        self.bars: list[str] = []  # what is still to close, innermost last; a "(" hides the bars around it
+        self.bars: list[str] = []  # brackets and bars still open, innermost last; a "(" hides the bars around it
 
     @property
     def next(self) -> Token:

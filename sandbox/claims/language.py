@@ -1,4 +1,4 @@
-"""The language of a reader's own claim: statements that compare two sides, and formulas that join them."""
+"""The language of a reader's own claim: statements, which compare two sides, and formulas, which join them."""
 
 # SymPy annotates the keys of subs invariantly, so a dict of Symbol does not match.
 # pyright: reportArgumentType=false, reportCallIssue=false
@@ -90,7 +90,7 @@ class Statement(NamedTuple):
         return [term for term, sign in self.bounds if sign == ">"]
 
     def in_moments(self, term: Expr) -> Expr:
-        """A term of it in the moments and free symbols."""
+        """A term of the statement, in the moments and free symbols."""
         return term.subs(self.names)
 
 
@@ -115,7 +115,8 @@ def statements(formula: Formula) -> Iterator[Statement]:
 
 def domain(formula: Formula) -> list[tuple[Expr, str]]:
     """Where a formula is defined: the bounds of its statements in the moments, the simplest terms first."""
-    bounds = [(one.in_moments(term), sign) for one in statements(formula) for term, sign in one.bounds]
+    parts = statements(formula)
+    bounds = [(statement.in_moments(term), sign) for statement in parts for term, sign in statement.bounds]
     return sorted(bounds, key=lambda bound: (">", "≠", "≥").index(bound[1]))
 
 
@@ -143,7 +144,8 @@ class ParsedClaim:
     @property
     def suffixes(self) -> set[str | None]:
         """The suffixes of the names in it."""
-        used = {symbol for formula in self.formulas for one in statements(formula) for symbol in one.used}
+        parts = [statement for formula in self.formulas for statement in statements(formula)]
+        used = {symbol for statement in parts for symbol in statement.used}
         return {meanings()[symbol].suffix for symbol in used if symbol in meanings()}
 
 
@@ -171,15 +173,17 @@ def _on_one_domain(formulas: Sequence[Formula]) -> tuple[Formula, ...]:
     """The formulas, each defined only where all of them are, as if joined in one."""
     if len(formulas) == 1:
         return tuple(formulas)
-    every = [one for formula in formulas for one in statements(formula)]
-    used = frozenset(symbol for one in every for symbol in one.used)
-    divisors = tuple(dict.fromkeys(term for one in every for term in one.divisors))
-    radicands = tuple(dict.fromkeys(term for one in every for term in one.radicands))
+    parts = [statement for formula in formulas for statement in statements(formula)]
+    used = frozenset(symbol for statement in parts for symbol in statement.used)
+    divisors = tuple(dict.fromkeys(term for statement in parts for term in statement.divisors))
+    radicands = tuple(dict.fromkeys(term for statement in parts for term in statement.radicands))
 
     def limited(formula: Formula) -> Formula:
         if isinstance(formula, Statement):
             return formula._replace(used=used, divisors=divisors, radicands=radicands)
-        return formula._replace(parts=(limited(formula.parts[0]), *formula.parts[1:]))  # what one needs, all need
+        return formula._replace(
+            parts=(limited(formula.parts[0]), *formula.parts[1:])
+        )  # one part carries the needs of all
 
     return tuple(map(limited, formulas))
 

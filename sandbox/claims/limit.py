@@ -1,4 +1,4 @@
-"""Limits on SymPy: what it does not decide in time, or cannot work with, is undecided."""
+"""Limits on SymPy: a claim that it does not decide in time, or cannot work with, is undecided."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ TICK = 0.05
 """CPU seconds after which the limit is enforced again, where it could not be the first time."""
 
 COMPUTING = ("sympy", "mpmath", "sandbox")
-"""Packages in which the limit may raise. In a callback of the garbage collector, say, the exception would be lost."""
+"""Packages whose code the limit may interrupt. In a garbage collector's callback, say, the exception would be lost."""
 
 SYMPY_FAILURES = (*step.STUMBLES, LookupError, TypeError)
 """What SymPy raises on expressions that it cannot work with."""

@@ -18,7 +18,7 @@ from sandbox.maths.measures import REGISTRY
 from sandbox.maths.proof.derivation import Derivation
 
 Sides = tuple[Expr, str, Expr]
-"""The values of both sides of a statement, with the sign between them."""
+"""The values of both sides of a statement, and the sign between them."""
 
 
 @dataclass(frozen=True)
@@ -66,8 +66,8 @@ class Outcome:
         if (pair := self.counterexample) is None:
             return {}
         return {
-            suffix: {key: one.measured(measure) for key, measure in REGISTRY.items()}
-            for suffix, one in zip(pair.hats, pair.pairs, strict=True)
+            suffix: {key: part.measured(measure) for key, measure in REGISTRY.items()}
+            for suffix, part in zip(pair.hats, pair.pairs, strict=True)
         }
 
     @property

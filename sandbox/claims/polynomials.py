@@ -1,9 +1,10 @@
-"""A claim's terms as polynomials, in which each root, angle or the like is a new symbol with facts about it.
+"""A claim's terms as polynomials, in which a new symbol, with facts about it, stands for each root, angle and so on.
 
-Where x ≠ 0, the moments are b = a·r² and c = a·r·ρ with a > 0, r ≥ 0 and −1 ≤ ρ ≤ 1: every pair, and nothing else.
-Where x = 0, c is 0 too. The n-th root of u becomes a symbol y ≥ 0 with yⁿ = u; absolute values, maxima and angles are
-treated alike; a number such as π lies between two fractions. The facts hold wherever the claim is defined, so whatever
-follows from them is true. A point that they allow need not exist, and is evaluated exactly afterwards.
+Where x ≠ 0, the moments are b = a·r² and c = a·r·ρ with a > 0, r ≥ 0 and −1 ≤ ρ ≤ 1: these are the moments of all
+pairs, and of nothing else. Where x = 0, c is 0 too. The n-th root of u becomes a symbol y ≥ 0 with yⁿ = u; absolute
+values, maxima and angles are treated in the same way; a number such as π is enclosed by two fractions. The facts hold
+wherever the claim is defined, so whatever follows from them is true. A point that they allow need not exist: it is
+evaluated exactly later.
 """
 
 # SymPy annotates parts of terms as Basic, and arithmetic on them loosely; here they are real Expr.
@@ -60,7 +61,7 @@ Fact = Sign | Joined
 
 
 class Region(NamedTuple):
-    """A part of all vectors: the moments there in the region's symbols, and the facts that bound these."""
+    """A part of the space of all vectors: the moments there, in the region's symbols, and facts about these symbols."""
 
     moments: dict[Symbol, Expr]
     facts: tuple[Fact, ...]
@@ -92,8 +93,8 @@ class Translation:
     """A formula in one region, as facts about polynomials.
 
     Attributes:
-        facts:   what holds of the region's symbols and of those made so far
-        numbers: the made symbols that stand for a number, such as π
+        facts:   what is known about the region's symbols and the new ones
+        numbers: the new symbols that stand for a number, such as π
 
     Every method may raise Unsupported.
     """
@@ -104,7 +105,7 @@ class Translation:
         self._made: dict[Expr, Expr] = {}
 
     def domain(self, formula: Formula) -> list[Fact] | None:
-        """Where the formula is defined; None if that is plainly nowhere, and its other terms may have no value."""
+        """Where the formula is defined; None if that is plainly nowhere, in which case its terms may have no value."""
         bounds: dict[Fact, None] = {}
         for term, sign in domain(formula):
             here = term.subs(self.region.moments)
@@ -139,7 +140,7 @@ class Translation:
         return above, below
 
     def _flat(self, term: Expr) -> Expr:
-        """The term with a symbol for every part that is not a polynomial."""
+        """The term with a symbol in place of every part that is not a polynomial."""
         if term.is_Rational or term.is_Symbol:
             return term
         if term in self._made:
@@ -164,7 +165,7 @@ class Translation:
 
     def _root(self, base: Expr, degree: int) -> Expr:
         term = base ** Rational(1, degree)
-        if not (isinstance(term, Pow) and term.exp.q > 1):  # SymPy has simplified the root away
+        if not (isinstance(term, Pow) and term.exp.q > 1):  # SymPy has simplified it to something without this root
             return self._flat(term)
         if term in self._made:
             return self._made[term]
@@ -184,7 +185,7 @@ class Translation:
         return chosen
 
     def _between(self, number: Expr) -> Symbol:
-        """An irrational number, by two fractions that enclose it."""
+        """A symbol for an irrational number, with two fractions that enclose it."""
         fine = 10**45
         low = floor(number.evalf(80) * fine)
         if not low.is_Integer:
@@ -198,7 +199,7 @@ class Translation:
         return symbol
 
     def _angle(self, term: Expr) -> Symbol:
-        """acos u: between 0 and π, with facts that relate an angle to its cosine."""
+        """A symbol for acos u, between 0 and π, with facts that relate an angle to its cosine."""
         u = term.args[0]
         angle = self._new(term, "angle")
         half_turn, sine = self._flat(pi), self._flat(sqrt(cancel(1 - u**2)))

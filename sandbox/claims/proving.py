@@ -1,7 +1,7 @@
 """Steps that prove a statement, each checked by SymPy.
 
-Where Z3 has decided, the steps only explain; where it has not, they decide. They assume a > 0 and b > 0. By continuity
-an = or ≥ also holds where x or x̂ is 0; for > and ≠ those cases are checked separately.
+If Z3 has decided, the steps only explain; otherwise they decide. They assume a > 0 and b > 0. By continuity, = and ≥
+also hold where x or x̂ is 0; for > and ≠ those cases are checked separately.
 """
 
 # SymPy annotates the keys of subs invariantly, the sides of relations loosely, and exponents not at all.
@@ -34,7 +34,7 @@ def proof_of(claim: str, formulas: Sequence[Formula]) -> Derivation | None:
 def proves(formula: Formula) -> bool:
     """Whether steps prove a formula for all vectors, including 0.
 
-    Raises: Undecidable if they prove it only for the others
+    Raises: Undecidable if they prove it only for vectors other than 0
     """
     if proof_of("", [formula]) is None:
         return False
@@ -117,7 +117,7 @@ def _gap_by_cauchy_schwarz(proof: Proof, statement: Statement, where: tuple, wha
     reason = f"{what}, where x̂ is not a multiple of x: then c² < a·b (Cauchy–Schwarz, C3)."
     proof.step(reason, gap, "=", form, statement.sign, 0, where=(*where, Gt(left_over, 0)))
     parallel = (*(where if Gt(c, 0) in where else (Ne(c, 0),)), Eq(left_over, 0))
-    proof.step("And where it is one: then c² = a·b.", gap, statement.sign, 0, where=parallel)
+    proof.step("And where x̂ is a multiple of x: then c² = a·b.", gap, statement.sign, 0, where=parallel)
 
 
 def _squares_by_cauchy_schwarz(proof: Proof, statement: Statement, where: tuple) -> None:
@@ -142,13 +142,13 @@ def _squares(proof: Proof, statement: Statement, where: tuple) -> None:
 
 
 def _tidy(gap: Expr) -> Expr:
-    """The difference in factors, those in the denominator signed to be positive where c > 0 and b < 2c."""
+    """The difference as factors, with signs that make the denominator's factors positive where c > 0 and b < 2c."""
     whole = factor(simplify(gap))
     somewhere = {a: 3, b: 1, c: 1}
     turned = [part for part in Mul.make_args(whole) if (part.is_Pow and part.exp.is_Integer) or part.is_Add]
     for part in turned:
         base, exponent = part.as_base_exp()
-        if exponent < 0 and (base.subs(somewhere) < 0) is true:  # not a relation that stays open
+        if exponent < 0 and (base.subs(somewhere) < 0) is true:  # `is true`, because a relation may stay undecided
             whole = (-1) ** exponent * whole.subs(part, (-base) ** exponent)
     return whole
 

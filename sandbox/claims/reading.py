@@ -44,7 +44,7 @@ class Value(NamedTuple):
 
 
 class Combination(NamedTuple):
-    """A linear combination of x and the reconstructions: the factor of each, by name."""
+    """A linear combination of x and its reconstructions: the factor of each, by name."""
 
     parts: Mapping[str, Expr]
     size: int = 0
@@ -257,7 +257,7 @@ class TermReader:
         return term
 
     def _check_units(self, left: Expr, right: Expr, node: Node) -> None:
-        """Ask back where an angle meets a number that must have been meant in degrees."""
+        """Refuse an angle compared with, or added to, a number that must have been meant in degrees."""
         for angle, number in ((left, right), (right, left)):
             if is_angle(angle):
                 self._check_radians(number, node)
@@ -293,7 +293,7 @@ class TermReader:
         return divisor
 
     def _bounded(self, result: Expr, size: int, random: int, node: Node) -> Value:
-        """Refuse what has grown too large; every operation is bounded, so no number is ever large."""
+        """The value of an operation; refused if it has grown too large, so no number ever gets large."""
         if result.has(zoo, nan, oo):
             raise self.refused("it divides by 0", node)
         numbers = result.atoms(Rational)

@@ -16,7 +16,7 @@ from sandbox.claims.language import COMPARE, Formula, domain, statements
 from sandbox.claims.vectors import Pair, Vector, joined_truth, truth
 
 MOST_EXACT = 40
-"""How many points of each kind, failing and too close to tell, are evaluated exactly."""
+"""The number of points that are evaluated exactly, for each of two kinds: failing, and too close to tell."""
 
 CLOSE = 1e-9
 """Sides that differ by less than this, relative to their size, are too close to tell in floating point."""
@@ -106,7 +106,7 @@ def _pairs(reconstructions: int) -> tuple[Pair, ...]:
 
 @cache
 def small_pairs() -> tuple[Pair, ...]:
-    """Several hundred pairs, those with x along the axis first, the simplest of them first."""
+    """Several hundred pairs: first those with x along the axis, the simplest first."""
     pairs = []
     for length in (1, 2, Rational(1, 2), 3):
         pairs += [Pair(_vector(length, 0), tip) for tip in (_tips() if length == 1 else _tips()[:25])]
@@ -132,7 +132,7 @@ def _vector(u: Rational | int, v: Rational | int) -> Vector:
 
 
 def near(point: Pair) -> Iterator[Pair]:
-    """Points of ever finer fractions near another."""
+    """Points near another one, in ever finer fractions."""
     for largest in (1, 2, 3, 4, 6, 8, 10, 12, 16, 24, 32, 60, 100, 360, 1000):
         x, *hats = ((_rounded(u, largest), _rounded(v, largest)) for u, v in (point.x, *point.hats.values()))
         free = tuple((symbol, _rounded(value, largest)) for symbol, value in point.free)

@@ -37,7 +37,7 @@ SIMPLE = sorted(
     key=len,
     reverse=True,
 )[:-1]
-"""Simple values of the squared length of x, the ratio of the lengths and the cosine; most of them fixed first."""
+"""Simple values of the squared length of x, the ratio of the lengths and the cosine; those that fix most come first."""
 
 
 class Answer(NamedTuple):
@@ -88,7 +88,7 @@ def ask(formula: Formula, about: tuple[str, ...], free: tuple[Symbol, ...]) -> A
             return Answer("undefined")
         return Answer("true", vacuous=all(question.never_met() for question in questions))
     except Unsupported as trouble:
-        return Answer("unknown", why=f"Z3 cannot be asked: {trouble}")
+        return Answer("unknown", why=f"Z3 cannot handle it: {trouble}")
     except z3.Z3Exception as trouble:
         return Answer("unknown", why=f"Z3 failed: {trouble}")
 
@@ -109,11 +109,11 @@ def simpler(formula: Formula, about: tuple[str, ...], free: tuple[Symbol, ...]) 
 
 
 class _Question:
-    """A formula in one region as Z3 reads it; `empty` if it is defined nowhere in the region."""
+    """A formula in one region, in Z3's terms; `empty` if it is defined nowhere in the region."""
 
     def __init__(self, z3: Any, formula: Formula, region: Region, free: tuple[Symbol, ...]):
         self.z3, self.formula, self.region, self.free = z3, formula, region, free
-        self.context = z3.Context()  # its own, so that no other question or thread changes the answer
+        self.context = z3.Context()  # its own, so no other question or thread changes the answer
         self.variables: dict[Symbol, Any] = {}
         self.translation = Translation(region)
         bounds = self.translation.domain(formula)
@@ -159,7 +159,7 @@ class _Question:
         return solver
 
     def fact(self, fact: Fact) -> Any:
-        """A fact as Z3 reads it."""
+        """A fact in Z3's terms."""
         z3 = self.z3
         if isinstance(fact, Sign):
             if (known := plainly(fact)) is not None:

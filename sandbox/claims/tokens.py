@@ -1,4 +1,4 @@
-"""A reader's text ► tokens: the spellings of a sign, in ASCII and Unicode, all become one token.
+"""A reader's text ► tokens: all spellings of a sign, in ASCII and Unicode, become the same token.
 
 A run of raised digits is one exponent (a²³ is a to the 23rd). A word that is not a name, but whose letters all are, is
 their product (2as is 2·a·s).

@@ -1,7 +1,7 @@
 """Exact vectors, and what a formula says about them: true, false, or neither where that is not certain.
 
-Vectors in the plane are enough. Any a, b and c of random vectors (c² ≤ a·b) are those of one pair in the plane; two
-reconstructions are never compared with each other directly, so both can lie in one plane with x.
+Vectors in the plane are enough. Any a, b and c that random vectors can have (c² ≤ a·b) are those of one pair in the
+plane. Two reconstructions are never compared directly, so both can lie in one plane with x.
 """
 
 # SymPy annotates the keys of subs invariantly, so a dict of Symbol does not match.
@@ -26,7 +26,7 @@ Assignment = Mapping[Symbol, Expr]
 
 @dataclass(frozen=True)
 class Pair:
-    """Exact x and x̂ in the plane; also the reconstruction of a second SAE, and free numbers, if any."""
+    """Exact x and x̂ in the plane, with the reconstruction of a second SAE and the free numbers, if any."""
 
     x: Vector
     x_hat: Vector
@@ -127,7 +127,7 @@ def _holds(statement: Statement, point: Assignment) -> bool | None:
 
 
 def sign_of(number: Expr) -> int | None:
-    """−1, 0 or 1 for a real number; None for any other term, and where the number cannot be told from 0."""
+    """−1, 0 or 1 for a real number; None for any other term, and for a number that cannot be told apart from 0."""
     if number.has(nan, oo, zoo) or number.free_symbols:
         return None
     if number.is_Rational:

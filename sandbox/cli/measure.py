@@ -41,7 +41,7 @@ def measure(
         typer.Option(
             min=0,
             max=2**20,
-            help="Show what SAELens, SAEBench and dictionary_learning print at this batch size; 0 for none.",
+            help="Show what SAELens, SAEBench, dictionary_learning and sparsify print at this batch size; 0 for none.",
         ),
     ] = 4096,
     preflight: Annotated[bool, typer.Option(help="Check a sample first and all norms afterwards, and warn.")] = True,
@@ -57,6 +57,13 @@ def measure(
             help="Write a row per latent of a single --sae, as .npz or .parquet. Columns: latent (row of W_dec), "
             "scale_factor (the best factor for that latent alone: above 1 if shrunk), standard_error, low and high "
             "(95 % interval), count (tokens on which it is active); nan where undefined.",
+        ),
+    ] = None,
+    l1: Annotated[
+        list[float] | None,
+        typer.Option(
+            help="L1 coefficient of training, one per --sae, where the checkpoint does not state it: predicts γ. It is "
+            "in the units of the activations that training saw."
         ),
     ] = None,
     json: Json = None,
@@ -100,6 +107,7 @@ def measure(
         "exclude_outliers": exclude_outliers,
         "published": published,
         "latents": latents is not None,
+        "l1": l1,
         "look": preflight,
         "strict": strict,
         "warn": lambda line: say(f"warning: {line}"),

@@ -159,11 +159,11 @@ STATES_OF_CLAIMS: dict[str, str] = {
         "near-perpendicular": "C4",
         "equal-lengths": "C3 C5",
         "half": "C1 C2 C7 C9",
-        "thales": "C10 C13",
-        "relu": "C6 C8 C12 C17",
-        "gated": "C11 C18",
-        "offset": "C14",
-        "pooled": "C15 C16",
+        "thales": "C10 C13 C21",
+        "relu": "C6 C8 C12 C17 C19 C20 C22",
+        "gated": "C11 C18 C27",
+        "offset": "C14 C25 C26",
+        "pooled": "C15 C16 C23 C24 C28",
     }.items()
     for number in numbers.split()
 }

@@ -1,7 +1,7 @@
 """From an expression to a function: torch (batched, float64), JavaScript text, and the gradient.
 
-This is where SymPy's side and torch's side meet. Functions are kept by *expression*, so that a changed registry
-entry is compiled anew.
+This is where SymPy's side and torch's side meet. Functions are cached by *expression*, so a changed registry entry is
+compiled again.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ GEOMETRY = (rho, r, a)
 
 @cache
 def to_torch(expression: Expr, symbols: tuple[Symbol, ...] = MOMENTS) -> Callable[..., Tensor]:
-    """The expression as a function of tensors, by default of a, b and c; evaluated in float64, shapes broadcast.
+    """The expression as a function of tensors, by default of a, b and c. It is evaluated in float64; shapes broadcast.
 
     >>> from sympy.abc import u
     >>> to_torch(u**2, (u,))(torch.tensor([1.0, 3.0]))
@@ -36,29 +36,29 @@ def to_torch(expression: Expr, symbols: tuple[Symbol, ...] = MOMENTS) -> Callabl
 
     def evaluate(*values: Tensor | float) -> Tensor:
         tensors = torch.broadcast_tensors(*(torch.as_tensor(value, dtype=torch.float64) for value in values))
-        return torch.zeros_like(tensors[0]) + function(*tensors)  # a constant expression takes the shape, too
+        return torch.zeros_like(tensors[0]) + function(*tensors)  # so that a constant has the shape, too
 
     return evaluate
 
 
 @cache
 def inverse(expression: Expr, symbol: Symbol) -> Callable[[Tensor | float], Tensor]:
-    """Where the expression takes a given positive value: the one value of the symbol, as a function of tensors.
+    """The value of the symbol at which the expression takes a positive value, as a function of tensors.
 
-    Raises: ValueError for an expression that takes a value nowhere, or in more than one place
+    Raises: ValueError unless the expression takes each value at exactly one point
     >>> from sympy.abc import u
     >>> inverse(3 * u, u)(1.5)
     tensor(0.5000, dtype=torch.float64)
     """
-    taken = Dummy("taken", positive=True)
-    (found,) = solve(expression - taken, symbol)
-    return to_torch(found, (taken,))
+    value = Dummy("value", positive=True)
+    (solution,) = solve(expression - value, symbol)
+    return to_torch(solution, (value,))
 
 
 def moments_at(
     cosine: Tensor | float, norm_ratio: Tensor | float, energy: Tensor | float = 1.0
 ) -> tuple[Float64[Tensor, "*batch"], Float64[Tensor, "*batch"], Float64[Tensor, "*batch"]]:
-    """a, b and c where x̂ has the cosine ρ and the norm ratio r; `energy` is a. Shapes are broadcast.
+    """a, b and c of an x̂ with cosine ρ and norm ratio r; `energy` is a. Shapes broadcast.
 
     Source: C12
     >>> moments_at(0.8, 0.5)
@@ -69,13 +69,13 @@ def moments_at(
 
 
 def gradient(expression: Expr) -> Callable[..., Float64[Tensor, "*batch 3"]]:
-    """The partial derivatives by a, b and c, as one function of tensors."""
+    """The partial derivatives with respect to a, b and c, as one function of tensors."""
     partials = [to_torch(diff(expression, moment)) for moment in MOMENTS]
     return lambda *moments: torch.stack([partial(*moments) for partial in partials], -1)
 
 
 def defined(measure: Measure) -> Callable[..., Bool[Tensor, "*batch"]]:
-    """Whether all that the measure needs holds, as a function of a, b and c."""
+    """Whether the measure is defined, as a function of a, b and c."""
     gaps = [to_torch(positive) for positive, _ in measure.needs]
 
     def holds(*moments: Tensor | float) -> Tensor:
@@ -95,7 +95,7 @@ def evaluate(measure: Measure, *moments: Tensor | float) -> Float64[Tensor, "*ba
 
 
 def why_undefined(measure: Measure, *moments: float) -> str | None:
-    """The first reason why the measure is undefined at these moments, or None where it is defined."""
+    """The first reason why the measure is undefined at these moments; None if it is defined."""
     if any(moment != moment for moment in moments):
         return NOT_RESOLVABLE
     for positive, reason in measure.needs:
@@ -114,12 +114,15 @@ def to_javascript(expression: Expr, symbols: tuple[Symbol, ...] = MOMENTS) -> st
 
 
 def javascript_module() -> str:
-    """An ES module of what derivations and registry give, in the browser's language.
+    """The registry and the derived formulas as an ES module.
 
-    It exports `measures`, by key: the registry's words, `mathml` (the formula, typeset), `value(a, b, c)`,
-    `whyUndefined(a, b, c)`, the `range`, and for an interval `centre(a, b, c)` (`squared` where the measure is its
-    square), its place `unbounded(v)` on a scale without ends, and the way `back(t)`; and `losses`, by the key of the
-    scale that makes it least: `(a, b, c, s) =>` the loss; and `momentsAt(rho, r, a)`, which is `[a, b, c]`.
+    It exports:
+
+    - `measures`, by key: the registry's words; `mathml`, the formula; `value(a, b, c)`; `whyUndefined(a, b, c)`; the
+      `range`; and for the interval `centre(a, b, c)`, whether the measure is its square (`squared`), `unbounded(v)`,
+      which maps a value to a scale without ends, and `back(t)`, its inverse;
+    - `losses`, by the key of the scale that minimises each: `(a, b, c, s) =>` the loss;
+    - `momentsAt(rho, r, a)`, which returns `[a, b, c]`.
     """
     entries = "\n".join(f"  {key}: {_javascript_entry(measure)}," for key, measure in REGISTRY.items())
     losses = "\n".join(f"  {key}: {to_javascript(loss, (*MOMENTS, s))}," for key, loss in scale_losses().items())
@@ -131,12 +134,12 @@ def javascript_module() -> str:
 
 
 def scale_losses() -> dict[str, Expr]:
-    """The loss that each optimal scale makes least, in a, b, c and the scale s, by the scale's key (C1, C2)."""
+    """The loss that each optimal scale minimises, in a, b, c and the scale s, by the scale's key (C1, C2)."""
     return {key: derived(number)["loss"] for key, number in (("scale_x", "C1"), ("scale_x_hat", "C2"))}
 
 
 def _moments_in_geometry() -> tuple[Expr, Expr, Expr]:
-    """a, b and c in a, r and ρ."""
+    """a, b and c in terms of a, r and ρ."""
     return a, derived("C12")["b"], derived("C12")["c"]
 
 

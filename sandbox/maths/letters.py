@@ -1,7 +1,7 @@
-"""Names as people write them, ρ for rho, whatever the terminal is.
+"""Names as people write them, such as ρ for rho, whatever the terminal.
 
-SymPy would write "rho" wherever standard output was ASCII, full or closed when it was imported; then a claim's
-sentence, which has the letter, would not be what its steps state.
+SymPy would write "rho" if standard output was ASCII, full or closed when SymPy was imported. The steps of a claim would
+then no longer match its sentence, which contains the letter.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _LOCK = RLock()  # the flag is SymPy's own, and global
 
 @contextmanager
 def unicode() -> Iterator[None]:
-    """Within the block SymPy's pretty printer has all letters and signs."""
+    """Let SymPy's pretty printer use all letters and signs within the block."""
     with _LOCK:
         before = pretty_symbology.pretty_use_unicode(True)
         try:

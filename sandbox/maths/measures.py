@@ -1,7 +1,7 @@
-"""The registry of measures: what each is called, asks and means at 1, and the derivation that its formula comes from.
+"""The registry of measures: the name of each, its question, what it means at 1, and the derivation of its formula.
 
 No formula is typed here. A measure's expression in a, b, c *is* the result of a derivation; torch, JavaScript and
-the typeset form are all generated from it (`sandbox.maths.compile`).
+typeset formulas are all generated from it (`sandbox.maths.compile`).
 
 >>> REGISTRY["relative_reconstruction_bias"].expression
 b/c
@@ -27,26 +27,26 @@ WHY_UNDEFINED: dict[Expr, str] = {
     c: "x̂ does not point along x (c ≤ 0), so no positive scale is best",
     2 * c - b: "γ ≥ 2 (b ≥ 2c): the first version takes the root of a negative number",
 }
-"""Why a measure has no value where one of these is not positive."""
+"""Why a measure is undefined if one of these is not positive."""
 
 NOT_RESOLVABLE = (
     "not resolvable: x or x̂ varies by less than a millionth of its mean (or b_dec), which rounding hides; "
     "subtract the mean from both before measuring"
 )
-"""Why a measure is undefined where a moment is nan (`sandbox.moments.moments.Moments.about`)."""
+"""Why a measure is undefined if a moment is nan (`sandbox.moments.moments.Moments.about`)."""
 
 Range = Set
 ANY, NOT_NEGATIVE, COSINES = Interval(-oo, oo), Interval(0, oo), Interval(-1, 1)
 
 v, t = Symbol("v", real=True), Symbol("t", real=True)
-"""A value, and its place on a scale without ends."""
+"""A value, and its position on a scale without ends."""
 
 
 @cache
 def without_ends(range: Range) -> tuple[Expr, Expr]:
-    """The place on a scale without ends of a value `v` that lies in a range; and the value of a place `t`.
+    """The position on a scale without ends of a value `v` in a range, and the value at a position `t`.
 
-    Errors are more nearly normal there, and no interval leaves the range.
+    On that scale errors are closer to normal, and no interval leaves the range.
 
     >>> without_ends(NOT_NEGATIVE)
     (log(v), exp(t))
@@ -63,19 +63,19 @@ class Measure:
 
     Attributes:
         key:      the name in JSON, CSV and Python
-        symbol:   LaTeX, and `plain` the same for a terminal
-        question: what the measure answers
+        symbol:   LaTeX; `plain` is the same for a terminal
+        question: the question that the measure answers
         at_one:   what the value 1 means
         source:   claim in docs/mathematics.md, equation of arXiv 2404.16014, or the libraries that publish it
-        formula:  gives the expression: the result of a derivation
+        formula:  returns the expression: the result of a derivation
         range:    the values that it can take
-        needs:    what must be positive, with the reason why the measure is undefined where it is not
-        root:     for a measure that is the square of a signed quantity: gives that quantity. The interval is computed
-                  for it, as for any real number, and then squared: where a square is 0, so are its slope and its
+        needs:    what must be positive, each with the reason why the measure is undefined otherwise
+        root:     for a measure that is the square of a signed quantity: returns that quantity. The interval is computed
+                  for the root, as for any real number, and then squared: where a square is 0, so are its slope and its
                   first-order error
 
-    An interval is computed on a scale without ends (`unbounded`), which `range` decides: the logarithm of what is
-    positive, the logit of what lies between two ends (for a cosine that is twice atanh), all else as it is.
+    An interval is computed on a scale without ends (`unbounded`), which depends on `range`: the logarithm of a positive
+    measure, the logit of one between two ends (for a cosine that is 2·atanh), and any other measure as it is.
     """
 
     key: str
@@ -91,17 +91,17 @@ class Measure:
 
     @property
     def expression(self) -> Expr:
-        """The formula in a, b, c; derived when first asked for."""
+        """The formula in a, b, c, derived on first use."""
         return self.formula()
 
     @property
     def centre(self) -> Expr:
-        """What an interval is computed for, in a, b, c: the measure, or its `root`."""
+        """The quantity that an interval is computed for, in a, b, c: the measure or its `root`."""
         return self.root() if self.root else self.expression
 
     @property
     def unbounded(self) -> tuple[Expr, Expr]:
-        """`centre`, as `v`, on a scale without ends; and the way back from there, in `t`."""
+        """The position of `centre`, `v`, on a scale without ends; and the inverse, in `t`."""
         return without_ends(ANY if self.root else self.range)
 
     @property
@@ -213,7 +213,7 @@ REGISTRY: dict[str, Measure] = {
 
 
 def measure_named(key: str) -> Measure:
-    """The measure of that key; raises InputError, with the keys that there are, for another."""
+    """The measure with that key. Raises InputError, which lists the keys, if there is none."""
     if key not in REGISTRY:
-        raise InputError(f"there is no measure {key!r}; there are {', '.join(REGISTRY)}")
+        raise InputError(f"there is no measure {key!r}; the measures are {', '.join(REGISTRY)}")
     return REGISTRY[key]

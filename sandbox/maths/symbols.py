@@ -1,4 +1,4 @@
-"""The words of the derivations: x and x̂ as random vectors of dimension n, E[u·v], and the moments a, b, c."""
+"""The vocabulary of the derivations: random vectors x and x̂ of dimension n, E[u·v], and the moments a, b, c."""
 
 from __future__ import annotations
 
@@ -12,24 +12,25 @@ from sandbox.maths import letters
 n = Symbol("n", integer=True, positive=True)
 x, x_hat = RandomMatrixSymbol("x", n, 1), RandomMatrixSymbol("xhat", n, 1)
 
-a, b = Symbol("a", real=True), Symbol("b", real=True)  # = E‖x‖², E‖x̂‖²: positive (GIVEN), but for the edge cases
+a, b = Symbol("a", real=True), Symbol("b", real=True)  # = E‖x‖², E‖x̂‖²: positive (GIVEN), except in the edge cases
 c = Symbol("c", real=True)  # = E[x·x̂], of either sign: x̂ may point away from x
 s = Symbol("s", real=True)  # a scale
 r, rho, L = Symbol("r", real=True), Symbol("rho", real=True), Symbol("L", real=True)  # see DEFINITIONS
 theta = Symbol("theta", real=True)  # the angle, radians: cos θ = ρ
-lam = Symbol("lambda", real=True)  # a threshold
+lam = Symbol("lambda", real=True)  # a threshold (C17), or the coefficient of an L1 penalty (C19)
+penalty = Symbol("P", real=True)  # the L1 penalty, E Σ f_j‖d_j‖
 m, z = MatrixSymbol("m", n, 1), RandomMatrixSymbol("z", n, 1)  # a constant offset, and a random vector with E[z] = 0
 offset, spread = Symbol("m2", real=True), Symbol("v", real=True)  # = ‖m‖², E‖z‖²
 on_x, on_x_hat = Symbol("x_m", real=True), Symbol("xhat_m", real=True)  # = E[m·x], E[m·x̂]
 
 GIVEN = (a > 0, b > 0)
-"""What every step may assume. As conditions, not as properties of the symbols, so that √(b/a) is shown as one root."""
+"""What every step may assume: as conditions, not as assumptions about the symbols, so √(b/a) is shown as one root."""
 
 
 class Expect(Expr):
     """E[u·v] of random vectors u and v, a number; `Expect(u)` is E‖u‖².
 
-    `doit` expands it by linearity (SymPy's ExpectationMatrix does that) and names what is left: a, b, c.
+    `doit` expands it by linearity, with SymPy's ExpectationMatrix, and names the moments that remain: a, b, c.
 
     >>> Expect(x_hat - s * x).doit()
     a*s**2 + b - 2*c*s
@@ -45,7 +46,7 @@ class Expect(Expr):
 
     @property
     def is_square(self) -> bool:
-        """Whether it is E‖u‖²: not negative where u is real."""
+        """Whether it is E‖u‖², which is not negative if u is real."""
         return self.args[0] == self.args[1]
 
     def doit(self, **hints):
@@ -70,7 +71,7 @@ class Expect(Expr):
 
 
 def _combination(vector, show, times: str) -> str:
-    """A combination of vectors as people write it: those without a minus sign first, and those without a factor."""
+    """A linear combination as people write it: terms without a minus sign first, then those without a factor."""
     signed = []
     for term in vector.args if vector.is_MatAdd else [vector]:
         factor, direction = term.as_coeff_mmul()
@@ -83,23 +84,23 @@ def _combination(vector, show, times: str) -> str:
 
 
 def _plain(expression) -> str:
-    if named := getattr(expression, "name", None):
-        return letters.shown(named)
+    if name := getattr(expression, "name", None):
+        return letters.shown(name)
     return str(expression) if expression.is_Atom else f"({expression})"
 
 
 def _in_moments(expression):
-    """Every expectation by its name (xᵀx ► a, …), and a 1×1 matrix becomes a number."""
+    """The expression with each expectation replaced by its name (xᵀx ► a, …), and 1×1 matrices by numbers."""
     if expression.is_Matrix and expression in NAMES_OF_MOMENTS:
         return NAMES_OF_MOMENTS[expression]
     if isinstance(expression, MatMul) and {ExpectationMatrix(z), ExpectationMatrix(z.T)} & set(expression.args):
-        return Integer(0)  # z is centred, also beside a constant vector
+        return Integer(0)  # E[z] = 0, also in a product with a constant vector
     plain = {MatAdd: Add, MatMul: Mul}.get(type(expression), expression.func)
     return plain(*map(_in_moments, _products_whole(expression))) if expression.args else expression
 
 
 def _products_whole(expression) -> list:
-    """The arguments, with a product of m and a vector (mᵀ·m, mᵀ·E[x], …) as one of them."""
+    """The arguments of a term, with a product of m and a vector (mᵀ·m, mᵀ·E[x], …) as one of them."""
     if isinstance(expression, MatMul) and m.T in expression.args:
         for vector in (m, ExpectationMatrix(x), ExpectationMatrix(x_hat)):
             if vector in expression.args:
@@ -130,7 +131,7 @@ MOMENTS = {
     frozenset({m, x}): on_x,
     frozenset({m, x_hat}): on_x_hat,
 }
-"""E[u·v] of two of the vectors; of other pairs nothing is known."""
+"""E[u·v] for pairs of vectors; about other pairs, nothing is known."""
 
 DEFINITIONS = {
     r: sqrt(Expect(x_hat) / Expect(x)),

@@ -1,1 +1,1 @@
-"""Measure a real SAE: one pass over its activations, every total, and what to do about the shrinkage."""
+"""Measure a real SAE in one pass over its activations, and correct its shrinkage."""

@@ -1,4 +1,4 @@
-"""`Correction`: a decoder that undoes shrinkage, with what it does to documents that it was not fitted on."""
+"""`Correction`: a decoder that undoes shrinkage, evaluated on documents it was not fitted on."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ if TYPE_CHECKING:
 GAMMA, LOSS = "relative_reconstruction_bias", "relative_loss"
 
 BLOCKS = (
-    f"Without document ids, blocks of {BLOCK} tokens were fitted on or held out: blocks of one document lie on both "
-    "sides, and what is held out looks better than other text would."
+    f"Without document IDs, blocks of {BLOCK} tokens were split instead. One document can have blocks in both parts, "
+    "so the held-out results may look better than they would on new text."
 )
 
 
 @dataclass(frozen=True, eq=False)
 class Evaluated:
-    """An SAE on the documents held out.
+    """An SAE evaluated on the held-out documents.
 
     Attributes:
-        report:     raw moments, of x and x̂, with L0
-        about_bias: moments of x − bias and x̂ − bias, which is what a factor of W_dec acts on. The bias is b_dec; where
-                    the SAE normalises each token, it is what b_dec becomes in the space of x
+        report:     moments of x and x̂, with L0
+        about_bias: moments of x − bias and x̂ − bias; a factor on W_dec scales the latter. The bias is b_dec, mapped to
+                    the space of x if the SAE normalises each token
     """
 
     report: Report
@@ -50,26 +50,27 @@ class Evaluated:
         return self.about_bias.raw[GAMMA]
 
     def to_dict(self) -> dict[str, Any]:
-        """As in JSON: the entry of a report, with the measures about the decoder bias beside raw and centred."""
+        """The JSON object: a report's, plus the measures about the decoder bias."""
         gammas = {origin: _of(self, origin)[GAMMA] for origin in ORIGINS}
-        about = {key: one.to_dict() for key, one in self.about_bias.raw.items()}
+        about = {key: estimate.to_dict() for key, estimate in self.about_bias.raw.items()}
         return self.report.to_dict() | {"verdict": verdict(gammas).to_dict(), "decoder_bias": about}
 
 
 @dataclass(frozen=True, eq=False)
 class Correction:
-    """A corrected decoder, and the SAE before and after on the documents held out.
+    """A corrected decoder, with the SAE before and after the correction on the held-out documents.
 
     Attributes:
         kind:       "scalar", "scale-shift" or "per-latent" (`sandbox.measuring.rescale.rescale`)
-        checkpoint: what was corrected
+        checkpoint: the original SAE
         W_dec:      Float[Tensor, "d_sae d_in"], corrected, float32
-        b_dec:      Float[Tensor, "d_in"], likewise; as it was unless kind is "scale-shift"
-        factor:     Float64[Tensor, ""] of all of W_dec, or Float64[Tensor, "d_sae"] of each row
-        share:      of the documents to fit on; seed: of the draw
-        fitted:     documents (without document ids: blocks of tokens) that it was fitted on
-        before:     the SAE as it was, held out
-        after:      the SAE with the corrected decoder, latents computed anew, held out
+        b_dec:      Float[Tensor, "d_in"], corrected if kind is "scale-shift", otherwise the original; float32
+        factor:     Float64[Tensor, ""] for all of W_dec, or Float64[Tensor, "d_sae"] with one factor per row
+        share:      share of the documents to fit on
+        seed:       random seed of the split
+        fitted:     number of documents it was fitted on (without document IDs: blocks of tokens)
+        before:     the original SAE on the held-out documents
+        after:      the SAE with the corrected decoder on them, its latents computed again
     """
 
     kind: str
@@ -85,34 +86,36 @@ class Correction:
 
     @cached_property
     def recovered(self) -> Estimate:
-        """The share of the recoverable loss that was recovered: (loss before − after) / (loss before − L*).
+        """Share of the recoverable loss that was recovered: (loss before − loss after) / (loss before − L*).
 
-        L* is the least loss that one factor of W_dec could reach on the held-out documents themselves, so that the
-        divisor is `length_loss` of C12, about the decoder bias. A scalar fitted elsewhere reaches 1 at most; the other
-        kinds may go beyond. Undefined where γ does not differ from 1, or cannot be told from it.
+        L* is the lowest loss that a single factor on W_dec could reach on the held-out documents themselves, so the
+        denominator is `length_loss` (C12) about the decoder bias. A scalar fitted on other documents recovers at most
+        1; the other kinds can recover more. Undefined if γ is undefined, if its interval contains 1, or if there is no
+        loss to recover.
         """
         gamma = self.before.gamma
         if gamma.value is None:
             return Estimate(None, None, None, gamma.reason)
         if gamma.low is not None and not side(gamma):
             near = f"1 within ±{percent(WITHIN)}: nothing to recover"
-            is_ = near if word_for(gamma) == DOES_NOT else "not to be told from 1, nor what there is to recover"
-            return Estimate(None, None, None, f"γ about the decoder bias is {is_}")
+            unclear = "not significantly different from 1: the loss to recover is unknown"
+            reason = near if word_for(gamma) == DOES_NOT else unclear
+            return Estimate(None, None, None, f"γ about the decoder bias is {reason}")
         if not _energy(self.before.about_bias, "length_loss") > 0:
-            return Estimate(None, None, None, "x̂ − b_dec is as long as it should be: nothing to recover")
+            return Estimate(None, None, None, "x̂ − b_dec already has the best length: nothing to recover")
         gained = _energy(self.before.report, LOSS) - _energy(self.after.report, LOSS)
         value = gained / _energy(self.before.about_bias, "length_loss")
-        return Estimate(value, None, None, "a figure of these two parts of the documents, without an interval")
+        return Estimate(value, None, None, "this value holds for this split of the documents; it has no interval")
 
     def write(self, out: str | Path) -> None:
-        """Write the corrected checkpoint into a new folder, in the layout it came in, whole or not at all.
+        """Write the corrected checkpoint to a new folder atomically, in the original's layout.
 
-        Raises: InputError if `out` is there already, or cannot be made
+        Raises: InputError if `out` already exists or cannot be created
         """
         self.checkpoint.write(out, self.W_dec, self.b_dec)
 
     def to_dict(self) -> dict[str, Any]:
-        """As in JSON."""
+        """The JSON object."""
         factor = self.factor
         return {
             "kind": self.kind,
@@ -128,7 +131,7 @@ class Correction:
         }
 
     def table(self, width: int = PRINTED) -> Table:
-        """Before and after on the documents held out, for a terminal of that width."""
+        """The measures before and after on the held-out documents, for a terminal `width` columns wide."""
         return fitting(width, self._wide, self._stacked)
 
     def _wide(self) -> Table:
@@ -150,7 +153,7 @@ class Correction:
         return f"[bold]{escape(self.before.report.name)}[/]  {self.kind}, held out: {self.before.report.facts()}"
 
     def _compared(self) -> Iterator[tuple[str, str, tuple[str, str], tuple[str, str]]]:
-        """What is compared, its origin, and value and interval before and after."""
+        """Each measure, its origin, and its (value, interval) before and after."""
         for key in (GAMMA, LOSS):
             for origin in ("raw", "centred", "decoder_bias"):
                 before, after = (cells_of(_of(side, origin)[key]) for side in (self.before, self.after))
@@ -159,19 +162,19 @@ class Correction:
         yield "L0", "", before, after
 
     def in_words(self) -> str:
-        """What was changed and what that brought, each figure with its origin; and what the split does not show."""
+        """The change, its effect with the origin of each measure, and a caveat if blocks were split."""
         low, high = self.factor.min().item(), self.factor.max().item()
-        times = f"{low:.4f}" if low == high else f"{low:.3f} to {high:.3f}, a factor a latent"
-        change = f"W_dec times {times}" + (", and another b_dec" if self.kind == "scale-shift" else "")
+        factors = f"{low:.4f}" if low == high else f"{low:.3f} to {high:.3f} (one factor per latent)"
+        change = f"W_dec times {factors}" + (", with a new b_dec" if self.kind == "scale-shift" else "")
         share = self.recovered
-        brought = f"recovers {_share(share.value)} what one factor could" if share.value is not None else share.reason
+        effect = f"recovers {_share(share.value)} what one factor could" if share.value is not None else share.reason
         before, after = (side.report.raw[LOSS].value for side in (self.before, self.after))
-        assert before is not None  # x̂ points along x in the part that was fitted, so x is not 0
+        assert before is not None  # the fit found a positive factor, so x is not 0
         assert after is not None
         gammas = (side.gamma.value for side in (self.before, self.after))
-        gamma = " ► ".join("undefined" if one is None else f"{one:.3f}" for one in gammas)
+        gamma = " ► ".join("undefined" if value is None else f"{value:.3f}" for value in gammas)
         words = (
-            f"{change}: γ {gamma} (about the decoder bias), relative loss {before:.4f} ► {after:.4f} (raw); {brought}."
+            f"{change}: γ {gamma} (about the decoder bias), relative loss {before:.4f} ► {after:.4f} (raw); {effect}."
         )
         return words if self.before.report.documents is not None else f"{words} {BLOCKS}"
 
@@ -181,7 +184,7 @@ def _share(value: float) -> str:
 
 
 def _energy(report: Report, key: str) -> float:
-    """A loss in squared activation units: its share of E‖x‖², times that."""
+    """A loss in squared activation units: the measure, which is relative to E‖x‖², times E‖x‖²."""
     return (evaluate(REGISTRY[key], *report.moments.means) * report.moments.a).item()
 
 

@@ -1,4 +1,4 @@
-"""`Forward`: x ► x̂ and the latents of anything that can be measured, in pieces where memory is short."""
+"""`Forward`: computes x̂ and the latents of anything that can be measured, in pieces when memory is short."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from copy import deepcopy
+from functools import cached_property
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,20 +20,21 @@ from sandbox.checkpoints import Checkpoint
 from sandbox.checkpoints.autoencoder import SAE
 from sandbox.checkpoints.normalisation import ConstantNorm, LayerNorm, Normalised
 from sandbox.checkpoints.origin import trained_on
+from sandbox.checkpoints.penalty import penalty_of
 from sandbox.errors import InputError
 from sandbox.measuring.objects import refuse_dependence, refuse_settings, taking_flat_tokens, width
 from sandbox.measuring.sparse import is_sparse, nonzero, sparse_product
 from sandbox.system.devices import device_named, device_type
 from sandbox.system.dtypes import dtype_named
 
-BATCH = 4096  # tokens at a time
-FEW = 64  # tokens that show whether encode and decode are the forward pass: next to nothing in time
+BATCH = 4096  # default number of tokens per batch
+FEW = 64  # tokens to try an SAE on: enough to see how it works, and they take next to no time
 NORMALISATIONS = {"constant_norm_rescale": ConstantNorm, "layer_norm": LayerNorm}
-"""What SAELens' setting normalize_activations does to each token at inference; its other values do nothing."""
+"""SAELens' values of normalize_activations that change each token at inference; its other values do nothing then."""
 
 
 class Computed(NamedTuple):
-    """x̂, the latents (None where they are not seen), and how many of each token are on (None where not counted yet)."""
+    """x̂, the latents (None if they are not visible), and the L0 of each token (None if not counted yet)."""
 
     x_hat: Tensor
     feature_acts: Tensor | None = None
@@ -40,28 +42,30 @@ class Computed(NamedTuple):
 
 
 class Passed(NamedTuple):
-    """What a batch gave: x as it is compared, x̂, and the nonzero latents of each token (None: latents not seen)."""
+    """The result for a batch: x as compared with x̂, x̂, and the L0 of each token (None if latents are not visible)."""
 
     x: Tensor
     x_hat: Tensor
     l0: Tensor | None
 
 
-Look = Callable[[Tensor, Tensor, Tensor, slice], None]
-"""Called with the latents, x and x̂ of a piece of the batch, and its place in the batch."""
+Observe = Callable[[Tensor, Tensor, Tensor, slice], None]
+"""Called with the latents, x and x̂ of each piece of a batch, and the slice of the batch that the piece covers."""
 
 
 class Forward:
     """An SAE on its device, ready to compute.
 
     Attributes:
-        name:        for reports
-        description: layout, sizes and conventions of a checkpoint; the type of anything else
-        device:      where it computes, and `dtype`: in what
-        d_in:        None where only trying would tell
-        trained_on:  which activations its settings say that it was trained on; None where they do not
-        W_dec, b_dec: x̂ is feature_acts·W_dec + b_dec; None where that is not so, or b_dec not the same for every token
-        sees_latents: whether the latents are seen; these three are known after `try_on`
+        name:          for reports
+        description:   layout, sizes and conventions of a checkpoint; the type of anything else
+        device, dtype: of the forward pass
+        d_in:          None if the object does not state it
+        penalty:       the penalty that its settings say it was trained with; None if they name none
+        trained_on:    the activations that its settings say it was trained on; None if they name none
+        W_dec, b_dec:  x̂ = feature_acts·W_dec + b_dec. W_dec is None if x̂ has no such form; b_dec also if it differs
+                       between tokens. Set by `try_on`
+        sees_latents:  whether the latents are visible. Set by `try_on`
     """
 
     W_dec: Tensor | None = None
@@ -74,18 +78,21 @@ class Forward:
         sae: Any,
         device: str,
         dtype: str,
-        given: torch.device | None = None,
+        source_device: torch.device | None = None,
         tokens: int | None = None,
         *,
         sparse: bool = True,
     ):
-        """Of a checkpoint's path, a `Checkpoint`, or any module or callable from x to x̂.
+        """Load an SAE.
 
         Args:
-            given:  where the activations are, for a callable without weights
-            tokens: how many are computed at a time; all of a batch if not given
-            sparse: whether a CPU may decode from the latents that are on alone: quicker, added up in another order
-        Raises: InputError for anything else, and as `checkpoints.read` does
+            sae:           a checkpoint's path, a `Checkpoint`, or any module or callable that maps x to x̂
+            device, dtype: of a checkpoint's forward pass; objects keep their own
+            source_device: device of the activations, used for a callable without weights
+            tokens:        tokens per forward pass; None: the whole batch at once
+            sparse:        whether to decode from the active latents only, where that is faster (on a CPU); it adds up
+                           in a different order
+        Raises: InputError for any other `sae`; errors of `checkpoints.read`
         """
         kind = dtype_named(dtype)
         if isinstance(sae, str | Path):
@@ -94,41 +101,41 @@ class Forward:
         self._piece, self._sparse = tokens, sparse
         if isinstance(sae, Checkpoint):
             self.device, self.dtype = device_named(device), kind
-            # A copy where it is computed: what was read stays exact, to be written again.
+            # Convert a copy: the checkpoint keeps its exact weights, to be written again.
             self.sae = deepcopy(sae.sae).to(self.device, self.dtype)
             self.name, self.description, self.d_in = sae.name, sae.describe(), self.sae.d_in
-            self.trained_on = trained_on(sae)
+            self.trained_on, self.penalty = trained_on(sae), penalty_of(sae)
             self._compute: Callable[[Tensor], Computed] | None = self._encode_decode
         elif callable(sae):
             self.sae = sae
-            self._place_object(device, kind, given)
+            self._place_object(device, kind, source_device)
             self.name, self.d_in = getattr(sae, "__name__", type(sae).__name__), width(sae)
             refuse_settings(sae, self.name)
-            self.trained_on = trained_on(sae)
+            self.trained_on, self.penalty = trained_on(sae), penalty_of(sae)
             self.description = sae.describe() if isinstance(sae, SAE) else type(sae).__name__
             self._compute = self._encode_decode if isinstance(sae, SAE) else None
         else:
             raise InputError(
-                f"sae is a {type(sae).__name__}: a checkpoint's path, or a module or callable from x to x̂, is needed"
+                f"sae is a {type(sae).__name__}: give a checkpoint's path, or a module or callable that maps x to x̂"
             )
 
-    def _place_object(self, device: str, dtype: torch.dtype, given: torch.device | None) -> None:
-        """An object of the user's stays where and as it is."""
-        held = next((tensor for tensor in _tensors(self.sae) if tensor.is_floating_point()), None)
-        if held is not None:
-            self.device, self.dtype = held.device, held.dtype
+    def _place_object(self, device: str, dtype: torch.dtype, source_device: torch.device | None) -> None:
+        """Set the device and dtype of a user's object, which is never moved or converted."""
+        weight = next((tensor for tensor in _tensors(self.sae) if tensor.is_floating_point()), None)
+        if weight is not None:
+            self.device, self.dtype = weight.device, weight.dtype
             if device != "auto" and device_type(device) != self.device.type:
                 raise InputError(
                     f"the SAE is on {self.device}, but device is {device!r}: move it first, with sae.to({device!r})"
                 )
         else:
-            self.device = device_named((given or "cpu") if device == "auto" else device)
+            self.device = device_named((source_device or "cpu") if device == "auto" else device)
             self.dtype = dtype
 
-    def __call__(self, x: Tensor, look: Look | None = None) -> Passed:
-        """x̂ of a batch; `look` sees the latents of each piece before they are let go.
+    def __call__(self, x: Tensor, observe: Observe | None = None) -> Passed:
+        """Compute x̂ of a batch; `observe` is called with the latents of each piece before they are freed.
 
-        Where memory runs out the pieces are halved, and stay so, until one token at a time is too much.
+        When memory runs out, the pieces are halved for the rest of the run. Raises only if one token is too many.
         """
         x_hat: Tensor | None = None
         l0: Tensor | None = None
@@ -137,12 +144,12 @@ class Forward:
             stop = min(start + (self._piece or len(x)), len(x))
             window = slice(start, stop)
             try:
-                part_hat, count = self._looked_at(x[window], window, look)
+                part_hat, count = self._observed(x[window], window, observe)
             except (RuntimeError, MemoryError) as error:
                 if not _out_of_memory(error) or stop - start == 1:
                     raise
                 part_hat = None
-            if part_hat is None:  # out here, where the error no longer holds what was computed
+            if part_hat is None:  # outside `except`: the error no longer keeps the tensors alive
                 self._halve(stop - start)
                 continue
             if stop - start == len(x):
@@ -156,36 +163,38 @@ class Forward:
         assert x_hat is not None  # batches are not empty
         return Passed(x, x_hat, l0)
 
-    def _looked_at(self, part: Tensor, window: slice, look: Look | None) -> tuple[Tensor, Tensor | None]:
-        """x̂ of a piece, and the nonzero latents of each token; its latents are let go."""
+    def _observed(self, part: Tensor, window: slice, observe: Observe | None) -> tuple[Tensor, Tensor | None]:
+        """x̂ of a piece and the L0 of each token; its latents are freed on return."""
         part_hat, feature_acts, count = self._computed(part.to(self.dtype))
         if count is None and feature_acts is not None:
             count = nonzero(feature_acts)
-        if look is not None and feature_acts is not None:
-            look(feature_acts, part, part_hat, window)
+        if observe is not None and feature_acts is not None:
+            observe(feature_acts, part, part_hat, window)
         return part_hat, count
 
     def check_width(self, source: Source) -> None:
-        """Raise InputError for activations of another dimension than the SAE reads."""
+        """Raise InputError if the activations have a different dimension from the SAE's."""
         if self.d_in is not None and self.d_in != source.width:
-            heads = "; outputs of heads, (..., heads, d_head), are laid side by side first: x.flatten(-2)"
+            heads = "; concatenate the outputs of heads, (..., heads, d_head), first: x.flatten(-2)"
             raise InputError(
                 f"the SAE reads activations of dimension {self.d_in}, but {source.name} has {source.width}"
                 f"{heads if source.width and not self.d_in % source.width else ''}"
             )
 
     def run(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
-        """x̂ and the latents of a few tokens, for a look at them."""
+        """x̂ and the latents of a few tokens."""
         return self._computed(x.to(self.device, self.dtype))[:2]
 
     def try_on(self, x: Tensor) -> None:
-        """See, on a few tokens, whether there are latents, and whether x̂ is W_dec of them and a constant.
+        """Find out on a few tokens whether latents are visible, and whether x̂ = feature_acts·W_dec + constant.
 
-        Of an object in half precision that is not seen: its rounding hides too much.
+        W_dec stays None for an object in half precision: rounding hides whether x̂ has that form.
+
+        Raises: InputError if no token is finite, or if x̂ of a token depends on the other tokens
         """
         x = x[x.isfinite().all(-1)][:FEW]
         if not len(x):
-            raise InputError(f"each of the {FEW} tokens that were tried first has a NaN or an infinity")
+            raise InputError(f"each of the first {FEW} tokens tried has a NaN or an infinity")
         x_hat, feature_acts = self.run(x)
         self.sees_latents = feature_acts is not None
         self._tried = x_hat
@@ -204,18 +213,25 @@ class Forward:
         if _close(rest, rest[:1].expand_as(rest), z_hat):
             self.W_dec, self.b_dec = W_dec.detach(), rest[0].detach() if normalised is None else None
 
+    @cached_property
+    def decoder_norms(self) -> Tensor | None:
+        """‖d_j‖ of each latent, (d_sae,), in float32 or better; None unless x̂ is feature_acts·W_dec + b_dec."""
+        if self.W_dec is None or self.b_dec is None:
+            return None
+        return self.W_dec.detach().to(torch.promote_types(self.W_dec.dtype, torch.float32)).norm(dim=1)
+
     @property
     def identity(self) -> str:
-        """Digits that another SAE does not share, of its weights and of x̂ of the tokens that were tried."""
+        """A fingerprint of its weights and of x̂ on the tokens of `try_on`."""
         return fingerprint((*_tensors(self.sae), self._tried))
 
     def scale(self, x: Tensor) -> Tensor | None:
-        """By how much each token's latents were scaled down, where the SAE normalises tokens; else None."""
+        """The factor that undoes each token's normalisation; None if the SAE does not normalise tokens."""
         normalised = self._normalise(x.to(self.dtype))
         return None if normalised is None else normalised.scale
 
     def _normalise(self, x: Tensor) -> Normalised | None:
-        """x as the encoder sees it, where each token is normalised: by an SAE of ours, or by SAELens' setting."""
+        """x as the encoder reads it if the SAE normalises tokens (our `SAE`, or SAELens' setting); otherwise None."""
         if isinstance(self.sae, SAE):
             return None if self.sae.normalisation is None else self.sae.normalisation(x)
         setting = getattr(getattr(self.sae, "cfg", None), "normalize_activations", None)
@@ -225,7 +241,7 @@ class Forward:
         self._piece = max(1, tokens // 2)
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
-        print(f"sandbox: out of memory; {self.name} goes on with {self._piece} tokens at a time", file=sys.stderr)
+        print(f"sandbox: out of memory; {self.name} continues with {self._piece} tokens at a time", file=sys.stderr)
 
     def _computed(self, x: Tensor) -> Computed:
         if self._compute is None:
@@ -241,23 +257,23 @@ class Forward:
                 z_hat, l0 = sparse_product(feature_acts, self.sae.W_dec, self.sae.b_dec)
                 return Computed(self.sae.denormalise(z_hat, x), feature_acts, l0)
             return Computed(self.sae.decode(feature_acts, x), feature_acts)
-        feature_acts = self.sae.encode(x.clone())  # what is measured stays as it is, even if the SAE works in place
+        feature_acts = self.sae.encode(x.clone())  # protects x from an SAE that works in place
         return Computed(self.sae.decode(feature_acts), feature_acts)
 
     def _plain(self, x: Tensor) -> Computed:
         x_hat = self.sae(x.clone())
         if not isinstance(x_hat, Tensor) or x_hat.shape != x.shape:
             got = tuple(x_hat.shape) if isinstance(x_hat, Tensor) else type(x_hat).__name__
-            raise InputError(f"the SAE gave {got} for x of shape {tuple(x.shape)}: x̂, of the same shape, is needed")
+            raise InputError(f"the SAE gave {got} for x of shape {tuple(x.shape)}: it must return x̂ of the same shape")
         return Computed(x_hat)
 
     def _splits(self, x: Tensor, x_hat: Tensor) -> bool:
-        """Whether sae(x) is sae.decode(sae.encode(x)), and the latents are one tensor a token."""
+        """Whether sae(x) equals sae.decode(sae.encode(x)), with one vector of latents per token."""
         if not (callable(getattr(self.sae, "encode", None)) and callable(getattr(self.sae, "decode", None))):
             return False
         try:
             feature_acts = self.sae.encode(x.clone())
-        except TypeError:  # an encode of another kind, that asks for more than x
+        except TypeError:  # this encode needs more arguments than x
             return False
         if not isinstance(feature_acts, Tensor) or feature_acts.shape[:-1] != x.shape[:-1]:
             return False
@@ -265,55 +281,58 @@ class Forward:
 
     @contextmanager
     def evaluating(self) -> Iterator[None]:
-        """A module in its evaluation mode (no dropout, no running statistics), reading flat tokens; then as it was."""
-        modules = [one for one in self.sae.modules() if one.training] if isinstance(self.sae, nn.Module) else []
+        """Put a module in evaluation mode and let it read flat tokens; restore it afterwards."""
+        modules = [m for m in self.sae.modules() if m.training] if isinstance(self.sae, nn.Module) else []
         try:
-            for one in modules:
-                one.training = False
+            for module in modules:
+                module.training = False
             with taking_flat_tokens(self.sae):
                 yield
         finally:
-            for one in modules:
-                one.training = True
+            for module in modules:
+                module.training = True
 
 
 class Pairs:
-    """In place of an SAE: x and x̂ that are both there already, side by side in each row."""
+    """Takes the place of an SAE for existing reconstructions: each row holds x followed by x̂."""
 
-    W_dec = b_dec = dtype = None
+    W_dec = b_dec = decoder_norms = penalty = dtype = None
     sees_latents = False
-    identity = ""  # x̂ is part of the activations
-    description = "reconstructions that were there already"
+    identity = ""  # the fingerprint of the activations covers x̂
+    description = "existing reconstructions"
 
     def __init__(self, name: str, d_in: int, device: torch.device):
         self.name, self.d_in, self.device = name, d_in, device
 
-    def __call__(self, x: Tensor, look: Look | None = None) -> Passed:
-        """Both halves."""
+    def __call__(self, x: Tensor, observe: Observe | None = None) -> Passed:
+        """Split each row into x and x̂."""
         return Passed(x[:, : self.d_in], x[:, self.d_in :], None)
 
     def try_on(self, x: Tensor) -> None:
-        """Nothing to see: there are no latents."""
+        """Do nothing: there are no latents."""
 
     def scale(self, x: Tensor) -> None:
-        """None, likewise."""
+        """None: nothing is normalised."""
 
     @contextmanager
     def evaluating(self) -> Iterator[None]:
-        """Nothing to change."""
+        """Do nothing: there is no module."""
         yield
 
 
-def _close(one: Tensor, other: Tensor, scale: Tensor) -> bool:
-    """Equal up to the same operations done twice; on a GPU perhaps in another order."""
+def _close(result: Tensor, expected: Tensor, scale: Tensor) -> bool:
+    """Whether two results differ only by rounding, as when a GPU adds up in a different order.
+
+    Args: scale: values whose size sets the tolerance
+    """
     near = 16 * torch.finfo(scale.dtype).eps
     finite = scale.isfinite()
     atol = near * float(scale[finite].abs().sum() / max(int(finite.sum()), 1))
-    return torch.allclose(one, other, rtol=near, atol=atol, equal_nan=True)
+    return torch.allclose(result, expected, rtol=near, atol=atol, equal_nan=True)
 
 
 def fingerprint(tensors: Iterable[Tensor]) -> str:
-    """Some digits that other numbers do not share."""
+    """A digest of the tensors' bytes."""
     digest = blake2b(digest_size=8)
     for tensor in tensors:
         digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
@@ -331,5 +350,5 @@ def _tensors(sae: Any) -> Iterator[Tensor]:
 
 
 def _out_of_memory(error: RuntimeError | MemoryError) -> bool:
-    """torch raises a type of its own on accelerators, and a plain RuntimeError from the CPU's allocator."""
+    """Whether memory ran out. On accelerators torch has an error type for it; on a CPU it raises RuntimeError."""
     return isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error)

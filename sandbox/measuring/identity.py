@@ -1,4 +1,4 @@
-"""What tells one run from another: a saved run goes on only where all of it is as it was."""
+"""The facts that identify a run: a saved run is resumed only if all of them are unchanged."""
 
 from __future__ import annotations
 
@@ -14,26 +14,25 @@ from sandbox.measuring.forward import Forward, Pairs, fingerprint
 from sandbox.measuring.resume import Facts
 from sandbox.measuring.totals import Counting
 
-LOOKED_AT = 4096
-"""Tokens, or document ids at either end, whose digest is taken where reading all would cost as much as the run."""
+FINGERPRINTED = 4096
+"""Tokens (or document IDs at each end) to fingerprint where reading them all would cost as much as the run."""
 
-WINDOW = 2**16  # rows that are digested at a time
+WINDOW = 2**16  # rows to fingerprint at a time
 
 
 def of_run(saes: Sequence[Forward | Pairs], source: Source, counting: Counting, **more: str | int | None) -> Facts:
-    """The facts of a run: settings first, then files with their sizes and times, then digests of what was read.
+    """The facts of a run: its settings, then files with their sizes and times, then fingerprints of the data.
 
-    A file that is written between two parts of a run is noticed by its time, whatever was changed in it. Of a tensor or
-    an array all numbers are digested. Of an iterable nothing is known but its first tokens: an iterable that gives
-    others from the second thousand on the second time is not noticed.
+    Any write to a file between two parts of a run is detected by the file's time. Tensors and arrays are fingerprinted
+    whole. For an iterable only the first tokens are checked: if it yields different tokens later, that goes unnoticed.
     """
     facts: Facts = {"the number of SAEs": len(saes)}
     for number, sae in enumerate(saes, 1):
-        which = f" {number}" if len(saes) > 1 else ""
-        facts |= {f"SAE{which}": sae.name, f"the format of SAE{which}": sae.description}
-        facts |= {f"--dtype of SAE{which}": str(sae.dtype or "none").removeprefix("torch.")}
+        suffix = f" {number}" if len(saes) > 1 else ""
+        facts |= {f"SAE{suffix}": sae.name, f"the format of SAE{suffix}": sae.description}
+        facts |= {f"--dtype of SAE{suffix}": str(sae.dtype or "none").removeprefix("torch.")}
     facts |= {"--activations": source.name, "their dimension": source.width}
-    if isinstance(source, SideBySide | RandomAccess):  # of others it is known after the first pass at the earliest
+    if isinstance(source, SideBySide | RandomAccess):  # other sources know it only after a pass
         facts["their number"] = source.tokens
     facts |= {
         "--published": counting.published,
@@ -44,37 +43,37 @@ def of_run(saes: Sequence[Forward | Pairs], source: Source, counting: Counting, 
     documents: Windows | None = getattr(source, "documents", None)
     facts["the number of document ids"] = "none" if documents is None else len(documents)
     for path in (*getattr(source, "files", ()), *(documents.files if documents else ())):
-        facts[str(path)] = _seen(path)
+        facts[str(path)] = _size_and_time(path)
     for number, sae in enumerate(saes, 1):
-        which = f" {number}" if len(saes) > 1 else ""
-        facts[f"the digest of SAE{which}"] = sae.identity
-    facts["the digest of the activations"] = fingerprint(_looked_at(source))
+        suffix = f" {number}" if len(saes) > 1 else ""
+        facts[f"the digest of SAE{suffix}"] = sae.identity
+    facts["the digest of the activations"] = fingerprint(_sampled(source))
     facts["the digest of the document ids"] = "none" if documents is None else fingerprint(_ends(documents))
     return facts | {"the norm from which a token is an outlier": counting.outlier_limit}
 
 
-def _seen(path: Path) -> str:
-    """The size and the time of a file, in words."""
+def _size_and_time(path: Path) -> str:
+    """The size and modification time of a file."""
     try:
-        found = path.stat()
+        status = path.stat()
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}") from error
-    return f"{found.st_size:,} bytes of {datetime.fromtimestamp(found.st_mtime, UTC):%Y-%m-%d %H:%M:%S.%f} UTC"
+    return f"{status.st_size:,} bytes of {datetime.fromtimestamp(status.st_mtime, UTC):%Y-%m-%d %H:%M:%S.%f} UTC"
 
 
-def _looked_at(source: Source) -> Iterator[Tensor]:
+def _sampled(source: Source) -> Iterator[Tensor]:
     if isinstance(source, SideBySide):
-        yield from _looked_at(source.x)
-        yield from _looked_at(source.x_hat)
+        yield from _sampled(source.x)
+        yield from _sampled(source.x_hat)
     elif isinstance(source, RandomAccess) and not source.files:
         yield from _windows(source.rows)
     else:
-        yield source.sample(LOOKED_AT)
+        yield source.sample(FINGERPRINTED)
 
 
 def _ends(documents: Windows) -> Iterator[Tensor]:
     if documents.files:
-        yield from (documents[end] for end in (slice(0, LOOKED_AT), slice(-LOOKED_AT, None)))
+        yield from (documents[end] for end in (slice(0, FINGERPRINTED), slice(-FINGERPRINTED, None)))
     else:
         yield from _windows(documents)
 

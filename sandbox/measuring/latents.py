@@ -1,4 +1,4 @@
-"""Shrinkage of each latent by itself: `Latents`, an additive tally, and from it every latent's best factor s_j."""
+"""Shrinkage of each latent: `Latents`, additive totals from which each latent's best factor s_j follows."""
 
 from __future__ import annotations
 
@@ -31,38 +31,38 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 GROUPS = 32
-"""Groups that clusters are dealt into: a t quantile with 31 degrees of freedom is 2.04, and memory 0.5 kB a latent."""
+"""Groups that clusters are dealt into. The t quantile with 31 degrees of freedom is 2.04; each latent takes 0.5 kB."""
 
 OFTEN = 100
-"""Tokens that a latent is on in before it is ranked or drawn: the factor of a rarer one is mostly noise."""
+"""Tokens in which a latent must be active to be ranked or plotted: the factor of a rarer latent is mostly noise."""
 
 FACTOR = "scale_x_hat"
-STRIDE = 16  # latents looked at together: nearly always all off
-SHARE = 1024  # latents that a thread takes at once, or that intervals are computed for
+STRIDE = 16  # latents checked together: usually all are off
+SHARE = 1024  # latents per thread task, and per computation of intervals
 
 
 @dataclass(frozen=True, eq=False)
 class Latents(Sums):
-    """Totals over tokens of what each latent gives x̂, and of what it lacks, per group of clusters; `+` merges.
+    """Totals over tokens of each latent's contribution to x̂, per group of clusters; `+` merges.
 
-    Let x̂_j = f_j·d_j be what latent j gives (f_j its activation in the space of x, d_j its row of W_dec), and
-    x_j = x − x̂ + x̂_j what would be right for it to give, all others being as they are. Which multiple of x̂_j is
-    nearest to x_j is C2 with a = E‖x_j‖², b = E‖x̂_j‖², c = E[x_j·x̂_j], and so the measure `scale_x_hat`:
+    Let x̂_j = f_j·d_j be the contribution of latent j (f_j its activation in the space of x, d_j its row of W_dec), and
+    x_j = x − x̂ + x̂_j its ideal contribution, given those of all other latents. The multiple of x̂_j closest to x_j is C2
+    with a = E‖x_j‖², b = E‖x̂_j‖², c = E[x_j·x̂_j], that is, the measure `scale_x_hat`:
 
     $s_j = c/b = 1 + E[f_j d_j·(x − x̂)] / (E[f_j²]‖d_j‖²)$: 1 means not shrunk, above 1 shrunk, below 1 too strong.
 
-    s_j is a ratio of totals, so its interval needs only the totals of each cluster: the jackknife of the report. The
-    clusters are dealt into GROUPS groups, which are clusters themselves, larger and fewer; the price is a larger
-    quantile of Student's. Groups count in which the latent is on, and by how much of E‖x̂_j‖² they hold: a latent that
-    is on in a single group has no interval. Where no documents are known, blocks of tokens are the clusters, and
-    intervals are too narrow where documents are longer.
+    s_j is a ratio of totals, so its interval needs only the totals of each cluster, for the report's jackknife. The
+    clusters are dealt into GROUPS groups, which act as larger clusters; with fewer of them, Student's quantile is
+    larger. Only groups in which the latent is active count, weighted by their share of E‖x̂_j‖²: a latent that is active
+    in a single group has no interval. Without documents, blocks of tokens are the clusters, and intervals are too
+    narrow if documents are longer.
 
     Attributes:
         pull:   Float64[Tensor, "groups d_sae"], sums of f_j d_j·(x − x̂), squared activation units
         energy: Float64[Tensor, "groups d_sae"], sums of f_j²‖d_j‖²
         loss:   Float64[Tensor, "groups"], sums of ‖x − x̂‖²
-        tokens: Float64[Tensor, "groups"], finite tokens; others are left out
-        count:  Float64[Tensor, "d_sae"], tokens in which the latent is on
+        tokens: Float64[Tensor, "groups"], number of finite tokens; others are left out
+        count:  Float64[Tensor, "d_sae"], number of tokens in which the latent is active
 
     Source: C2, C16 and "Per latent" in docs/mathematics.md
 
@@ -89,28 +89,28 @@ class Latents(Sums):
         cluster: Int[np.ndarray, "n"],
         scale: Float[Tensor, "n 1"] | None = None,
     ) -> Latents:
-        """The tally of a batch of tokens.
+        """Totals of a batch of tokens.
 
-        On the CPU only latents that are on are multiplied; on an accelerator the products are dense, with two
-        temporaries of the size of feature_acts (and two of a byte an entry), and nothing waits for the device.
+        On the CPU, only active latents are multiplied. On an accelerator the products are dense, need two temporaries
+        of the size of feature_acts (and two with one byte per entry), and nothing waits for the device.
 
         Args:
-            feature_acts: as the SAE's encoder gives them
+            feature_acts: output of the SAE's encoder
             residual:     x − x̂, in the space of x
             W_dec:        the decoder that made x̂
             cluster:      an integer per token, the same for tokens that are not independent (document, or block)
-            scale:        what the SAE multiplies a token's reconstruction by, where it normalises each token
+            scale:        factor that undoes each token's normalisation, if the SAE normalises tokens
         Returns: totals in float64, on the device of feature_acts (the CPU if that has no float64). Tokens with a NaN
-                 or an infinity in the residual count as if they were not there.
-        Raises:  InputError for shapes that do not fit
+                 or an infinity in the residual are left out.
+        Raises:  InputError if the shapes do not match
         """
         n, d_sae = feature_acts.shape
         if (*W_dec.shape, *residual.shape) != (d_sae, W_dec.shape[1], n, W_dec.shape[1]) or (
             scale is not None and scale.numel() != n
         ):
             raise InputError(
-                f"feature_acts {(n, d_sae)}, residual {tuple(residual.shape)}, W_dec {tuple(W_dec.shape)} do not fit: "
-                "(n, d_sae), (n, d_in), (d_sae, d_in) and a scale for each token are needed"
+                f"feature_acts {(n, d_sae)}, residual {tuple(residual.shape)}, W_dec {tuple(W_dec.shape)} do not "
+                "match: give (n, d_sae), (n, d_in), (d_sae, d_in) and one scale per token"
             )
         group = runs_of(cluster, torch.Size((n,)), GROUPS).of_each_token()
         tensors = feature_acts.detach(), residual.detach(), W_dec.detach()
@@ -119,39 +119,39 @@ class Latents(Sums):
 
     @cached_property
     def moments(self) -> Moments:
-        """Raw moments of x_j and x̂_j for each latent, Moments of shape (d_sae,), in the groups in which it is on."""
+        """Raw moments of x_j and x̂_j for each latent, shape (d_sae,), over the groups in which it is active."""
         pull, energy = self.pull.mT, self.energy.mT
         on = energy > 0
         totals = torch.stack((self.loss + 2 * pull + energy, energy, pull + energy), -1) * on[..., None]
-        sums = totals.new_zeros(*on.shape, 2, 0)  # of no vector: x_j has no mean that anyone needs
+        sums = totals.new_zeros(*on.shape, 2, 0)  # d = 0: the mean of x_j is never needed
         return Moments(totals, self.tokens * on, sums, totals.new_zeros(len(on)))
 
     def scale_factors(self) -> Float64[Tensor, "d_sae"]:
-        """s_j: the factor by which each latent alone would serve x̂ best; nan where it was never on."""
+        """s_j: the factor on this latent alone that brings x̂ closest to x; nan if it was never active."""
         return evaluate(REGISTRY[FACTOR], *self.moments.means.unbind(-1))
 
     def standard_errors(self) -> Float64[Tensor, "d_sae"]:
-        """The cluster-robust standard error of each s_j, by the delta method (C16), which the interval is not.
+        """The cluster-robust standard error of each s_j, by the delta method (C16); `intervals` uses the jackknife.
 
-        It is nan where the latent was on in fewer than two groups.
+        nan if the latent was active in fewer than two groups.
         """
         return standard_error(self.moments, REGISTRY[FACTOR].expression)
 
     def intervals(self) -> tuple[Float64[Tensor, "d_sae"], Float64[Tensor, "d_sae"]]:
-        """(low, high) of each 95 % interval, by the jackknife; nan where fewer than two groups count."""
-        shares = (self.moments[at : at + SHARE] for at in range(0, len(self.count), SHARE))  # for the memory's sake
+        """(low, high) of each 95 % jackknife interval; nan if the latent was active in fewer than two groups."""
+        shares = (self.moments[at : at + SHARE] for at in range(0, len(self.count), SHARE))  # to save memory
         low, high = zip(*(interval(share, REGISTRY[FACTOR]) for share in shares), strict=True)
         return torch.cat(low), torch.cat(high)
 
     def columns(self) -> dict[str, np.ndarray]:
-        """A row for each latent, as columns of a table; this is what `save` writes, and `sandbox measure --latents`.
+        """A table with a row for each latent, which `save` and `sandbox measure --latents` write.
 
         Columns, each of length d_sae:
             latent:         its number j, from 0: row j of W_dec
-            scale_factor:   s_j; 1 means not shrunk, above 1 shrunk, below 1 too strong; nan where it was never on
-            standard_error: of s_j, cluster-robust; nan where the latent was on in fewer than two groups of documents
-            low, high:      the ends of the 95 % interval of s_j; nan likewise
-            count:          tokens in which it was on
+            scale_factor:   s_j; 1 means not shrunk, above 1 shrunk, below 1 too strong; nan if it was never active
+            standard_error: of s_j, cluster-robust; nan if it was active in fewer than two groups of documents
+            low, high:      ends of the 95 % interval of s_j; nan in the same case
+            count:          number of tokens in which it was active
         """
         low, high = self.intervals()
         named = {
@@ -164,9 +164,9 @@ class Latents(Sums):
         return {"latent": np.arange(len(self.count))} | {key: t.cpu().numpy() for key, t in named.items()}
 
     def most_shrunk(self, n: int = 10, often: int = OFTEN) -> list[dict[str, Any]]:
-        """The n latents with the greatest s_j of those that are on in `often` tokens or more, a row each.
+        """The n latents with the greatest s_j among those active in at least `often` tokens, one row each.
 
-        What is undefined is None.
+        Undefined values are None.
         """
         columns = self.columns()
         ranked = np.argsort(-columns["scale_factor"], kind="stable")
@@ -175,7 +175,7 @@ class Latents(Sums):
         return [{key: None if value != value else value for key, value in row.items()} for row in rows]
 
     def table(self, n: int = 10, often: int = OFTEN, width: int = PRINTED) -> Table:
-        """The n most shrunk latents, for a terminal of that width."""
+        """The n most shrunk latents, for a terminal `width` columns wide."""
         return fitting(width, lambda: self._table(n, often))
 
     def _table(self, n: int, often: int) -> Table:
@@ -192,14 +192,14 @@ class Latents(Sums):
         ranked, never = int((self.count >= often).sum()), int((self.count == 0).sum())
         caption = (
             f"s_j: the best factor for that latent alone; 1 means not shrunk. Of {len(self.count):,} latents, "
-            f"{ranked:,} are on in {often:,} tokens or more and ranked; {never:,} are never on."
+            f"{ranked:,} are active in at least {often:,} tokens and ranked; {never:,} are never active."
         )
         headers = ("latent", "s_j", "std. error", "95 % interval", "tokens")
         right = ("latent", "s_j", "std. error", "tokens")
         return table("Latents with the greatest factors", headers, rows, right, caption=caption)
 
     def save(self, path: str | Path) -> None:
-        """Write `columns` to a .npz or .parquet file, whole or not at all. Raises: as `check_table_format`."""
+        """Write `columns` to a .npz or .parquet file atomically. Raises: InputError as `check_table_format` does."""
         check_table_format(path)
         columns = self.columns()
         with written_whole(path) as beside:
@@ -217,16 +217,17 @@ def check_table_format(path: str | Path) -> None:
     path = Path(path)
     if path.suffix not in (".npz", ".parquet"):
         raise InputError(
-            f"{path}: latents are written as .npz or .parquet, not {path.suffix or 'without an ending'}; name one"
+            f"{path}: latents are written as .npz or .parquet, not {path.suffix or 'without an extension'}; "
+            "change the file's name"
         )
     if path.suffix == ".parquet" and find_spec("pyarrow") is None:
         raise InputError(f"{path}: .parquet needs pyarrow; install it, or name a .npz file")
 
 
 def _on_host(feature_acts, residual, W_dec, group: np.ndarray, scale) -> tuple[Tensor, ...]:
-    """Each of torch's threads takes shares of the latents, and adds to columns that are its own.
+    """Torch's threads divide the latents into shares, each with its own columns of the totals.
 
-    A share is small enough for its rows of W_dec to stay in a cache.
+    A share is small enough for its rows of W_dec to stay in the cache.
     """
     acts, left, rows = (wide_array(t) for t in (feature_acts, residual, W_dec))
     n, d_sae = acts.shape
@@ -249,7 +250,7 @@ def _on_host(feature_acts, residual, W_dec, group: np.ndarray, scale) -> tuple[T
 
 @compiled
 def _add_latents(acts, left, rows, norms, sizes, group, ok, low, high, pull, energy, count) -> None:
-    """Add the latents low to high of each finite token to its group, in float64."""
+    """Add the latents from `low` up to `high` of each finite token to the token's group, in float64."""
     n, d = left.shape
     for i in range(n):
         if not ok[i]:
@@ -258,7 +259,7 @@ def _add_latents(acts, left, rows, norms, sizes, group, ok, low, high, pull, ene
         for start in range(low, high, STRIDE):
             stop = min(start + STRIDE, high)
             on = 0
-            for j in range(start, stop):  # a loop without a branch: as many latents at once as fit into a register
+            for j in range(start, stop):  # no branch: the compiler checks a register of latents at once
                 on += acts[i, j] != 0
             if not on:
                 continue
@@ -274,7 +275,7 @@ def _add_latents(acts, left, rows, norms, sizes, group, ok, low, high, pull, ene
 
 
 def _on_device(feature_acts, residual, W_dec, group: np.ndarray, scale) -> tuple[Tensor, ...]:
-    """Dense: float32 products (float64 if any argument is), summed in float64 over batches."""
+    """Dense products in float32 (float64 if any argument is); batches are summed in float64."""
     wide = torch.float64 if torch.float64 in {feature_acts.dtype, residual.dtype, W_dec.dtype} else torch.float32
     left, rows = residual.to(wide), W_dec.to(wide)
     errors = left.square().sum(1, dtype=torch.float64)

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from sandbox.activations import PathOrArray, SideBySide, Source, SourceLike, activations
 from sandbox.checkpoints import Checkpoint
+from sandbox.checkpoints.penalty import Penalty
 from sandbox.errors import InputError
 from sandbox.measuring.forward import BATCH, FEW, Forward, Pairs
 from sandbox.measuring.identity import of_run
@@ -47,6 +48,8 @@ class Options:
         exclude_outliers: leave out tokens of extreme norm (100 times the median) instead of reporting both ways
         published:        tokens per batch of the libraries' evaluations, shown beside our values; 0: not shown
         latents:          measure each latent separately
+        l1:               the L1 coefficient of training (a list for several SAEs), instead of the one that a checkpoint
+                          states; in the units of the activations that training saw
         look:             check a sample before the run, and norms and errors after it; report the findings
         strict:           raise InputError for any finding, in the sample or in the whole pass
         warn:             called with a message for each finding
@@ -63,6 +66,7 @@ class Options:
     exclude_outliers: bool = False
     published: int = 0
     latents: bool = False
+    l1: float | Sequence[float] | None = None
     look: bool = True
     strict: bool = False
     warn: Callable[[str], None] | None = None
@@ -97,18 +101,20 @@ def measure(sae: Any, source: SourceLike, *, device: str = "auto", dtype: str = 
     chosen = _options(options)
     ranks = Ranks.here()
     several = isinstance(sae, Sequence) and not isinstance(sae, str)
-    for one in sae if several else [sae]:
-        source = heads_side_by_side(source, one)
+    items = sae if several else [sae]
+    for item in items:
+        source = heads_side_by_side(source, item)
     opened = activations(ranks.own(source), ranks.own(chosen.documents))
-    place = ranks.device(device)
-    given = opened.device
-    saes = [Forward(one, place, dtype, given, chosen.batch_size) for one in (sae if several else [sae])]
+    saes = [Forward(item, ranks.device(device), dtype, opened.device, chosen.batch_size) for item in items]
     if not saes:
         raise InputError("the list of SAEs is empty: at least one is needed")
-    for one in saes:
-        one.check_width(opened)
-        if one.device != saes[0].device:
-            raise InputError(f"{one.name} is on {one.device}, {saes[0].name} on {saes[0].device}: one device is needed")
+    first = saes[0]
+    for forward in saes:
+        forward.check_width(opened)
+        if forward.device != first.device:
+            raise InputError(
+                f"{forward.name} is on {forward.device}, {first.name} on {first.device}: one device is needed"
+            )
     reports = _measured(saes, opened, chosen, ranks, own=each_has_its_own(source))
     return reports if several else reports[0]
 
@@ -130,10 +136,10 @@ def look(
     """
     ranks = Ranks.here()
     opened = activations(ranks.own(heads_side_by_side(source, sae)), ranks.own(documents))
-    one = Forward(sae, device, dtype, opened.device)
-    one.check_width(opened)
-    _try_on([one], opened)
-    return _look([one], opened, Options(drop_nonfinite=drop_nonfinite))[0][0]
+    forward = Forward(sae, device, dtype, opened.device)
+    forward.check_width(opened)
+    _try_on([forward], opened)
+    return _look([forward], opened, Options(drop_nonfinite=drop_nonfinite))[0][0]
 
 
 @without_autocast()
@@ -178,13 +184,13 @@ def _measured(
     saes: Sequence[Forward | Pairs], source: Source, chosen: Options, ranks: Ranks, own: bool = False
 ) -> list[Report]:
     """Check, stream, sum over ranks, report. `own`: the source holds only this rank's tokens."""
-    names = _names(saes, chosen)
+    names, penalties = _names(saes, chosen), _penalties(saes, chosen)
     _try_on(saes, source)
     for sae in saes:
         if chosen.latents and (sae.W_dec is None or not sae.sees_latents):
-            raise InputError(f"{sae.name}: its latents cannot be seen, or x̂ is not linear in them; leave latents out")
+            raise InputError(f"{sae.name}: its latents are not visible, or x̂ is not linear in them; leave latents out")
     with ranks.joined(str(saes[0].device)), stoppable():
-        findings, limit = ranks.told(_look(saes, source, chosen) if ranks.first else None)
+        findings, limit = ranks.broadcast(_look(saes, source, chosen) if ranks.first else None)
         if chosen.strict and (messages := [finding.message for of_sae in findings for finding in of_sae]):
             raise InputError(f"strict: the preflight check failed: {'; '.join(messages)}")
         if chosen.warn and ranks.first:
@@ -192,15 +198,16 @@ def _measured(
                 for finding in of_sae:
                     chosen.warn(f"{sae.name}: {finding.message}")
         counting = Counting(chosen.published, chosen.latents, limit, chosen.exclude_outliers)
-        share = ranks.share(source, _batch(chosen), own, given=chosen.documents is not None)
+        share = ranks.share(source, _batch(chosen), own, shared_ids=chosen.documents is not None)
         saving = _saving(saes, source, chosen, counting, ranks)
 
         def reports(state: State, complete: bool) -> list[Report]:
             facts = {"documents": len(state.documents) or None, "complete": complete}
-            every = zip(saes, state.totals, names, findings, strict=False)  # no totals before the first batch
+            # No totals before the first batch.
+            every = zip(saes, state.totals, names, findings, penalties, strict=False)
             return [
-                summary(sae, totals, counting, name=name, findings=of_sae, judged=chosen.look, **facts)
-                for sae, totals, name, of_sae in every
+                summary(sae, totals, counting, name=name, findings=of_sae, judged=chosen.look, penalty=penalty, **facts)
+                for sae, totals, name, of_sae, penalty in every
             ]
 
         count = counter(saes, counting, refuse_nonfinite=not chosen.drop_nonfinite)
@@ -290,6 +297,19 @@ def _saving(
     with written_whole(path, keep=False):  # raise now rather than at the first save
         pass
     return Saving(path, run, chosen.every, chosen.tell)
+
+
+def _penalties(saes: Sequence[Forward | Pairs], chosen: Options) -> list[Penalty | None]:
+    """The training penalty of each SAE: as given, otherwise as its settings state it."""
+    if chosen.l1 is None:
+        return [sae.penalty for sae in saes]
+    given = list(chosen.l1) if isinstance(chosen.l1, Sequence) else [chosen.l1]
+    if len(given) != len(saes):
+        raise InputError(f"{len(given)} L1 coefficients for {len(saes)} SAEs: give one for each")
+    for value in given:
+        if not isinstance(value, int | float) or not 0 <= value < float("inf"):
+            raise InputError(f"the L1 coefficient is {value!r}: it must be 0 or a positive number")
+    return [Penalty(float(value), "as given") for value in given]
 
 
 def _names(saes: Sequence[Forward | Pairs], chosen: Options) -> list[str]:

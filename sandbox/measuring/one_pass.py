@@ -32,7 +32,7 @@ ROOM = 256
 Progress = Callable[[int], None]
 
 Count = Callable[[torch.Tensor, np.ndarray], Sequence[Sums]]
-"""Maps x, (n, d), and the cluster of each token to the `Sums` of each SAE; empty if no token counts."""
+"""Called with x, (n, d), and the cluster of each token; returns a `Sums` per SAE, or nothing if no token is counted."""
 
 WHOLE = Share()
 

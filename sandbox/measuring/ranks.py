@@ -1,4 +1,4 @@
-"""Several processes (torchrun): each counts its own tokens, and one sum over all makes the report of one process."""
+"""Several processes (torchrun): each counts a share of the tokens, and the sum gives the report of a single process."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from sandbox.measuring.resume import State
 from sandbox.moments.sums import Sums
 
 PATIENCE = timedelta(hours=24)
-"""At the end the quickest rank waits that long for the slowest; a rank that fails is not waited for."""
+"""How long the fastest rank waits at the end for the slowest. If a rank fails, the run ends at once."""
 
 OF_EACH = "{rank}"
-"""In a path: the number of the process, where each reads files of its own."""
+"""Placeholder in a path for the process's number, for processes that each read their own files."""
 
 
 @dataclass(frozen=True)
@@ -31,9 +31,9 @@ class Share:
     """The tokens of a source that one process counts.
 
     Attributes:
-        start, stop:    from where to where; None: to the end
-        first_token:    place of the source's first token among those of all processes: it sets the blocks
-        first_document: added to the source's document ids, which each process's own files count from 0
+        start, stop:    their range in the source; None: to the end
+        first_token:    index of the source's first token among those of all processes, from which blocks are numbered
+        first_document: offset added to the source's document IDs, if each process's own files count them from 0
     """
 
     start: int = 0
@@ -44,9 +44,9 @@ class Share:
 
 @dataclass(frozen=True)
 class Ranks:
-    """This process among all of a run; alone if there is no other.
+    """This process among those of a run; by default, the only one.
 
-    Attributes: rank: from 0; world: how many; local: the number on this machine, which chooses the GPU
+    Attributes: rank: its number, from 0; world: number of processes; local: its number on this machine, for its GPU
     """
 
     rank: int = 0
@@ -55,21 +55,21 @@ class Ranks:
 
     @classmethod
     def here(cls) -> Ranks:
-        """As torchrun's environment says, all of it; else alone. Raises: InputError for what are no numbers there."""
+        """Read torchrun's variables; a single process if any is missing. Raises: InputError for a non-integer."""
         if not {"RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT"} <= os.environ.keys():
             return cls()
-        told = {name: os.environ[name] for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK")}
-        if not all(value.isdecimal() for value in told.values()):
-            raise InputError(f"the environment says {told}: numbers, as torchrun sets them, are needed")
-        return cls(*map(int, told.values()))
+        variables = {name: os.environ[name] for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK")}
+        if not all(value.isdecimal() for value in variables.values()):
+            raise InputError(f"environment variables {variables}: set whole numbers, as torchrun does")
+        return cls(*map(int, variables.values()))
 
     @property
     def first(self) -> bool:
-        """Whether this is the process that speaks."""
+        """Whether this is the process that prints messages."""
         return self.rank == 0
 
     def device(self, name: str) -> str:
-        """The device of this rank: each has a GPU of its own."""
+        """The device of this rank: each has its own GPU."""
         if name == "auto" and not torch.cuda.is_available():
             return "cpu" if self.world > 1 else name
         if self.world > 1 and name in ("auto", "cuda") and torch.cuda.is_available():
@@ -78,9 +78,9 @@ class Ranks:
 
     @contextmanager
     def joined(self, device: str) -> Iterator[None]:
-        """Joined to the others: by NCCL on GPUs (and gloo for what is on the CPU), else by gloo.
+        """Join the process group: NCCL for GPUs and gloo for the CPU.
 
-        Who has joined stays so until the process ends: torch cannot join a second time, and the next run needs it, too.
+        The process leaves the group only when it ends: torch cannot join a second time, and the next run needs it, too.
         """
         if self.world == 1 or dist.is_initialized():
             yield
@@ -97,39 +97,37 @@ class Ranks:
             return source
         if self.world == 1:
             raise InputError(
-                f"{source}: {OF_EACH} stands for the number of a process, and there is one alone: use torchrun"
+                f"{source}: {OF_EACH} stands for the number of a process, but there is only one process: use torchrun"
             )
         return str(source).replace(OF_EACH, str(self.rank))
 
-    def share(self, source: Source, batch: int, own: bool = False, given: bool = False) -> Share:
+    def share(self, source: Source, batch: int, own: bool = False, shared_ids: bool = False) -> Share:
         """The tokens that this process counts.
 
         Args:
-            batch: tokens that are computed together: a share is whole batches, those that a single process would have
-            own:   whether `source` holds this process's tokens alone
-            given: whether the document ids were given, and so mean the same to every process
-        Raises: InputError for several processes and a source that does not know how many tokens it holds
+            batch:      tokens per batch; a share consists of whole batches of a single-process run
+            own:        whether `source` holds only this process's tokens
+            shared_ids: whether document IDs were passed explicitly and mean the same document in every process
+        Raises: InputError if several processes share a source that does not know its number of tokens
         """
         if self.world == 1:
             return Share()
         tokens = source.tokens if source.tokens is not None else getattr(source, "count", lambda: None)()
         if tokens is None:
-            raise InputError(
-                f"{source.name}: several processes need activations whose number is known, files or shards"
-            )
+            raise InputError(f"{source.name}: several processes need activations of known length: give files or shards")
         if own:
-            before = sum(self.each(tokens)[: self.rank])
-            return Share(first_token=before, first_document=0 if given else before)
+            before = sum(self.gather(tokens)[: self.rank])
+            return Share(first_token=before, first_document=0 if shared_ids else before)
         batches = -(-tokens // batch)
         start, stop = (batches * rank // self.world * batch for rank in (self.rank, self.rank + 1))
         return Share(start, min(stop, tokens))
 
-    def told(self, value: Any) -> Any:
-        """What the first rank says, to every rank."""
-        return self.each(value)[0]
+    def broadcast(self, value: Any) -> Any:
+        """The first rank's value, on every rank."""
+        return self.gather(value)[0]
 
-    def each(self, value: Any) -> list[Any]:
-        """What each rank says, to every rank."""
+    def gather(self, value: Any) -> list[Any]:
+        """The value of each rank, on every rank."""
         if self.world == 1:
             return [value]
         values: list[Any] = [None] * self.world
@@ -137,12 +135,12 @@ class Ranks:
         return values
 
     def total(self, state: State, device: torch.device) -> State:
-        """The sum of every rank's state: one all-reduce for each of its totals. A rank without data adds zeros."""
+        """The sum of all ranks' states, with one all-reduce per SAE. A rank without data contributes zeros."""
         if self.world == 1:
             return state
         mine = [totals.to(device) for totals in state.totals]
         shapes = [totals.to("meta") for totals in mine]  # shapes and dtypes, without numbers
-        everyone = self.each((shapes, sorted(state.documents), state.position))
+        everyone = self.gather((shapes, sorted(state.documents), state.position))
         known = next((shapes for shapes, _, _ in everyone if shapes), [])
         mine = mine or [totals.map(lambda like: torch.zeros_like(like, device=device)) for totals in known]
         documents = {document for _, ids, _ in everyone for document in ids}
@@ -152,7 +150,7 @@ class Ranks:
 
 
 def each_has_its_own(source: Any) -> bool:
-    """Whether this is a path with `{rank}` in it."""
+    """Whether this is a path that contains `{rank}`."""
     return isinstance(source, str | Path) and OF_EACH in str(source)
 
 

@@ -1,4 +1,4 @@
-"""`Readings`: the activations, read once for each thing that `rescale` needs, one part of the documents at a time."""
+"""`Readings`: the passes that `rescale` makes over the activations, each over one part of the documents."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ S = TypeVar("S", bound=Sums)
 
 
 class Batch(NamedTuple):
-    """Tokens as an SAE sees them, in the space of x.
+    """A batch of tokens with the SAE's latents and reconstructions.
 
     Attributes:
         x, x_hat:     Float[Tensor, "n d"]
-        feature_acts: Float[Tensor, "n d_sae"], in the space in which the SAE decodes
-        scale:        Float[Tensor, "n 1"], what brings a reconstruction from that space to the space of x
-        t, u:         x and x̂ less the decoder bias
+        feature_acts: Float[Tensor, "n d_sae"], before the SAE's normalisation is undone
+        scale:        Float[Tensor, "n 1"], factor that undoes each token's normalisation
+        t, u:         Float[Tensor, "n d"], x and x̂ minus the decoder bias, in the space of x
     """
 
     x: Tensor
@@ -45,7 +45,7 @@ class Batch(NamedTuple):
 
     @classmethod
     def of(cls, sae: SAE, feature_acts: Tensor, x: Tensor, x_hat: Tensor) -> Batch:
-        """From what a forward pass shows."""
+        """From the arguments of `sandbox.measuring.forward.Observe`."""
         _, scale, shift = sae.normalise(x.to(sae.W_dec.dtype))
         wide = torch.promote_types(x_hat.dtype, torch.float32)
         x, x_hat, bias = x.to(wide), x_hat.to(wide), (sae.b_dec * scale + shift).to(wide)
@@ -54,11 +54,11 @@ class Batch(NamedTuple):
 
 @dataclass
 class Readings:
-    """Passes over the same activations, each of which counts the documents to fit on or those held out.
+    """Passes over the same activations; each counts either the documents to fit on or those held out.
 
-    Attributes:
-        blocks:           whether blocks of tokens were split, for want of documents
-        fitted, held_out: documents (or blocks) in each part; these three are known after the first reading
+    Attributes (set by the first pass):
+        blocks:           whether blocks of tokens were split, because there are no documents
+        fitted, held_out: number of documents (or blocks) in each part
     """
 
     source: Source
@@ -74,9 +74,12 @@ class Readings:
     _fingerprint: float | None = None
 
     def total(self, sae: Forward, count: Callable[[Batch, np.ndarray], S], *, fitting: bool) -> S:
-        """What is counted of the part to fit on, or of the part held out: the sum over all processes, on the CPU.
+        """Count one part of the documents: the sum over all processes, on the CPU.
 
-        Args: count: makes sums of a batch and of the cluster of each of its tokens
+        Args:
+            count:   computes the totals of a batch, from it and the cluster of each of its tokens
+            fitting: whether to count the documents to fit on; otherwise those held out
+        Raises: InputError if a part is empty or the tokens differ from those of the previous pass
         """
         start, order = 0, torch.zeros((), dtype=torch.float32, device=sae.device)
 
@@ -86,24 +89,24 @@ class Readings:
             rows = np.flatnonzero(to_fit == fitting)
             pieces: list[S] = []
 
-            def see(feature_acts: Tensor, x: Tensor, x_hat: Tensor, window: slice) -> None:
+            def observe(feature_acts: Tensor, x: Tensor, x_hat: Tensor, window: slice) -> None:
                 pieces.append(count(Batch.of(sae.sae, feature_acts, x, x_hat), cluster[rows][window]))
 
             if len(rows):
-                sae(x[sent(rows, x.device)], see)
+                sae(x[sent(rows, x.device)], observe)
             order += _order(x, start, sent(to_fit, x.device))
             start += len(x)
             return [reduce(add, pieces)] if pieces else []
 
         progress = self.progress if self.ranks.first else None
         state = stream([sae], self.source, self.batch_size, count_part, self.share, progress=progress)
-        self._refuse_others(order.item())
+        self._refuse_changed(order.item())
         state = self.ranks.total(state, sae.device)
         self._count_documents(state.documents, state.position)
         return state.totals[0].to("cpu")
 
     def _count_documents(self, documents: set[int], tokens: int) -> None:
-        """Raise InputError unless there are documents, or blocks, in both parts."""
+        """Raise InputError unless both parts contain documents (or blocks)."""
         self.blocks = not documents
         ids = np.arange(-(-tokens // BLOCK)) if self.blocks else np.array(sorted(documents), np.int64)
         self.fitted = int(self.split.chosen(ids).sum())
@@ -111,7 +114,7 @@ class Readings:
         what = f"blocks of {BLOCK} tokens" if self.blocks else "documents"
         if len(ids) < 2:
             raise InputError(
-                f"{what}: only one was found, and a correction is fitted on some and evaluated on others; give more"
+                f"{what}: found fewer than two, but a correction is fitted on some and evaluated on others; give more"
             )
         if not (self.fitted and self.held_out):
             side = "fitted on" if self.fitted else "held out"
@@ -120,27 +123,29 @@ class Readings:
                 "give more, another share or another seed"
             )
 
-    def _refuse_others(self, fingerprint: float) -> None:
-        """Refuse other tokens than before: tokens that were fitted on would be held out."""
+    def _refuse_changed(self, fingerprint: float) -> None:
+        """Raise InputError if the tokens differ from the last pass: some held-out tokens may have been fitted on."""
         if self._fingerprint not in (None, fingerprint):
             raise InputError(
-                f"{self.source.name} gave other tokens, or another order, when it was read again: "
-                "give activations that do not shuffle"
+                f"{self.source.name} gave different tokens, or a different order, when it was read again: "
+                "give activations that are not shuffled"
             )
         self._fingerprint = fingerprint
 
     def checked(self, moments: Moments) -> Moments:
-        """The moments. Raises InputError where there are none, or tokens were left out without leave."""
+        """The moments. Raises InputError if no tokens are left, or if some are not finite and drop_nonfinite is off."""
         if not self.drop_nonfinite:
             moments.refuse_nonfinite()
         if not moments.n:
-            raise InputError("every token of a part has a NaN or an infinity in x or x̂; nothing is left to measure")
+            raise InputError(
+                "every token of one part of the split has a NaN or an infinity in x or x̂; nothing is left to measure"
+            )
         moments.refuse_out_of_range()
         return moments
 
 
 def _order(x: Tensor, start: int, fitted: Tensor) -> Tensor:
-    """A number that depends on the tokens to fit on, and on their order."""
-    place = torch.arange(start, start + len(x), device=x.device) % 8191 + 1  # a prime: batches seldom have its length
+    """A checksum of the tokens to fit on, and of their positions."""
+    weight = torch.arange(start, start + len(x), device=x.device) % 8191 + 1  # a prime: no usual batch size divides it
     along = torch.arange(x.shape[1], device=x.device, dtype=torch.float32).cos()
-    return ((x.float() @ along).nan_to_num(0, 0, 0) * place * fitted).sum(dtype=torch.float32)
+    return ((x.float() @ along).nan_to_num(0, 0, 0) * weight * fitted).sum(dtype=torch.float32)

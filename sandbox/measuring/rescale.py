@@ -92,7 +92,7 @@ def rescale(
     opened = activations(ranks.own(source), ranks.own(documents))
     sae.check_width(opened)
     with ranks.joined(str(sae.device)):
-        mine = ranks.share(opened, batch_size, each_has_its_own(source), given=documents is not None)
+        mine = ranks.share(opened, batch_size, each_has_its_own(source), shared_ids=documents is not None)
         readings = Readings(opened, split, batch_size, drop_nonfinite, ranks, mine, progress)
         factor, shift = fit(sae, readings)
         W_dec = (original.W_dec.double() * factor.reshape(-1, 1)).float()
@@ -168,18 +168,19 @@ def _per_latent(sae: Forward, readings: Readings) -> DecoderFit:
 
     latents = readings.total(sae, count_latents, fitting=True)
     low, high = latents.intervals()
-    way = torch.where((low > 1) | (high < 1), latents.scale_factors() - 1, 0)
-    rows = (way[:, None] * W_dec.cpu()).to(W_dec)
+    change = torch.where((low > 1) | (high < 1), latents.scale_factors() - 1, 0)
+    rows = (change[:, None] * W_dec.cpu()).to(W_dec)
 
     def count_products(batch: Batch, cluster: np.ndarray) -> Products:
-        three = torch.stack((batch.t, batch.u, linear(batch.feature_acts, rows.mT) * batch.scale), 1)
-        products = three @ three.mT
+        vectors = torch.stack((batch.t, batch.u, linear(batch.feature_acts, rows.mT) * batch.scale), 1)
+        products = vectors @ vectors.mT
         finite = torch.where(products.isfinite().all((1, 2), keepdim=True), products, 0)
         return Products(finite.sum(0, dtype=torch.float64))
 
     total = readings.total(sae, count_products, fitting=True).total
-    both, share = torch.linalg.lstsq(total[1:, 1:], total[1:, 0], driver="gelsd").solution  # share is 0 if `way` is 0
-    return both + share * way, None
+    # The least-norm solution: share is 0 if `change` is 0.
+    common, share = torch.linalg.lstsq(total[1:, 1:], total[1:, 0], driver="gelsd").solution
+    return common + share * change, None
 
 
 def _best(moments: Moments) -> Tensor:

@@ -1,4 +1,4 @@
-"""What was counted of one SAE ► its `Report`."""
+"""Make the `Report` of an SAE from its totals."""
 
 from __future__ import annotations
 
@@ -8,15 +8,17 @@ from typing import Any
 
 import torch
 
+from sandbox.checkpoints.penalty import Penalty
 from sandbox.measuring.forward import Forward, Pairs
 from sandbox.measuring.preflight import Finding
 from sandbox.measuring.preflight.whole import whole_pass
 from sandbox.measuring.totals import Counting, Totals
 from sandbox.moments.moments import Moments
 from sandbox.report import Report
+from sandbox.report.law import Training
 
 OF_TOKENS = ("zero_tokens", "outliers", "heavy_tokens", "small", "hook", "model", "model_loaded", "folding")
-"""Findings that leave open whether x̂ fits x, so that what the whole pass shows of that is said, too."""
+"""Findings that do not explain a bad fit of x̂: beside them, the whole pass's findings about the fit are kept, too."""
 
 
 def summary(
@@ -29,16 +31,19 @@ def summary(
     findings: Sequence[Finding] = (),
     judged: bool = False,
     complete: bool = True,
+    penalty: Penalty | None = None,
 ) -> Report:
-    """The report of what was counted.
+    """The report of an SAE.
 
     Args:
-        counting:  how it was counted: outliers are excluded, or reported with and without; what the libraries would
-                   print is of all tokens either way
-        name:      in place of the SAE's own
-        documents: how many were met
+        counting:  options of the count; outliers are excluded, or reported both ways. The libraries' metrics always
+                   cover all tokens
+        name:      replaces the SAE's own name
+        documents: number of documents
         findings:  of the preflight check
-        judged:    whether to look for findings in the whole pass, too: under a key of the sample's they replace it
+        judged:    whether to check the totals of the whole pass, too; its findings replace the sample's of the same key
+        complete:  whether the pass was complete
+        penalty:   that the SAE was trained with; None if it is not known
     """
     totals = totals.to("cpu")
     typical, extreme, both = totals.moments[0], totals.moments[1], totals.moments.merged()
@@ -62,13 +67,15 @@ def summary(
         if sae.sees_latents:
             statistics["l0"] = active
         l0 = active.value if sae.sees_latents else None
+        if sae.decoder_norms is not None and moments.n:
+            more["training"] = Training(*totals.tokens.penalties(typical=without), *(penalty or (None, "")))
         made = Report(moments=moments, l0=l0, statistics=statistics, **shared, **more)
-        found = [*findings]
+        combined = [*findings]
         if judged and moments.n:
             gamma = made.raw["relative_reconstruction_bias"]
             apart = None if without else extreme
-            found = _together(found, whole_pass(moments, totals.norms, apart, counting.outlier_limit, gamma))
-        return replace(made, findings=[one.to_dict() for one in found])
+            combined = _combined(combined, whole_pass(moments, totals.norms, apart, counting.outlier_limit, gamma))
+        return replace(made, findings=[finding.to_dict() for finding in combined])
 
     if not extreme.n:
         return report(both, without=False)
@@ -80,11 +87,11 @@ def summary(
     return report(both, without=False, outliers=outliers, without_outliers=report(typical, without=True))
 
 
-def _together(sample: Sequence[Finding], whole: Sequence[Finding]) -> list[Finding]:
-    """What the sample showed and what the whole pass did; of two under one key the latter."""
-    explained = any(one.key not in OF_TOKENS for one in sample)  # then what follows from it needs no word of its own
-    whole = [one for one in whole if one.key in OF_TOKENS or not explained]
-    return [one for one in sample if one.key not in {other.key for other in whole}] + whole
+def _combined(sample: Sequence[Finding], whole: Sequence[Finding]) -> list[Finding]:
+    """The findings of the sample and of the whole pass; of two with the same key, that of the whole pass."""
+    explained = any(finding.key not in OF_TOKENS for finding in sample)  # then a bad fit is only its consequence
+    whole = [finding for finding in whole if finding.key in OF_TOKENS or not explained]
+    return [finding for finding in sample if finding.key not in {other.key for other in whole}] + whole
 
 
 def _device_name(device: torch.device) -> str:

@@ -1,7 +1,7 @@
-"""Means over tokens, as the libraries name them, and the line of ‖x̂‖ on ‖x‖: sums per group, with honest intervals.
+"""Means over tokens, under the libraries' names, and the regression of ‖x̂‖ on ‖x‖, with cluster-robust intervals.
 
-A mean of per-token ratios is another number than the ratio of pooled totals (C15); both are worth seeing, under
-different names. Every statistic here is a function of plain sums per group of clusters, so runs merge by `+`.
+A mean of per-token ratios differs from the ratio of pooled totals (C15); both are reported, under different names.
+Every statistic here is a function of sums per group of clusters, so runs merge by `+`.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from sandbox.moments.sums import Sums
 from sandbox.report import LEVEL, Estimate
 from sandbox.report.jackknife import LeftOut, effective, ends, student
 
-COLUMNS = ("tokens", "norm", "norm_hat", "norm²", "norm·norm_hat", "l2_ratio", "cossim", "l0", "defined")
-"""What is summed. `l2_ratio` and `cossim` are of the tokens where both norms are positive, which `defined` counts."""
+COLUMNS = ("tokens", "norm", "norm_hat", "norm²", "norm·norm_hat", "l2_ratio", "cossim", "l0", "penalty", "defined")
+"""The summed columns. `l2_ratio` and `cossim` cover only tokens with both norms positive, which `defined` counts."""
 
 MEANS = {
     "l2_ratio": ("l2_ratio", "defined", NOT_NEGATIVE),
@@ -29,16 +29,20 @@ MEANS = {
 """Each mean over tokens: the columns of its numerator and denominator, and its range."""
 
 LINE = ("norm_slope", "norm_intercept")
-"""The line of ‖x̂‖ on ‖x‖: its slope, and its value at ‖x‖ = 0 in activation units."""
+"""The regression line of ‖x̂‖ on ‖x‖: its slope, and its intercept in activation units.
+
+Neither measures shrinkage or an offset. The intercept shows how the norm ratios of tokens, their cosines where each has
+a γ of 1, vary with ‖x‖: it is positive where they fall as ‖x‖ grows, negative where they rise (C28).
+"""
 
 NO_LINE = "all tokens have the same norm: no line is determined"
 
 
 @dataclass(frozen=True, eq=False)
 class TokenMeans(Sums):
-    """Sums over tokens, per group of clusters; of the tokens up to a norm, and of those above it.
+    """Sums over tokens per group of clusters: first of the typical tokens, then of the outliers.
 
-    Attributes: sums: Float64[Tensor, "2 groups columns"]; norms are in activation units, the other columns numbers
+    Attributes: sums: Float64[Tensor, "2 groups columns"]; norms are in activation units, other columns dimensionless
     """
 
     sums: Float64[Tensor, "2 groups columns"]
@@ -51,10 +55,14 @@ class TokenMeans(Sums):
         group: Int[Tensor, "n"],
         groups: int,
         apart_above: float = float("inf"),
+        penalty: Float[Tensor, "n"] | None = None,
     ) -> TokenMeans:
-        """Of a batch, from every token's ‖x‖², ‖x̂‖², x·x̂; tokens that are not finite are left out.
+        """Sums of a batch, from the ‖x‖², ‖x̂‖², x·x̂ of each token; tokens that are not finite are left out.
 
-        Args: apart_above: tokens with ‖x‖ above it, activation units, are kept apart
+        Args:
+            l0:          active latents of each token; None if the latents are not visible
+            group:       group of each token, from 0
+            apart_above: norm of x, in activation units, above which a token is an outlier
         """
         ok = dots.isfinite().all(1)
         a, b, c = torch.where(ok[:, None], dots, 0).unbind(1)
@@ -62,31 +70,46 @@ class TokenMeans(Sums):
         defined = (u > 0) & (v > 0)
         ratio = torch.where(defined, v / u, 0)
         cosine = torch.where(defined, c / (u * v), 0)
-        active = torch.zeros_like(u) if l0 is None else torch.where(ok, l0.to(dots.device).double(), 0)
-        columns = torch.stack((ok.double(), u, v, a, u * v, ratio, cosine, active, defined.double()), 1)
+        active, sparsity = (
+            torch.zeros_like(u) if of is None else torch.where(ok, of.to(dots.device).double(), 0)
+            for of in (l0, penalty)
+        )
+        columns = torch.stack((ok.double(), u, v, a, u * v, ratio, cosine, active, sparsity, defined.double()), 1)
         index = group.to(columns.device) + groups * (u > apart_above)
         return cls(columns.new_zeros(2 * groups, len(COLUMNS)).index_add_(0, index, columns).unflatten(0, (2, groups)))
 
-    def estimates(self, typical: bool = False, level: float = LEVEL, *, documents: bool = True) -> dict[str, Estimate]:
-        """Every statistic with its interval by a jackknife over the groups of clusters, by name.
+    def penalties(self, typical: bool = False) -> tuple[Float64[Tensor, "groups"], float]:
+        """The L1 penalty summed over the tokens of each group, activation units, and the mean of ‖x‖.
 
-        Args: typical: without the tokens that were kept apart; documents: whether these are the clusters, not blocks
+        Args: typical: as for `estimates`
+        """
+        sums = (self.sums[0] if typical else self.sums.sum(0)).cpu()
+        mean_norm = sums[:, COLUMNS.index("norm")].sum() / sums[:, 0].sum()
+        return sums[:, COLUMNS.index("penalty")], mean_norm.item()
+
+    def estimates(self, typical: bool = False, level: float = LEVEL, *, documents: bool = True) -> dict[str, Estimate]:
+        """Every statistic by name, with a jackknife interval over the groups of clusters.
+
+        Args:
+            typical:   leave out the outliers
+            level:     confidence level of the intervals
+            documents: whether the clusters are documents; if not, they are blocks
         """
         sums = (self.sums[0] if typical else self.sums.sum(0)).cpu()
         sums = sums if documents else in_stretches(sums, sums[:, 0])
         totals = torch.cat((sums.sum(0, keepdim=True), sums.sum(0) - sums))  # all groups; then all but each in turn
-        found = {}
+        estimates = {}
         for name, (above, below, range) in MEANS.items():
             values = totals[:, COLUMNS.index(above)] / totals[:, COLUMNS.index(below)]
-            found[name] = _estimate(values, range, sums, below, level, "no token defines it")
+            estimates[name] = _estimate(values, range, sums, below, level, "no token defines it")
         for name, values in zip(LINE, _lines(totals).unbind(1), strict=True):
-            # A token pulls a line the more, the longer it is.
-            found[name] = _estimate(values, ANY, sums, "norm²", level, NO_LINE)
-        return found
+            # The longer a token, the more it weighs in the regression.
+            estimates[name] = _estimate(values, ANY, sums, "norm²", level, NO_LINE)
+        return estimates
 
 
 def _lines(totals: Float64[Tensor, "n columns"]) -> Float64[Tensor, "n 2"]:
-    """Least squares of ‖x̂‖ on ‖x‖: slope and intercept; nan where all tokens have the same norm."""
+    """Slope and intercept of the least-squares line of ‖x̂‖ on ‖x‖; nan if all tokens have the same norm."""
     n, u, v, uu, uv = totals[:, :5].unbind(1)
     mean, mean_hat = u / n, v / n
     spread = uu / n - mean**2
@@ -102,7 +125,12 @@ def _estimate(
     level: float,
     why_undefined: str,
 ) -> Estimate:
-    """Of a statistic of all groups, and of all but each in turn; `weight` is the column by which clusters count."""
+    """The estimate of a statistic with its jackknife interval.
+
+    Args:
+        values: from all groups, then leaving out each group in turn
+        weight: the column of `sums` by which clusters are weighted
+    """
     value = values[0].item()
     if value != value:
         return Estimate(None, None, None, why_undefined)

@@ -1,4 +1,4 @@
-"""`Totals`: all that is counted for one SAE in the one pass. Plain sums, so runs can be split, stopped and joined."""
+"""`Totals`: everything that a pass counts for one SAE. They are sums, so runs can be split, resumed and merged."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from sandbox.system.devices import sent
 
 @dataclass(frozen=True)
 class Counting:
-    """What is counted, and how.
+    """What to count, and how.
 
     Attributes:
-        published:     tokens in a batch of the libraries' evaluations; 0: not counted
-        latents:       whether each latent is counted for itself
-        outlier_limit: norm of x above which a token is kept apart
-        exclude_outliers: whether such tokens are left out of the latents, which cannot be taken apart afterwards
+        published:        tokens per batch of the libraries' evaluations; 0: do not count them
+        latents:          whether to count each latent separately
+        outlier_limit:    norm of x above which a token is an outlier, counted apart
+        exclude_outliers: whether to leave outliers out of the latents, which do not count them apart
     """
 
     published: int = 0
@@ -41,14 +41,14 @@ class Counting:
 
 @dataclass(frozen=True, eq=False)
 class Totals(Sums):
-    """All that `measure` counts for one SAE.
+    """Everything that `measure` counts for one SAE.
 
     Attributes:
-        moments:   two parts: the tokens up to the outlier limit, and those above
-        tokens:    means over tokens
+        moments:   shape (2,): of the typical tokens, then of the outliers
+        tokens:    sums for the means over tokens
         norms:     totals by the norm of x
-        published: what the libraries' evaluations keep; None if not counted
-        latents:   each latent's share; None if not counted
+        published: totals of the libraries' evaluations; None if not counted
+        latents:   totals of each latent; None if not counted
     """
 
     moments: Moments
@@ -68,19 +68,28 @@ class Totals(Sums):
         latents: list[Latents] = []
 
         def count_latents(feature_acts: Tensor, x: Tensor, x_hat: Tensor, window: slice) -> None:
-            assert sae.W_dec is not None  # latents are counted only where it is known
+            assert sae.W_dec is not None  # `measure` has checked it
             wide = torch.promote_types(torch.promote_types(x.dtype, x_hat.dtype), torch.float32)
             residual = x.to(wide) - x_hat.to(wide)
-            if counting.exclude_outliers:  # tokens that are not finite are left out
+            if counting.exclude_outliers:  # `Latents` leaves out tokens with nan
                 extreme = x.norm(dim=-1, keepdim=True, dtype=wide) > counting.outlier_limit
                 residual = residual.masked_fill(extreme, torch.nan)
             latents.append(Latents.from_batch(feature_acts, residual, sae.W_dec, cluster[window], sae.scale(x)))
 
-        x, x_hat, l0 = sae(x, count_latents if counting.latents else None)
+        norms = sae.decoder_norms
+        penalty = None if norms is None else norms.new_empty(len(x))
+
+        def observe(feature_acts: Tensor, x: Tensor, x_hat: Tensor, window: slice) -> None:
+            if penalty is not None and norms is not None:
+                penalty[window] = feature_acts.to(penalty.dtype) @ norms
+            if counting.latents:
+                count_latents(feature_acts, x, x_hat, window)
+
+        x, x_hat, l0 = sae(x, observe)
         runs = runs_of(cluster, x.shape[:1], GROUPS)
         moments, dots = Moments.with_dots(x, x_hat, runs, apart_above=counting.outlier_limit)
         group = sent(runs.of_each_token(), dots.device)
-        tokens = TokenMeans.from_dots(dots, l0, group, GROUPS, counting.outlier_limit)
+        tokens = TokenMeans.from_dots(dots, l0, group, GROUPS, counting.outlier_limit, penalty)
         published = Published.from_tokens(x, x_hat, size, l0) if (size := counting.published) else None
         return cls(
             moments, tokens, Norms.from_dots(dots), published, reduce(Latents.__add__, latents) if latents else None
@@ -88,7 +97,7 @@ class Totals(Sums):
 
     @classmethod
     def from_tensors(cls, tensors: Mapping[str, Tensor]) -> Totals:
-        """What `tensors` gave, put together again."""
+        """Rebuild the totals from the result of `tensors`."""
         kinds = {"moments": Moments, "tokens": TokenMeans, "norms": Norms, "published": Published, "latents": Latents}
         records: dict[str, Any] = {}
         for name, kind in kinds.items():
@@ -102,9 +111,9 @@ class Totals(Sums):
 def counter(
     saes: Sequence[Forward | Pairs], counting: Counting, refuse_nonfinite: bool = False
 ) -> Callable[[Tensor, np.ndarray], list[Totals]]:
-    """What `stream` calls with each chunk to count it for every SAE.
+    """The `count` function of `stream` for these SAEs.
 
-    Args: refuse_nonfinite: on a CPU, where looking costs nothing, refuse tokens that are not finite at once
+    Args: refuse_nonfinite: on a CPU, where checking is cheap, raise InputError at the first token that is not finite
     """
 
     def count(x: Tensor, cluster: np.ndarray) -> list[Totals]:

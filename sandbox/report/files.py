@@ -28,9 +28,10 @@ def to_json(reports: Sequence[Report]) -> str:
 def to_csv(reports: Sequence[Report]) -> str:
     """All reports as CSV text, one row per SAE, origin and measure, with the columns COLUMNS.
 
-    The origin is a key of ORIGINS, or `statistics`; the rows of the same without outliers, if there are any, prefix it
-    with `without_outliers`. For a library, it is `published` and the library's name. The last rows, whose origin is
-    prefixed with `difference`, are the named SAE's value minus that of the file's first SAE.
+    The origin is a key of ORIGINS, `statistics`, or `law` (what the training penalty explains); the rows of the same
+    without outliers, if there are any, prefix it with `without_outliers`. For a library, it is `published` and the
+    library's name. The last rows, whose origin is prefixed with `difference`, are the named SAE's value minus that of
+    the file's first SAE.
     """
     rows = [row for report in reports for row in _rows(report)]
     rows += [row for report in reports[1:] for row in _difference_rows(report, reports[0])]
@@ -42,7 +43,8 @@ def _rows(report: Report) -> Iterator[Sequence[object]]:
         if part is None:
             continue
         facts = (report.name, part.tokens, report.documents, part.l0)
-        for origin, estimates in {**part.origins, "statistics": part.per_token}.items():
+        law = {} if part.law is None else {"law": {key: estimate for key, (_, estimate) in part.law.rows().items()}}
+        for origin, estimates in {**part.origins, "statistics": part.per_token, **law}.items():
             for key, estimate in estimates.items():
                 yield (*facts, prefix + origin, key, estimate.value, estimate.low, estimate.high, estimate.reason)
     facts = (report.name, report.tokens, report.documents, report.l0)

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from sandbox.maths.measures import REGISTRY
-from sandbox.moments.moments import Moments
+from sandbox.moments.moments import Moments, in_stretches
 from sandbox.report import tables
 from sandbox.report.estimates import Estimate, estimate
+from sandbox.report.law import Law, Training, law
 from sandbox.report.verdict import UNDEFINED, Verdict, percent, sentence, verdict
 
 if TYPE_CHECKING:
@@ -34,13 +35,15 @@ class Report:
         b_dec:            Float[Tensor, "d"], the decoder bias, if x̂ contains the same one for every token
         outliers:         if there are any: `limit` (norm of x), `tokens`, `share_of_a`, and whether `excluded`
         without_outliers: the report without them, if there are any and they are not excluded
-        statistics:       means over tokens, and slope and intercept of the regression of ‖x̂‖ on ‖x‖, by name
+        statistics:       means over tokens, and slope and intercept of the regression of ‖x̂‖ on ‖x‖, by name; the
+                          intercept is no offset: it shows how the norm ratio varies with ‖x‖ (C28)
         published:        what evaluation libraries would print, by library and by its own name for the statistic
         published_batch:  tokens per batch of those libraries
         findings:         findings of the preflight check: `key` and `message`
         latents:          measures per latent (`sandbox.measuring.latents.Latents`), if requested
         complete:         False if the run was stopped early
         blocks:           whether the clusters are blocks of tokens, so that neighbours may share a document
+        training:         the L1 penalty that was measured, and its coefficient in training, if known
     """
 
     name: str
@@ -60,6 +63,7 @@ class Report:
     latents: Any = None
     complete: bool = True
     blocks: bool = False
+    training: Training | None = None
 
     @cached_property
     def raw(self) -> Mapping[str, Estimate]:
@@ -87,9 +91,23 @@ class Report:
     def moments_from(self, origin: str) -> Moments:
         """The moments by independent clusters, about an origin (a key of `origins`)."""
         if origin == "decoder_bias":
-            assert self.b_dec is not None
-            return self._clustered.about(torch.stack((self.b_dec, self.b_dec)).double())
+            return self._about_b_dec
         return self._clustered.centred() if origin == "centred" else self._clustered
+
+    @cached_property
+    def law(self) -> Law | None:
+        """How much of the shrinkage the training penalty explains (C19); None where latents or b_dec are not known."""
+        if self.training is None or self.b_dec is None:
+            return None
+        penalties, moments = self.training.penalties, self._about_b_dec
+        if self.blocks:
+            penalties = in_stretches(penalties, self.moments.count)
+        return law(moments, self.training._replace(penalties=penalties))
+
+    @cached_property
+    def _about_b_dec(self) -> Moments:
+        assert self.b_dec is not None
+        return self._clustered.about(torch.stack((self.b_dec, self.b_dec)).double())
 
     @cached_property
     def per_token(self) -> Mapping[str, Estimate]:
@@ -98,12 +116,17 @@ class Report:
 
     @cached_property
     def explained_variance(self) -> Estimate:
-        """1 − Σ‖x̂ − x‖²/Σ‖x − x̄‖²: 1 minus the relative loss about the mean of x, which leaves x̂ − x as it is."""
-        if not self.moments.n:
-            return Estimate(None, None, None, "no tokens were measured")
-        loss = estimate(self._clustered.centred_on_x(), REGISTRY["relative_loss"])
+        """1 − Σ‖x̂ − x‖²/Σ‖x − x̄‖²: 1 minus the unexplained fraction."""
+        loss = self.fvu
         value, low, high = (None if end is None else 1 - end for end in (loss.value, loss.high, loss.low))
         return Estimate(value, low, high, loss.reason)
+
+    @cached_property
+    def fvu(self) -> Estimate:
+        """Σ‖x̂ − x‖²/Σ‖x − x̄‖², the fraction of variance unexplained: the relative loss about the mean of x."""
+        if not self.moments.n:
+            return Estimate(None, None, None, "no tokens were measured")
+        return estimate(self._clustered.centred_on_x(), REGISTRY["relative_loss"])  # centring leaves x̂ − x as it is
 
     @property
     def tokens(self) -> int:
@@ -144,7 +167,9 @@ class Report:
 
     def _results(self) -> dict[str, Any]:
         by_origin = {**self.origins, "statistics": self.per_token}
-        return {"verdict": self.verdict.to_dict(), **{key: _dicts(estimates) for key, estimates in by_origin.items()}}
+        explained = {} if self.law is None else {"law": self.law.to_dict()}
+        results = {key: _dicts(estimates) for key, estimates in by_origin.items()}
+        return {"verdict": self.verdict.to_dict(), **results, **explained}
 
     def facts(self) -> str:
         """One line: tokens, documents, L0, dtype, device."""

@@ -21,23 +21,33 @@ from sandbox.report.layout import PRINTED, fitting, number, stacked, table
 from sandbox.system.terminal import Screen
 
 if TYPE_CHECKING:
+    from sandbox.report.law import Law
     from sandbox.report.report import Report
 
 PUBLISHED_AS: Mapping[str, tuple[str, Mapping[str, str]]] = {
     "relative_reconstruction_bias": ("pooled b/c", {}),
     "l2_ratio": ("mean of ‖x̂‖/‖x‖", {}),
+    "shrinkage": ("the same mean, by another name", {}),
     "cossim": ("mean cosine", {}),
     "explained_variance": ("1 − Σ‖x−x̂‖²/Σ‖x−x̄‖²", {"dictionary_learning": "frac_variance_explained"}),
+    "fvu": ("Σ‖x−x̂‖²/Σ‖x−x̄‖²", {}),
     "l0": ("active latents per token", {}),
     "norm_slope": ("slope of ‖x̂‖ on ‖x‖", {}),
-    "norm_intercept": ("intercept of that line", {}),
+    "norm_intercept": ("intercept of that line, not an offset", {}),
 }
 """The statistics shown beside the libraries' own: our words for each, and the libraries' names if they differ."""
 
 WHY_THEY_DIFFER = (
     "Ours are computed over all tokens at once; the libraries average the values of batches. SAEBench's explained "
     "variance depends on the scale of x; dictionary_learning's subtracts the mean error, which hides a wrong decoder "
-    "bias."
+    "bias. SAELens documents its shrinkage as '1.0 = no shrinkage', but where γ is 1, the pooled norm ratio is the "
+    "cosine, below 1 for any imperfect SAE (C10, C11). sparsify's fvu adds up squares in the dtype of the activations: "
+    "in float16 a Σ‖x−x̄‖² above 65,504 is infinite, and fvu is 0."
+)
+
+WHAT_THE_LINE_IS_NOT = (
+    "The line of ‖x̂‖ on ‖x‖ measures neither shrinkage nor an offset: its intercept is positive where the norm ratios "
+    "of tokens (their cosines, where each has a γ of 1) fall as ‖x‖ grows, and negative where they rise (C28)."
 )
 
 WITHOUT = "  without outliers"
@@ -119,8 +129,8 @@ def _wide_statistics(report: Report) -> Table:
         for key, words, ours, printed in _statistics(report)
     )
     headers = ("statistic", "", "ours", "95 % interval", *report.published)
-    caption = WHY_THEY_DIFFER if report.published else None
-    return table(_statistics_title(report), headers, rows, right=["ours", *report.published], caption=caption)
+    right = ["ours", *report.published]
+    return table(_statistics_title(report), headers, rows, right=right, caption=_notes(report))
 
 
 def _stacked_statistics(report: Report) -> Table:
@@ -128,8 +138,11 @@ def _stacked_statistics(report: Report) -> Table:
         (key, [("ours", *cells_of(ours)), *((library, value, "") for library, value in printed.items())])
         for key, _, ours, printed in _statistics(report)
     )
-    caption = WHY_THEY_DIFFER if report.published else None
-    return stacked(_statistics_title(report), ("statistic", "value", "95 % interval"), groups, caption)
+    return stacked(_statistics_title(report), ("statistic", "value", "95 % interval"), groups, _notes(report))
+
+
+def _notes(report: Report) -> str:
+    return f"{WHY_THEY_DIFFER}\n{WHAT_THE_LINE_IS_NOT}" if report.published else WHAT_THE_LINE_IS_NOT
 
 
 def _statistics_title(report: Report) -> str:
@@ -141,10 +154,29 @@ def _statistics_title(report: Report) -> str:
 def _statistics(report: Report) -> Iterator[tuple[str, str, Estimate, dict[str, str]]]:
     """The name of each statistic, its words, our estimate, and the value that each library would print."""
     ours = {"relative_reconstruction_bias": report.raw["relative_reconstruction_bias"], **report.per_token}
+    if report.published and report.statistics:  # the libraries' names for what has another name here
+        ours |= {"shrinkage": report.statistics["l2_ratio"], "fvu": report.fvu}
     for key, (words, theirs) in PUBLISHED_AS.items():
         if key in ours:
             printed = {library: values.get(theirs.get(library, key)) for library, values in report.published.items()}
             yield key, words, ours[key], {k: number(value) for k, value in printed.items() if value is not None}
+
+
+def explained(law: Law, width: int = WORDY) -> Table:
+    """γ about b_dec beside what the training penalty predicts, and what the comparison says (C19).
+
+    Args: width: of the screen; the words are left out where it is narrower than the table
+    """
+    rows = [(key, words, *cells_of(estimate)) for key, (words, estimate) in law.rows().items()]
+    title = "Explained by the penalty (about b_dec)"
+    headers = ("", "", "value", "95 % interval")
+
+    def made(rows: Sequence[tuple[str, ...]], headers: Sequence[str]) -> Table:
+        return table(title, headers, rows, right=["value"], caption=law.in_words())
+
+    return fitting(
+        width, lambda: made(rows, headers), lambda: made([(key, *cells) for key, _, *cells in rows], headers[1:])
+    )
 
 
 def comparison(reports: Sequence[Report], width: int = WORDY) -> Table:
@@ -224,7 +256,7 @@ def as_text(report: Report) -> str:
 
 
 def show(report: Report, console: Console) -> None:
-    """Print the description, the warnings, both tables and the verdict in words."""
+    """Print the description, the warnings, all tables and the verdict in words."""
     if report.description:
         console.print(report.description, highlight=False, markup=False)
     for line in _warnings(report):
@@ -232,6 +264,8 @@ def show(report: Report, console: Console) -> None:
     console.print(measures(report, console.width))
     if report.statistics:
         console.print(statistics(report, console.width))
+    if report.law:
+        console.print(explained(report.law, console.width))
     if report.documents is None:
         console.print(
             f"No document IDs: intervals treat stretches of up to {BLOCK * STRETCH:,} tokens as independent, "
@@ -241,8 +275,9 @@ def show(report: Report, console: Console) -> None:
 
 
 def as_html(report: Report) -> str:
-    """The warnings and both tables, for a notebook."""
+    """The warnings and all tables, for a notebook."""
     tables = [measures(report), *([statistics(report)] if report.statistics else [])]
+    tables += [explained(report.law)] if report.law else []
     warnings = "".join(f"<p>{html_escape(line)}</p>" for line in _warnings(report))
     return warnings + "".join(_html(table) for table in tables)
 

@@ -334,7 +334,7 @@ def test_text_is_read_a_document_at_a_time(tmp_path):
         (b'{"text": "a"}\n[1]\n', ".jsonl", "line 2 holds a list: an object with a field 'text'"),
         (b'{"content": "a"}\n', ".jsonl", "line 1 holds the fields 'content': an object with a field 'text'"),
         (b'{"text": 3}\n', ".jsonl", "line 1 holds the fields 'text': an object with a field 'text', a string"),
-        (b'{"text": "\\ud800"}\n', ".jsonl", "line 1 holds half a surrogate pair"),
+        (b'{"text": "\\ud800"}\n', ".jsonl", "line 1 holds a lone surrogate"),
         (b"[" * 100_000, ".jsonl", "line 1 is not JSON"),
         (b"a,b\n", ".csv", "text is read from .txt and .jsonl files, not .csv"),
         (b"", ".txt", "the text holds no tokens to measure"),

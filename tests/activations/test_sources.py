@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from safetensors.torch import save_file
 from torch.utils.data import DataLoader, TensorDataset
 
-from sandbox.activations import Stream, activations, document_ids
+from sandbox.activations import Chunk, Stream, activations, document_ids
+from sandbox.activations.source import rechunked
 from sandbox.errors import InputError
 
 D = 3
@@ -247,14 +248,22 @@ def test_a_look_that_fails_does_not_end_the_next_reading_early():
         list(source.chunks(2))
 
 
-def test_an_iterable_may_give_the_same_memory_again():
+@pytest.mark.parametrize("size", [2, 3, 5, 100])
+def test_an_iterable_may_reuse_its_memory(size):
     def pieces():
-        held = torch.empty(3, D)
-        for at in range(4):
-            yield held.fill_(at)
+        buffer = torch.empty(3, D)
+        for number in range(4):
+            yield buffer.fill_(number)
 
-    chunks = list(activations(pieces).chunks(2))  # all are held while the memory is written again
+    chunks = list(activations(pieces).chunks(size))  # all chunks are kept while the buffer is overwritten
     assert torch.cat([chunk.x[:, 0] for chunk in chunks]).tolist() == [0, 0, 0, 1, 1, 1, 2, 2, 2, 3, 3, 3]
+
+
+def test_a_chunk_keeps_no_other_tokens_in_memory_and_whole_pieces_are_not_copied():
+    pieces = [Chunk(tokens(n), None) for n in (100, 4, 4, 3)]
+    chunks = list(rechunked(pieces, 4))
+    assert all(chunk.x.untyped_storage().nbytes() == chunk.x.nbytes for chunk in chunks)
+    assert [piece.x.data_ptr() for piece in pieces[1:]] == [chunk.x.data_ptr() for chunk in chunks[25:]]
 
 
 def test_a_stream_takes_single_tokens_and_read_only_arrays():
@@ -459,10 +468,10 @@ REFUSED = {
     "a dataset of no rows": (lambda f: saved(f, x=[[]]), "set"),
     "a missing data file": (without_a_file, r"\(1 of 1 data files\)"),
     "a data file that is none": (not_arrow, "the end of its Arrow stream is missing"),
-    "a state that is none": (broken_state, "cannot be read as datasets writes them"),
-    "bytes": (lambda f: b"x", "is a bytes: a file's path"),
-    "a number": (lambda f: 3, "is a int: a file's path"),
-    "a module": (lambda f: torch.nn.Identity(), "is a Identity: a file's path"),
+    "a state that is none": (broken_state, "are not as datasets writes them"),
+    "bytes": (lambda f: b"x", "is a bytes: a file path"),
+    "a number": (lambda f: 3, "is a int: a file path"),
+    "a module": (lambda f: torch.nn.Identity(), "is a Identity: a file path"),
     "a float8 tensor": (lambda f: T.to(torch.float8_e4m3fn), "has dtype torch.float8_e4m3fn"),
     "a function that gives no iterable": (lambda f: lambda: 3, "returned a int: an iterable"),
     "nothing in a list": (lambda f: [], "yielded no activations"),
@@ -474,7 +483,7 @@ REFUSED = {
     "three in a piece": (lambda f: [(T, T, T)], "is a tuple of length 3: x or"),
     "a dict without activations": (lambda f: [{"x": T}], 'is a dict with the keys x: the key "activations" is needed'),
     "documents that are no whole numbers": (lambda f: [(T, T[:, 0])], "documents has dtype float32: whole numbers"),
-    "documents that are no array": (lambda f: [(T, [[1], [2, 3]])], "a list that is no array"),
+    "documents that are no array": (lambda f: [(T, [[1], [2, 3]])], "a list and cannot be converted to an array"),
     "too few documents in a piece": (lambda f: [(T, [1, 2])], "piece 1: documents holds 2 document ids for 4 tokens"),
 }
 
@@ -497,7 +506,7 @@ DOCUMENTS = {
         "documents holds 6 document ids, but activations has at least",
     ),
     "ids too many for a stream": ([T, T], np.arange(9), "documents holds 9 document ids for 8 tokens"),
-    "ids twice": ([(T, [1] * 4)], np.arange(4), "has its own documents, but documents is given too"),
+    "ids twice": ([(T, [1] * 4)], np.arange(4), "yields its own documents, but documents was passed too"),
     "ids that are floats": (T, T[:, 0], "documents has dtype torch.float32: whole numbers"),
     "ids that are truths": (T, T[:, 0] > 0, "documents has dtype torch.bool: whole numbers"),
     "ids of another kind": (T, 3, "documents is a int"),

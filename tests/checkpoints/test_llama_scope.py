@@ -149,7 +149,7 @@ def test_without_a_decoder_bias_a_correction_has_no_shift(tmp_path):
     checkpoint.write(tmp_path / "out", W_dec, torch.zeros(D))
     expected = reference(tmp_path / "out", X)
     agrees(checkpoint.sae.with_decoder(W_dec, torch.zeros(D))(torch.from_numpy(X)), expected)
-    with pytest.raises(InputError, match="correct it without a shift"):
+    with pytest.raises(InputError, match="rescale it without a shift"):
         checkpoint.write(tmp_path / "shifted", W_dec, b_dec)
 
 

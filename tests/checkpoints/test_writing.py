@@ -89,6 +89,6 @@ def test_a_bias_that_the_files_have_no_tensor_for_is_refused(tmp_path):
     one = checkpoint(tmp_path / "in", tensors={name: TENSORS[name] for name in ("W_enc", "decoder")})
     assert one.sae.b_dec.tolist() == [0, 0]
     one.write(tmp_path / "out", DECODER, torch.zeros(2))
-    with pytest.raises(InputError, match="holds no b_dec, which would not be 0; correct it without a shift"):
+    with pytest.raises(InputError, match="has no b_dec, which would no longer be 0; rescale it without a shift"):
         one.write(tmp_path / "shifted", DECODER, torch.ones(2))
     assert not (tmp_path / "shifted").exists()

@@ -14,7 +14,7 @@ from sandbox.claims.language import read_claim
 from sandbox.claims.solver import Answer, ask
 from sandbox.maths.symbols import a, b, c
 from tests.helpers.claims import ADVERSARIAL, EVERY
-from tests.helpers.random_claims import made_up, refuted_by_floats, said_at
+from tests.helpers.random_claims import made_up, refuted_by_floats, truth_at
 
 
 @pytest.mark.parametrize(("kind", "claim", "truth"), EVERY, ids=[claim for _, claim, _ in EVERY])
@@ -46,7 +46,7 @@ def test_a_claim_made_up_at_random_gets_no_verdict_that_floating_point_contradic
     elif verdict.verdict == "false":
         assert verdict.counterexample
         moments = verdict.counterexample.moments
-        assert said_at(text, *(float(moments[symbol]) for symbol in (a, b, c))) is not True
+        assert truth_at(text, *(float(moments[symbol]) for symbol in (a, b, c))) is not True
 
 
 @pytest.fixture

@@ -27,7 +27,7 @@ def test_a_wrong_answer_gets_a_counterexample_and_the_hint_and_the_question_stay
     question = task.questions[0]
     wrong = task.answer(f"2*({sstr(question.terms[blank(question)]).replace('lambda', 'lam')}) + 1")
     assert not wrong.right
-    assert "but should be" in wrong.text or "It fails at a = 4" in wrong.text
+    assert "but should be" in wrong.text or "It fails at " in wrong.text
     assert str(question.hint) in wrong.text
     assert task.at == 0
 
@@ -128,7 +128,7 @@ def test_an_average_is_written_as_one():
 def test_bad_input_gets_one_line():
     with pytest.raises(ValueError, match="there is no 'q'"):
         exercise("C1").answer("q + 1")
-    with pytest.raises(ValueError, match="there is one for C1, C2"):
+    with pytest.raises(ValueError, match="the claims with one are C1, C2"):
         exercise("C16")
     with pytest.raises(ValueError, match="there is no claim"):
         exercise("C99")

@@ -1,10 +1,10 @@
-"""SAEs that SAELens itself writes, with a random, non-trivial value in every tensor."""
+"""SAEs written by SAELens itself, with random, non-trivial values in every tensor."""
 
 import warnings
 
 import torch
 
-with warnings.catch_warnings():  # SAELens' own imports warn; tests import it from here, whatever their order
+with warnings.catch_warnings():  # SAELens' own imports warn; every test imports it from here
     warnings.simplefilter("ignore")
     import sae_lens
     from sae_lens.loading import pretrained_saes_directory
@@ -48,7 +48,7 @@ def randomised(sae):
         for weights in sae.parameters():
             weights.copy_(0.3 * torch.randn(weights.shape, generator=generator))
         for name, buffer in sae.named_buffers():
-            buffer.fill_(0.9 if name == "topk_threshold" else torch.nan)  # in its own units; no other is known
+            buffer.fill_(0.9 if name == "topk_threshold" else torch.nan)  # the only buffer with known units
     return sae
 
 

@@ -1,4 +1,4 @@
-"""Claims whose truth is known, by kind: what `check` is held to, and what the benchmark times."""
+"""Claims with known truth, by kind: the tests check the verdicts of `check` on them, and a benchmark times it."""
 
 ALGEBRA = {
     "c/a * c/b == rho**2": "true",
@@ -159,7 +159,7 @@ UNDEFINED = {
     "acos(2 + rho²) > 0": "undefined",
     "1/(b - c) + 1/sqrt(-(b - c)²) > 0": "undefined",
 }
-ADVERSARIAL = {  # nearly true, true but on a thin set, true where both sides are defined, and their like
+ADVERSARIAL = {  # nearly true, true except on a thin set, true where both sides are defined, and so on
     "c + 1e-17*c = c": "false",
     "c + 1e-17*c = c or c != 0": "true",
     "c + 1e-17*c >= c": "false",

@@ -1,4 +1,4 @@
-"""Small language models with random weights, and text for them: what live activations are tested on."""
+"""Small language models with random weights, and text for them, to test live activations."""
 
 import warnings
 from pathlib import Path
@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 
-with warnings.catch_warnings():  # transformers' own imports may warn, and nobody here can mend that
+with warnings.catch_warnings():  # transformers' own imports may warn
     warnings.simplefilter("ignore")
     import transformers
     from transformers import PreTrainedTokenizerFast
@@ -24,7 +24,7 @@ KINDS = {  # the model's class and options, and the special tokens around a text
 
 
 def make_texts() -> list[str]:
-    """Documents of 1 to 40 words: some are cut into several contexts, and neighbours differ much in length."""
+    """Documents of 1 to 40 words: some span several contexts, and neighbours differ widely in length."""
     rng = np.random.default_rng(0)
     return [" ".join(rng.choice(WORDS, size)) for size in rng.permutation([*range(1, 13), 20, 30, 40])]
 
@@ -44,7 +44,7 @@ def make_tokenizer(template: str) -> PreTrainedTokenizerFast:
 
 
 def save_model(folder: Path, kind: str) -> Path:
-    """A small random model of a kind, and its tokenizer, as transformers saves them; gives the folder."""
+    """Save a small random model and its tokenizer with transformers. Returns the folder."""
     architecture, family, options, template = KINDS[kind]
     tokenizer = make_tokenizer(template)
     config = getattr(transformers, f"{family}Config")(vocab_size=len(tokenizer), **options)

@@ -1,18 +1,18 @@
-"""Claims made up at random, and what floating point says of them: Python's own arithmetic, none of the product's."""
+"""Random claims, and their truth in floating point, by Python's arithmetic and without any of the sandbox's code."""
 
 import math
 import random
 import re
 
 LEAVES = ("a", "b", "c", "r", "rho", "L", "gamma", "gamma_10", "0", "1", "2", "3", "1/2")
-CLOSE = 1e-7  # sides that differ by less, relative to their size, are not told apart
+CLOSE = 1e-7  # sides whose relative difference is smaller count as too close to compare
 
 
 def made_up(seed: int) -> str:
-    """A claim of one or two comparisons, in the spelling that is Python's, too; but for =>."""
+    """A claim of one or two comparisons, in Python's syntax except for =>."""
     chance = random.Random(seed)
-    one, other = (_compared(chance, chance.choice((1, 2))) for _ in range(2))
-    return chance.choice((one, one, f"not {one}", f"({one}) or ({other})", f"({one}) => ({other})"))
+    first, second = (_compared(chance, chance.choice((1, 2))) for _ in range(2))
+    return chance.choice((first, first, f"not {first}", f"({first}) or ({second})", f"({first}) => ({second})"))
 
 
 def _compared(chance: random.Random, depth: int) -> str:
@@ -23,17 +23,19 @@ def _term(chance: random.Random, depth: int) -> str:
     if depth == 0 or chance.random() < 0.25:
         return chance.choice(LEAVES)
     u, v = _term(chance, depth - 1), _term(chance, depth - 1)
-    made = (f"({u} {chance.choice('+-*/')} {v})",) * 5
+    arithmetic = (f"({u} {chance.choice('+-*/')} {v})",) * 5
     return chance.choice(
-        (*made, f"({u})**2", f"sqrt({u})", f"abs({u})", f"min({u}, {v})", f"max({u}, {v})", "sin(theta)")
+        (*arithmetic, f"({u})**2", f"sqrt({u})", f"abs({u})", f"min({u}, {v})", f"max({u}, {v})", "sin(theta)")
     )
 
 
-def said_at(text: str, a: float, b: float, c: float) -> bool | None:
-    """Whether a claim holds at these moments; None where its sides are too close. Raises where it is undefined."""
+def truth_at(text: str, a: float, b: float, c: float) -> bool | None:
+    """Whether a claim holds at these moments; None if its sides are too close. Raises if it is undefined there."""
     if " => " in text:
-        one, other = (_comparison(part[1:-1], a, b, c) for part in text.split(" => "))
-        return True if one is False or other is True else None if None in (one, other) else False
+        premise, conclusion = (_comparison(part[1:-1], a, b, c) for part in text.split(" => "))
+        if premise is False or conclusion is True:
+            return True
+        return None if None in (premise, conclusion) else False
     if ") or (" in text:
         parts = [_comparison(part.strip("\n"), a, b, c) for part in text[1:-1].split(") or (")]
         return True if True in parts else None if None in parts else False
@@ -52,7 +54,7 @@ def _comparison(text: str, a: float, b: float, c: float) -> bool | None:
 
 
 class _Names(dict):
-    """What a claim's names are at some moments; an undefined one raises."""
+    """The values of a claim's names at some moments. An undefined value raises."""
 
     def __init__(self, a: float, b: float, c: float):
         super().__init__(a=a, b=b, c=c, abs=abs, min=min, max=max, sqrt=math.sqrt, sin=math.sin)
@@ -77,7 +79,7 @@ class _Names(dict):
 
 
 def refuted_by_floats(text: str, nowhere_defined: bool) -> tuple[float, float, float] | None:
-    """Moments of vectors at which it plainly fails, or at which it is defined although it should be nowhere."""
+    """Moments of vectors at which the claim clearly fails, or is defined although it should be defined nowhere."""
     chance = random.Random(0)
     for i in range(500):
         if i < 200:
@@ -87,9 +89,9 @@ def refuted_by_floats(text: str, nowhere_defined: bool) -> tuple[float, float, f
             u, v = length * math.cos(angle), length * math.sin(angle)
         point = x * x, u * u + v * v, x * u
         try:
-            said = said_at(text, *point)
+            truth = truth_at(text, *point)
         except (ValueError, ArithmeticError):
             continue
-        if nowhere_defined or said is False:
+        if nowhere_defined or truth is False:
             return point
     return None

@@ -1,4 +1,4 @@
-"""Small runs for the tests of the one pass: files to measure, commands to run, reports to compare."""
+"""Small measuring runs for tests: files to measure, commands to run, reports to compare."""
 
 import io
 import json
@@ -26,19 +26,19 @@ def tokens() -> torch.Tensor:
     return torch.randn(N, D, generator=generator) + 0.5
 
 
-def write_files(made: Path) -> None:
-    """Activations as one file and as uneven shards, ids, and two SAEs on disk."""
+def write_files(folder: Path) -> None:
+    """Write activations as one file and as uneven shards, document ids, and two SAEs."""
     x = tokens()
-    np.save(made / "x.npy", x.numpy())
-    np.save(made / "ids.npy", np.arange(N) // 37)
+    np.save(folder / "x.npy", x.numpy())
+    np.save(folder / "ids.npy", np.arange(N) // 37)
     for i, part in enumerate(x.split([100, 3500, 2400])):
-        np.save(made / f"part-{i}.npy", part.numpy())
+        np.save(folder / f"part-{i}.npy", part.numpy())
     for seed in (0, 1):
-        save_sae(made / f"sae-{seed}", seed)
+        save_sae(folder / f"sae-{seed}", seed)
 
 
 def save_sae(path: Path, seed: int) -> None:
-    """A SAELens folder with random weights, x̂ not far from x."""
+    """Write a SAELens folder with random weights, whose x̂ is not far from x."""
     generator = torch.Generator().manual_seed(seed)
     W_dec = torch.nn.functional.normalize(torch.randn(4 * D, D, generator=generator), dim=1)
     weights = {"W_enc": 0.3 * W_dec.T.contiguous(), "W_dec": W_dec, "b_dec": 0.1 * torch.ones(D)}
@@ -49,20 +49,21 @@ def save_sae(path: Path, seed: int) -> None:
 
 
 def arguments(folder: Path, *more, source: str = "x.npy") -> list[str]:
-    given = ["measure", "--sae", folder / "sae-0", "--activations", folder / source, "--device", "cpu"]
-    return [*map(str, [*given, "--batch-size", 64, "--published", 32, "--json", "-", *more])]
+    command = ["measure", "--sae", folder / "sae-0", "--activations", folder / source, "--device", "cpu"]
+    return [*map(str, [*command, "--batch-size", 64, "--published", 32, "--json", "-", *more])]
 
 
-def found(done: subprocess.CompletedProcess) -> dict:
+def report_of(done: subprocess.CompletedProcess) -> dict:
+    """The report of the only SAE, from what `sandbox measure --json -` printed."""
     assert done.returncode == 0, done.stderr
-    (one,) = json.loads(done.stdout)["saes"]
-    return one
+    (report,) = json.loads(done.stdout)["saes"]
+    return report
 
 
 def sandbox(*arguments: object, cwd: Path | str = ".", limit: int | None = None) -> subprocess.CompletedProcess:
-    """What `sandbox ARGUMENTS` prints and how it ends, run in this process: importing torch anew takes seconds.
+    """Output and exit status of `sandbox ARGUMENTS`, run in this process, because importing torch takes seconds.
 
-    `limit` is the size in bytes above which no file can be written, as on a full disk.
+    Args: limit: the most bytes that a file may have, which simulates a full disk
     """
     command = ["sandbox", *map(str, arguments)]
     printed, errors = io.StringIO(), io.StringIO()
@@ -92,10 +93,10 @@ def by_torchrun(processes: int, command: list[str], program: str = "sandbox") ->
     return run([*launcher, "c10d", "--rdzv-endpoint", "localhost:0", "-m", program, *command])
 
 
-def assert_same(one: dict, other: dict, tolerance: float = EXACT) -> None:
-    """Every number of two reports agrees; lists and words are equal."""
-    assert one.keys() == other.keys()
-    for key, value in one.items():
+def assert_same(report: dict, other: dict, tolerance: float = EXACT) -> None:
+    """Assert that every number of two reports agrees, and that lists and strings are equal."""
+    assert report.keys() == other.keys()
+    for key, value in report.items():
         if isinstance(value, dict):
             assert_same(value, other[key], tolerance)
         elif isinstance(value, float):

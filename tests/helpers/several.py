@@ -1,6 +1,6 @@
-"""`torchrun -m tests.helpers.several FILE`: the commands in FILE, one after another; rank 0 prints the results.
+"""`torchrun -m tests.helpers.several FILE` runs the commands in FILE in sequence; rank 0 prints the results.
 
-Starting torchrun and importing torch in each process takes longer than the small runs of the tests.
+Starting torchrun and importing torch in each process takes longer than the tests' small runs.
 """
 
 import json

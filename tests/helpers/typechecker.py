@@ -1,8 +1,8 @@
 """Enforces annotations while the tests run: shapes with jaxtyping, everything else with beartype.
 
-`pytest --typed` switches it on, and `make test-all` does. An import hook decorates every function of these modules.
-It leaves out modules that refuse wrong shapes in their own words, because the checker would speak first, and modules
-whose tests pass them stand-ins of other types.
+`pytest --typed` and `make test-all` switch it on. An import hook decorates every function of the modules in `CORE`.
+Not among them are modules that refuse wrong shapes with their own messages, because the checker would raise first, and
+modules whose tests pass them stand-ins of other types.
 """
 
 from typing import Any, Self
@@ -29,16 +29,16 @@ CORE = [
     "sandbox.plots.rho_r_map",
 ]
 
-_beartyped = beartype(conf=BeartypeConf(is_pep484_tower=True))  # an int is a float, as for pyright
+_beartyped = beartype(conf=BeartypeConf(is_pep484_tower=True))  # an int counts as a float, as for pyright
 
 
 def checked(decorated: Any) -> Any:
-    """A function or class that checks its arguments; `Self` is anything, as one method does not know its class."""
+    """The function or class with checked arguments. `Self` becomes Any, because a method does not know its class."""
     if isinstance(hints := getattr(decorated, "__annotations__", None), dict) and not isinstance(decorated, type):
         hints.update({name: Any for name, hint in hints.items() if hint in (Self, "Self")})
     return _beartyped(decorated)
 
 
 def install() -> None:
-    """Check the annotations of `CORE` from now on; none of it may be imported yet."""
+    """From now on, check the annotations of `CORE`. None of its modules may be imported yet."""
     install_import_hook(CORE, f"{__name__}.checked")

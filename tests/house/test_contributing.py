@@ -1,4 +1,4 @@
-"""The worked examples of CONTRIBUTING.md run as they stand, and its map is that of the package."""
+"""The worked examples in CONTRIBUTING.md run as written, and its map matches the package."""
 
 import re
 import subprocess

@@ -1,6 +1,6 @@
-"""The CUDA path on a machine without CUDA: the CPU's numbers, one device, and no wait for each batch.
+"""The CUDA path on a machine without CUDA: same numbers as the CPU, one device, and no wait per batch.
 
-`tests.pretend` makes the device. What only a card can tell is in test_gpu.py and `benchmarks.gpu`.
+`tests.pretend` simulates the device. test_gpu.py and `benchmarks.gpu` test what needs a real card.
 """
 
 from __future__ import annotations
@@ -19,58 +19,58 @@ from sandbox.moments import moments, totalling
 from tests.pretend import Pretended, pretend_cuda
 from tests.pretend.scenarios import SCENARIOS, TRAINING, Scenario, numbers
 
-with warnings.catch_warnings():  # SAELens' own imports may warn, and nobody here can mend that
+with warnings.catch_warnings():  # SAELens' own imports may warn
     warnings.simplefilter("ignore")
     import sae_lens  # noqa: F401
 
 FEW, MANY = 1, 3  # batches
-TOLERANCE = {torch.float32: 1e-4, torch.bfloat16: 2e-2}  # the CPU decodes by other products where few latents are on
+TOLERANCE = {torch.float32: 1e-4, torch.bfloat16: 2e-2}  # with few active latents, the CPU decodes with other products
 
 WAITS = {
     # before the run
-    "sandbox/system/devices.py:device_named": "a device is tried out with one number",
-    "sandbox/measuring/forward.py:__init__": "weights go to the device",
-    "sandbox/measuring/measure.py:_try_on": "a few tokens go there",
-    "sandbox/measuring/forward.py:try_on": "of them those that are finite are taken",
-    "sandbox/measuring/objects.py:refuse_dependence": "whether a few tokens alone give the x̂ that they give together",
-    "sandbox/measuring/forward.py:fingerprint": "a saved run is known by the SAE's weights",
-    "sandbox/measuring/measure.py:_look": "a sample goes there",
-    "sandbox/measuring/preflight": "what a sample shows decides whether the run begins",
-    "sandbox/simulate/distributions.py:_try_out": "a user's own distribution is tried out",
-    "sandbox/activations/__init__.py:_opened": "document ids that are on the device come to the CPU",
+    "sandbox/system/devices.py:device_named": "a device is tried with one number",
+    "sandbox/measuring/forward.py:__init__": "weights are copied to the device",
+    "sandbox/measuring/measure.py:_try_on": "a few tokens are copied to the device",
+    "sandbox/measuring/forward.py:try_on": "the finite ones of them are selected",
+    "sandbox/measuring/objects.py:refuse_dependence": "a few tokens, one by one, must have the same x̂ as together",
+    "sandbox/measuring/forward.py:fingerprint": "a saved run is identified by the SAE's weights",
+    "sandbox/measuring/measure.py:_look": "a sample is copied to the device",
+    "sandbox/measuring/preflight": "a sample decides whether the run begins",
+    "sandbox/simulate/distributions.py:_try_out": "a user-defined distribution is tried out",
+    "sandbox/activations/__init__.py:_opened": "document ids on the device are copied to the CPU",
     # at the end
-    "sandbox/moments/moments.py:refuse_nonfinite": "tokens that are not finite are refused",
-    "sandbox/moments/moments.py:refuse_out_of_range": "numbers whose squares leave float64 are refused",
-    "sandbox/simulate/vectors.py:refuse_invalid": "values of a user's distribution are refused",
-    "sandbox/simulate/distributions.py:refuse_invalid": "strengths of a user's distribution are refused",
-    "sandbox/measuring/measure.py:_measured": "whether anything was measured",
-    "sandbox/measuring/summary.py:summary": "b_dec comes to the CPU",
-    "sandbox/moments/sums.py:<lambda>": "totals come to the CPU, once a reading of the activations",
-    "sandbox/measuring/readings.py:total": "whether the tokens were those of the reading before",
-    "sandbox/measuring/rescale.py:_per_latent": "rows of W_dec are put together on the CPU",
-    # every so many seconds or steps
+    "sandbox/moments/moments.py:refuse_nonfinite": "non-finite tokens are refused",
+    "sandbox/moments/moments.py:refuse_out_of_range": "numbers whose squares exceed float64 are refused",
+    "sandbox/simulate/vectors.py:refuse_invalid": "invalid values of a user-defined distribution are refused",
+    "sandbox/simulate/distributions.py:refuse_invalid": "invalid strengths of a user-defined distribution are refused",
+    "sandbox/measuring/measure.py:_measured": "an empty result is refused",
+    "sandbox/measuring/summary.py:summary": "b_dec is copied to the CPU",
+    "sandbox/moments/sums.py:<lambda>": "totals are copied to the CPU, once per reading of the activations",
+    "sandbox/measuring/readings.py:total": "the tokens must be those of the previous reading",
+    "sandbox/measuring/rescale.py:_per_latent": "rows of W_dec are assembled on the CPU",
+    # at intervals of seconds or steps
     "sandbox/measuring/resume.py:<dictcomp>": "a run is saved",
-    "sandbox/training/trainer.py:write": "an SAE in training is saved, or measured on the way",
-    "sae_lens/saes/sae.py:to": "SAELens puts its weights there",
-    "sae_lens/saes/jumprelu_sae.py:_apply": "likewise",
-    "sae_lens/training/sae_trainer.py:_build_sparsity_log_dict": "SAELens logs once a window of steps",
-    "sae_lens/training/sae_trainer.py:_log_feature_sparsity": "likewise",
+    "sandbox/training/trainer.py:write": "an SAE is saved or measured during training",
+    "sae_lens/saes/sae.py:to": "SAELens copies its weights to the device",
+    "sae_lens/saes/jumprelu_sae.py:_apply": "SAELens copies its weights to the device",
+    "sae_lens/training/sae_trainer.py:_build_sparsity_log_dict": "SAELens logs once per window of steps",
+    "sae_lens/training/sae_trainer.py:_log_feature_sparsity": "SAELens logs once per window of steps",
 }
-"""Every function, or package, that waits for the device, and why it has to; none does so once a batch."""
+"""Every function or package that waits for the device, and why it must. None does so for every batch."""
 
 ONCE = "sandbox/measuring/preflight/"
-"""It looks once a run: in how many spaces depends on what the sample shows, and that on how many batches there are."""
+"""Runs once, but in a number of input spaces that depends on the sample, and so on the number of batches."""
 
 EACH_STEP = {
     "sae_lens/saes/jumprelu_sae.py:calculate_pre_act_loss": "SAELens asks whether any latent is dead",
-    "sae_lens/saes/topk_sae.py:calculate_topk_aux_loss": "likewise",
+    "sae_lens/saes/topk_sae.py:calculate_topk_aux_loss": "SAELens asks whether any latent is dead",
 }
-"""The two that do, in SAELens' own loss of a training step."""
+"""The two functions that wait in every training step, both in SAELens' own loss."""
 
 
 @pytest.fixture(autouse=True)
 def every_batch_is_counted_by_itself(monkeypatch):
-    """These few tokens would all be counted at once, and a wait for each count would look like one at the end."""
+    """Else these few tokens would all be counted together, and one wait per count would look like one at the end."""
     monkeypatch.setattr(stream_module, "COUNTED", 1)
 
 
@@ -80,14 +80,14 @@ def places(log: Pretended) -> Counter[str]:
 
 
 def pretended(scenario: Scenario, dtype: torch.dtype, batches: int) -> tuple[dict, Pretended]:
-    """What a scenario gives on the pretended device, and what happened there."""
+    """A scenario's results on the simulated device, and the log of that device."""
     with pretend_cuda() as log:
-        found = dict(numbers(scenario("cuda", dtype, batches)))
-    return found, log
+        results = dict(numbers(scenario("cuda", dtype, batches)))
+    return results, log
 
 
 def reason(place: str) -> str | None:
-    """Why that function may wait."""
+    """Why this function may wait; None if it may not."""
     named = (WAITS | EACH_STEP).items()
     return next((why for known, why in named if place == known or place.startswith(f"{known}/")), None)
 
@@ -102,29 +102,29 @@ CASES = [
 ]
 
 
-@pytest.mark.parametrize(("name", "dtype"), CASES, ids=lambda one: str(one).removeprefix("torch."))
-def test_the_device_gives_the_numbers_of_the_cpu_and_is_not_waited_for_in_the_loop(name, dtype):
+@pytest.mark.parametrize(("name", "dtype"), CASES, ids=lambda value: str(value).removeprefix("torch."))
+def test_the_device_agrees_with_the_cpu_and_the_loop_does_not_wait_for_it(name, dtype):
     scenario = (SCENARIOS | TRAINING)[name]
     _, few = pretended(scenario, dtype, FEW)
-    found, many = pretended(scenario, dtype, MANY)
-    assert few.operations  # something ran there
+    actual, many = pretended(scenario, dtype, MANY)
+    assert few.operations  # something ran on the device
     more = {place for place in places(many) - places(few) if not place.startswith(ONCE)}
     assert more <= EACH_STEP.keys(), "a wait for each batch"
-    assert not {place for place in places(many) if reason(place) is None}, "a wait that nobody has named"
+    assert not {place for place in places(many) if reason(place) is None}, "a wait without a reason in WAITS"
     expected = dict(numbers(scenario("cpu", dtype, MANY)))
-    assert found.keys() == expected.keys()
+    assert actual.keys() == expected.keys()
     tolerance = TOLERANCE[dtype]
     for key, value in expected.items():
-        torch.testing.assert_close(found[key], value, rtol=tolerance, atol=tolerance, equal_nan=True, msg=key)
+        torch.testing.assert_close(actual[key], value, rtol=tolerance, atol=tolerance, equal_nan=True, msg=key)
 
 
 @pytest.mark.slow
-def test_every_wait_that_is_named_happens():
+def test_every_listed_wait_occurs():
     met = set()
     for scenario in (SCENARIOS | TRAINING).values():
         met |= places(pretended(scenario, torch.float32, 1)[1]).keys()
     for known in WAITS | EACH_STEP:
-        assert any(place == known or place.startswith(f"{known}/") for place in met), f"{known} waits no more"
+        assert any(place == known or place.startswith(f"{known}/") for place in met), f"{known} no longer waits"
 
 
 FAULTS = {
@@ -134,13 +134,13 @@ FAULTS = {
         "finite = torch.where(ok[:, None], dots, 0)",
         "finite = dots.clone(); finite[~ok] = dots[:1]",
     ),
-    "a copy that is waited for": ("sent(group, x.device)", "torch.from_numpy(group).to(x.device)"),
-    "a copy of what is not pinned": (
+    "a copy that blocks": ("sent(group, x.device)", "torch.from_numpy(group).to(x.device)"),
+    "a copy from pageable memory": (
         "sent(group, x.device)",
         "torch.from_numpy(group).to(x.device, non_blocking=True)",
     ),
 }
-"""Planted in a copy of `total_on_device`: what is replaced, and by what."""
+"""Faults planted in a copy of `total_on_device`: the original text and its replacement."""
 
 
 @pytest.mark.parametrize("fault", FAULTS)
@@ -160,7 +160,7 @@ def test_a_planted_fault_is_caught(fault, monkeypatch):
 
 
 @pytest.mark.parametrize("name", ["measure relu", "measure what is there already", "measure two from a file"])
-def test_a_wait_for_each_count_of_a_run_is_caught(name, monkeypatch):
+def test_one_wait_per_count_is_caught(name, monkeypatch):
     count = Totals.of
 
     def waiting(*args):
@@ -182,7 +182,7 @@ def test_a_small_simulation_has_as_many_clusters_on_the_device(n):
 
 
 def on_device(*shape: int, **options):
-    """Ones there."""
+    """A tensor of ones on the device."""
     return torch.ones(*shape, device="cuda", **options)
 
 
@@ -194,7 +194,7 @@ REFUSED = {
     "a stack with a number of the CPU": lambda: torch.stack([on_device(1)[0], torch.ones(())]),
     "two devices": lambda: on_device(3) + torch.ones(3),
 }
-"""By CUDA, and so by what pretends to be it."""
+"""Operations that CUDA refuses, and that the simulated device must refuse, too."""
 
 
 @pytest.mark.parametrize("what", REFUSED)
@@ -219,7 +219,7 @@ WAITING = {
     "pageable copy": lambda x: torch.ones(3).to(x.device, non_blocking=True),
     "question": lambda x: torch.cuda.synchronize(),
 }
-"""What makes a program wait for its device."""
+"""Operations that make a program wait for its device."""
 
 
 @pytest.mark.parametrize("what", WAITING)
@@ -235,14 +235,14 @@ def test_what_does_not_wait_is_not_logged():
     with pretend_cuda() as log:
         x = torch.arange(3.0, device="cuda")
         x[x > 1] = 0.0  # a masked fill
-        x += torch.tensor(2.0)  # a number goes along as an argument
+        x += torch.tensor(2.0)  # a CPU scalar is passed as an argument
         torch.ones(3).pin_memory().to("cuda", non_blocking=True)
         torch.randn(3, device="cuda", generator=torch.Generator("cuda"))
     assert not log.waits
 
 
-def test_array_operations_move_many_times_what_a_pass_over_both_tensors_does():
-    """Why there is a fused pass: what this one writes and reads again, in times the size of x and x̂ together."""
+def test_array_operations_move_many_times_the_bytes_of_both_tensors():
+    """Why there is a fused pass: bytes that this path writes and reads again, relative to the size of x and x̂."""
     with pretend_cuda() as log:
         x = torch.randn(4096, 768, device="cuda")
         x_hat = 0.9 * x

@@ -1,4 +1,4 @@
-"""On a CUDA device the moments, the simulator and the real path give what they give on the CPU."""
+"""On a CUDA device, the moments, the simulator and the real path agree with the CPU."""
 
 import sys
 
@@ -18,13 +18,13 @@ from sandbox.measuring.totals import Counting, counter
 from sandbox.moments.moments import Moments
 from sandbox.training import ARCHITECTURES, Job, Training, gather, train
 from tests.conftest import random_pairs
-from tests.helpers.runs import arguments, assert_same, by_torchrun, found, run, write_files
+from tests.helpers.runs import arguments, assert_same, by_torchrun, report_of, run, write_files
 
 pytestmark = pytest.mark.gpu
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.float16, torch.bfloat16])
-def test_moments_are_those_of_the_cpu(dtype):
+def test_moments_agree_with_the_cpu(dtype):
     x, x_hat = random_pairs(5000, 96, 0, dtype)
     documents = torch.arange(5000) // 37
     here, there = Moments.from_pairs(x, x_hat, documents), Moments.from_pairs(x.cuda(), x_hat.cuda(), documents)
@@ -49,8 +49,8 @@ def test_the_real_path_agrees(name, dtype, tolerance):
     here = measure(embedded(name), embedded("activations"), device="cpu", **settings)
     there = measure(embedded(name), embedded("activations"), device="cuda", dtype=dtype, **settings)
     assert there.l0 == pytest.approx(here.l0, rel=tolerance * 10)
-    for key, one in here.raw.items():
-        assert there.raw[key].value == pytest.approx(one.value, rel=tolerance, abs=tolerance)
+    for key, estimate in here.raw.items():
+        assert there.raw[key].value == pytest.approx(estimate.value, rel=tolerance, abs=tolerance)
 
 
 def test_measuring_waits_for_the_device_only_at_the_end():
@@ -68,7 +68,7 @@ def test_measuring_waits_for_the_device_only_at_the_end():
     assert total.n == 20_000
 
 
-def test_pairs_are_hit_on_the_device():
+def test_pairs_have_the_requested_angle_on_the_device():
     x, x_hat = simulate.pairs(1e-3, 0.7, 64, 1000, dtype=torch.float64, device="cuda")
     u, v = (t / t.norm(dim=-1, keepdim=True) for t in (x, x_hat))
     angle = 2 * torch.atan2((u - v).norm(dim=-1), (u + v).norm(dim=-1))
@@ -76,10 +76,10 @@ def test_pairs_are_hit_on_the_device():
     assert simulate.stream(1.0, n=5000, device="cuda").n == 5000
 
 
-def test_published_figures_are_those_of_the_cpu_and_wait_for_nothing():
+def test_published_figures_agree_with_the_cpu_and_do_not_wait():
     x = torch.randn(96, 6, generator=torch.Generator().manual_seed(0)) + 0.5
     x_hat, l0 = 0.8 * x + 0.1 * x.abs(), torch.arange(len(x))
-    there, l0_there = [one.cuda() for one in (x, x_hat)], l0.cuda()
+    there, l0_there = [tensor.cuda() for tensor in (x, x_hat)], l0.cuda()
     torch.cuda.set_sync_debug_mode("error")
     try:
         published = Published.from_tokens(*there, 32, l0_there)
@@ -99,8 +99,8 @@ def test_everything_that_is_counted_agrees(name):
     here, there = (
         measure(embedded(name), embedded("activations"), device=device, **SETTINGS) for device in ("cpu", "cuda")
     )
-    for key, one in here.statistics.items():
-        assert there.statistics[key].value == pytest.approx(one.value, rel=1e-4, abs=1e-4)
+    for key, estimate in here.statistics.items():
+        assert there.statistics[key].value == pytest.approx(estimate.value, rel=1e-4, abs=1e-4)
     assert there.explained_variance.value == pytest.approx(here.explained_variance.value, rel=1e-5)
     for library, printed in here.published.items():
         assert there.published[library] == pytest.approx(printed, rel=1e-3)
@@ -111,13 +111,13 @@ def test_everything_that_is_counted_agrees(name):
 
 
 @pytest.mark.parametrize("latents", [False, True])
-def test_the_stream_waits_for_nothing(latents):
-    """From a file, through pinned memory and a stream of its own; the last chunk ends the watch, before the totals."""
+def test_the_stream_does_not_wait(latents):
+    """From a file, through pinned memory and a separate CUDA stream. Waits are errors until the last chunk."""
     sae = Forward(embedded("minilm-gated"), "cuda", "float32")
     source = activations(embedded("activations"), embedded("documents"))
     sae.try_on(source.sample(64).cuda())
     count = counter([sae], Counting(published=500, latents=latents, outlier_limit=1e4))
-    stream([sae], source, 1000, count, Share(0, 2000))  # what is made once is made
+    stream([sae], source, 1000, count, Share(0, 2000))  # one-time initialisation
     torch.cuda.synchronize()
     torch.cuda.set_sync_debug_mode("error")
     try:
@@ -128,17 +128,19 @@ def test_the_stream_waits_for_nothing(latents):
     assert state.totals[0].moments.count.sum() == source.tokens
 
 
-def test_batches_arrive_whole_though_nobody_waits():
+def test_batches_arrive_complete_without_waiting():
     x = torch.randn(50, 4096, 384)
     chunks = (Chunk(part, None) for part in x)
     sums = [chunk.x.double().sum() for chunk in prefetch(chunks, torch.device("cuda"))]
     torch.testing.assert_close(torch.stack(sums).cpu(), x.double().sum((1, 2)), rtol=1e-9, atol=1e-6)
 
 
-def test_where_the_gpu_is_full_the_batch_is_halved(capsys):
+def test_the_batch_is_halved_when_gpu_memory_runs_out(capsys):
     free, _ = torch.cuda.mem_get_info()
     tokens = 4096
-    d_sae = int(free / 4 / tokens * 0.6)  # one batch of latents takes 0.6 of what is free, and the next step as much
+    d_sae = int(
+        free / 4 / tokens * 0.6
+    )  # a batch of latents takes 0.6 of the free memory, and the next step as much again
 
     def sae(x):
         latents = x.new_ones(len(x), d_sae)
@@ -149,15 +151,15 @@ def test_where_the_gpu_is_full_the_batch_is_halved(capsys):
     assert "out of memory" in capsys.readouterr().err
 
 
-@pytest.mark.skipif(torch.cuda.device_count() < 2, reason="needs two GPUs: NCCL takes one for each process")
+@pytest.mark.skipif(torch.cuda.device_count() < 2, reason="needs two GPUs: NCCL requires one per process")
 def test_two_processes_make_the_report_of_one(tmp_path):
     write_files(tmp_path)
     command = [argument for argument in arguments(tmp_path) if argument not in ("--device", "cpu")]
-    assert_same(found(run([sys.executable, "-m", "sandbox", *command])), found(by_torchrun(2, command)), 1e-6)
+    assert_same(report_of(run([sys.executable, "-m", "sandbox", *command])), report_of(by_torchrun(2, command)), 1e-6)
 
 
 @pytest.mark.parametrize("key", ARCHITECTURES)
-def test_a_sweep_trains_there_and_goes_on_where_it_was(key, tmp_path):
+def test_a_sweep_trains_on_the_gpu_and_resumes(key, tmp_path):
     pytest.importorskip("sae_lens")
     data = gather(tmp_path / "activations", activations(embedded("activations"), embedded("documents")), 0.2)
     job, settings = Job(key, ARCHITECTURES[key].coefficients[0], 0), Training(d_sae=768, steps=40, batch=512, lr=1e-3)
@@ -166,7 +168,9 @@ def test_a_sweep_trains_there_and_goes_on_where_it_was(key, tmp_path):
         train(job, settings, data, tmp_path / "sae", device="cuda", stop=lambda: next(steps, None) is None)
     record = train(job, settings, data, tmp_path / "sae", device="cuda")
     assert record["device"] == torch.cuda.get_device_name()
-    (point,) = (one for one in record["points"] if one["finished"] and one["measured_on"] == "held-out")
+    (point,) = (point for point in record["points"] if point["finished"] and point["measured_on"] == "held-out")
     here = measure(tmp_path / "sae", data.held_out, device="cpu")
-    for name, one in here.raw.items():
-        assert point["raw"][name]["value"] == pytest.approx(one.value, rel=1e-3, abs=1e-4)  # TF32 may round there
+    for name, estimate in here.raw.items():
+        assert point["raw"][name]["value"] == pytest.approx(
+            estimate.value, rel=1e-3, abs=1e-4
+        )  # TF32 may round on the device

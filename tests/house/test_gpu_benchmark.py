@@ -1,4 +1,4 @@
-"""`benchmarks.gpu` runs where there is no GPU: on the CPU as a program, and each part on a pretended one."""
+"""`benchmarks.gpu` without a GPU: the whole program on the CPU, and each part on a simulated GPU."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from benchmarks.gpu.row import Row
 from benchmarks.gpu.written import BEGIN, END, KEPT, NEVER, keep, markdown, sentence, with_sentence, write
 from tests.pretend import pretend_cuda
 
-with warnings.catch_warnings():  # SAELens' own imports may warn, and nobody here can mend that
+with warnings.catch_warnings():  # SAELens' own imports may warn
     warnings.simplefilter("ignore")
     import sae_lens  # noqa: F401
 
@@ -35,7 +35,7 @@ class Missing:
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 sys.meta_path.insert(0, Missing())
 """
-"""Runs first in every process: what a machine lacks that has nothing but what `make gpu` names."""
+"""Runs first in every process: hides the packages that `make gpu` does not need."""
 
 
 @pytest.mark.parametrize(
@@ -51,7 +51,7 @@ def test_each_part_runs_on_a_pretended_gpu(part):
 
 @pytest.fixture(scope="module")
 def run_without(tmp_path_factory):
-    """The whole program on the CPU, on a machine without what is for the browser and for training."""
+    """The whole program on the CPU, without the packages for the browser and for training."""
     out, bare = tmp_path_factory.mktemp("gpu"), tmp_path_factory.mktemp("bare")
     (bare / "sitecustomize.py").write_text(BARE, "utf-8")
     command = [sys.executable, "-m", "benchmarks.gpu", "--device", "cpu", "--out", str(out)]
@@ -61,13 +61,13 @@ def run_without(tmp_path_factory):
 
 
 @pytest.mark.slow
-def test_the_program_runs_without_what_is_for_browsers(run_without):
+def test_the_program_runs_without_browser_packages(run_without):
     done, out = run_without
-    found = json.loads((out / "gpu.json").read_text("utf-8"))
-    assert {row["part"] for row in found["rows"]} == set(PARTS)
-    assert not [row for row in found["rows"] if row["case"] == "the whole part"], done.stdout
+    result = json.loads((out / "gpu.json").read_text("utf-8"))
+    assert {row["part"] for row in result["rows"]} == set(PARTS)
+    assert not [row for row in result["rows"] if row["case"] == "the whole part"], done.stdout
     assert done.returncode == 0, done.stdout
-    assert (out / "gpu.md").read_text("utf-8") == markdown(found)
+    assert (out / "gpu.md").read_text("utf-8") == markdown(result)
     assert done.stdout.splitlines()[-2].endswith("claims hold.")
     assert done.stdout.splitlines()[-1] == f"written: {out}/gpu.json, {out}/gpu.md"
 
@@ -80,18 +80,18 @@ def test_a_part_that_fails_says_why():
 
 def test_a_part_that_hangs_is_stopped(monkeypatch):
     monkeypatch.setattr(program, "LEAST", 0)
-    rows = list(program._of_part("forward", "cpu", 0.5))  # it takes longer to begin with
+    rows = list(program._of_part("forward", "cpu", 0.5))  # it takes longer to start
     assert rows[0].holds is False
     assert rows[0].words.startswith("stopped after")
     assert rows[1].value < 5
 
 
-def test_a_part_for_which_no_time_is_left_fails():
+def test_a_part_without_time_left_fails():
     (row,) = program._of_part("floor", "cpu", 5)
     assert row.holds is False
 
 
-def test_what_a_part_says_beside_its_rows_does_not_stop_it(monkeypatch):
+def test_other_output_of_a_part_is_ignored(monkeypatch):
     script = (
         "import sys; sys.stderr.write('x' * 10**6); print('row {'); print(" + repr(Row("floor", "a", 1.0).line()) + ")"
     )
@@ -102,7 +102,7 @@ def test_what_a_part_says_beside_its_rows_does_not_stop_it(monkeypatch):
     assert [row.case for row in program._of_part("floor", "cpu", 30)] == ["a", "time"]
 
 
-def test_a_number_on_one_side_alone_is_no_agreement():
+def test_a_number_on_only_one_side_is_a_disagreement():
     assert apart({"a": 1.0, "b": 2.0}, {"a": 1.0, "b": math.nan}) == (math.inf, "b")
     assert apart({"a": math.nan}, {"a": 1.0}) == (math.inf, "a")
     assert apart({"a": math.nan}, {"a": math.nan}) == (0, "a")
@@ -121,7 +121,7 @@ def test_without_a_gpu_it_says_so_in_one_line(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("more", "said"),
+    ("options", "message"),
     [
         (["--out", "/proc/x", "--device", "cpu"], "name another --out"),
         (["--out", "{}", "--keep"], "run make gpu first"),
@@ -129,15 +129,15 @@ def test_without_a_gpu_it_says_so_in_one_line(tmp_path):
         (["--only", "flor"], "invalid choice: 'flor'"),
     ],
 )
-def test_bad_input_is_refused_before_anything_runs(more, said, tmp_path):
-    command = [sys.executable, "-m", "benchmarks.gpu", *(one.format(tmp_path / "none") for one in more)]
+def test_bad_input_is_refused_before_anything_runs(options, message, tmp_path):
+    command = [sys.executable, "-m", "benchmarks.gpu", *(option.format(tmp_path / "none") for option in options)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 2
-    assert said in done.stderr.splitlines()[-1]
+    assert message in done.stderr.splitlines()[-1]
     assert "Traceback" not in done.stderr
 
 
-def test_a_python_without_torch_is_told_so(tmp_path):
+def test_a_python_without_torch_is_refused(tmp_path):
     (tmp_path / "sitecustomize.py").write_text(BARE.replace('"ipywidgets"', '"torch"'), "utf-8")
     environment = os.environ | {"PYTHONPATH": str(tmp_path)}
     command = [sys.executable, "-m", "benchmarks.gpu"]
@@ -146,7 +146,7 @@ def test_a_python_without_torch_is_told_so(tmp_path):
     assert "has no torch" in done.stderr
 
 
-def test_the_readme_says_of_gpus_what_was_measured():
+def test_the_readme_states_the_gpu_measurements():
     readme = (ROOT / "README.md").read_text("utf-8")
     assert with_sentence(readme, sentence()) == readme
     assert readme.count(BEGIN) == readme.count(END) == 1
@@ -154,7 +154,7 @@ def test_the_readme_says_of_gpus_what_was_measured():
         assert path.with_suffix(".md").read_text("utf-8") == markdown(json.loads(path.read_text("utf-8")))
 
 
-def test_what_is_kept_makes_the_sentence(tmp_path, monkeypatch):
+def test_the_kept_results_make_the_sentence(tmp_path, monkeypatch):
     assert sentence(tmp_path) == NEVER
     rows = [
         Row("forward", "a", 1.04, goal=1.05),
@@ -162,12 +162,12 @@ def test_what_is_kept_makes_the_sentence(tmp_path, monkeypatch):
         Row("agreement", "c", 2e-7, goal=1e-5),
         Row("moments", "d", 1.4, goal=2),
     ]
-    found = {"command": "x", "device": "cuda", "on": {"card": "NVIDIA H100 80GB HBM3"}, "left_out": [], "seconds": 1}
-    write(tmp_path / "out", found | {"rows": [row.to_dict() for row in rows]})
+    result = {"command": "x", "device": "cuda", "on": {"card": "NVIDIA H100 80GB HBM3"}, "left_out": [], "seconds": 1}
+    write(tmp_path / "out", result | {"rows": [row.to_dict() for row in rows]})
     (tmp_path / "README.md").write_text(f"before {BEGIN}\nold\n{END} after", "utf-8")
     (tmp_path / "kept").mkdir()
     monkeypatch.setattr("benchmarks.gpu.written.ROOT", tmp_path)
-    write(tmp_path / "part", found | {"left_out": ["floor"], "rows": []})
+    write(tmp_path / "part", result | {"left_out": ["floor"], "rows": []})
     with pytest.raises(ValueError, match="lacks floor"):
         keep(tmp_path / "part", tmp_path / "kept")
     assert keep(tmp_path / "out", tmp_path / "kept").name == "nvidia-h100-80gb-hbm3.md"

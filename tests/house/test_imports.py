@@ -1,4 +1,4 @@
-"""Imports run one way, down the hourglass, and `import sandbox` is light."""
+"""Imports run one way, downwards, and `import sandbox` is light."""
 
 import ast
 import subprocess
@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2] / "sandbox"
 
-# Each module may import those of a lower rank; SymPy's side and torch's side meet in compile and report.
+# A module may import modules of a lower rank. SymPy's side and torch's side meet only in compile and report.
 RANK = {
     "system.text": -2,
     "errors": -1,
@@ -87,14 +87,14 @@ def home(module: str) -> str:
 
 
 def imported(path: Path) -> set[str]:
-    found = set()
+    names = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
-            found |= {name.name for name in node.names}
+            names |= {name.name for name in node.names}
         elif isinstance(node, ast.ImportFrom):
             module = node.module or ""
-            found |= {f"{module}.{name.name}" for name in node.names} if module.startswith("sandbox") else {module}
-    return found
+            names |= {f"{module}.{name.name}" for name in node.names} if module.startswith("sandbox") else {module}
+    return names
 
 
 MODULES = [path for path in ROOT.rglob("*.py") if path.name not in ("make.py", "__init__.py")]
@@ -108,7 +108,7 @@ def test_imports_run_one_way(path):
         if module.startswith("sandbox.") and home(module) != mine:
             theirs = home(module)
             allowed = RANK.get(theirs, -3) < RANK[mine]
-            assert allowed, f"{name} imports {module}: that is not downwards"
+            assert allowed, f"{name} imports {module}, which is not of a lower rank"
         for library, allowed in (
             ("sympy", SYMPY),
             ("torch", TORCH),

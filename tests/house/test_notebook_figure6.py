@@ -1,4 +1,4 @@
-"""Notebook 5 tells figure 6 from the committed numbers: none is typed in its prose, and what it printed still holds."""
+"""Notebook 5 presents figure 6 from the committed numbers: its prose quotes none, and its saved output is current."""
 
 import json
 import re
@@ -27,12 +27,12 @@ def draws(cell) -> bool:
 
 
 def printed(cell) -> str:
-    """What a cell printed or gave, as words: a table's lines depend on the width of the screen."""
+    """A cell's text output without table rules, whose positions depend on the width of the screen."""
     texts = (output.get("text") or output.get("data", {}).get("text/plain", "") for output in cell.get("outputs", ()))
     return " ".join(re.sub("[─-╿]", " ", "".join(texts)).split())
 
 
-def test_no_result_is_typed_in_the_prose(notebook):
+def test_the_prose_quotes_no_result(notebook):
     prose = " ".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
     for known in NO_RESULT:
         prose = prose.replace(known, "")
@@ -45,8 +45,8 @@ def test_only_the_live_cells_train(notebook):
     assert all(is_live(cell) for cell in training)
 
 
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of the kernel's own libraries
-def test_what_it_printed_is_what_the_committed_numbers_say(notebook):
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # from the kernel's own libraries
+def test_its_saved_output_matches_the_committed_numbers(notebook):
     kept = [cell for cell in notebook.cells if cell.cell_type == "code" and not is_live(cell) and not draws(cell)]
     expected = [printed(cell) for cell in kept]
     tokens = json.loads((ROOT / "results/figure-6/figure-6.json").read_text("utf-8"))["activations"]["tokens"]

@@ -1,4 +1,4 @@
-"""Every notebook runs from a clean kernel without an error, in short cells, and stays small with its outputs kept."""
+"""Every notebook runs without errors in a clean kernel, has short cells, and is small including its saved outputs."""
 
 from pathlib import Path
 
@@ -10,12 +10,12 @@ NOTEBOOKS = sorted((Path(__file__).parents[2] / "notebooks").glob("*.ipynb"))
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of the kernel's own libraries
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # from the kernel's own libraries
 @pytest.mark.slow
 def test_the_notebook_runs(path):
     notebook = nbformat.read(path, as_version=4)
     kept = [cell for cell in notebook.cells if cell.get("outputs")]
-    assert kept, "outputs are kept, so that a reader sees them"
+    assert kept, "save the outputs, so that a reader sees them"
     assert path.stat().st_size < 300_000
     assert all(len(cell.source.splitlines()) <= 8 for cell in notebook.cells)
     execute(notebook, path)
@@ -40,7 +40,7 @@ SAE = sae_lens.SAE.load_from_disk(embedded("minilm-gated"))
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 @pytest.mark.slow
-def test_the_notebook_of_ones_own_sae_takes_an_object_in_memory():
+def test_the_notebook_for_your_own_sae_takes_an_object_in_memory():
     (path,) = (path for path in NOTEBOOKS if path.stem == "4-real-sae")
     notebook = nbformat.read(path, as_version=4)
     (cell,) = (cell for cell in notebook.cells if cell.source.startswith("SAE = "))

@@ -1,4 +1,4 @@
-"""Every command and example of the README runs, and every number in it is the one that the demo finds."""
+"""Every command and example in the README runs, and its numbers are those that the demo prints."""
 
 import io
 import json
@@ -28,13 +28,13 @@ def run(command: list[str], cwd: Path) -> subprocess.CompletedProcess:
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory):
-    """What `sandbox demo` prints and writes, in a process of its own as users start it."""
+    """The output of `sandbox demo` and its folder, from a separate process, as users start it."""
     out = tmp_path_factory.mktemp("demo")
     done = run([sys.executable, "-m", "sandbox", "demo", "--out", str(out)], out)
     return done.stdout, out
 
 
-# the sweep takes half a minute, and tests/training/test_sweep.py runs a smaller one
+# the sweep takes half a minute; tests/training/test_sweep.py runs a smaller one
 SLOW = {"sandbox figure6": [pytest.mark.slow]}
 
 
@@ -98,8 +98,9 @@ def test_the_numbers_of_the_readme_are_those_of_the_demo(demo):
             line for line in README.splitlines() if line.startswith("|") and label in line[: line.find("|", 1) + 1]
         )
         for cell, sae in zip(row.split("|")[2:4], saes, strict=True):
-            one = sae["raw"][key]
-            assert cell.strip() == f"{one['value']:.3f} ± {(one['high'] - one['low']) / 2:.3f}"
+            estimate = sae["raw"][key]
+            half = (estimate["high"] - estimate["low"]) / 2
+            assert cell.strip() == f"{estimate['value']:.3f} ± {half:.3f}"
     for sae in saes:
         assert round(sae["l0"]) == 42
         assert sae["documents"] == 100
@@ -111,6 +112,6 @@ def test_the_embedded_pair_is_small_and_says_where_it_comes_from(demo):
     assert size <= 12e6
     text = (data / "README.md").read_text(encoding="utf-8")
     for sae, column in zip(json.loads((demo[1] / "report.json").read_text())["saes"], (2, 3), strict=True):
-        for key, one in sae["centred"].items():
+        for key, estimate in sae["centred"].items():
             (row,) = (line for line in text.splitlines() if line.startswith(f"| centred {key} |"))
-            assert row.split("|")[column].split()[0] == f"{one['value']:.4f}"
+            assert row.split("|")[column].split()[0] == f"{estimate['value']:.4f}"

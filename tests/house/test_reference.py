@@ -1,4 +1,4 @@
-"""The API reference is made from the docstrings, without a warning, and holds all that the package exports."""
+"""The API reference is built from the docstrings without warnings and contains every exported name."""
 
 import runpy
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What a caller set for torch as a whole, a default dtype or autocast, changes no number that the sandbox gives."""
+"""torch's global settings, such as the default dtype or autocast, do not change any result of the sandbox."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -30,11 +30,11 @@ def of_report(report: Any) -> dict[str, Any]:
 
 
 def of_moments(moments: Moments) -> list[list[float]]:
-    return [one.flatten().tolist() for one in moments]
+    return [total.flatten().tolist() for total in moments]
 
 
 WORK: dict[str, Callable[[], Any]] = {
-    "look": lambda: [str(one) for one in look(SAE, 0.5 * X, **HERE)],
+    "look": lambda: [str(finding) for finding in look(SAE, 0.5 * X, **HERE)],
     "measure a file": lambda: of_report(measure(SAE, X, published=128, **HERE)),
     "measure in float64": lambda: of_report(measure(SAE, X[:200], dtype="float64", device="cpu")),
     "measure an object": lambda: of_report(measure(OBJECT, X, **HERE)),
@@ -46,7 +46,7 @@ WORK: dict[str, Callable[[], Any]] = {
     "simulate": lambda: of_moments(simulate.stream(1.0, 0.7, n=1000)),
     "simulate two": lambda: of_moments(simulate.stream([0.5, 1.0], 0.7, n=1000, spread=0.3)),
     "features": lambda: of_moments(features.stream_features(torch.tensor([0.5, 1.0], dtype=torch.float64), n=1000)[0]),
-    "theory": lambda: {key: one.item() for key, one in theory.at_shares(0.3, "soft").values.items()},
+    "theory": lambda: {key: value.item() for key, value in theory.at_shares(0.3, "soft").values.items()},
     "curves": lambda: [curves.loci(), curves.undefined_regions()],
 } | {
     f"rescale {kind}": lambda kind=kind: rescale(SAE, X, **HERE, kind=kind).to_dict()
@@ -78,13 +78,13 @@ SURROUNDINGS = {
 
 @pytest.mark.parametrize("surrounding", SURROUNDINGS)
 @pytest.mark.parametrize("work", WORK)
-def test_what_is_set_around_it_changes_nothing(work, surrounding):
+def test_global_settings_change_nothing(work, surrounding):
     with SURROUNDINGS[surrounding]():
-        found = WORK[work]()
-    assert found == plainly(work)
+        result = WORK[work]()
+    assert result == plainly(work)
 
 
-def test_autocast_within_the_users_own_function_stays_theirs():
+def test_autocast_within_a_users_function_stays_in_effect():
     def half(x: Tensor) -> Tensor:
         with torch.autocast("cpu", dtype=torch.bfloat16):
             return x @ X_HAT[:384]

@@ -1,4 +1,4 @@
-"""`pytest --typed` enforces the annotations of the core: without it a wrong dtype or shape may pass silently."""
+"""`pytest --typed` enforces the annotations of the core; without it, a wrong dtype or shape may go unnoticed."""
 
 import subprocess
 import sys
@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.mark.parametrize("argument", ["torch.arange(3)", "[0.5]", "'text'"])
 @pytest.mark.parametrize("typed", [True, False])
-def test_a_wrong_argument_is_named_only_under_typed(typed, argument):
+def test_a_wrong_argument_is_named_only_with_typed(typed, argument):
     script = "import torch; from tests.helpers.typechecker import install\n"
     script += "install()\n" if typed else ""
     script += f"from sandbox.checkpoints.activation_functions import ReLU\nReLU().forward({argument})\n"

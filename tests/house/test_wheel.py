@@ -1,4 +1,4 @@
-"""The wheel holds everything that the demo needs, data included, and runs without the repository."""
+"""The wheel contains everything that the demo needs, including data, and runs without the repository."""
 
 import os
 import subprocess
@@ -33,5 +33,7 @@ def test_the_wheel_runs_the_demo_without_the_repository(tmp_path):
         text=True,
         check=True,
     )
-    assert done.stdout.startswith(str(tmp_path / "site"))  # the dependencies are this environment's, the package is not
+    assert done.stdout.startswith(
+        str(tmp_path / "site")
+    )  # the dependencies are from this environment, but the package is not
     assert (elsewhere / "out" / "report.json").is_file()

@@ -69,7 +69,7 @@ def test_a_file_that_is_not_whole_and_true_is_not_believed(name, tmp_path, monke
     path = tmp_path / "derived.json"
     path.write_text(FILES[name](json.loads(FILE.read_text(encoding="utf-8"))), encoding="utf-8")
     assert load(path) is None
-    monkeypatch.setattr(module, "_kept", lambda: load(path))
+    monkeypatch.setattr(module, "_stored", lambda: load(path))
     assert module.derived.__wrapped__("C6") is prove("C6").results
 
 
@@ -81,7 +81,7 @@ def test_a_file_that_cannot_be_read_is_not_believed(contents, tmp_path):
     assert load(path) is None
 
 
-def test_a_renewed_file_is_the_one_that_is_kept(tmp_path):
+def test_a_renewed_file_is_the_one_that_is_stored(tmp_path):
     renew(tmp_path / "derived.json")
     again = json.loads((tmp_path / "derived.json").read_text(encoding="utf-8"))
     kept = json.loads(FILE.read_text(encoding="utf-8"))

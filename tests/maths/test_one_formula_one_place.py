@@ -237,7 +237,7 @@ def test_gradients_are_those_of_autograd(key):
 
 def test_a_measure_that_there_is_not_is_refused_with_those_that_there_are():
     assert measure_named("cosine") is REGISTRY["cosine"]
-    with pytest.raises(InputError, match="there is no measure 'gamma'; there are scale_x, scale_x_hat"):
+    with pytest.raises(InputError, match="there is no measure 'gamma'; the measures are scale_x, scale_x_hat"):
         measure_named("gamma")
 
 

@@ -1,4 +1,4 @@
-"""What a forward pass sees of an object, how it takes memory that runs out, and when two results are one."""
+"""What a forward pass finds out about an object, what it does when memory runs out, and when two results are equal."""
 
 import math
 from types import SimpleNamespace
@@ -17,7 +17,7 @@ X = torch.randn(70, 3, generator=torch.Generator().manual_seed(0))
 
 
 class Linear(nn.Module):
-    """x ► 2·ReLU(x) + (1, 2, 3), in two steps, with dropout that only training has."""
+    """x ► 2·ReLU(x) + (1, 2, 3), as encode and decode, with dropout that is active only in training."""
 
     def __init__(self, off: float = 0.0):
         super().__init__()
@@ -26,7 +26,7 @@ class Linear(nn.Module):
         self.off, self.drop = off, nn.Dropout(0.9)
 
     def encode(self, x):
-        return x.relu_()  # in place: what is measured must stay as it is
+        return x.relu_()  # in place: the caller's x must not change
 
     def decode(self, acts):
         return self.drop(acts @ self.W_dec + self.b_dec)
@@ -47,7 +47,7 @@ def opened(sae, **more) -> Forward:
 
 def test_latents_are_seen_where_decode_of_encode_is_the_forward_pass():
     sae, before = opened(Linear().eval()), X.clone()
-    assert not sae.sees_latents  # nor known before it was tried
+    assert not sae.sees_latents  # unknown before `try_on`
     sae.try_on(X)
     passed = sae(X)
     torch.testing.assert_close(passed.x_hat, 2 * X.relu() + torch.tensor([1.0, 2.0, 3.0]))
@@ -56,7 +56,7 @@ def test_latents_are_seen_where_decode_of_encode_is_the_forward_pass():
     assert sae.sees_latents
     assert torch.equal(sae.W_dec, 2 * torch.eye(3))
     torch.testing.assert_close(sae.b_dec, torch.tensor([1.0, 2.0, 3.0]))
-    other = opened(Linear(off=0.1).eval())  # what encode and decode leave out is no SAE that is known
+    other = opened(Linear(off=0.1).eval())  # decode(encode(x)) is not the forward pass
     other.try_on(X)
     assert other(X).l0 is None
     assert not other.sees_latents
@@ -66,10 +66,10 @@ def test_latents_are_seen_where_decode_of_encode_is_the_forward_pass():
 def test_the_decoder_is_known_only_where_x_hat_is_made_of_it():
     sae = Linear().eval()
     sae.decode = lambda acts: (acts @ sae.W_dec).sin() + sae.b_dec
-    found = opened(sae)
-    found.try_on(X)
-    assert found.sees_latents
-    assert found.W_dec is found.b_dec is None
+    forward = opened(sae)
+    forward.try_on(X)
+    assert forward.sees_latents
+    assert forward.W_dec is forward.b_dec is None
 
 
 def test_a_function_has_no_latents_and_its_x_hat_must_fit():
@@ -80,7 +80,7 @@ def test_a_function_has_no_latents_and_its_x_hat_must_fit():
     for wrong, got in ((lambda x: x[:, :2], r"\(64, 2\)"), (lambda x: 3, "int")):
         with pytest.raises(InputError, match=f"the SAE gave {got} for x of shape"):
             opened(wrong).try_on(X)
-    with pytest.raises(InputError, match="each of the 64 tokens that were tried first has a NaN"):
+    with pytest.raises(InputError, match="each of the first 64 tokens tried has a NaN"):
         plain.try_on(torch.full((5, 3), math.nan))
 
 
@@ -100,9 +100,9 @@ def test_where_memory_runs_out_pieces_are_halved_and_stay_so(most, pieces, capsy
     assert seen == pieces
     assert torch.equal(sae(X).x_hat, 0.5 * X)
     assert seen == 2 * pieces
-    told = capsys.readouterr().err.splitlines()
-    assert len(told) == round(math.log2(70 / pieces[0]))
-    assert not told or told[-1].endswith(f"goes on with {pieces[0]} tokens at a time")
+    messages = capsys.readouterr().err.splitlines()
+    assert len(messages) == round(math.log2(70 / pieces[0]))
+    assert not messages or messages[-1].endswith(f"continues with {pieces[0]} tokens at a time")
 
 
 def test_one_token_that_is_too_much_and_other_errors_are_raised():
@@ -145,25 +145,25 @@ def test_a_module_is_evaluated_and_afterwards_as_it_was():
 
 
 def test_sums_in_another_order_are_close_and_other_numbers_are_not():
-    one = torch.tensor([1.0, -2.0, math.nan])
+    values = torch.tensor([1.0, -2.0, math.nan])
     near = torch.finfo(torch.float32).eps
-    scale = torch.tensor([1.0, -1.0, math.inf])  # what is not finite counts for nothing
-    assert _close(one, one, scale)
-    assert _close(one, one * (1 + 8 * near), scale)
-    assert not _close(one, one + 64 * near, scale)
-    assert not _close(one, torch.tensor([1.0, -2.0, 0.0]), scale)
+    scale = torch.tensor([1.0, -1.0, math.inf])  # values that are not finite are ignored
+    assert _close(values, values, scale)
+    assert _close(values, values * (1 + 8 * near), scale)
+    assert not _close(values, values + 64 * near, scale)
+    assert not _close(values, torch.tensor([1.0, -2.0, 0.0]), scale)
     assert _close(torch.zeros(3), torch.full((3,), 8 * near), scale)
     assert not _close(torch.zeros(3), torch.full((3,), 24 * near), scale)
     assert _close(torch.zeros(3), torch.full((3,), 24 * near), 3 * scale)
 
 
 def test_a_fingerprint_is_of_every_number_and_its_sign():
-    one = fingerprint([X])
+    digest = fingerprint([X])
     other = X.clone()
     other[3, 1] *= -1
-    assert fingerprint([X.clone()]) == one != fingerprint([other])
-    assert fingerprint([X, X]) != one
-    assert len(one) == 16
+    assert fingerprint([X.clone()]) == digest != fingerprint([other])
+    assert fingerprint([X, X]) != digest
+    assert len(digest) == 16
 
 
 def test_pairs_are_both_halves_of_a_row():
@@ -198,7 +198,7 @@ def test_an_object_stays_where_it_is_and_computes_in_its_own_dtype():
 
 
 class OfNormalised(Linear):
-    """The same on tokens of norm √d, and x̂ brought back, as SAELens' constant_norm_rescale does it."""
+    """The same SAE on tokens rescaled to norm √d, with x̂ rescaled back, as SAELens' constant_norm_rescale does."""
 
     def encode(self, x):
         self.size = x.norm(dim=-1, keepdim=True) / math.sqrt(3)
@@ -211,12 +211,12 @@ class OfNormalised(Linear):
 def test_a_decoder_of_normalised_tokens_is_known_and_its_bias_is_none_of_x():
     module = OfNormalised().eval()
     module.cfg = SimpleNamespace(normalize_activations="constant_norm_rescale")
-    found = opened(module)
-    found.try_on(X)
-    assert torch.equal(found.W_dec, 2 * torch.eye(3))
-    assert found.b_dec is None
-    module.cfg.normalize_activations = "none"  # then x̂ is no decoder's
-    found.try_on(X)
+    forward = opened(module)
+    forward.try_on(X)
+    assert torch.equal(forward.W_dec, 2 * torch.eye(3))
+    assert forward.b_dec is None
+    module.cfg.normalize_activations = "none"  # then x̂ is not linear in the latents
+    forward.try_on(X)
     other = opened(module)
     other.try_on(X)
     assert other.W_dec is None
@@ -225,17 +225,17 @@ def test_a_decoder_of_normalised_tokens_is_known_and_its_bias_is_none_of_x():
 @pytest.mark.parametrize("normalisation", [None, ConstantNorm()])
 def test_an_sae_of_ours_is_known_whole(normalisation):
     sae = SAE(torch.eye(3), 2 * torch.eye(3), torch.ones(3), normalisation=normalisation, subtract_b_dec=False)
-    found = opened(sae)
-    found.try_on(X)
-    assert found.sees_latents
-    assert found.W_dec is sae.W_dec
-    torch.testing.assert_close(found(X).x_hat, sae(X))
+    forward = opened(sae)
+    forward.try_on(X)
+    assert forward.sees_latents
+    assert forward.W_dec is sae.W_dec
+    torch.testing.assert_close(forward(X).x_hat, sae(X))
     if normalisation is None:
-        assert found.b_dec is sae.b_dec
-        assert found.scale(X) is None
+        assert forward.b_dec is sae.b_dec
+        assert forward.scale(X) is None
     else:
-        assert found.b_dec is None
-        torch.testing.assert_close(found.scale(X), X.norm(dim=1, keepdim=True) / math.sqrt(3))
+        assert forward.b_dec is None
+        torch.testing.assert_close(forward.scale(X), X.norm(dim=1, keepdim=True) / math.sqrt(3))
 
 
 def test_what_cannot_be_called_is_refused():

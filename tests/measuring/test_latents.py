@@ -1,4 +1,4 @@
-"""Every latent's own shrinkage: the tally is exact, merges, and its intervals cover the truth."""
+"""The shrinkage of each latent: the totals are exact and merge, and the intervals cover the truth."""
 
 import sys
 from itertools import pairwise
@@ -16,11 +16,11 @@ from sandbox.measuring.latents import GROUPS, Latents, _on_device
 from sandbox.moments.clusters import runs_of
 from sandbox.plots.latents import latents as histogram
 
-N, D_IN, D_SAE = 300, 8, 21  # latents that fill no whole stride of the walk
+N, D_IN, D_SAE = 300, 8, 21  # D_SAE is not a multiple of STRIDE
 
 
 def made(dtype: torch.dtype = torch.float64, seed: int = 0, d_sae: int = D_SAE):
-    """Sparse latents of either sign (the last never on), a residual that they explain in part, a scale a token."""
+    """Sparse latents of either sign (the last never active), a residual that they partly explain, a scale per token."""
     generator = torch.Generator().manual_seed(seed)
 
     def normal(*shape):
@@ -40,7 +40,7 @@ def by_walk(*tensors):
 
 
 def densely(acts, residual, W_dec, documents, scale=None):
-    """As on an accelerator."""
+    """The computation for accelerators."""
     group = runs_of(documents, torch.Size(documents.shape), GROUPS).of_each_token()
     return Latents(*_on_device(acts, residual, W_dec, group, scale))
 
@@ -51,17 +51,17 @@ WAYS = pytest.mark.parametrize("way", [by_walk, densely])
 @WAYS
 @pytest.mark.parametrize("scaled", [False, True])
 def test_the_factor_is_the_best_one_for_that_latent_alone(way, scaled):
-    """Against a search for the least loss, which knows no formula."""
+    """Compared with a numerical minimisation of the loss, which uses no formula."""
     acts, residual, W_dec, documents, scale = made()
     factors = way(acts, residual, W_dec, documents, scale if scaled else None).scale_factors()
     for j in range(D_SAE - 1):
-        given_by_j = (acts[:, j : j + 1] * W_dec[j]) * (scale if scaled else 1)
+        contribution = (acts[:, j : j + 1] * W_dec[j]) * (scale if scaled else 1)
 
-        def loss(s, given_by_j=given_by_j):
-            return (residual - (s - 1) * given_by_j).square().sum().item()
+        def loss(s, contribution=contribution):
+            return (residual - (s - 1) * contribution).square().sum().item()
 
         best = minimize_scalar(loss, bracket=(0, 1)).x
-        assert factors[j].item() == pytest.approx(best, abs=1e-6)  # a search by losses finds a place to √ε of it
+        assert factors[j].item() == pytest.approx(best, abs=1e-6)  # minimising a loss finds the minimum to √ε
     assert factors[-1].isnan()
 
 
@@ -75,23 +75,23 @@ def test_the_standard_error_is_that_of_a_ratio_of_totals(way):
         pull, energy = f[:, j] * (residual @ W_dec[j]), f[:, j] ** 2 * W_dec[j].square().sum()
         share = pull.sum() / energy.sum()
         left = [(pull - share * energy)[group == g].sum() for g in np.unique(group[f[:, j].numpy() != 0])]
-        variance = len(left) / (len(left) - 1) * sum(one**2 for one in left) / energy.sum() ** 2
+        variance = len(left) / (len(left) - 1) * sum(part**2 for part in left) / energy.sum() ** 2
         assert tally.scale_factors()[j].item() == pytest.approx(1 + share.item(), rel=1e-12)
         assert tally.standard_errors()[j].item() == pytest.approx(variance.sqrt().item(), rel=1e-9)
 
 
 @pytest.mark.parametrize("threads", [1, 2])
 def test_threads_share_many_latents(threads):
-    """2500 latents are three shares, the last not whole: the walk gives what the dense product gives."""
-    given_to = made(d_sae=2500)
+    """2500 latents make three shares, the last one partial; the result equals that of the dense products."""
+    tensors = made(d_sae=2500)
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
-        walked = by_walk(*given_to)
+        walked = by_walk(*tensors)
     finally:
         torch.set_num_threads(before)
-    for found, right in zip(walked, densely(*given_to), strict=True):
-        torch.testing.assert_close(found, right, rtol=1e-10, atol=1e-10 * right.abs().max().item())
+    for result, right in zip(walked, densely(*tensors), strict=True):
+        torch.testing.assert_close(result, right, rtol=1e-10, atol=1e-10 * right.abs().max().item())
 
 
 @WAYS
@@ -101,7 +101,7 @@ def test_two_tokens_on_paper(way):
     W_dec, ids = torch.tensor([[1.0, 1.0], [5.0, 5.0]]), np.array([0, 1])
     plain = way(acts, left, W_dec, ids)
     assert plain.scale_factors()[0] == 1.5
-    assert [one.sum(0).tolist() for one in list(plain)[:4]] == [[5, 0], [10, 0], 10, 2]
+    assert [tensor.sum(0).tolist() for tensor in list(plain)[:4]] == [[5, 0], [10, 0], 10, 2]
     assert plain.loss[:3].tolist() == [9, 1, 0]
     assert plain.tokens[:3].tolist() == [1, 1, 0]
     assert plain.moments.means[0].tolist() == [(10 + 2 * 5 + 10) / 2, 5, 7.5]
@@ -128,19 +128,19 @@ def test_tokens_that_are_not_finite_count_as_if_they_were_not_there(way, bad):
     tally = way(acts, residual, W_dec, documents, scale)
     kept = np.arange(N) != 5
     expected = way(acts[kept], residual[kept], W_dec, documents[kept], scale[kept])
-    for found, right in zip(tally, expected, strict=True):
-        torch.testing.assert_close(found, right, rtol=1e-12, atol=1e-12)
+    for result, right in zip(tally, expected, strict=True):
+        torch.testing.assert_close(result, right, rtol=1e-12, atol=1e-12)
 
 
 @WAYS
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
 def test_short_floats_are_totalled_in_double(way, dtype):
     narrow = made(dtype)
-    wide = [one.double() if isinstance(one, torch.Tensor) else one for one in narrow]
-    for found, right in zip(way(*narrow), way(*wide), strict=True):
-        assert found.dtype == torch.float64
-        # products of float32, totals of at most N of them: float32's 1e-7, a few times over, of the largest total
-        torch.testing.assert_close(found, right, rtol=0, atol=3e-6 * right.abs().max().item())
+    wide = [tensor.double() if isinstance(tensor, torch.Tensor) else tensor for tensor in narrow]
+    for result, right in zip(way(*narrow), way(*wide), strict=True):
+        assert result.dtype == torch.float64
+        # float32 products, N of them at most: the error is a few times 1e-7 of the largest total
+        torch.testing.assert_close(result, right, rtol=0, atol=3e-6 * right.abs().max().item())
 
 
 @given(st.lists(st.integers(1, N - 1), unique=True, max_size=6), st.randoms())
@@ -154,12 +154,12 @@ def test_the_tally_of_a_file_is_the_sum_of_its_parts_in_any_order(cuts, random):
     for piece in pieces[1:]:
         total = total + piece
     whole = Latents.from_batch(acts, residual, W_dec, documents, scale)
-    for found, right in zip(total, whole, strict=True):
-        torch.testing.assert_close(found, right, rtol=1e-12, atol=1e-12 * right.abs().max().item())
+    for result, right in zip(total, whole, strict=True):
+        torch.testing.assert_close(result, right, rtol=1e-12, atol=1e-12 * right.abs().max().item())
 
 
 def test_intervals_cover_the_truth():
-    """A latent a dimension: each of 2000 is an experiment of its own, with 60 documents of 8 correlated tokens."""
+    """One latent per dimension: each of 2000 is an independent experiment with 60 documents of 8 correlated tokens."""
     latents, documents, tokens, true = 2000, 60, 8, 1.2
     generator = torch.Generator().manual_seed(0)
 
@@ -174,7 +174,7 @@ def test_intervals_cover_the_truth():
     low, high = tally.intervals()
     assert low.shape == high.shape == (latents,)
     cover = ((low <= true) & (true <= high)).double().mean().item()
-    # 2000 experiments: a share of 0.95 has a standard error of 0.005; documents of unequal weight cost a little
+    # with 2000 experiments, 0.95 has a standard error of 0.005; unequal weights of documents cost a little coverage
     assert 0.92 <= cover <= 0.97
     narrow = (tally.scale_factors() - true).abs() / tally.standard_errors() < 1
     assert 0.6 <= narrow.double().mean() <= 0.72  # a normal error is within one standard error 68 times in 100
@@ -186,7 +186,7 @@ def test_latents_that_are_never_on_are_undefined_and_one_group_has_no_error(tmp_
     assert dead.scale_factors().isnan().all()
     assert dead.standard_errors().isnan().all()
     assert dead.most_shrunk() == []
-    assert "21 are never on" in str(dead.table().caption)
+    assert "21 are never active" in str(dead.table().caption)
     dead.save(tmp_path / "dead.npz")
     with plots.figure(6, 4) as (made_figure, (ax,)):
         histogram({"dead": dead}, ax)
@@ -212,7 +212,7 @@ def test_the_most_shrunk_come_first_and_rare_latents_are_not_ranked():
         assert row["low"] < row["scale_factor"] < row["high"]
     assert tally.table(4, often=50).row_count == 4
     most = int(count.max())
-    assert [row["count"] for row in tally.most_shrunk(often=most)] == [most]  # as many as are asked for are enough
+    assert [row["count"] for row in tally.most_shrunk(often=most)] == [most]  # `often` is an inclusive limit
     assert tally.most_shrunk(often=most + 1) == []
 
 
@@ -252,9 +252,9 @@ def test_parquet_without_pyarrow_is_refused(tmp_path, monkeypatch):
 def test_what_does_not_fit_is_refused():
     acts, residual, W_dec, documents, scale = made()
     for wrong in ((acts, residual[:-1], W_dec, documents), (acts, residual, W_dec[:-1], documents)):
-        with pytest.raises(InputError, match=r"do not fit: \(n, d_sae\), \(n, d_in\), \(d_sae, d_in\)"):
+        with pytest.raises(InputError, match=r"do not match: give \(n, d_sae\), \(n, d_in\), \(d_sae, d_in\)"):
             Latents.from_batch(*wrong)
-    with pytest.raises(InputError, match="a scale for each token"):
+    with pytest.raises(InputError, match="one scale per token"):
         Latents.from_batch(acts, residual, W_dec, documents, scale[:-1])
     with pytest.raises(InputError, match=r"do not merge: .*\(32, 21\).* and .*\(32, 20\)"):
         Latents.from_batch(*made()) + Latents.from_batch(*made(d_sae=20))
@@ -276,11 +276,14 @@ def test_the_histogram_counts_each_latent_that_is_on_often_enough():
 def test_an_accelerator_gives_what_the_cpu_does_and_is_never_waited_for():
     acts, residual, W_dec, documents, scale = made(torch.float32)
     expected = by_walk(acts, residual, W_dec, documents, scale)
-    there = [one.cuda() if isinstance(one, torch.Tensor) else one for one in (acts, residual, W_dec, documents, scale)]
+    there = [
+        tensor.cuda() if isinstance(tensor, torch.Tensor) else tensor
+        for tensor in (acts, residual, W_dec, documents, scale)
+    ]
     torch.cuda.set_sync_debug_mode("error")
     try:
         tally = Latents.from_batch(*there)
     finally:
         torch.cuda.set_sync_debug_mode("default")
-    for found, right in zip(tally.to("cpu"), expected, strict=True):
-        torch.testing.assert_close(found, right, rtol=0, atol=3e-6 * right.abs().max().item())
+    for result, right in zip(tally.to("cpu"), expected, strict=True):
+        torch.testing.assert_close(result, right, rtol=0, atol=3e-6 * right.abs().max().item())

@@ -1,4 +1,4 @@
-"""The command line on files: what it reads, what it writes, and what it refuses in one line with exit status 2."""
+"""The command line on files: what it reads and writes, and what it refuses with one line and exit status 2."""
 
 import csv
 import json
@@ -33,7 +33,7 @@ def sandbox(*arguments, cwd=".", expect: int = 0) -> subprocess.CompletedProcess
 
 
 def shrunk(x):
-    """A reconstruction that is no multiple of x."""
+    """A reconstruction that is not a multiple of x."""
     return 0.8 * x + 0.1 * x.abs()
 
 
@@ -44,7 +44,7 @@ def x():
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory, x):
-    """The same activations and reconstructions in every format that is read."""
+    """The same activations and reconstructions in every supported format."""
     folder = tmp_path_factory.mktemp("files")
     x_hat = shrunk(x)
     np.save(folder / "x.npy", x.numpy())
@@ -60,14 +60,14 @@ def files(tmp_path_factory, x):
 
 def test_the_json_has_the_promised_form():
     done = sandbox("measure", *EMBEDDED, "--documents", "embedded:documents", "--json", "-")
-    (one,) = json.loads(done.stdout)["saes"]
-    assert one["name"] == "minilm-gated"
-    assert one["tokens"] > 5000
-    assert one["documents"] >= 60
-    assert 20 < one["l0"] < 100
+    (report,) = json.loads(done.stdout)["saes"]
+    assert report["name"] == "minilm-gated"
+    assert report["tokens"] > 5000
+    assert report["documents"] >= 60
+    assert 20 < report["l0"] < 100
     for origin in ("raw", "centred"):
-        assert list(one[origin]) == list(REGISTRY)
-        for value in one[origin].values():
+        assert list(report[origin]) == list(REGISTRY)
+        for value in report[origin].values():
             assert value["low"] <= value["value"] <= value["high"]
 
 
@@ -83,15 +83,15 @@ def test_the_csv_says_what_the_json_says(files, tmp_path):
     np.save(tmp_path / "zero.npy", np.zeros((1000, 16), np.float32))
     pair = ["--x", files / "x.npy", "--x-hat", tmp_path / "zero.npy"]
     sandbox("measure", *pair, "--csv", tmp_path / "r.csv", "--json", tmp_path / "r.json")
-    (one,) = json.loads((tmp_path / "r.json").read_text())["saes"]
+    (report,) = json.loads((tmp_path / "r.json").read_text())["saes"]
     with (tmp_path / "r.csv").open(newline="", encoding="utf-8") as file:
         for row in csv.DictReader(file):
             origin, _, library = row["origin"].partition(" ")
-            said = one[origin][library][row["measure"]] if library else one[origin][row["measure"]]
-            said = {"value": said} if library else said
+            cell = report[origin][library][row["measure"]] if library else report[origin][row["measure"]]
+            cell = {"value": cell} if library else cell
             for column in ("value", "low", "high"):
-                assert row[column] == ("" if said.get(column) is None else str(said[column]))
-            assert row["reason"] == said.get("reason", "")
+                assert row[column] == ("" if cell.get(column) is None else str(cell[column]))
+            assert row["reason"] == cell.get("reason", "")
 
 
 def test_a_write_that_fails_leaves_what_was_there(tmp_path):
@@ -169,11 +169,11 @@ def test_files_tensors_and_any_batch_size_agree(ids, batch_size, files, x):
     ):
         assert report.documents == 20
         for origin in ("raw", "centred"):
-            for key, one in getattr(expected, origin).items():
+            for key, estimate in getattr(expected, origin).items():
                 got = getattr(report, origin)[key]
-                assert got.value == pytest.approx(one.value, rel=1e-9)
+                assert got.value == pytest.approx(estimate.value, rel=1e-9)
 
-                assert (got.low, got.high) == pytest.approx((one.low, one.high), rel=1e-9)
+                assert (got.low, got.high) == pytest.approx((estimate.low, estimate.high), rel=1e-9)
 
 
 def test_l0_counts_nonzero_latents():
@@ -202,7 +202,7 @@ def test_an_sae_that_works_in_place_changes_nothing(x):
 
 
 class Signed(torch.nn.Module):
-    """Latents of either sign, and a dropout that must not act while the module is measured."""
+    """An SAE with latents of either sign, and dropout that must be off while it is measured."""
 
     def __init__(self):
         super().__init__()
@@ -229,7 +229,7 @@ def test_negative_latents_count_and_modules_are_measured_in_evaluation_mode(x):
 
 
 class Odd(torch.nn.Module):
-    """A module whose encode and decode are something else than its forward pass."""
+    """A module whose decode(encode(x)) differs from its forward pass."""
 
     def encode(self, x):
         return x.relu()
@@ -327,7 +327,7 @@ REFUSED = {
 
 @pytest.fixture(scope="module")
 def bad(files, x):
-    """A folder with every kind of bad file beside the good ones."""
+    """A folder with good files and every kind of bad file."""
     (files / "x.csv").write_text("1,2\n")
     (files / "text.npy").write_text("nothing of the kind")
     (files / "text.safetensors").write_text("nothing of the kind")

@@ -1,4 +1,4 @@
-"""Objects of SAELens and dictionary_learning are vetted as their files are: what would make x̂ another thing is said."""
+"""SAE objects are checked like checkpoint files: what would falsify x̂ is refused or reported."""
 
 import warnings
 from types import SimpleNamespace
@@ -63,9 +63,9 @@ def test_reconstructions_that_are_x_are_a_finding_for_objects_and_pairs(dtype):
         x_hat = sae(x.float()).to(x.dtype)
         return x_hat + (x - x_hat)
 
-    for found in (look(with_error_term, x, dtype="float32"), look(lambda x: x, x)):
-        assert [one.key for one in found] == ["identical"]
-    assert [one["key"] for one in measure_pairs(x, x).findings] == ["identical"]
+    for findings in (look(with_error_term, x, dtype="float32"), look(lambda x: x, x)):
+        assert [finding.key for finding in findings] == ["identical"]
+    assert [finding["key"] for finding in measure_pairs(x, x).findings] == ["identical"]
     with pytest.raises(InputError, match="x̂ equals x in every token"):
         measure_pairs(x, x, strict=True)
 
@@ -73,7 +73,7 @@ def test_reconstructions_that_are_x_are_a_finding_for_objects_and_pairs(dtype):
 def test_one_file_given_twice_is_a_finding(tmp_path):
     save_file({"activations": X}, tmp_path / "x.safetensors")
     report = measure_pairs(tmp_path / "x.safetensors", tmp_path / "x.safetensors")
-    assert [one["key"] for one in report.findings] == ["identical"]
+    assert [finding["key"] for finding in report.findings] == ["identical"]
 
 
 def test_a_very_good_sae_is_not_said_to_give_x_itself():
@@ -153,7 +153,7 @@ def test_an_object_says_its_width():
 
 
 def test_a_threshold_for_each_latent_is_not_batch_top_ks():
-    """One number below 0 is training's mark; a vector is another architecture's, whatever it holds."""
+    """A scalar threshold below 0 means that training has not set it; a vector belongs to another architecture."""
     refuse_settings(SimpleNamespace(k=3, threshold=-torch.ones(4)), "sae")
     with pytest.raises(InputError, match="training has not set it"):
         refuse_settings(SimpleNamespace(k=3, threshold=torch.tensor(-1.0)), "sae")

@@ -1,4 +1,4 @@
-"""The preflight: what is broken on purpose is named first, and an honest SAE gives no finding.
+"""The preflight check: a deliberate fault is the first finding, and a sound SAE has no findings.
 
 The table breaks the embedded SAEs for real: the activations, the weights' use or x̂ are changed as a mistaken script
 would change them, and nothing of the preflight is replaced.
@@ -35,7 +35,7 @@ def sae(request):
 
 
 def running(sae, before=lambda x: x, after=lambda x_hat, x: x_hat):
-    """x ► (x̂, latents), with something done to x before and to x̂ after."""
+    """x ► (x̂, latents), with a change to x before and to x̂ after."""
 
     def run(x):
         feature_acts = sae.encode(before(x))
@@ -57,7 +57,7 @@ def length(x):
 
 
 def spread(x, sigma: float, size: float):
-    """The same directions with norms of another size, spread by a log-normal factor."""
+    """The same directions with different norms, spread by a log-normal factor."""
     generator = torch.Generator().manual_seed(1)
     return x / length(x) * size * torch.exp(sigma * torch.randn(len(x), 1, generator=generator))
 
@@ -122,32 +122,32 @@ def test_a_per_token_normalisation_that_is_undone_gives_no_finding(sae, x):
 
 @pytest.mark.parametrize("factor", [1 / 1000, 1 / 2, 2, 300])
 def test_activations_of_another_scale(sae, x, factor):
-    found = preflight(running(sae), factor * x, b_dec=sae.b_dec)
-    assert found[0].key == "scale", found
-    said = float(found[0].message.split("k = ")[1].split()[0])
+    findings = preflight(running(sae), factor * x, b_dec=sae.b_dec)
+    assert findings[0].key == "scale", findings
+    factor_found = float(findings[0].message.split("k = ")[1].split()[0])
     # A ReLU SAE fits up to 1.2 times too large activations best, and a known factor is preferred up to 25 % of badness.
-    assert 0.6 < said * factor < 1.7
+    assert 0.6 < factor_found * factor < 1.7
 
 
 @pytest.mark.parametrize("power", [-1, 1])
 def test_a_factor_of_root_d_is_called_that(sae, x, power):
-    found = preflight(running(sae), x * x.shape[1] ** (power / 2), b_dec=sae.b_dec)
-    assert found[0].key == "root_d"
+    findings = preflight(running(sae), x * x.shape[1] ** (power / 2), b_dec=sae.b_dec)
+    assert findings[0].key == "root_d"
 
 
 @pytest.mark.parametrize("raw", [0.5, 300.0])
 def test_a_normalisation_that_was_not_folded_into_the_weights(sae, x, raw):
     k = x.shape[1] ** 0.5 / length(x).mean()
     unfolded = running(sae, lambda x: x / k, lambda x_hat, x: x_hat * k)  # trained on activations of mean norm √d
-    found = preflight(unfolded, raw * x, b_dec=k * sae.b_dec)
-    assert found[0].key == "scale"
-    assert f"k = {float(k / raw):.4g} (√d / mean ‖x‖)" in found[0].message
+    findings = preflight(unfolded, raw * x, b_dec=k * sae.b_dec)
+    assert findings[0].key == "scale"
+    assert f"k = {float(k / raw):.4g} (√d / mean ‖x‖)" in findings[0].message
 
 
 @pytest.mark.parametrize(("sigma", "size"), [(0.4, 100.0), (0.8, 5.0)])
 @pytest.mark.parametrize("key", ["constant_norm", "unit_norm", "layer_norm"])
 def test_a_normalisation_of_each_token(sae, x, key, sigma, size):
-    """Activations raw, the SAE trained on normalised ones; then x̂ in the normalised space, with and without the SAE."""
+    """Raw activations, an SAE trained on normalised ones; then x̂ in the normalised space, with and without the SAE."""
     d = x.shape[1]
     raw = spread(x, sigma, size)
     if key == "layer_norm":
@@ -167,10 +167,10 @@ def test_a_normalisation_of_each_token(sae, x, key, sigma, size):
 def test_what_cannot_be_told_apart_is_all_named(sae, x):
     k = x.shape[1] ** 0.5 / length(x).mean()
     same = spread(x, 0.0, 3.0)  # every token of one norm: one factor and a norm for each token are the same
-    (found, *_) = preflight(running(sae, lambda x: x / k, lambda x_hat, x: x_hat * k), same)
-    assert found.key == "scale"
-    assert "equally good on these tokens" in found.message
-    assert "√d·x/‖x‖" in found.message
+    (finding, *_) = preflight(running(sae, lambda x: x / k, lambda x_hat, x: x_hat * k), same)
+    assert finding.key == "scale"
+    assert "equally good on these tokens" in finding.message
+    assert "√d·x/‖x‖" in finding.message
 
 
 def test_a_mean_that_was_taken_away_in_training(sae, x):
@@ -186,21 +186,21 @@ def test_a_mean_that_was_taken_away_in_training(sae, x):
 @pytest.mark.parametrize("factor", [1 / 1000, 1 / 5, 3, 100])
 def test_a_reconstruction_of_another_scale(sae, x, factor):
     x_hat = running(sae)(x)[0]
-    found = preflight(None, x, x_hat=factor * x_hat)
-    assert found[0].key == "x_hat_scale"
-    assert float(found[0].message.split("k = ")[1].split()[0]) == pytest.approx(factor, rel=0.15)  # steps of 2^(1/8)
+    findings = preflight(None, x, x_hat=factor * x_hat)
+    assert findings[0].key == "x_hat_scale"
+    assert float(findings[0].message.split("k = ")[1].split()[0]) == pytest.approx(factor, rel=0.15)  # steps of 2^(1/8)
     assert first(running(sae, after=lambda x_hat, x: factor * x_hat), x, b_dec=sae.b_dec) == "x_hat_scale"
 
 
 @pytest.mark.parametrize("power", [-1, 1])
 def test_a_reconstruction_off_by_root_d(sae, x, power):
-    found = preflight(None, x, x_hat=running(sae)(x)[0] * x.shape[1] ** (power / 2))
-    assert found[0].key == "x_hat_root_d"
-    assert ("19.6" if power > 0 else "0.05103") in found[0].message
+    findings = preflight(None, x, x_hat=running(sae)(x)[0] * x.shape[1] ** (power / 2))
+    assert findings[0].key == "x_hat_root_d"
+    assert ("19.6" if power > 0 else "0.05103") in findings[0].message
 
 
 def test_the_least_of_changes_is_no_finding(sae, x):
-    """A factor that shrinkage could be is shrinkage: that is what is measured."""
+    """A factor that could be shrinkage counts as shrinkage, which is what we measure."""
     for factor in (0.9, 1.1):
         assert preflight(None, x, x_hat=factor * running(sae)(x)[0]) == []
 
@@ -211,27 +211,29 @@ def test_the_least_of_changes_is_no_finding(sae, x):
 @pytest.mark.parametrize(("times", "key"), [(-1, "missing_bias"), (-2, "missing_bias"), (1, "extra_bias")])
 def test_a_decoder_bias_too_little_or_too_much(sae, x, times, key):
     run = running(sae, after=lambda x_hat, x: x_hat + times * sae.b_dec)
-    found = preflight(run, x, b_dec=sae.b_dec)
-    assert found[0].key == key
-    said = float(found[0].message.split(" × b_dec")[0].split()[-1])
-    assert said == pytest.approx(abs(times), rel=0.05)  # the mean of 255 tokens is off by a few per cent of b_dec
+    findings = preflight(run, x, b_dec=sae.b_dec)
+    assert findings[0].key == key
+    times_found = float(findings[0].message.split(" × b_dec")[0].split()[-1])
+    assert times_found == pytest.approx(
+        abs(times), rel=0.05
+    )  # the mean of 255 tokens is off by a few per cent of b_dec
     assert first(None, x, x_hat=run(x)[0]) == "missing_bias"  # nobody knows b_dec then
 
 
 @pytest.mark.parametrize("sign", [-1, 1])
 def test_a_decoder_bias_not_taken_from_the_input_or_twice(sae, x, sign):
-    found = preflight(running(sae, lambda x: x + sign * sae.b_dec), x, b_dec=sae.b_dec)
+    findings = preflight(running(sae, lambda x: x + sign * sae.b_dec), x, b_dec=sae.b_dec)
     if sae.architecture == "gated" and sign < 0:  # it loses 0.15 for 0.10 then, and γ stays within 0.15: less than half
-        assert found == [] or found[0].key == "b_dec_input"
+        assert findings == [] or findings[0].key == "b_dec_input"
     else:
-        assert found[0].key == "b_dec_input"
-        assert ("x − b_dec" if sign > 0 else "x + b_dec") in found[0].message
+        assert findings[0].key == "b_dec_input"
+        assert ("x − b_dec" if sign > 0 else "x + b_dec") in findings[0].message
 
 
 def test_a_mean_that_was_not_added_back(sae, x):
-    found = preflight(None, x, x_hat=running(sae)(x)[0] - x.mean(0))
-    assert found[0].key == "missing_bias"
-    assert "mean of x" in found[0].message
+    findings = preflight(None, x, x_hat=running(sae)(x)[0] - x.mean(0))
+    assert findings[0].key == "missing_bias"
+    assert "mean of x" in findings[0].message
 
 
 # --- an SAE that does not belong here --------------------------------------------------------------------------------
@@ -249,9 +251,9 @@ def test_weights_read_wrongly_are_a_loss_and_nothing_else(sae, x):
 def test_a_loss_that_a_large_mean_hides(x):
     far = x + 1000
     noise = torch.randn(x.shape, generator=torch.Generator().manual_seed(0))
-    found = preflight(None, far, x_hat=far.mean(0) + 2 * noise)
-    assert [one.key for one in found] == ["loss"]
-    assert "large mean" in found[0].message
+    findings = preflight(None, far, x_hat=far.mean(0) + 2 * noise)
+    assert [finding.key for finding in findings] == ["loss"]
+    assert "large mean" in findings[0].message
 
 
 def test_reconstructions_that_do_not_vary(sae, x):
@@ -281,11 +283,11 @@ def test_latents_that_are_never_on_in_a_sample_are_no_finding(sae, x):
 def test_outliers_are_counted_placed_and_bounded(sae, x):
     spoilt = x.clone()
     spoilt[[3, 200]] *= 1000
-    (found, *rest) = preflight(running(sae), spoilt, b_dec=sae.b_dec)
-    assert found.key == "outliers"
-    assert "2 of 255" in found.message
-    assert "3, 200" in found.message
-    assert not rest  # the other tokens decide what space they are in
+    (finding, *others) = preflight(running(sae), spoilt, b_dec=sae.b_dec)
+    assert finding.key == "outliers"
+    assert "2 of 255" in finding.message
+    assert "3, 200" in finding.message
+    assert not others  # the other tokens decide what space they are in
     assert outlier_limit(spoilt) == pytest.approx(100 * length(x).median().item(), rel=0.01)
     assert outlier_limit(torch.zeros(3, 2)) == float("inf")
 
@@ -300,9 +302,9 @@ def test_a_few_long_tokens_are_named_before_they_are_outliers(sae, x):
 def test_numbers_that_are_not_finite(sae, x, bad):
     spoilt = x.clone()
     spoilt[5, 7] = bad
-    found = preflight(running(sae), spoilt, b_dec=sae.b_dec)
-    assert [one.key for one in found] == ["nonfinite"]
-    assert "1 of 255" in found[0].message
+    findings = preflight(running(sae), spoilt, b_dec=sae.b_dec)
+    assert [finding.key for finding in findings] == ["nonfinite"]
+    assert "1 of 255" in findings[0].message
     assert keys(None, x, x_hat=running(sae)(x)[0].where(spoilt.isfinite(), bad)) == ["nonfinite_x_hat"]
     assert keys(running(sae), torch.full_like(x, bad)) == ["nonfinite"]
 
@@ -355,7 +357,7 @@ def test_the_sample_and_the_sae_are_left_as_they_were(sae, x):
 
 
 def test_a_finding_is_one_line_that_json_can_hold(sae, x):
-    for found in preflight(running(sae), 30 * x, b_dec=sae.b_dec):
-        assert isinstance(found, Finding)
-        assert found.to_dict() == {"key": found.key, "message": found.message}
-        assert "\n" not in found.message
+    for finding in preflight(running(sae), 30 * x, b_dec=sae.b_dec):
+        assert isinstance(finding, Finding)
+        assert finding.to_dict() == {"key": finding.key, "message": finding.message}
+        assert "\n" not in finding.message

@@ -1,4 +1,4 @@
-"""Where each rule of the preflight begins: on this side of the edge it speaks, on that side it does not."""
+"""The threshold of each preflight rule: a finding on one side, none on the other."""
 
 import math
 
@@ -13,17 +13,17 @@ from sandbox.measuring.preflight.input_spaces import spread as places
 from sandbox.measuring.preflight.sample import look_at_sample, ordinary, outlier_limit
 
 
-def found(x) -> list[str]:
-    return [one.key for one in look_at_sample(x)]
+def keys_of(x) -> list[str]:
+    return [finding.key for finding in look_at_sample(x)]
 
 
-def said(x) -> str:
-    (one,) = look_at_sample(x)
-    return one.message
+def message_of(x) -> str:
+    (finding,) = look_at_sample(x)
+    return finding.message
 
 
 def of_norms(norms) -> torch.Tensor:
-    """Tokens of these norms, no two of them the same vector."""
+    """Tokens with the given norms, no two of them equal."""
     norms = torch.as_tensor(norms, dtype=torch.float64)
     turn = torch.arange(len(norms), dtype=torch.float64)
     return norms[:, None] * torch.stack((turn.cos(), turn.sin()), 1)
@@ -35,19 +35,19 @@ SIGNS = tensor([[1.0], [-1.0], [1.0], [-1.0]])
 
 
 def test_a_fit_on_paper():
-    """The target ±1, x̂ half of it and 1 more: it loses (½)² + 1² of a variance of 1, and 1² of that is a constant.
+    """The target is ±1 and x̂ is half of it plus 1: the loss is (½)² + 1² of a variance of 1, of which 1² is constant.
 
     One of four tokens' share of the rest is there by chance: (1 − 0.8)/(4 − 1).
     """
-    found = fit(SIGNS, 0.5 * SIGNS + 1)
-    assert found.loss == pytest.approx(1.25)
-    assert found.offset == pytest.approx(0.8 - 0.2 / 3)
-    assert found.badness == pytest.approx(1.25 * (1 + 30 * (0.8 - 0.2 / 3)))
+    misfit = fit(SIGNS, 0.5 * SIGNS + 1)
+    assert misfit.loss == pytest.approx(1.25)
+    assert misfit.offset == pytest.approx(0.8 - 0.2 / 3)
+    assert misfit.badness == pytest.approx(1.25 * (1 + 30 * (0.8 - 0.2 / 3)))
 
 
 def test_a_fit_knows_the_targets_mean_and_counts_no_constant_by_chance():
-    found = fit(SIGNS + 100, 0.5 * SIGNS + 100)
-    assert (found.loss, found.offset) == (pytest.approx(0.25), 0)
+    misfit = fit(SIGNS + 100, 0.5 * SIGNS + 100)
+    assert (misfit.loss, misfit.offset) == (pytest.approx(0.25), 0)
     assert fit(SIGNS, SIGNS) == Misfit(0, 0)
 
 
@@ -62,10 +62,10 @@ def test_there_is_no_fit_of_one_token_of_what_is_not_finite_or_does_not_vary():
 
 def test_an_outlier_is_more_than_100_times_the_median_of_what_is_there():
     assert outlier_limit(of_norms([0, 0, 0, 1, 2, 3, math.inf])) == pytest.approx(200)
-    assert found(of_norms([1] * 99 + [99.9])) == []
-    assert found(of_norms([1] * 99 + [100.1])) == ["outliers"]
-    assert "hold 99.0% of" in said(of_norms([1] * 99 + [100.1]))  # 100.1² of that and 99
-    assert "first: 3, 7" in said(of_norms([1, 1, 1, 200, 1, 1, 1, 300] + [1] * 60))
+    assert keys_of(of_norms([1] * 99 + [99.9])) == []
+    assert keys_of(of_norms([1] * 99 + [100.1])) == ["outliers"]
+    assert "hold 99.0% of" in message_of(of_norms([1] * 99 + [100.1]))  # 100.1² of that and 99
+    assert "first: 3, 7" in message_of(of_norms([1, 1, 1, 200, 1, 1, 1, 300] + [1] * 60))
 
 
 def test_an_ordinary_token_is_at_most_4_times_as_long_as_the_median():
@@ -82,49 +82,49 @@ def test_an_ordinary_token_is_at_most_4_times_as_long_as_the_median():
 
 @pytest.mark.parametrize(("longest", "heavy"), [(9.9, False), (10.0, True)])
 def test_a_hundredth_is_heavy_that_holds_more_than_half(longest, heavy):
-    """2 of 200 tokens: 2·9.9² is less than the 198 of the others, 2·10² more."""
-    assert found(of_norms([1] * 198 + [longest] * 2)) == ["heavy_tokens"] * heavy
-    assert found(of_norms([1] * 198 + [longest, 1] * 1)) == []
+    """2 of 200 tokens: 2·9.9² is less than the 198 of the others, and 2·10² is more."""
+    assert keys_of(of_norms([1] * 198 + [longest] * 2)) == ["heavy_tokens"] * heavy
+    assert keys_of(of_norms([1] * 198 + [longest, 1] * 1)) == []
 
 
 def test_a_hundredth_is_one_token_at_least_and_of_few_tokens_nothing_is_said():
-    assert found(of_norms([1] * 126 + [50])) == []
-    assert found(of_norms([1] * 127 + [50])) == ["heavy_tokens"]
-    assert "longest 1 of 128 tokens, of norms up to 50 ×" in said(of_norms([1] * 127 + [50]))
+    assert keys_of(of_norms([1] * 126 + [50])) == []
+    assert keys_of(of_norms([1] * 127 + [50])) == ["heavy_tokens"]
+    assert "longest 1 of 128 tokens, of norms up to 50 ×" in message_of(of_norms([1] * 127 + [50]))
 
 
 def test_fewer_than_64_tokens_are_few():
-    assert found(of_norms([1] * 63)) == ["small"]
-    assert found(of_norms([1] * 64)) == []
+    assert keys_of(of_norms([1] * 63)) == ["small"]
+    assert keys_of(of_norms([1] * 64)) == []
 
 
 def test_the_first_five_places_are_named():
     bad = of_norms([1] * 70)
     bad[[2, 3, 5, 7, 11]] = math.nan
-    assert said(bad).startswith("5 of 70 tokens of x have a NaN or an infinity (first: 2, 3, 5, 7, 11):")
+    assert message_of(bad).startswith("5 of 70 tokens of x have a NaN or an infinity (first: 2, 3, 5, 7, 11):")
     bad[13] = math.nan
-    assert "(first: 2, 3, 5, 7, 11, …):" in said(bad)
+    assert "(first: 2, 3, 5, 7, 11, …):" in message_of(bad)
     zero = of_norms([0, 1, 0] + [1] * 70)
-    assert said(zero).startswith("2 of 73 tokens of x are all zeros (first: 0, 2), probably padding")
+    assert message_of(zero).startswith("2 of 73 tokens of x are all zeros (first: 0, 2), probably padding")
 
 
 def test_float16_is_near_its_end_above_half_of_it():
     x = of_norms([1] * 70)
     x[5] = 0
     x[5, 0] = 32752.0  # 65504/2, exact in float16
-    assert "float16" not in found(x.half())
+    assert "float16" not in keys_of(x.half())
     x[5, 0] = 32768.0
-    assert "float16" in found(x.half())
-    assert "float16" not in found(x.float())
+    assert "float16" in keys_of(x.half())
+    assert "float16" not in keys_of(x.float())
     x[5, 0] = 65504.0
-    assert "float16" in found(x.float())
+    assert "float16" in keys_of(x.float())
 
 
 @pytest.mark.parametrize(("peak", "near"), [(32752.0, False), (32768.0, True)])
 def test_so_is_x_hat(peak, near):
     x_hat = torch.ones(4, 2, dtype=torch.float16)
     x_hat[1, 1] = -peak
-    assert [one.key for one in check._look_at_numbers(x_hat)] == ["float16_x_hat"] * near
+    assert [finding.key for finding in check._look_at_numbers(x_hat)] == ["float16_x_hat"] * near
     assert check._look_at_numbers(x_hat.float()) == []
 
 
@@ -133,22 +133,22 @@ def test_so_is_x_hat(peak, near):
 
 def test_no_latent_is_on_in_more_than_half_of_the_tokens():
     assert check._look_at_l0(tensor([0, 0, 3, 3]), 10) == []
-    (one,) = check._look_at_l0(tensor([0, 0, 0, 3]), 10)
-    assert one.key == "l0_none"
-    assert "for 75% of the tokens" in one.message
-    assert "here 0.75 of 10" in one.message
+    (finding,) = check._look_at_l0(tensor([0, 0, 0, 3]), 10)
+    assert finding.key == "l0_none"
+    assert "for 75% of the tokens" in finding.message
+    assert "here 0.75 of 10" in finding.message
 
 
 def test_more_than_half_of_the_latents_are_on():
     assert check._look_at_l0(tensor([4, 6]), 10) == []
-    assert [one.key for one in check._look_at_l0(tensor([4, 7]), 10)] == ["l0_all"]
+    assert [finding.key for finding in check._look_at_l0(tensor([4, 7]), 10)] == ["l0_all"]
 
 
 def test_a_loss_is_worse_than_none_or_than_the_mean():
     x = torch.cat((of_norms([1, 2, 3, 4]), -of_norms([1, 2, 3, 4])))  # without a mean
 
     def keys(x, x_hat):
-        return [one.key for one in check._look_at_loss(x, x_hat, False)]
+        return [finding.key for finding in check._look_at_loss(x, x_hat, False)]
 
     assert keys(x, 1.99 * x) == []  # (1.99 − 1)² of the energy is lost
     assert keys(x, 2.01 * x) == ["loss"]
@@ -167,7 +167,7 @@ def test_a_loss_is_worse_than_none_or_than_the_mean():
     [(0.74, ["folding"]), (0.75, []), (0.76, []), (1.09, []), (1.1, []), (1.11, ["folding"]), (math.nan, [])],
 )
 def test_few_saes_have_a_gamma_below_three_quarters_or_above_1_1(gamma, keys):
-    assert [one.key for one in check.folding(gamma, "of the sample")] == keys
+    assert [finding.key for finding in check.folding(gamma, "of the sample")] == keys
 
 
 # --- biases ---------------------------------------------------------------------------------------------------------
@@ -182,10 +182,10 @@ B_DEC, ACROSS = tensor([3.0, 0.0, 0.0]), tensor([0.0, 3.0, 0.0])
 
 
 def lacking(vector, share=0.1, b_dec=B_DEC, tokens=2):
-    """The key of what is found, or None, and whether it is certain, where x̂ lacks that vector; x has no mean."""
+    """The key of the finding (or None) for an x̂ that lacks `vector`, and whether it is certain; x has zero mean."""
     x = tensor([[0.0, 0.0, 9.0], [0.0, 0.0, -9.0]]).repeat(tokens // 2, 1)
-    found, certain = biases.offset_finding(x, x - vector, b_dec, share)
-    return found and found.key, certain
+    finding, certain = biases.offset_finding(x, x - vector, b_dec, share)
+    return finding and finding.key, certain
 
 
 @pytest.mark.parametrize(
@@ -254,37 +254,37 @@ def test_next_to_none_of_it_and_more_than_all_of_it_are_not_recognised(multiple)
 )
 def test_the_mean_of_x_is_recognised_too(multiple, expected):
     x = tensor([[2.0, 0.0, 9.0], [2.0, 0.0, -9.0]])
-    found, certain = biases.offset_finding(x, x - multiple * x.mean(0), None, 0.1)
-    assert (found and (found.key, certain)) == expected
-    if found:
-        assert f"it is {multiple:.2f} × the mean of x (cosine 1.000)" in found.message
+    finding, certain = biases.offset_finding(x, x - multiple * x.mean(0), None, 0.1)
+    assert (finding and (finding.key, certain)) == expected
+    if finding:
+        assert f"it is {multiple:.2f} × the mean of x (cosine 1.000)" in finding.message
 
 
 @pytest.mark.parametrize(("loss", "keys"), [(0.009, []), (0.011, ["missing_bias"])])
 def test_less_than_a_hundredth_of_the_variance_is_no_question_of_biases(loss, keys):
     x = SIGNS.repeat(50, 1) * tensor([[1.0, 0.0]]) + of_norms([0.001] * 200).float()
-    found = preflight(None, x, x_hat=x + tensor([0.0, loss**0.5]))
-    assert [one.key for one in found] == keys
+    findings = preflight(None, x, x_hat=x + tensor([0.0, loss**0.5]))
+    assert [finding.key for finding in findings] == keys
 
 
 # --- spaces ---------------------------------------------------------------------------------------------------------
 
 
 def test_the_known_spaces_of_two_tokens():
-    """Norms 3 and 5, d = 2: mean 4, root mean square √17; what changes by less than a quarter is no other space."""
+    """Norms 3 and 5 with d = 2: mean 4, root mean square √17. A change by less than a quarter is not another space."""
     x = tensor([[3.0, 0.0], [0.0, 5.0]])
     spaces = known_spaces(x)
-    factors = [one.factor for one in spaces if one.factor is not None]
+    factors = [space.factor for space in spaces if space.factor is not None]
     root = math.sqrt(2)
     assert factors == pytest.approx([root / 4, 1 / 4, root / math.sqrt(17), 1 / math.sqrt(17), root, 1 / root])
-    moved = {one.key: one.apply(x) for one in spaces if one.factor is None}
+    moved = {space.key: space.apply(x) for space in spaces if space.factor is None}
     torch.testing.assert_close(moved["constant_norm"], root * torch.eye(2))
     torch.testing.assert_close(moved["unit_norm"], torch.eye(2))
     torch.testing.assert_close(moved["layer_norm"], tensor([[1.0, -1.0], [-1.0, 1.0]]), rtol=1e-4, atol=1e-4)
     torch.testing.assert_close(moved["mean_removed"], tensor([[1.5, -2.5], [-1.5, 2.5]]))
     for factor, kept in ((0.81, False), (0.79, True), (1.24, False), (1.26, True)):
         norm = 1 / factor  # then 1 / mean ‖x‖ is that factor, and √1 / mean ‖x‖, too
-        keys = [one.key for one in known_spaces(tensor([[norm], [-norm]]))]
+        keys = [space.key for space in known_spaces(tensor([[norm], [-norm]]))]
         assert ("scale" in keys) is kept
         assert "root_d" not in keys  # of one dimension it is 1
 
@@ -313,21 +313,21 @@ def test_only_what_shrinkage_could_not_do_is_far():
 
 
 def test_the_best_space_and_those_that_are_as_good():
-    one, two, three = (scaling(key, 2.0, key) for key in ("one", "two", "three"))
+    first, second, third = (scaling(key, 2.0, key) for key in ("one", "two", "three"))
     fits = {"one": Misfit(0.1099, 0), "two": Misfit(0.1, 0), "three": Misfit(0.1111, 0)}
 
     def best(fitted=None):
-        return _best([one, two, three], lambda space: fits[space.key], fitted)
+        return _best([first, second, third], lambda space: fits[space.key], fitted)
 
-    found, chosen, others = best()
-    assert (found, chosen) == (fits["one"], one)  # the first of those within a tenth: the simplest
+    misfit, chosen, others = best()
+    assert (misfit, chosen) == (fits["one"], first)  # the first of those within a tenth: the simplest
     assert "(two)" in others
     assert "(three)" not in others
     known = scaling("scale", 3.0, "fitted")
-    assert best((known, Misfit(0.0801, 0)))[1] is one  # a known space is preferred unless it is worse by a quarter
+    assert best((known, Misfit(0.0801, 0)))[1] is first  # a known space is preferred unless it is worse by a quarter
     assert best((known, Misfit(0.0799, 0))) == (Misfit(0.0799, 0), known, "")
     assert _best([], lambda space: NO_FIT, None) == (NO_FIT, None, "")
-    assert _best([one, two], lambda space: NO_FIT, None) == (NO_FIT, None, "")
+    assert _best([first, second], lambda space: NO_FIT, None) == (NO_FIT, None, "")
 
 
 def test_places_are_spread_evenly_from_the_first_to_the_last():

@@ -1,4 +1,4 @@
-"""Where an SAE was trained, as its settings say, against where the activations come from: each difference is found."""
+"""Each difference between the training data in an SAE's settings and the origin of the activations is found."""
 
 import json
 import warnings
@@ -26,7 +26,7 @@ PLACES = ("hook", "model", "model_loaded")
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """A llama of three blocks, a text, and a dataset of activations as SAELens caches them."""
+    """A llama with three blocks, a text, and a dataset of activations in SAELens' cache format."""
     import datasets
 
     folder = tmp_path_factory.mktemp("provenance")
@@ -43,7 +43,7 @@ def folder(tmp_path_factory):
 
 
 def sae_at(path, **metadata):
-    """A SAELens folder whose settings name where it was trained."""
+    """A SAELens folder whose settings name the activations it was trained on."""
     generator = torch.Generator().manual_seed(0)
     W_dec = torch.nn.functional.normalize(torch.randn(4 * D, D, generator=generator), dim=1)
     weights = {"W_enc": 0.3 * W_dec.T.contiguous(), "W_dec": W_dec, "b_dec": torch.zeros(D)}
@@ -56,7 +56,7 @@ def sae_at(path, **metadata):
 
 
 def origins(findings) -> list[str]:
-    return [one.key for one in findings if one.key in PLACES]
+    return [finding.key for finding in findings if finding.key in PLACES]
 
 
 # --- names -----------------------------------------------------------------------------------------------------------
@@ -69,15 +69,15 @@ SAME = (
     {"blocks.3.attn.hook_z"},
     {"blocks.0.hook_resid_pre"},
 )
-"""Names of one place in each set, of others in the others."""
+"""Each set holds the names of the same hook point; different sets, of different hook points."""
 
 
 def test_the_libraries_names_for_one_place_are_one_and_those_of_others_differ():
-    for these in SAME:
-        for name in these:
+    for names in SAME:
+        for name in names:
             for others in SAME:
                 for other in others:
-                    assert spot(name).differs(spot(other)) == (others is not these), (name, other)
+                    assert spot(name).differs(spot(other)) == (others is not names), (name, other)
 
 
 def test_a_name_of_one_library_alone_tells_blocks_apart_and_nothing_more():
@@ -146,7 +146,7 @@ def test_an_object_of_saelens_says_where_it_was_trained(folder, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("hook_name", "given", "expected"),
+    ("hook_name", "arguments", "expected"),
     [
         ("blocks.2.hook_resid_pre", {"layer": 1}, []),
         ("blocks.1.hook_resid_post", {"hook": "layers.1"}, []),
@@ -157,15 +157,17 @@ def test_an_object_of_saelens_says_where_it_was_trained(folder, tmp_path):
         ("blocks.1.hook_mlp_out", {"layer": 1}, ["hook"]),
     ],
 )
-def test_live_activations_of_another_place_are_found(folder, tmp_path, hook_name, given, expected):
-    where = {"layer": None, "text": folder / "text.txt", "device": "cpu"} | given
+def test_live_activations_of_another_place_are_found(folder, tmp_path, hook_name, arguments, expected):
+    where = {"layer": None, "text": folder / "text.txt", "device": "cpu"} | arguments
     source = live(folder / "tiny-llama-2b", where.pop("layer"), **where)
-    found = look(sae_at(tmp_path / "sae", hook_name=hook_name, model_name="owner/tiny-llama-2b"), source, device="cpu")
-    assert origins(found) == expected
+    findings = look(
+        sae_at(tmp_path / "sae", hook_name=hook_name, model_name="owner/tiny-llama-2b"), source, device="cpu"
+    )
+    assert origins(findings) == expected
     if expected:
-        assert hook_name in found[0].message
-        assert source.origin.hook in found[0].message
-        assert "--layer 1" in found[0].message or "mlp" in hook_name
+        assert hook_name in findings[0].message
+        assert source.origin.hook in findings[0].message
+        assert "--layer 1" in findings[0].message or "mlp" in hook_name
 
 
 def test_another_model_and_another_way_of_loading_it_are_found(folder, tmp_path):
@@ -178,10 +180,10 @@ def test_another_model_and_another_way_of_loading_it_are_found(folder, tmp_path)
         ]
     ):
         named = {"hook_name": "blocks.2.hook_resid_pre", "model_name": model, "model_from_pretrained_kwargs": loaded}
-        found = look(sae_at(tmp_path / str(at), **named), source, device="cpu")
-        assert origins(found) == expected
-        for one in found[: len(expected)]:
-            assert model in one.message or next(iter(loaded)) in one.message
+        findings = look(sae_at(tmp_path / str(at), **named), source, device="cpu")
+        assert origins(findings) == expected
+        for finding in findings[: len(expected)]:
+            assert model in finding.message or next(iter(loaded)) in finding.message
 
 
 def test_the_column_of_a_dataset_says_where_it_is_from(folder, tmp_path):
@@ -198,8 +200,8 @@ def test_the_column_of_a_dataset_says_where_it_is_from(folder, tmp_path):
 
 def test_the_command_warns_and_with_strict_refuses(folder, tmp_path, capsys):
     sae = sae_at(tmp_path / "sae", hook_name="blocks.2.hook_resid_pre", model_name="tiny-llama-2b")
-    given = ["--sae", sae, "--model", folder / "tiny-llama-2b", "--text", folder / "text.txt", "--layer", 2]
-    arguments = [*map(str, ["measure", *given, "--device", "cpu", "--published", 0])]
+    options = ["--sae", sae, "--model", folder / "tiny-llama-2b", "--text", folder / "text.txt", "--layer", 2]
+    arguments = [*map(str, ["measure", *options, "--device", "cpu", "--published", 0])]
     cli.app(arguments, standalone_mode=False)
     assert "the SAE was trained on the residual stream after block 1" in capsys.readouterr().err
     with pytest.raises(InputError, match="here with --layer 1"):

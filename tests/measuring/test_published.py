@@ -1,4 +1,4 @@
-"""What SAELens, SAEBench and dictionary_learning would print: their own code, or its definition, says the same."""
+"""What SAELens, SAEBench, dictionary_learning and sparsify would print, compared with their own code or its formula."""
 
 import warnings
 
@@ -18,7 +18,9 @@ with warnings.catch_warnings():  # their own imports warn, and nobody here can m
     from dictionary_learning.evaluation import evaluate
     from sae_lens.evals import get_sparsity_and_variance_metrics
     from sae_lens.saes.standard_sae import StandardSAE, StandardSAEConfig
+    from sae_lens.synthetic.evals import ShrinkageCalculator
     from sae_lens.training.activation_scaler import ActivationScaler
+    from sparsify import SparseCoder, SparseCoderConfig
     from transformer_lens.hook_points import HookedRootModule, HookPoint
 
 B, D, D_SAE = 32, 6, 12
@@ -34,20 +36,20 @@ SETTINGS = [
 
 
 def zero(d: int) -> Published:
-    """No batch at all."""
+    """Totals of no batches."""
     none = torch.zeros(0, 1, d)
     return Published.from_batch(none, none)
 
 
 def activations(dtype: torch.dtype, scale: float = 1.0) -> torch.Tensor:
-    """Three batches with a mean that is not 0, and a longer vector now and then."""
+    """Three batches with a nonzero mean and some longer vectors."""
     x = torch.randn(3 * B, D, generator=torch.Generator().manual_seed(0)) + 0.5
     x[::7] *= 8
     return (scale * x).to(dtype)
 
 
 def same(printed: dict[str, float], library: dict[str, float], dtype: torch.dtype):
-    """Equal, up to the last digit of the dtype: sums of the same numbers may be taken in another order."""
+    """Equal up to the last digit of the dtype, because sums may be taken in a different order."""
     left_out = {"l1", "l1_loss", "frac_alive"}  # of the latents alone: nothing of x̂ is in them
     assert set(printed) == set(library) - left_out
     for metric, value in printed.items():
@@ -55,7 +57,7 @@ def same(printed: dict[str, float], library: dict[str, float], dtype: torch.dtyp
 
 
 class Lookup(HookedRootModule):
-    """A model whose activations at its one hook are known: token i has activation x_i."""
+    """A model with one hook and known activations: token i has activation x_i."""
 
     def __init__(self, x):
         super().__init__()
@@ -68,7 +70,7 @@ class Lookup(HookedRootModule):
 
 
 class Sequences:
-    """Every token once, in order, 4 prompts of 8 at a time."""
+    """Every token once, in order, in batches of 4 prompts with 8 tokens each."""
 
     def __init__(self, tokens):
         self.batches = iter(torch.arange(tokens).reshape(-1, 4, 8))
@@ -93,7 +95,7 @@ def saelens_sae(dtype: torch.dtype, scale: float) -> StandardSAE:
     return sae.eval()
 
 
-# In the last two, model and SAE do not have one dtype, and what is computed of both has the wider one.
+# In the last two, model and SAE differ in dtype, and results that use both have the wider one.
 @pytest.mark.parametrize(
     ("dtype", "scale", "sae_dtype"),
     [(dtype, scale, dtype) for dtype, scale in SETTINGS]
@@ -115,11 +117,27 @@ def test_saelens_prints_it(dtype, scale, sae_dtype):
         eval_batch_size_prompts=4,
         model_kwargs={},
     )
-    published = zero(D)
+    published, calculator = zero(D), ShrinkageCalculator()
     for batch in x.split(B):
         feature_acts = sae.encode(batch)
-        published += Published.from_batch(batch, sae.decode(feature_acts), (feature_acts != 0).sum(-1))
-    same(published.values()["SAELens"], theirs, sae_dtype)
+        x_hat = sae.decode(feature_acts)
+        calculator.add_batch(x_hat, batch)
+        published += Published.from_batch(batch, x_hat, (feature_acts != 0).sum(-1))
+    same(published.values()["SAELens"], theirs | {"shrinkage": calculator.compute()}, sae_dtype)
+
+
+# The last token of all is alone in its batch. float16 rounds 1e-6 to 9.5e-7.
+@pytest.mark.parametrize("norms", [(3, 1.01e-6, 0.9e-6, 0, 2), (5, 4, 3, 2, 0), (0, 9e-7, 0, 0, 0)])
+@pytest.mark.parametrize("dtype", FLOATS)
+def test_saelens_skips_tokens_of_norm_1e_minus_6_and_less_in_its_shrinkage(norms, dtype):
+    x = torch.tensor([[0.0, norm] for norm in norms]).to(dtype)
+    x_hat = x / 2 + 0.25
+    calculator, published = ShrinkageCalculator(), zero(2)
+    for part, part_hat in zip(x.split(2), x_hat.split(2), strict=True):
+        calculator.add_batch(part_hat, part)
+        published += Published.from_batch(part, part_hat)
+    printed = published.values()["SAELens"]["shrinkage"]
+    assert printed == pytest.approx(calculator.compute(), rel=1e-15, abs=0)
 
 
 @pytest.mark.parametrize(("dtype", "scale"), SETTINGS)
@@ -186,12 +204,29 @@ def test_saebench_prints_it(dtype, scale):
     batches = list(zip(x.split(B), x_hat.split(B), l0.split(B), strict=True))
     published = sum((Published.from_batch(*three) for three in batches), zero(D))
     with np.errstate(invalid="ignore"):
-        by_hand = saebench_by_hand([tuple(one.double().numpy() for one in three) for three in batches])
+        by_hand = saebench_by_hand([tuple(tensor.double().numpy() for tensor in batch) for batch in batches])
     printed = published.values()["SAEBench"]
     assert printed["cossim"] != printed["cossim"]
     # float32: explained_variance_legacy sums quotients of either sign, some a hundred times their mean
     near = {torch.float32: 1e-5, torch.float64: 1e-12}[dtype]
     assert printed == pytest.approx(by_hand, rel=near, nan_ok=True)
+
+
+# The last adds up more than float16 can hold, but in the denominator alone: it prints 0.
+@pytest.mark.parametrize(
+    ("dtype", "scale", "sae_dtype"),
+    [(dtype, scale, dtype) for dtype, scale in SETTINGS] + [(torch.float16, 100.0, torch.float32)],
+)
+@torch.no_grad()
+def test_sparsify_prints_it(dtype, scale, sae_dtype):
+    torch.manual_seed(0)
+    sae = SparseCoder(D, SparseCoderConfig(num_latents=D_SAE, k=2), dtype=sae_dtype)
+    theirs, published = [], zero(D)
+    for batch in activations(dtype, scale).split([B, B, B - 5, 5]):  # a short one counts as much as a whole one
+        output = sae(batch)
+        theirs.append(float(output.fvu))
+        published += Published.from_batch(batch, output.sae_out)
+    same(published.values()["sparsify"], {"fvu": sum(theirs) / len(theirs)}, sae_dtype)
 
 
 @pytest.mark.parametrize("dtype", FLOATS)
@@ -228,7 +263,9 @@ def test_the_batches_add_up_in_any_order_and_none_adds_nothing():
 
 def test_what_was_not_seen_is_left_out():
     x = activations(torch.float32)
-    for metrics in Published.from_tokens(x, 0.5 * x, B).values().values():
+    values = Published.from_tokens(x, 0.5 * x, B).values()
+    assert set(values.pop("sparsify")) == {"fvu"}
+    for metrics in values.values():
         assert "l0" not in metrics
         assert metrics["relative_reconstruction_bias"] == pytest.approx(0.5, rel=1e-6)
 
@@ -238,6 +275,7 @@ def test_a_batch_of_one_token_gives_what_they_print_without_a_warning():
     values = Published.from_batch(x, 0.5 * x).values()
     assert np.isnan(values["dictionary_learning"]["frac_variance_explained"])
     assert values["SAELens"]["explained_variance_legacy"] == -np.inf  # the token is its own mean
+    assert values["sparsify"]["fvu"] == np.inf
 
 
 def test_a_variance_of_nothing_is_called_0_or_1_by_saelens():
@@ -249,7 +287,7 @@ def test_a_variance_of_nothing_is_called_0_or_1_by_saelens():
 @pytest.mark.parametrize(("variance", "flat"), [(0.99e-10, True), (1.01e-10, False), (3e-10, False)])
 @pytest.mark.parametrize("error", [0.99e-10, 1.01e-10, 3e-10])
 def test_saelens_calls_less_than_1e_minus_10_nothing(variance, flat, error):
-    """`ExplainedVarianceCalculator.compute`: x is ±√variance, and x̂ off by √error, in squared activation units."""
+    """`ExplainedVarianceCalculator.compute`: x is ±√variance, x̂ is off by √error (squared units)."""
     x = torch.tensor([[variance**0.5], [-(variance**0.5)]], dtype=torch.float64)
     printed = Published.from_batch(x, x + error**0.5).values()["SAELens"]["explained_variance"]
     assert printed == pytest.approx(float(error < 1e-10) if flat else 1 - error / variance, rel=1e-6)
@@ -279,7 +317,7 @@ def test_a_batch_may_be_one_token_and_x_is_summed_in_its_own_dtype():
 
 
 def test_two_tokens_by_hand():
-    """x is (3, 4) and (0, 2), x̂ (3, 0) and (0, 1): every number of the three libraries, worked out on paper."""
+    """x is (3, 4) and (0, 2), x̂ is (3, 0) and (0, 1): every metric of the four libraries, worked out by hand."""
     x, x_hat = torch.tensor([[3.0, 4.0], [0.0, 2.0]]).double(), torch.tensor([[3.0, 0.0], [0.0, 1.0]]).double()
     values = Published.from_batch(x, x_hat, torch.tensor([1, 2])).values()
     shared = {
@@ -292,7 +330,9 @@ def test_two_tokens_by_hand():
         "explained_variance_legacy": 1 - (16 + 1) / 2 / 3.25,
         "cossim": (3 / 5 + 1) / 2,
     }
-    assert values["SAELens"] == pytest.approx(shared | {"mse": 8.5, "explained_variance": 1 - 17 / 6.5})
+    theirs = {"mse": 8.5, "explained_variance": 1 - 17 / 6.5, "shrinkage": shared["l2_ratio"]}
+    assert values["SAELens"] == pytest.approx(shared | theirs)
+    assert values["sparsify"] == {"fvu": pytest.approx(17 / 6.5)}
     # E‖x‖² = 14.5; the mean squares of the two numbers are 4.5 and 10, their mean 7.25
     assert values["SAEBench"] == pytest.approx(shared | {"mse": 4.25, "explained_variance": 1 - 8.5 / (14.5 - 7.25**2)})
     # x − x̂ is (0, 4), (0, 1): variance 4.5; that of x is 4.5 + 2
@@ -307,9 +347,9 @@ def test_two_tokens_by_hand():
         (lambda x: Published.from_batch(x, x[:3]), "the same"),
         (lambda x: Published.from_batch(x[0], x[0]), r"\(\.\.\., tokens, d\)"),
         (lambda x: Published.from_batch(x.int(), x), "x has dtype torch.int32"),
-        (lambda x: Published.from_batch(x, x, torch.ones(5)), "one count a token"),
+        (lambda x: Published.from_batch(x, x, torch.ones(5)), "one count per token"),
         (lambda x: Published.from_tokens(x, x, 0), "batches of 0 tokens"),
-        (lambda x: Published.from_tokens(x, x[:3], 2), "the same tokens"),
+        (lambda x: Published.from_tokens(x, x[:3], 2), "the same number of tokens"),
         (lambda x: Published.from_batch(x, x) + zero(2), "do not merge"),
     ],
 )

@@ -1,4 +1,4 @@
-"""torchrun: the report of several processes is that of one."""
+"""torchrun: several processes give the report of a single process."""
 
 import json
 import subprocess
@@ -18,7 +18,7 @@ from sandbox.measuring.resume import State
 from sandbox.measuring.token_means import TokenMeans
 from sandbox.measuring.totals import Totals
 from sandbox.moments.moments import GROUPS, Moments
-from tests.helpers.runs import arguments, assert_same, by_torchrun, found, sandbox, write_files
+from tests.helpers.runs import arguments, assert_same, by_torchrun, report_of, sandbox, write_files
 
 
 @pytest.fixture(scope="module")
@@ -30,8 +30,8 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def whole(folder):
-    """The report of one unbroken process."""
-    return found(sandbox(*arguments(folder, "--documents", folder / "ids.npy")))
+    """The report of a single, uninterrupted process."""
+    return report_of(sandbox(*arguments(folder, "--documents", folder / "ids.npy")))
 
 
 def test_shares_are_whole_batches_and_all_of_them():
@@ -46,7 +46,7 @@ def test_shares_are_whole_batches_and_all_of_them():
 
 @pytest.fixture
 def one_thread():
-    """As torchrun's processes have: with more, float32 products differ in their last digits."""
+    """One thread, as in torchrun's processes: with more, float32 products differ in their last digits."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -64,7 +64,7 @@ def rescaling(folder: Path, kind: str, out: Path) -> list[str]:
 
 @pytest.fixture(scope="module")
 def of_two(folder):
-    """What a report and a correction of each kind are in two processes, which one torchrun starts."""
+    """A report and a correction of each kind, from two processes that one torchrun starts."""
     commands = {kind: rescaling(folder, kind, folder / f"{kind} of two") for kind in KINDS}
     commands["report"] = arguments(folder, "--documents", folder / "ids.npy")
     (folder / "commands.json").write_text(json.dumps([*commands.values()]), "utf-8")
@@ -84,26 +84,26 @@ def test_the_correction_of_two_processes_is_that_of_one(kind, folder, tmp_path, 
 
 
 def test_the_report_of_two_processes_is_that_of_one(whole, of_two):
-    assert_same(whole, found(of_two["report"]))
+    assert_same(whole, report_of(of_two["report"]))
 
 
 @pytest.mark.slow
 def test_the_report_of_three_processes_is_that_of_one(folder, whole):
-    assert_same(whole, found(by_torchrun(3, arguments(folder, "--documents", folder / "ids.npy"))))
+    assert_same(whole, report_of(by_torchrun(3, arguments(folder, "--documents", folder / "ids.npy"))))
 
 
 @pytest.mark.slow
 def test_a_rank_without_data_adds_nothing(folder):
     command = arguments(folder, "--batch-size", 4096)  # two batches for three processes
-    alone = found(sandbox(*command))
-    assert_same(alone, found(by_torchrun(3, command)))
+    alone = report_of(sandbox(*command))
+    assert_same(alone, report_of(by_torchrun(3, command)))
 
 
 @pytest.mark.slow
 def test_each_may_have_a_file_of_its_own(folder):
-    """Uneven shards: the blocks of tokens that are clusters are those of the whole, and so the intervals agree."""
-    alone = found(sandbox(*arguments(folder, "--published", 0, source="x.npy")))
-    apart = found(by_torchrun(3, arguments(folder, "--published", 0, source="part-{rank}.npy")))
+    """Uneven shards: the blocks are those of the whole data set, so the intervals agree."""
+    alone = report_of(sandbox(*arguments(folder, "--published", 0, source="x.npy")))
+    apart = report_of(by_torchrun(3, arguments(folder, "--published", 0, source="part-{rank}.npy")))
     assert_same(alone["raw"], apart["raw"])
     assert_same(alone["centred"], apart["centred"])
 
@@ -117,10 +117,10 @@ def test_a_rank_that_fails_ends_the_run_with_its_error(folder):
 
 
 def test_two_ranks_on_pretended_gpus_make_the_report_of_one_on_the_cpu(folder, whole):
-    """The code that NCCL needs: each rank's device, its totals there, and one sum over all."""
+    """The code path for NCCL: each rank's device, its totals there, and one sum over all ranks."""
     command = [part for part in arguments(folder, "--documents", folder / "ids.npy") if part not in ("--device", "cpu")]
     done = by_torchrun(2, [*command, "--device", "cuda"], program="tests.pretend")
-    there = found(done)
+    there = report_of(done)
     assert there["device"] == "a pretended GPU"
     for origin in ("raw", "centred", "decoder_bias", "statistics"):
         assert_same(whole[origin], there[origin], 1e-5)  # products of float32 in another order
@@ -138,18 +138,18 @@ def test_a_process_is_alone_unless_torchrun_says_everything(monkeypatch):
             without.delenv(name)
             assert Ranks.here() == Ranks(0, 1, 0)
     monkeypatch.setenv("LOCAL_RANK", "one")
-    with pytest.raises(InputError, match="'LOCAL_RANK': 'one'}: numbers"):
+    with pytest.raises(InputError, match="'LOCAL_RANK': 'one'}: set whole numbers"):
         Ranks.here()
 
 
 def test_the_first_rank_speaks():
     assert [Ranks(rank, 3).first for rank in range(3)] == [True, False, False]
-    assert Ranks().each("alone") == ["alone"]
-    assert Ranks().told("alone") == "alone"
+    assert Ranks().gather("alone") == ["alone"]
+    assert Ranks().broadcast("alone") == "alone"
 
 
 @pytest.mark.parametrize(
-    ("gpus", "ranks", "asked", "given"),
+    ("gpus", "ranks", "requested", "expected"),
     [
         (0, Ranks(), "auto", "auto"),  # it may find another accelerator
         (0, Ranks(1, 2, 1), "auto", "cpu"),
@@ -162,10 +162,10 @@ def test_the_first_rank_speaks():
         (2, Ranks(3, 4, 3), "cpu", "cpu"),
     ],
 )
-def test_each_rank_has_a_gpu_of_its_own(gpus, ranks, asked, given, monkeypatch):
+def test_each_rank_has_a_gpu_of_its_own(gpus, ranks, requested, expected, monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: gpus > 0)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
-    assert ranks.device(asked) == given
+    assert ranks.device(requested) == expected
 
 
 def state(tokens: int, documents: set[int]) -> State:
@@ -184,13 +184,13 @@ def state(tokens: int, documents: set[int]) -> State:
     ("mine", "theirs"), [((3, {1, 2}), (5, {2, 7})), ((0, set()), (5, {2})), ((3, {1}), (0, set()))]
 )
 def test_the_total_is_the_sum_of_every_ranks_state(mine, theirs, monkeypatch):
-    """Two ranks in one process: what the other says and adds is computed here."""
+    """Two ranks in one process: the other rank's values and totals are computed here."""
     here, there = state(*mine), state(*theirs)
 
-    def gather(values, said):
+    def gather(values, value):
         monkeypatch.undo()
         other = [totals.to("meta") for totals in there.totals]
-        values[:] = [said, (other, sorted(there.documents), there.position)]
+        values[:] = [value, (other, sorted(there.documents), there.position)]
         monkeypatch.setattr(dist, "all_reduce", lambda flat: flat.add_(added))
 
     added = torch.cat([t.flatten() for t in there.totals[0].tensors().values()]) if there.totals else 0
@@ -198,9 +198,9 @@ def test_the_total_is_the_sum_of_every_ranks_state(mine, theirs, monkeypatch):
     total = Ranks(0, 2).total(here, torch.device("cpu"))
     assert total.position == mine[0] + theirs[0]
     assert total.documents == mine[1] | theirs[1]
-    one, other = (found.totals[0].tensors() if found.totals else None for found in (here, there))
+    parts = [rank.totals[0].tensors() for rank in (here, there) if rank.totals]
     for name, tensor in total.totals[0].tensors().items():
-        assert torch.equal(tensor, sum(known[name] for known in (one, other) if known is not None))
+        assert torch.equal(tensor, sum(part[name] for part in parts))
 
 
 def test_alone_the_total_is_the_state_itself():

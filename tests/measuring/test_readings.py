@@ -1,4 +1,4 @@
-"""Readings of the two parts: each token in one of them, the same in every reading."""
+"""Passes over the two parts: each token belongs to one part, the same in every pass."""
 
 import numpy as np
 import pytest
@@ -31,9 +31,9 @@ def readings(x, documents=None, batch=7, **more) -> Readings:
 @pytest.mark.parametrize(
     ("documents", "tokens", "words"),
     [
-        (set(), 0, "blocks of 128 tokens: only one was found"),
-        (set(), 128, "blocks of 128 tokens: only one was found"),
-        ({7}, 9, "documents: only one was found"),
+        (set(), 0, "blocks of 128 tokens: found fewer than two"),
+        (set(), 128, "blocks of 128 tokens: found fewer than two"),
+        ({7}, 9, "documents: found fewer than two"),
         ({8, 9}, 9, "all 2 would be held out with share 0.5 and seed 0"),
     ],
 )
@@ -59,7 +59,7 @@ def test_documents_of_both_parts_are_counted():
 
 @given(st.integers(20, 60), st.integers(1, 25), st.integers(0, 9), st.sampled_from([None, 3]))
 def test_each_token_is_in_one_part_with_its_document(n, batch, seed, piece):
-    """Also where memory is short, so that a batch is computed in pieces."""
+    """Also when memory is short and a batch is computed in pieces."""
     x = torch.arange(2.0 * n).reshape(n, 2) + 1
     documents = np.arange(n) // 3 + 100 * seed
     seen: dict[bool, list] = {True: [], False: []}
@@ -105,23 +105,23 @@ def test_activations_that_are_others_when_read_again_are_refused():
     assert _order(x, 1, fitted) != same
     other = x.clone()
     other[~fitted] += 1
-    assert _order(other, 0, fitted) == same  # the part held out may be anything
+    assert _order(other, 0, fitted) == same  # the held-out part does not matter
     bad = x.clone()
     bad[i] = torch.nan
     bad[j, 1] = -torch.inf
     none = x.clone()
     none[[i, j]] = 0
-    assert _order(bad, 0, fitted) == _order(none, 0, fitted)  # what is not finite counts for nothing
+    assert _order(bad, 0, fitted) == _order(none, 0, fitted)  # values that are not finite are ignored
     both = readings(x, np.arange(50))
     assert not both.blocks
-    both._refuse_others(1.0)
-    both._refuse_others(1.0)
-    with pytest.raises(InputError, match="gave other tokens, or another order"):
-        both._refuse_others(1.5)
+    both._refuse_changed(1.0)
+    both._refuse_changed(1.0)
+    with pytest.raises(InputError, match="gave different tokens, or a different order"):
+        both._refuse_changed(1.5)
 
 
 def test_the_order_of_two_batches_is_that_of_one():
-    """Up to the rounding of float32 sums."""
+    """Equal up to the rounding of float32 sums."""
     x = torch.randn(9000, 3, generator=torch.Generator().manual_seed(0))
     fitted = torch.ones(9000, dtype=torch.bool)
     whole = _order(x, 0, fitted)
@@ -137,5 +137,5 @@ def test_moments_of_a_part_are_there_and_finite():
         readings(x).checked(some)
     assert readings(x, drop_nonfinite=True).checked(some) is some
     none = Moments.from_pairs(x[1:2], x[1:2], drop_nonfinite=True)
-    with pytest.raises(InputError, match="every token of a part"):
+    with pytest.raises(InputError, match="every token of one part"):
         readings(x, drop_nonfinite=True).checked(none)

@@ -1,4 +1,4 @@
-"""A correction takes shrinkage away from documents that it was not fitted on, and leaves the latents as they are."""
+"""A correction removes shrinkage from documents it was not fitted on, and leaves the latents unchanged."""
 
 import json
 import warnings
@@ -43,10 +43,10 @@ def relu():
 
 @pytest.fixture(scope="module")
 def held_out():
-    """Tokens and ids of the documents that are held out, by the split alone."""
+    """Tokens and IDs of the held-out documents, from the split alone."""
     ids = np.load(embedded("documents"))
-    held = ~Split(0.5, 0).chosen(ids)
-    return load_file(embedded("activations"))["activations"][torch.from_numpy(held)].float(), ids[held]
+    in_test = ~Split(0.5, 0).chosen(ids)
+    return load_file(embedded("activations"))["activations"][torch.from_numpy(in_test)].float(), ids[in_test]
 
 
 def test_the_relu_sae_shrinks_no_more_on_documents_held_out(relu):
@@ -59,7 +59,7 @@ def test_the_relu_sae_shrinks_no_more_on_documents_held_out(relu):
 
 
 def test_the_share_recovered_is_that_of_the_best_factor_for_the_held_out_part(relu, held_out):
-    """Against losses at the two factors, and the least that a search finds."""
+    """Compared with the losses at the two factors, and the lowest loss that a numerical search finds."""
     x, _ = held_out
     sae = checkpoints.load(embedded("minilm-relu"))
     with torch.no_grad():
@@ -124,7 +124,7 @@ NORMALISATIONS = {"none": None, "layer norm": LayerNorm(), "constant norm": Cons
 
 
 def little(folder, normalisation=None, gated=False, subtract=True) -> Checkpoint:
-    """An SAE with random weights in memory, whose latents explain tokens that `tokens` makes, but for their length."""
+    """An SAE with random weights in memory that reconstructs the tokens of `tokens`, except for their length."""
     generator = torch.Generator().manual_seed(3)
     W_enc = torch.randn(D_IN, D_SAE, generator=generator)
     b_dec, other = torch.randn(2, D_IN, generator=generator)
@@ -168,7 +168,7 @@ def test_every_kind_is_at_least_as_good_as_one_factor_where_it_is_fitted(normali
 
 @pytest.mark.parametrize("normalised", NORMALISATIONS)
 def test_scale_and_shift_are_those_of_least_squares(normalised, tokens, tmp_path):
-    """Against one system of equations with a column for the scale and one for each entry of b_dec."""
+    """Compared with a linear system that has one column for the scale and one for each entry of b_dec."""
     checkpoint = little(tmp_path, NORMALISATIONS[normalised])
     made = rescale(checkpoint, tokens[0], documents=tokens[1], kind="scale-shift", device="cpu", dtype="float64")
     x, sae = fitted_part(tokens).double(), checkpoint.sae.double()
@@ -194,7 +194,7 @@ def test_the_one_factor_is_that_of_least_squares(normalised, tokens, tmp_path):
 
 
 def test_latents_that_never_share_a_direction_get_their_own_best_factors(tmp_path):
-    """With an orthonormal decoder no latent helps another, and the corrected SAE is exact."""
+    """With an orthonormal decoder latents do not interact, and the corrected SAE is exact."""
     shrunk = torch.tensor([0.5, 0.8, 1.0, 1.25])
     sae = SAE(torch.eye(4), torch.diag(shrunk), torch.zeros(4), subtract_b_dec=False)
     x = torch.rand(3000, 4, generator=torch.Generator().manual_seed(0)) + 0.1
@@ -213,7 +213,7 @@ def test_an_sae_without_shrinkage_keeps_its_latents(tmp_path):
 
 
 def test_where_memory_is_short_the_batch_is_halved(tokens, tmp_path, monkeypatch, capsys):
-    """And the correction is that of the whole batch."""
+    """The correction equals that of the whole batch."""
     settings = {"documents": tokens[1], "kind": "per-latent", "device": "cpu", "batch_size": 500}
     whole, encode = rescale(little(tmp_path), tokens[0], **settings), SAE.encode
 
@@ -244,10 +244,12 @@ def test_the_split_depends_on_the_document_and_the_seed_alone():
 def test_the_order_of_the_documents_and_the_batches_change_nothing(tokens, tmp_path):
     checkpoint, (x, ids) = little(tmp_path), tokens
     order = torch.randperm(N, generator=torch.Generator().manual_seed(5))
-    one = rescale(checkpoint, x, documents=ids, kind="per-latent", device="cpu")
-    other = rescale(checkpoint, x[order], documents=ids[order.numpy()], kind="per-latent", device="cpu", batch_size=77)
-    torch.testing.assert_close(one.factor, other.factor, rtol=1e-6, atol=0)
-    assert one.after.gamma.value == pytest.approx(other.after.gamma.value, rel=1e-6)
+    in_order = rescale(checkpoint, x, documents=ids, kind="per-latent", device="cpu")
+    shuffled = rescale(
+        checkpoint, x[order], documents=ids[order.numpy()], kind="per-latent", device="cpu", batch_size=77
+    )
+    torch.testing.assert_close(in_order.factor, shuffled.factor, rtol=1e-6, atol=0)
+    assert in_order.after.gamma.value == pytest.approx(shuffled.after.gamma.value, rel=1e-6)
 
 
 def test_what_was_corrected_stays_as_it_is_and_the_record_is_json(tokens, tmp_path):
@@ -260,11 +262,11 @@ def test_what_was_corrected_stays_as_it_is_and_the_record_is_json(tokens, tmp_pa
         assert sum(seen) == passes(kind) * N
         for name, tensor in checkpoint.sae.state_dict().items():
             assert torch.equal(tensor, before[name])
-        held = json.loads(json.dumps(made.to_dict(), allow_nan=False))
-        assert held["kind"] == kind
-        assert held["recovered"]["value"] == made.recovered.value
-        assert held["before"]["decoder_bias"][GAMMA]["value"] == made.before.gamma.value
-        assert (held["shift"] > 0) == (kind == "scale-shift")
+        record = json.loads(json.dumps(made.to_dict(), allow_nan=False))
+        assert record["kind"] == kind
+        assert record["recovered"]["value"] == made.recovered.value
+        assert record["before"]["decoder_bias"][GAMMA]["value"] == made.before.gamma.value
+        assert (record["shift"] > 0) == (kind == "scale-shift")
         assert made.table().row_count == 7
         assert f"{made.after.report.raw[LOSS].value:.4f}" in made.in_words()
 
@@ -273,7 +275,7 @@ def test_without_documents_blocks_of_tokens_are_held_out(tokens, tmp_path):
     made = rescale(little(tmp_path), tokens[0], device="cpu")
     assert made.before.report.documents is None
     assert made.fitted + made.before.report.moments.clusters == -(-N // 128)
-    assert "Without document ids, blocks of 128 tokens were fitted on or held out" in made.in_words()
+    assert "Without document IDs, blocks of 128 tokens were split instead" in made.in_words()
     with_ids = rescale(little(tmp_path), tokens[0], documents=tokens[1], device="cpu")
     assert "blocks" not in with_ids.in_words()
 
@@ -301,7 +303,7 @@ def test_each_figure_of_the_summary_says_its_origin(relu):
     assert f"{gammas} (about the decoder bias), {losses} (raw); recovers " in relu.in_words()
 
 
-def held(x, x_hat, groups=4, bias=0.0):
+def evaluated(x, x_hat, groups=4, bias=0.0):
     report = Report("sae", Moments.from_pairs(x, x_hat, np.arange(len(x)) % groups))
     return Evaluated(report, Report("sae", Moments.from_pairs(x - bias, x_hat - bias, np.arange(len(x)) % groups)))
 
@@ -313,11 +315,11 @@ def corrected(before, after, checkpoint):
 
 
 def test_where_nothing_was_lost_nothing_is_said_to_be_recovered(tmp_path):
-    """γ = 1 exactly: with an interval around it, and in one document, which gives none."""
+    """γ = 1 exactly: with an interval, and in a single document, which gives no interval."""
     x = torch.randn(400, 6, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     checkpoint = little(tmp_path)
-    for groups, reason in ((4, "1 within ±1 %: nothing"), (1, "as long as it should be: nothing")):
-        made = corrected(held(x, x, groups), held(x, 0.9 * x, groups), checkpoint)
+    for groups, reason in ((4, "1 within ±1 %: nothing"), (1, "already has the best length: nothing")):
+        made = corrected(evaluated(x, x, groups), evaluated(x, 0.9 * x, groups), checkpoint)
         assert made.recovered.value is None
         assert reason in made.recovered.reason
         assert f"{made.recovered.reason}." in made.in_words()
@@ -325,20 +327,20 @@ def test_where_nothing_was_lost_nothing_is_said_to_be_recovered(tmp_path):
 
 def test_where_x_hat_turns_away_the_reason_is_that_of_gamma(tmp_path):
     x = torch.randn(400, 6, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    made = corrected(held(x, -x), held(x, x), little(tmp_path))
+    made = corrected(evaluated(x, -x), evaluated(x, x), little(tmp_path))
     assert made.recovered.value is None
     assert "c ≤ 0" in made.recovered.reason
     assert "γ undefined ► 1.000" in made.in_words()
 
 
 def test_the_share_recovered_is_of_what_one_factor_could(tmp_path):
-    """x̂ = x/2 + noise at right angles to it: one factor, 2, brings back all but the noise's part."""
+    """x̂ = x/2 + orthogonal noise: the factor 2 recovers everything but the noise."""
     generator = torch.Generator().manual_seed(0)
     x = torch.randn(400, 6, generator=generator, dtype=torch.float64)
     x_hat = 0.5 * x + 0.02 * torch.randn(400, 6, generator=generator, dtype=torch.float64)
     checkpoint, a = little(tmp_path), (x * x).sum()
     for factor in (1.0, 1.5, 1.9):
-        made = corrected(held(x, x_hat, bias=0.0), held(x, factor * x_hat), checkpoint)
+        made = corrected(evaluated(x, x_hat, bias=0.0), evaluated(x, factor * x_hat), checkpoint)
         best = (x * x_hat).sum() / (x_hat * x_hat).sum()
         lost = [((x - s * x_hat) ** 2).sum() / a for s in (1, factor, best)]
         assert made.recovered.value == pytest.approx(((lost[0] - lost[1]) / (lost[0] - lost[2])).item(), abs=1e-12)
@@ -365,7 +367,7 @@ def test_the_command_drops_tokens_that_are_not_finite(tmp_path, capsys):
     assert (tmp_path / "two" / "sae_weights.safetensors").is_file()
     printed = " ".join(capsys.readouterr().out.split())
     assert "not finite, dropped" in printed
-    assert "Without document ids, blocks of 128 tokens were fitted on or held out" in printed
+    assert "Without document IDs, blocks of 128 tokens were split instead" in printed
 
 
 REFUSED = {
@@ -376,8 +378,8 @@ REFUSED = {
     "a seed": ({"seed": -1}, "seed is -1: a whole number from 0"),
     "a dtype": ({"dtype": "int8"}, "dtype is 'int8': choose"),
     "a batch": ({"batch_size": 0}, "batch_size is 0"),
-    "one document": ({"documents": np.zeros(N, int)}, "documents: only one was found"),
-    "one block": ({"documents": None, "source": torch.randn(100, D_IN)}, "blocks of 128 tokens: only one was found"),
+    "one document": ({"documents": np.zeros(N, int)}, "documents: found fewer than two"),
+    "one block": ({"documents": None, "source": torch.randn(100, D_IN)}, "blocks of 128 tokens: found fewer than two"),
     "one side": ({"share": 1e-9}, "documents: all 60 would be held out with share 1e-09 and seed 0"),
     "another width": ({"source": torch.randn(N, D_IN + 1)}, "dimension 6, but activations has 7"),
     "nothing left": ({"source": torch.full((N, D_IN), torch.nan), "drop_nonfinite": True}, "nothing is left to"),
@@ -401,9 +403,9 @@ def test_an_sae_that_points_away_from_x_is_refused(tokens, tmp_path):
 
 
 def test_activations_that_shuffle_are_refused(tokens, tmp_path):
-    """In another order other tokens are fitted on: what is held out would not be."""
+    """In a different order different tokens would be fitted on, so the held-out tokens would not be held out."""
     shuffled = DataLoader(tokens[0], batch_size=100, shuffle=True, generator=torch.Generator().manual_seed(0))
-    with pytest.raises(InputError, match="gave other tokens, or another order, when it was read again"):
+    with pytest.raises(InputError, match="gave different tokens, or a different order, when it was read again"):
         rescale(little(tmp_path), shuffled, device="cpu")
     with pytest.raises(InputError, match="can be read only once"):
         rescale(little(tmp_path), (part for part in tokens[0].split(100)), device="cpu")

@@ -1,4 +1,4 @@
-"""The saved state of a run: given back as it was, and refused in words where it is of another run, version or file."""
+"""The saved state of a run: restored unchanged, and refused with a reason if it is of another run, version or file."""
 
 import pytest
 import torch
@@ -30,12 +30,12 @@ def test_a_new_state_has_nothing_in_it(tmp_path):
 def test_what_is_saved_is_given_back(tmp_path):
     kept = State(7, (state(0.5), state(0.25)), {9, 2, -3})
     kept.save(tmp_path / "state", RUN)
-    found = State.load(tmp_path / "state", RUN)
-    assert (found.position, found.documents, len(found.totals)) == (7, {9, 2, -3}, 2)
-    for one, other in zip(found.totals, kept.totals, strict=True):
-        assert list(one.tensors()) == list(other.tensors())
-        for name, tensor in one.tensors().items():
-            assert torch.equal(tensor, other.tensors()[name])
+    loaded = State.load(tmp_path / "state", RUN)
+    assert (loaded.position, loaded.documents, len(loaded.totals)) == (7, {9, 2, -3}, 2)
+    for back, saved in zip(loaded.totals, kept.totals, strict=True):
+        assert list(back.tensors()) == list(saved.tensors())
+        for name, tensor in back.tensors().items():
+            assert torch.equal(tensor, saved.tensors()[name])
 
 
 @pytest.mark.parametrize(
@@ -61,28 +61,28 @@ def test_the_state_of_another_run_says_what_differs(changes, words, tmp_path):
 
 
 def rewritten(path, change) -> None:
-    """The file with other words or numbers in it, and the checksum that it had."""
+    """Change the metadata or tensors of a file, but keep its checksum."""
     with safe_open(path, "pt") as file:
-        told = dict(file.metadata())
+        metadata = dict(file.metadata())
     tensors = load_file(path)
-    change(told, tensors)
-    save_file(tensors, path, told)
+    change(metadata, tensors)
+    save_file(tensors, path, metadata)
 
 
 @pytest.mark.parametrize(
     "change",
     [
-        lambda told, tensors: told.update(position="8"),
-        lambda told, tensors: told.pop("checksum"),
-        lambda told, tensors: tensors.update(documents=torch.tensor([2])),
-        lambda told, tensors: tensors.update(documents=torch.tensor([1], dtype=torch.int32)),
-        lambda told, tensors: tensors.update(more=torch.ones(1)),
-        lambda told, tensors: tensors["0.moments.totals"].view(-1)[:1].add_(1e-12),
+        lambda metadata, tensors: metadata.update(position="8"),
+        lambda metadata, tensors: metadata.pop("checksum"),
+        lambda metadata, tensors: tensors.update(documents=torch.tensor([2])),
+        lambda metadata, tensors: tensors.update(documents=torch.tensor([1], dtype=torch.int32)),
+        lambda metadata, tensors: tensors.update(more=torch.ones(1)),
+        lambda metadata, tensors: tensors["0.moments.totals"].view(-1)[:1].add_(1e-12),
     ],
 )
 def test_what_was_changed_since_it_was_saved_is_damaged(change, tmp_path):
     State(7, (state(),), {1}).save(tmp_path / "state", RUN)
-    rewritten(tmp_path / "state", lambda told, tensors: None)
+    rewritten(tmp_path / "state", lambda metadata, tensors: None)
     State.load(tmp_path / "state", RUN)
     rewritten(tmp_path / "state", change)
     with pytest.raises(InputError, match="its checksum does not match"):
@@ -92,10 +92,10 @@ def test_what_was_changed_since_it_was_saved_is_damaged(change, tmp_path):
 def test_another_version_and_another_file_are_refused(tmp_path):
     path = tmp_path / "state"
     State(7, (), {1}).save(path, RUN)
-    rewritten(path, lambda told, tensors: told.update(format="shrinkage-sandbox run, 1"))
+    rewritten(path, lambda metadata, tensors: metadata.update(format="shrinkage-sandbox run, 1"))
     with pytest.raises(InputError, match="a run state of version 1, but this sandbox needs version"):
         State.load(path, RUN)
-    rewritten(path, lambda told, tensors: told.update(format="another run, 1"))
+    rewritten(path, lambda metadata, tensors: metadata.update(format="another run, 1"))
     with pytest.raises(InputError, match="is not the state of a run"):
         State.load(path, RUN)
     path.write_bytes(b"x" * 99)
@@ -104,7 +104,7 @@ def test_another_version_and_another_file_are_refused(tmp_path):
 
 
 def test_the_checksum_does_not_hang_on_an_order():
-    one, other = {"a": torch.ones(2), "b": torch.zeros(2)}, {"b": torch.zeros(2), "a": torch.ones(2)}
-    assert _checksum({"x": "1", "y": "2"}, one) == _checksum({"y": "2", "x": "1"}, other)
-    assert _checksum({"x": "1", "y": "2"}, one) != _checksum({"x": "2", "y": "1"}, one)
-    assert _checksum({}, one) != _checksum({}, {"a": torch.zeros(2), "b": torch.ones(2)})
+    tensors, reordered = {"a": torch.ones(2), "b": torch.zeros(2)}, {"b": torch.zeros(2), "a": torch.ones(2)}
+    assert _checksum({"x": "1", "y": "2"}, tensors) == _checksum({"y": "2", "x": "1"}, reordered)
+    assert _checksum({"x": "1", "y": "2"}, tensors) != _checksum({"x": "2", "y": "1"}, tensors)
+    assert _checksum({}, tensors) != _checksum({}, {"a": torch.zeros(2), "b": torch.ones(2)})

@@ -1,4 +1,4 @@
-"""Decoding from the few latents that are on gives what the dense product gives, and counts them on the way."""
+"""Decoding from the active latents gives the dense product, and counts them."""
 
 import pytest
 import torch
@@ -22,7 +22,7 @@ def test_the_product_is_the_dense_one(n, d_sae, d, share, seed):
     W_dec, b_dec = torch.randn(d_sae, d, generator=generator), torch.randn(d, generator=generator)
     product, l0 = sparse_product(acts, W_dec, b_dec)
     exact = acts.double() @ W_dec.double() + b_dec
-    torch.testing.assert_close(product.double(), exact, rtol=1e-5, atol=1e-5)  # some tens of float32 terms
+    torch.testing.assert_close(product.double(), exact, rtol=1e-5, atol=1e-5)  # sums of tens of float32 terms
     assert torch.equal(l0, (acts != 0).sum(1).float())
 
 
@@ -63,7 +63,7 @@ def test_a_forward_pass_takes_either_way_and_agrees():
 
 @pytest.mark.parametrize("others", [0, 1])
 def test_what_is_left_of_the_token_before_adds_nothing(others):
-    """Rows are added four at a time: after ten latents, nine, eight, … none, and none is added twice."""
+    """Rows are added four at a time: with ten active latents, nine, eight, … none, no row is added twice."""
     acts = torch.ones(11, 10 + others).tril(-1).flip(0) * torch.arange(1.0, 11 + others)
     W_dec, b_dec = torch.eye(10 + others), torch.full((10 + others,), 0.5)
     product, l0 = sparse_product(acts, W_dec, b_dec)
@@ -80,7 +80,9 @@ def test_one_token_may_have_all_of_many_latents():
     "dtypes", [(torch.float32, torch.float64), (torch.float64, torch.float32), (torch.float16,) * 2]
 )
 def test_float32_on_both_sides_is_needed(dtypes):
-    acts, W_dec = (one.to(dtype) for one, dtype in zip((torch.zeros(64, 32), torch.zeros(32, 3)), dtypes, strict=True))
+    acts, W_dec = (
+        tensor.to(dtype) for tensor, dtype in zip((torch.zeros(64, 32), torch.zeros(32, 3)), dtypes, strict=True)
+    )
     assert not is_sparse(acts, W_dec)
     assert is_sparse(acts.float(), W_dec.float())
 
@@ -88,15 +90,15 @@ def test_float32_on_both_sides_is_needed(dtypes):
 def test_fewer_than_one_latent_in_sixteen_of_the_first_tokens_is_few():
     acts, W_dec = torch.zeros(100, 32), torch.zeros(32, 3)
     acts[64:] = 1
-    assert is_sparse(acts, W_dec)  # 64 tokens are looked at
+    assert is_sparse(acts, W_dec)  # only the first 64 tokens count
     exactly = torch.zeros(64, 32)
     exactly[:, :2] = 1
     assert not is_sparse(exactly, W_dec)
-    exactly[0, 1], exactly[63, 2] = 0, 1  # of the first 63 alone it would be fewer
+    exactly[0, 1], exactly[63, 2] = 0, 1  # the first 63 tokens alone would be sparse enough
     assert not is_sparse(exactly, W_dec)
     exactly[63, 1] = 0
     assert is_sparse(exactly, W_dec)
-    assert is_sparse(torch.cat((exactly, torch.ones(1, 32))), W_dec)  # with the next it would be more
+    assert is_sparse(torch.cat((exactly, torch.ones(1, 32))), W_dec)  # a 65th token would make it too dense
 
 
 @given(st.integers(1, 4), st.integers(0, 50), st.none() | st.integers(1, 20))
@@ -107,7 +109,7 @@ def test_threads_share_every_token_once(threads, n, most):
         _share(n, lambda low, high: taken.append(range(low, high)), most)
     finally:
         torch.set_num_threads(before)
-    assert sorted(i for one in taken for i in one) == list(range(n))
+    assert sorted(i for part in taken for i in part) == list(range(n))
     assert len(taken) >= threads
     assert most is None or max(map(len, taken)) <= most
     assert max(map(len, taken)) - min(map(len, taken)) <= 1

@@ -1,4 +1,4 @@
-"""The one pass counts what brute force counts, for one SAE or several, with and without what is extreme."""
+"""The single pass agrees with brute force, for one SAE or several, with and without outliers."""
 
 import gc
 import threading
@@ -58,7 +58,7 @@ def test_what_is_counted_is_what_brute_force_finds(x, folder):
 
 
 def test_intervals_of_statistics_are_those_of_a_jackknife_over_documents(x):
-    """An independent way to the same standard error; both are first order, so they agree to the next."""
+    """The standard error computed independently; both methods are first-order, so they differ in the second order."""
     few = x[:2000]
     ids = np.arange(len(few)) // 20  # 100 documents: each is a group of its own
 
@@ -73,10 +73,12 @@ def test_intervals_of_statistics_are_those_of_a_jackknife_over_documents(x):
         "norm_intercept": lambda keep: np.polyfit(u[keep], v[keep], 1)[1],
     }
     for key, statistic in statistics.items():
-        left_out = np.array([statistic(ids != one) for one in range(100)])
+        left_out = np.array([statistic(ids != document) for document in range(100)])
         error = (99 / 100 * ((left_out - left_out.mean()) ** 2).sum()) ** 0.5
-        one = report.statistics[key]
-        assert (one.high - one.low) / 2 == pytest.approx(1.984 * error, rel=0.05), key  # t, 99 degrees of freedom
+        estimate = report.statistics[key]
+        assert (estimate.high - estimate.low) / 2 == pytest.approx(1.984 * error, rel=0.05), (
+            key
+        )  # t, 99 degrees of freedom
 
 
 def test_a_norm_that_never_varies_gives_no_line():
@@ -96,7 +98,7 @@ def harmed(x):
 
 
 def shrink(t):
-    """Long tokens are kept, short ones shrunk: outliers hide the shrinkage."""
+    """Long tokens are exact and short ones shrunk, so outliers hide the shrinkage."""
     return torch.where(t.norm(dim=1, keepdim=True) > 500, t, 0.7 * t)
 
 
@@ -121,16 +123,16 @@ def test_they_can_be_excluded(harmed):
 
 
 def test_they_are_excluded_from_everything_of_ours_even_without_a_look(harmed, folder):
-    """What remains is what the other tokens alone give: statistics, L0 and latents, too."""
+    """The result equals that of the other tokens alone, including statistics, L0 and latents."""
     settings = {"device": "cpu", "latents": True, "documents": np.arange(N) // 37, "look": False}
     excluded = measure(folder / "sae-0", harmed, exclude_outliers=True, **settings)
     keep = np.arange(N) % 500 > 0
     settings["documents"] = settings["documents"][keep]
     alone = measure(folder / "sae-0", harmed[torch.from_numpy(keep)], **settings)
     assert excluded.outliers["excluded"]
-    for one, other in ((excluded.raw, alone.raw), (excluded.per_token, alone.per_token)):
-        for key in other:
-            assert one[key].value == pytest.approx(other[key].value, rel=1e-5), key  # batches are cut elsewhere
+    for ours, expected in ((excluded.raw, alone.raw), (excluded.per_token, alone.per_token)):
+        for key in expected:
+            assert ours[key].value == pytest.approx(expected[key].value, rel=1e-5), key  # batches are cut elsewhere
     factors = (report.latents.scale_factors() for report in (excluded, alone))
     torch.testing.assert_close(*factors, rtol=1e-4, atol=1e-4, equal_nan=True)
 
@@ -142,7 +144,7 @@ def test_without_any_nothing_is_said(x):
 
 
 class Counted:
-    """A source that counts how often its tokens are read."""
+    """A source that counts its reads of the tokens."""
 
     def __init__(self, x):
         self.inner, self.read = activations(x), 0
@@ -182,7 +184,7 @@ def test_few_tokens_are_computed_at_a_time_though_published_batches_are_larger(x
         return 0.9 * t
 
     report = measure(sae, x, batch_size=50, published=1500, look=False)
-    assert max(seen) <= 64  # the few that are tried first
+    assert max(seen) <= 64  # the sample of `try_on`
     assert report.published["SAELens"]["relative_reconstruction_bias"] == pytest.approx(0.9)
 
 
@@ -196,21 +198,21 @@ def test_latents_of_activations_in_half_precision_do_not_overflow():
 def test_latents_of_a_saelens_object_that_normalises_are_those_of_its_checkpoint(normalised, x, tmp_path):
     theirs = made("standard", normalize_activations=normalised)
     theirs.save_model(tmp_path)
-    of_object, of_folder = (measure(one, 3 * x, latents=True, look=False) for one in (theirs, tmp_path))
+    of_object, of_folder = (measure(sae, 3 * x, latents=True, look=False) for sae in (theirs, tmp_path))
     assert "decoder_bias" not in of_object.origins
     factors = (report.latents.scale_factors() for report in (of_object, of_folder))
     torch.testing.assert_close(*factors, rtol=1e-3, atol=1e-3, equal_nan=True)
 
 
 class Hungry(torch.nn.Module):
-    """An SAE that runs out of memory above so many tokens at a time."""
+    """An SAE that runs out of memory with more than `most` tokens at a time."""
 
     def __init__(self, most: int, error: type[Exception]):
         super().__init__()
-        self.most, self.error, self.asked = most, error, []
+        self.most, self.error, self.sizes = most, error, []
 
     def forward(self, x):
-        self.asked.append(len(x))
+        self.sizes.append(len(x))
         if len(x) > self.most:
             raise self.error("DefaultCPUAllocator: can't allocate memory: you tried to allocate 1 bytes.")
         return 0.9 * x
@@ -222,8 +224,8 @@ def test_where_memory_is_short_the_batch_is_halved(error, x, capsys):
     report = measure(sae, x, batch_size=1000, look=False)
     assert report.tokens == N
     assert report.raw["relative_reconstruction_bias"].value == pytest.approx(0.9)
-    assert capsys.readouterr().err.count("out of memory; Hungry goes on with") == 2  # 500, then 250, and not again
-    assert max(sae.asked[-20:]) == 250
+    assert capsys.readouterr().err.count("out of memory; Hungry continues with") == 2  # 500, then 250, and not again
+    assert max(sae.sizes[-20:]) == 250
 
 
 def test_memory_that_is_short_for_one_token_is_an_error(x):

@@ -1,4 +1,4 @@
-"""Where published numbers break, ours are right: every claim of the stress table holds, on any machine."""
+"""Where published metrics break, ours are right: every claim of the stress table holds on any machine."""
 
 import io
 
@@ -8,8 +8,8 @@ from benchmarks import stress
 
 
 def test_every_claim_of_the_stress_table_holds(capsys):
-    held = list(stress.claims())
-    assert all(held), capsys.readouterr().out
+    results = list(stress.claims())
+    assert all(results), capsys.readouterr().out
 
 
 def test_the_table_shows_what_is_printed_and_marks_what_is_wrong():

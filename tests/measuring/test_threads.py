@@ -1,4 +1,4 @@
-"""Proofs and measurements in four threads at once, from cold: what holds in one thread holds in four."""
+"""Proofs and measurements in four threads at once, from a cold start, give the results of a single thread."""
 
 import subprocess
 import sys
@@ -17,12 +17,12 @@ from sandbox.maths.derivations import claims, prove
 draw = np.random.default_rng(0)
 x = draw.normal(size=(400, 8))
 x_hat = 0.8 * x + 0.1 * draw.normal(size=(400, 8))
-def work(which):
-    return prove(which) if which else str(sandbox.measure_pairs(x, x_hat))
-with ThreadPoolExecutor(4) as pool:  # all four begin with the same proof, and go on to measure, and to all the others
-    found = list(pool.map(work, ["C2"] * 4 + [None] * 4 + 2 * [one.number for one in claims()]))
-reports = {one for one in found if isinstance(one, str)}
-proofs = {id(one): one.number for one in found if not isinstance(one, str)}
+def work(number):
+    return prove(number) if number else str(sandbox.measure_pairs(x, x_hat))
+with ThreadPoolExecutor(4) as pool:  # all start with the same proof, then measure, then prove the rest
+    results = list(pool.map(work, ["C2"] * 4 + [None] * 4 + 2 * [claim.number for claim in claims()]))
+reports = {result for result in results if isinstance(result, str)}
+proofs = {id(result): result.number for result in results if not isinstance(result, str)}
 print(len(reports), *proofs.values())
 """
 

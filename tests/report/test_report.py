@@ -11,7 +11,7 @@ from sandbox.maths.measures import REGISTRY
 from sandbox.measuring.norms import Norms
 from sandbox.measuring.preflight import Finding
 from sandbox.measuring.published import Published
-from sandbox.measuring.summary import _together, summary
+from sandbox.measuring.summary import _combined, summary
 from sandbox.measuring.token_means import TokenMeans
 from sandbox.measuring.totals import Counting, Totals
 from sandbox.moments.moments import GROUPS, Moments
@@ -113,7 +113,7 @@ def counted(limit: float, exclude: bool, sees_latents: bool = True, **more) -> R
     totals = Totals(moments, tokens, Norms.from_dots(dots), Published.from_tokens(X, 0.5 * X, 2, L0), None)
     sae = SimpleNamespace(
         name="sae", dtype=torch.bfloat16, device=torch.device("cpu"), description="an SAE", b_dec=torch.ones(2),
-        sees_latents=sees_latents,
+        sees_latents=sees_latents, decoder_norms=None,
     )  # fmt: skip
     return summary(sae, totals, Counting(2, False, limit, exclude), **more)  # pyright: ignore[reportArgumentType]
 
@@ -165,7 +165,7 @@ def test_latents_that_are_not_seen_have_no_l0():
 
 def test_what_the_whole_pass_found_takes_the_place_of_what_the_sample_did():
     sample, whole = [Finding("zero_tokens", "few"), Finding("outliers", "few")], [Finding("outliers", "all")]
-    assert [(one.key, one.message) for one in _together(sample, whole)] == [
+    assert [(one.key, one.message) for one in _combined(sample, whole)] == [
         ("zero_tokens", "few"),
         ("outliers", "all"),
     ]

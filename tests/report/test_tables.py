@@ -76,6 +76,8 @@ def test_measures_and_statistics(width, reports):
             assert library in shown
             named = [theirs.get(library, key) for key, (_, theirs) in tables.PUBLISHED_AS.items() if key != "l0"]
             assert all(number(held[name]) in shown for name in named if name in held)
+        for note in (tables.WHY_THEY_DIFFER, tables.WHAT_THE_LINE_IS_NOT):
+            assert "".join(note.split()) in "".join(shown.split())
 
 
 @pytest.mark.parametrize("width", WIDTHS)

@@ -99,7 +99,7 @@ def test_what_is_not_there_is_named_with_what_is():
         prove("C99")
     with pytest.raises(InputError, match=f"no claim 'scale': did you mean scale-x.*{numbers}"):
         prove("scale")
-    with pytest.raises(InputError, match="no measure 'gamma'; there are scale_x, "):
+    with pytest.raises(InputError, match="no measure 'gamma'; the measures are scale_x, "):
         measure_named("gamma")
 
 

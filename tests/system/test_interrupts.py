@@ -21,7 +21,7 @@ from sandbox.measuring import measure as measure_module
 from sandbox.measuring.measure import Stopped, measure, measure_pairs
 from sandbox.measuring.resume import State
 from sandbox.system import interrupts as stopping
-from tests.helpers.runs import N, arguments, assert_same, found, run, sandbox, tokens, write_files
+from tests.helpers.runs import N, arguments, assert_same, report_of, run, sandbox, tokens, write_files
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +73,7 @@ def test_a_run_that_is_killed_twenty_times_ends_with_the_same_totals(folder, tmp
     resumed = [*command, "--checkpoint", str(state), "--every", "0"]
     killed = run([sys.executable, "-c", NURSERY, str(state), *resumed])
     assert killed.returncode == 0, killed.stderr
-    whole, broken = (found(sandbox(*one)) for one in (command, resumed))
+    whole, broken = (report_of(sandbox(*one)) for one in (command, resumed))
     assert_same(whole, broken, 0)
 
 
@@ -334,7 +334,7 @@ def test_a_state_that_was_damaged_is_refused_or_was_not_harmed(x, tmp_path):
 def test_the_version_of_a_state_is_said(x, tmp_path):
     path = tmp_path / "state"
     path.write_bytes(save({"documents": torch.zeros(1)}, {"format": "shrinkage-sandbox run, 1"}))
-    with pytest.raises(InputError, match="a run state of version 1, but this sandbox needs version 2: resume with the"):
+    with pytest.raises(InputError, match="a run state of version 1, but this sandbox needs version 3: resume with the"):
         measure(lambda t: 0.9 * t, x, checkpoint=path)
 
 

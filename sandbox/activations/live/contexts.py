@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from sandbox.errors import InputError
 
 LONGEST = 1024  # tokens in a context, by default
-AT_ONCE = 1 << 20  # characters tokenised in one call, which the tokenizers library spreads over the cores
+AT_ONCE = 1 << 20  # characters tokenised per call, which the tokenizers library distributes over the cores
 
 
 class Context(NamedTuple):
@@ -78,7 +78,7 @@ class Contexts:
         """The model's inputs, (batch, tokens) each: ids, attention mask, and token types if the tokenizer has them.
 
         Padding is on the right, whatever the tokenizer prefers: positions then count from the first token, and no
-        causal model sees the padding. Its id matters only to models that derive positions from it, and they have one.
+        causal model sees the padding. Its id matters only to models that derive positions from it, which all have one.
         """
         shape = (len(contexts), max(len(context.ids) for context in contexts))
         pad = self.tokenizer.pad_token_id
@@ -99,7 +99,7 @@ class Contexts:
 
 
 def special_ids(tokenizer: Any) -> set[int]:
-    """The tokenizer's special tokens, without the one for unknown words unless that has another role, too."""
+    """The tokenizer's special tokens, without the unknown-word token unless it has another role as well."""
     roles = ("bos_token_id", "eos_token_id", "cls_token_id", "sep_token_id", "pad_token_id", "mask_token_id")
     others = {token for role in roles if (token := getattr(tokenizer, role, None)) is not None}
     return (set(tokenizer.all_special_ids) - {tokenizer.unk_token_id}) | others
@@ -108,7 +108,7 @@ def special_ids(tokenizer: Any) -> set[int]:
 def template(tokenizer: Any) -> tuple[np.ndarray, np.ndarray, tuple[list[int], int, list[int]] | None]:
     """The special tokens that the tokenizer adds before and after a text, and the token types of before, text, after.
 
-    Found by tokenising a text with and without them, because every kind of tokenizer stores them elsewhere.
+    Found by tokenising a text with and without them, because each kind of tokenizer stores them in a different place.
     """
     for text in ("a", "the", "1"):
         bare = list(tokenizer(text, add_special_tokens=False)["input_ids"])
@@ -121,8 +121,8 @@ def template(tokenizer: Any) -> tuple[np.ndarray, np.ndarray, tuple[list[int], i
             split = None if types is None else (list(types[:start]), types[start], list(types[stop:]))
             return np.array(ids[:start], dtype=np.int64), np.array(ids[stop:], dtype=np.int64), split
     raise InputError(
-        "cannot tell which special tokens the tokenizer adds: its tokens of the text 'a' are not among those of 'a' "
-        "with special tokens"
+        "cannot tell which special tokens the tokenizer adds: it tokenises 'a', 'the' and '1' differently when it adds "
+        "them; use another tokenizer"
     )
 
 

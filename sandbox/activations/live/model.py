@@ -92,7 +92,7 @@ def load(model: str | Path, dtype: str) -> tuple[Any, set[str], Any]:
     with _quiet(transformers):
         try:
             config = transformers.AutoConfig.from_pretrained(folder, **local)
-            # A config may ask for a kernel, that is, for code from elsewhere: let transformers choose its own instead.
+            # A config may request a kernel, that is, code from elsewhere. Let transformers choose its own instead.
             config._attn_implementation = config._experts_implementation = None
             options = {"use_safetensors": True, "ignore_mismatched_sizes": True, "output_loading_info": True}
             loaded, info = transformers.AutoModel.from_pretrained(
@@ -107,7 +107,7 @@ def load(model: str | Path, dtype: str) -> tuple[Any, set[str], Any]:
     if info["mismatched_keys"]:
         name, actual, expected = sorted(info["mismatched_keys"])[0]
         raise InputError(f"{folder}: {name} has shape {tuple(actual)}, but config.json makes it {tuple(expected)}")
-    # Without a vocabulary transformers makes a tokenizer that knows no words. One for bytes names no such file.
+    # Without a vocabulary, transformers makes a tokenizer that knows no words. A byte tokenizer has no vocabulary file.
     vocabularies = set(tokenizer.vocab_files_names.values()) | {"tekken.json", "*.model", "*.tiktoken"}
     if tokenizer.vocab_files_names and not any(any(folder.glob(name)) for name in vocabularies):
         raise InputError(f"{folder} has a tokenizer without a vocabulary: {NEEDED}")
@@ -155,7 +155,7 @@ def _folder(model: str | Path) -> Path:
 
 @contextmanager
 def _quiet(transformers: ModuleType) -> Iterator[None]:
-    """Within the block, transformers shows no progress bars and no table of keys; `load` checks what matters in it."""
+    """Within the block, transformers shows no progress bars and no table of keys; `load` checks the keys itself."""
     log = transformers.utils.logging
     verbosity, bars = log.get_verbosity(), log.is_progress_bar_enabled()
     log.set_verbosity_error()

@@ -48,8 +48,8 @@ def live(
                      the model's maximum, up to 1024
         batch:       contexts computed at a time
         whole_files: treat each .txt file as one document, including its blank lines
-        device:      to compute on, where the activations stay
-        dtype:       to compute in: float32, float64, bfloat16 or float16
+        device:      device of the model and of the activations
+        dtype:       dtype that the model computes in: float32, float64, bfloat16 or float16
     Raises: InputError for a model, layer or text that cannot be read
     """
     if (layer is None) == (hook is None):
@@ -110,7 +110,7 @@ class Live:
         return self._tap.device
 
     def count(self) -> int:
-        """Number of tokens: all text is tokenised once, nothing is computed."""
+        """Number of tokens. All text is tokenised, but the model does not run."""
         if self.tokens is None:
             self._ended(sum(len(context.measured) for context in self._read()))
         assert self.tokens is not None

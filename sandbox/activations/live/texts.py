@@ -1,4 +1,4 @@
-"""Documents from text files, one at a time. Tokens of a document share an id, and form a cluster of the interval."""
+"""Documents from text files, one at a time. The tokens of a document share an id; intervals treat them as a cluster."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def text_files(source: str | Path) -> list[Path]:
         raise InputError(f"{path}: there is no such file or folder (for text), and no file matches it as a pattern")
     for file in files:
         if file.suffix not in SUFFIXES or not file.is_file():
-            actual = "this is a folder" if file.is_dir() else f"not {file.suffix or 'this'}"
+            actual = "this is a folder" if file.is_dir() else f"not {file.suffix or 'files without a suffix'}"
             raise InputError(f"{file}: text is read from .txt and .jsonl files, {actual}")
     return files
 
@@ -97,5 +97,7 @@ def _jsonl(path: Path) -> Iterator[str]:
         try:
             text.encode()
         except UnicodeEncodeError as error:
-            raise InputError(f"{location} holds half a surrogate pair, which is no text: omit that document") from error
+            raise InputError(
+                f"{location} holds a lone surrogate, which is not valid text: omit that document"
+            ) from error
         yield text

@@ -1,4 +1,4 @@
-"""Derivations of the claims: `prove("C1")` shows one, and importing this proves nothing."""
+"""Derivations of the claims. `prove("C1")` derives one; importing this package proves nothing."""
 
 from sandbox.maths.derivations.register import claims, named, prove
 from sandbox.maths.proof.derivation import Derivation

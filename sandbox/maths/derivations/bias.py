@@ -62,7 +62,7 @@ def relative_reconstruction_bias(proof: Proof) -> None:
         where=(c < 0,),
     )
     proof.step(
-        "Edge case c = 0: every s costs more than a, the less the larger it is, and none is best.",
+        "Edge case c = 0: every s costs more than a, a larger s costs less, and none is best.",
         Subs(loss(s), c, 0) - a,
         "=",
         b / s**2,
@@ -99,12 +99,12 @@ def equation_10_v1(proof: Proof) -> None:
         a * (1 - rho**2),
         hint="Put s = c/b into b·s² − 2c·s + a.",
     )
-    proof.step("With L*: what the loss leaves of the energy of x …", a - optimised, "=", c**2 / b)
-    proof.step("With L: … here is something else.", a - L, "=", 2 * c - b, hint="L = a + b − 2c.")
-    proof.step("With L*: b over it is γ² …", b / (a - optimised), "=", bias**2, where=(c > 0,))
-    proof.step("With L: … and here is not.", b / (a - L), "=", b / (2 * c - b), where=BELOW_2)
+    proof.step("With L*: the energy of x less the loss …", a - optimised, "=", c**2 / b)
+    proof.step("With L: … is different.", a - L, "=", 2 * c - b, hint="L = a + b − 2c.")
+    proof.step("With L*: b divided by it is γ² …", b / (a - optimised), "=", bias**2, where=(c > 0,))
+    proof.step("With L: … but not here.", b / (a - L), "=", b / (2 * c - b), where=BELOW_2)
     proof.step("With L*: so the square root is γ …", sqrt(b / (a - optimised)), "=", bias, where=(c > 0,))
-    proof.step("With L: … and here is the first version's equation 10.", sqrt(b / (a - L)), "=", slip, where=BELOW_2)
+    proof.step("With L: … and here it is the first version's equation 10.", sqrt(b / (a - L)), "=", slip, where=BELOW_2)
     proof.step(
         "The two losses differ by what the best rescaling would remove; only where b = c, at γ = 1, by nothing.",
         L - optimised,
@@ -155,7 +155,7 @@ def equation_10_relabels(proof: Proof) -> None:
         hint="Chain rule: the derivative of γ/(2 − γ) is 2/(2 − γ)².",
     )
     proof.step("c/a, by contrast, mixes the angle in.", of_x, "=", Mul(bias, rho**2, evaluate=False), where=(c > 0,))
-    proof.let("What stands under the root.", radicand(gamma), gamma / (2 - gamma))
+    proof.let("The radicand.", radicand(gamma), gamma / (2 - gamma))
     proof.step(
         "Above 2 it is negative: no real value.",
         -radicand(gamma),
@@ -214,10 +214,13 @@ def equation_10_overstates(proof: Proof) -> None:
     near_1 = eps**2 / 2 + Order(eps**3)
     proof.step("Near 1 the error is of second order.", gamma_10(1 + eps) - (1 + eps), "=", near_1)
     proof.step(
-        "The golden case, x = 1 and x̂ = ½: γ = ½, and 1/√3 in its place.", gamma_10(Rational(1, 2)), "=", 1 / sqrt(3)
+        "An example, x = 1 and x̂ = ½: γ = ½, but the first version's value is 1/√3.",
+        gamma_10(Rational(1, 2)),
+        "=",
+        1 / sqrt(3),
     )
     proof.step(
-        "Towards γ = 0 the error falls only as √γ does: there it is the larger part of the value.",
+        "Towards γ = 0 the error falls only as √γ does: it becomes nearly the whole value.",
         Limit(error / sqrt(gamma), gamma, 0, "+"),
         "=",
         1 / sqrt(2),
@@ -237,7 +240,13 @@ def no_shrinkage(proof: Proof) -> None:
     at_1 = (Eq(c, b),)
     imperfect = (*at_1, b < a)
     error = Expect(x_hat, x - x_hat)
-    proof.step("The error, seen along x̂.", error, "=", c - b, hint="Expectation is linear in each of the two vectors.")
+    proof.step(
+        "The inner product of the error with x̂.",
+        error,
+        "=",
+        c - b,
+        hint="Expectation is linear in both vectors.",
+    )
     proof.step("γ is 1 exactly where that is 0.", bias - 1, "=", -error / c, where=(c > 0,))
     scaled = of_x_hat * x_hat
     proof.step(
@@ -252,7 +261,7 @@ def no_shrinkage(proof: Proof) -> None:
     proof.says(bias - 1, "=", -error / c)
     proof.says(r, "=", rho)
     proof.says(of_x, "=", rho**2)
-    proof.step("The loss that is left is all the angle's.", L, "=", a * (1 - rho**2), "=", a - b, where=at_1)
+    proof.step("The remaining loss is due to the angle alone.", L, "=", a * (1 - rho**2), "=", a - b, where=at_1)
     proof.step(
         "So in an imperfect autoencoder, L > 0, the norm ratio reads “shrinkage” …",
         1 - r,

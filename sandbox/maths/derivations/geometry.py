@@ -1,4 +1,4 @@
-"""C12–C14: the loss in two parts, the places where each measure is 1, and the offset that hides shrinkage."""
+"""C12–C14: the loss in two parts, the loci where each measure is 1, and the offset that hides shrinkage."""
 
 from __future__ import annotations
 
@@ -96,8 +96,8 @@ def three_loci(proof: Proof) -> None:
     proof.step("The distance from x̂ to x, squared, is the loss.", L, "=", (u - length) ** 2 + v**2, where=plane)
     proof.step("Where γ = 1 and c/a = 1 it is 0, in any dimension: x̂ = x.", L, "=", bias_gap - scale_gap)
     proof.says(L, "=", bias_gap - scale_gap)
-    proof.step("Where γ = 1 and r = 1, likewise.", L, "=", 2 * bias_gap - norm_gap)
-    proof.step("Where c/a = 1 and r = 1, likewise.", L, "=", norm_gap - 2 * scale_gap)
+    proof.step("The same holds where γ = 1 and r = 1 …", L, "=", 2 * bias_gap - norm_gap)
+    proof.step("… and where c/a = 1 and r = 1.", L, "=", norm_gap - 2 * scale_gap)
 
 
 @claim(
@@ -114,12 +114,12 @@ def offset_hides_shrinkage(proof: Proof) -> None:
         "z is centred, with variance v, and ‖m‖² is m₂: only the squares remain.", Expect(shifted), "=", offset + spread
     )
     proof.step(
-        "The reconstruction has the same offset, but a shrunk rest.", Expect(shrunk), "=", offset + s**2 * spread
+        "The reconstruction has the same offset, but the rest is shrunk.", Expect(shrunk), "=", offset + s**2 * spread
     )
     proof.step("And the inner product.", Expect(shifted, shrunk), "=", offset + s * spread, hint="E[m·z] = 0.")
     proof.let("γ is b/c (C6).", bias, Expect(shrunk) / Expect(shifted, shrunk))
     proof.step(
-        "Raw, the offset stands above and below …",
+        "Raw, the offset is in numerator and denominator …",
         bias,
         "=",
         (offset + s**2 * spread) / (offset + s * spread),

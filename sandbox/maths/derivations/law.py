@@ -7,11 +7,11 @@ from sympy import Derivative, Eq, Expr, Function, Integral, Rational, Subs, Symb
 from sandbox.maths.derivations.register import claim, prove
 from sandbox.maths.proof.derivation import Proof
 from sandbox.maths.symbols import Expect, L, a, b, c, lam, m, rho, s, x, x_hat, z
+from sandbox.maths.symbols import penalty as P
 
-objective, penalty, loss = Function("J"), Function("Omega"), Function("ℓ")
+objective, of_scale, loss = Function("J"), Function("Omega"), Function("ℓ")
 t = Symbol("t", real=True)  # what all latents are multiplied by
 omega = Symbol("omega", real=True)  # the slope of the penalty at t = 1
-P = Symbol("P", real=True)  # the L1 penalty, E Σ f_j‖d_j‖
 k = Symbol("k", real=True)  # what a library multiplies the activations by
 f = Symbol("f", real=True)  # a latent, or the strength of a feature
 STATIONARY = Eq(2 * (b - c) + omega, 0)
@@ -35,21 +35,20 @@ def law_of_shrinkage(proof: Proof) -> None:
     proof.let(
         "Measure x and x̂ from b_dec: latents scaled by t give t·x̂. Training minimises the loss and a penalty Ω.",
         objective(t),
-        Expect(x - t * x_hat) + penalty(t),
+        Expect(x - t * x_hat) + of_scale(t),
     )
     proof.step(
         "The slope of the whole.",
         Derivative(objective(t), t),
         "=",
-        2 * b * t - 2 * c + Derivative(penalty(t), t),
-        hint="Expand the square: b·t² − 2·c·t + a, and the penalty beside it.",
+        2 * b * t - 2 * c + Derivative(of_scale(t), t),
     )
     proof.step(
         "At t = 1, where the SAE stands; ω is the slope of the penalty.",
         slope_at_1(objective(t)),
         "=",
         2 * (b - c) + omega,
-        where=(Eq(omega, slope_at_1(penalty(t))),),
+        where=(Eq(omega, slope_at_1(of_scale(t))),),
     )
     proof.step(
         "Training could have scaled the latents, and did not: the slope is 0. This fixes γ, for any data and "
@@ -222,7 +221,7 @@ def law_per_latent(proof: Proof) -> None:
         0,
         where=tuple(Eq(c_, b_ + lam * p_ / 2) for b_, c_, p_ in zip(bs, cs, ps, strict=True)),
     )
-    proof.result(predicted=predicted)
+    proof.result(predicted=predicted, from_totals=1 + lam * P / (2 * b))
 
 
 @claim(

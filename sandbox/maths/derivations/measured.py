@@ -1,6 +1,6 @@
-"""The measures of shrinkage: which claim derives each, and what must be positive for it to have a value.
+"""The measures of shrinkage: the claim that derives each, and what must be positive for it to be defined.
 
-C16 goes through this table, and so does the registry (`sandbox.maths.measures`), which adds the words.
+C16 covers every measure in this table, and the registry (`sandbox.maths.measures`) adds the words.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A derivation with numbers in it: what each of its steps says at one point."""
+"""A derivation in numbers: what each of its steps says at one point."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ NEAR = 1e-12
 
 @dataclass(frozen=True, repr=False)
 class InNumbers:
-    """A derivation, and its steps evaluated at one point; a notebook typesets it, `print` shows it.
+    """A derivation with its steps evaluated at one point. `print` it in a terminal; a notebook typesets it.
 
     Attributes:
         derivation: the claim and its proof
@@ -44,7 +44,7 @@ class InNumbers:
     def at(
         cls, derivation: Derivation, moments: tuple[float, ...], known: Mapping[Any, float] | None = None
     ) -> InNumbers:
-        """A derivation at moments a, b, c, with the γ that they have, and whatever other symbols are known."""
+        """A derivation at moments a, b, c and their γ, with the numbers of any other known symbols."""
         point = dict(zip((a, b, c), map(Float, moments), strict=True))
         if point[b] > 0 and point[c] > 0:
             point[gamma] = prove("C6").results["relative_reconstruction_bias"].subs(point)
@@ -53,14 +53,14 @@ class InNumbers:
 
     @property
     def numbers(self) -> list[tuple[Step, str]]:
-        """Each step that speaks of the present numbers alone, and its chain of relations in numbers."""
+        """Each step in which every symbol has a number, with its chain of relations in numbers."""
         return [(step, chain) for step in self.derivation.steps if (chain := self._chain(step))]
 
     def _chain(self, step: Step) -> str:
         conditions = GIVEN + self.derivation.where + step.where
         if ":=" in step.signs or not all(self._holds(condition, step) for condition in conditions):
             return ""
-        if any(term.has(Limit) for term in step.terms):  # what is approached is not what is here
+        if any(term.has(Limit) for term in step.terms):  # a limit is about other points
             return ""
         values = [self._value(term, step) for term in step.terms]
         if not any(term.free_symbols for term in step.terms) or not all(map(_related, values, step.signs, values[1:])):
@@ -71,7 +71,7 @@ class InNumbers:
         return text
 
     def _value(self, term: Expr, step: Step) -> float | None:
-        """The term's number in this state, or None where it has none: another symbol is in it, or it is undefined."""
+        """The term's number here; None if another symbol is in it, or it is undefined."""
         try:
             number = written_out(term, step.names).subs(DEFINITIONS).subs(self.point).doit().evalf()
         except STUMBLES:
@@ -79,7 +79,7 @@ class InNumbers:
         return float(number) if number.is_number and number.is_real and number.is_finite else None
 
     def _holds(self, condition: Rel, step: Step) -> bool:
-        """Whether a condition holds here, or speaks of nothing that has a number; rounding decides no equation."""
+        """Whether a condition holds here, up to rounding; also true if none of its symbols has a number."""
         if not written_out(condition, step.names).free_symbols & set(self.point):
             return True
         left, right = (self._value(side, step) for side in (condition.lhs, condition.rhs))
@@ -100,7 +100,7 @@ class InNumbers:
 
     def _repr_markdown_(self) -> str:
         rows = "\n".join(f"| {chain_markdown(step)} | {chain} |" for step, chain in self.numbers)
-        if not rows:  # every step speaks of other things than a, b, c, γ and the angle
+        if not rows:  # every step contains a symbol without a number
             return self.derivation._repr_markdown_()
         here = f"**Here**, with {self._where}:\n\n| step | in numbers |\n|:---|:---|\n{rows}\n"
         return f"{self.derivation._repr_markdown_()}\n\n{here}"
@@ -111,7 +111,7 @@ def _text(value: float | None) -> str:
 
 
 def _related(left: float | None, sign: str, right: float | None) -> bool:
-    """Whether two numbers are in that relation; rounding decides none."""
+    """Whether two numbers are in that relation, up to rounding."""
     if left is None or right is None:
         return False
     near = math.isclose(left, right, rel_tol=1e-9, abs_tol=NEAR)

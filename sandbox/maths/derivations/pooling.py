@@ -62,15 +62,15 @@ def pooled(proof: Proof) -> None:
         hint="Over 2·(c₁ + c₂) the numerator factors.",
     )
     bs, cs = (3, 4, 5, 7), (2, 3, 3, 5)  # four tokens
-    ones = [_pooled((b_,), (c_,)) for b_, c_ in zip(bs, cs, strict=True)]
-    twos = [_pooled(bs[:2], cs[:2]), _pooled(bs[2:], cs[2:])]
-    proof.step("Four tokens in batches of one: the mean of four ratios.", _mean(ones), "=", Rational(59, 40))
-    proof.step("The same in batches of two.", _mean(twos), "=", Rational(29, 20))
+    singles = [_pooled((b_,), (c_,)) for b_, c_ in zip(bs, cs, strict=True)]
+    pairs = [_pooled(bs[:2], cs[:2]), _pooled(bs[2:], cs[2:])]
+    proof.step("Four tokens in batches of one: the mean of four ratios.", _mean(singles), "=", Rational(59, 40))
+    proof.step("The same in batches of two.", _mean(pairs), "=", Rational(29, 20))
     proof.step("The same in one batch: the pooled γ.", _pooled(bs, cs), "=", Rational(19, 13))
 
 
 def _pooled(bs: Sequence[int], cs: Sequence[int]) -> Expr:
-    """The ratio of two sums, written out and not worked out."""
+    """The ratio of two sums, left unevaluated."""
     above, below = (Add(*map(Integer, numbers), evaluate=False) for numbers in (bs, cs))
     return Mul(above, Pow(below, -1, evaluate=False), evaluate=False)
 
@@ -91,7 +91,7 @@ def standard_error(proof: Proof) -> None:
     proof.let("A smooth function of degree 0 in the totals is one of two ratios of them.", f(*totals), h(b / a, c / a))
     proof.step("Those two ratios are the totals themselves where E‖x‖² = 1.", f(1, b, c), "=", h(b, c))
     proof.step(
-        "It does not change when all totals grow alike: the mean will do for the sum.",
+        "It does not change when all totals are scaled alike, so means serve as well as sums.",
         f(*(t * total for total in totals)),
         "=",
         f(*totals),
@@ -102,14 +102,14 @@ def standard_error(proof: Proof) -> None:
         formula = prove(number).results[key]
         met = tuple(total for total in totals if formula.has(total))
         proof.step(
-            f"The measure {key} is of that kind.",
+            f"The measure {key} has degree 0, too.",
             Subs(formula, met, tuple(t * total for total in met)),
             "=",
             formula,
             where=(t > 0, *(term > 0 for term in positive if term not in (a, b))),
         )
     proof.step(
-        "Euler's identity: the gradient has no part along the totals.",
+        "Euler's identity: the gradient is perpendicular to the totals.",
         b * Derivative(f(*totals), b) + c * Derivative(f(*totals), c),
         "=",
         -a * Derivative(f(*totals), a),
@@ -118,29 +118,29 @@ def standard_error(proof: Proof) -> None:
     cluster = symbols("A_g B_g C_g", real=True)  # the totals of one cluster
     pull = _dot(p, cluster)
     proof.step(
-        "To first order (delta method, quoted) f moves by a cluster's pull ∇f·T; the mean cluster's is 0 (Euler).",
-        _dot(p, [mine - mean for mine, mean in zip(cluster, totals, strict=True)]),
+        "To first order (delta method, quoted) a cluster moves f by its pull ∇f·T; the mean pull is 0 (Euler).",
+        _dot(p, [total - mean for total, mean in zip(cluster, totals, strict=True)]),
         "=",
         pull,
         where=(Eq(_dot(p, totals), 0),),
     )
     column, row = Matrix(cluster), Matrix([cluster])
     proof.step(
-        "Its square is a form in the products T·Tᵀ alone, so their sum M over the clusters is all that is kept.",
+        "Its square is a linear form in the products T·Tᵀ, so their sum M over the clusters is all that is needed.",
         pull**2,
         "=",
         expand((Matrix([p]) * (column * row) * Matrix(p))[0]),
     )
-    G, variance, about = Symbol("G", real=True), Symbol("sigma", real=True) ** 2, Symbol("q", real=True)
+    G, variance, deviation = Symbol("G", real=True), Symbol("sigma", real=True) ** 2, Symbol("q", real=True)
     proof.let(
-        "Variances of independent pulls add (quoted); each is σ². About their mean, one has its own and the others'.",
-        about,
+        "Each of G independent pulls has variance σ², and variances add (quoted). A pull's variance about their mean.",
+        deviation,
         (1 - 1 / G) ** 2 * variance + (G - 1) / G**2 * variance,
     )
-    proof.step("It is short by 1/G.", about, "=", (G - 1) / G * variance, where=(G > 0,))
+    proof.step("It is σ² times (G − 1)/G.", deviation, "=", (G - 1) / G * variance, where=(G > 0,))
     proof.step(
-        "So G/(G − 1) times their sum is the variance of the total pull.",
-        G / (G - 1) * (G * about),
+        "So G/(G − 1) times the sum of all G is the variance of the total pull.",
+        G / (G - 1) * (G * deviation),
         "=",
         G * variance,
         where=(G > 1,),

@@ -1,4 +1,4 @@
-"""The register of claims: each is derived when it is first asked for, and then kept."""
+"""The register of claims. Each is derived on first use and then cached."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from sandbox.maths.proof.derivation import Derivation, Proof
 from sandbox.maths.proof.step import LOCK, StepError
 
 CHAPTERS = ("two_scales", "bias", "geometry", "pooling", "thresholds", "law", "slopes", "parts", "comparing")
-"""Modules of this package that make claims, in the order of the argument."""
+"""Modules of this package that register claims, in the order of the argument."""
 
 
 class Claim(NamedTuple):
-    """A claim before its proof has been asked for."""
+    """A claim as registered, not proved yet."""
 
     number: str
     name: str
@@ -32,7 +32,7 @@ _CLAIMS: dict[str, Claim] = {}
 
 
 def claim(number: str, name: str, statement: str, where: tuple[Rel, ...] = ()):
-    """Enter a function that writes a proof into the register; `where` holds for every step of it."""
+    """Register a function that writes the proof of a claim; `where` holds for every step of it."""
 
     def enter(write: Callable[[Proof], None]) -> Callable[[Proof], None]:
         _CLAIMS[number] = Claim(number, name, statement, where, write)
@@ -48,12 +48,12 @@ def claims() -> tuple[Claim, ...]:
     return tuple(sorted(_CLAIMS.values(), key=lambda claim: int(claim.number[1:])))
 
 
-def named(number_or_name: str) -> Claim:
+def named(which: str) -> Claim:
     """The claim of that number ("C1") or name ("scale-x"). Proves nothing.
 
     Raises: InputError for an unknown claim, with similar names and the range of numbers
     """
-    wanted = str(number_or_name).lower().replace("_", "-").replace(" ", "")
+    wanted = str(which).lower().replace("_", "-").replace(" ", "")
     known = claims()
     for claim in known:
         if wanted in (claim.number.lower(), claim.name):
@@ -61,10 +61,10 @@ def named(number_or_name: str) -> Claim:
     similar = get_close_matches(wanted, [claim.name for claim in known], 3)
     hint = f"did you mean {' or '.join(similar)}? " if similar else ""
     numbers = f"claims run from {known[0].number} to {known[-1].number}"
-    raise InputError(f"there is no claim {number_or_name!r}: {hint}{numbers} (sandbox prove --list)")
+    raise InputError(f"there is no claim {which!r}: {hint}{numbers} (sandbox prove --list)")
 
 
-def prove(number_or_name: str) -> Derivation:
+def prove(which: str) -> Derivation:
     """The derivation of a claim, by number ("C1") or name ("scale-x").
 
     Raises: InputError for an unknown claim; StepError, which names the claim and the step, if its proof fails
@@ -73,7 +73,7 @@ def prove(number_or_name: str) -> Derivation:
     c/a
     """
     with LOCK:  # or two threads would derive it twice
-        return _derive(named(number_or_name))
+        return _derive(named(which))
 
 
 @cache

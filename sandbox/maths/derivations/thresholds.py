@@ -16,10 +16,10 @@ SPARSE = (share > 0, share < 1)
 
 
 def _feature(kept: Expr) -> tuple[Rel, ...]:
-    """The moments of one feature that is 0 up to the threshold, and `kept` above it.
+    """The moments of one feature that is 0 up to the threshold and `kept` above it.
 
-    The dictionary is orthonormal, so the totals of a token are sums over its features, and every measure, a ratio,
-    is that of one feature.
+    The dictionary is orthonormal, so the totals of a token are sums over its features, and every measure, being a
+    ratio of totals, is that of one feature.
     """
     energy, rest, inner = (
         Integral(f**2 * density, (f, 0, oo)),
@@ -29,8 +29,8 @@ def _feature(kept: Expr) -> tuple[Rel, ...]:
     return lam > 0, Eq(a, energy), Eq(b, rest), Eq(c, inner)
 
 
-def _found(where: tuple[Rel, ...]) -> tuple[Expr, ...]:
-    """The moments worked out, and the share of features above the threshold."""
+def _evaluated(where: tuple[Rel, ...]) -> tuple[Expr, ...]:
+    """The moments, worked out, and the share of features above the threshold."""
     return *(simplify(evaluated(condition.rhs)) for condition in where[1:]), exp(-lam)
 
 
@@ -45,7 +45,7 @@ SOFT, HARD = _feature(f - lam), _feature(f)
     where=SOFT,
 )
 def soft_threshold(proof: Proof) -> None:
-    energy, kept, inner, active = _found(SOFT)
+    energy, kept, inner, active = _evaluated(SOFT)
     u, penalised = Symbol("u", real=True), Function("q")
     proof.let(
         "What a value u ≥ 0 of the latent costs under an L1 penalty of 2λ.", penalised(u), (f - u) ** 2 + 2 * lam * u
@@ -93,7 +93,7 @@ def soft_threshold(proof: Proof) -> None:
         0,
         where=SPARSE,
     )
-    proof.step("Edge case: with no threshold, p = 1, nothing shrinks.", Subs(over_share, share, 1), "=", 1)
+    proof.step("Edge case: without a threshold, p = 1, nothing shrinks.", Subs(over_share, share, 1), "=", 1)
     proof.result(a=energy, b=kept, c=inner, active=active)
 
 
@@ -104,7 +104,7 @@ def soft_threshold(proof: Proof) -> None:
     where=HARD,
 )
 def hard_threshold(proof: Proof) -> None:
-    energy, kept, inner, active = _found(HARD)
+    energy, kept, inner, active = _evaluated(HARD)
     strength = Symbol("k", real=True)
     for words, kept_whole in (("Above the threshold f is kept", f), ("Below it nothing is", 0)):
         proof.step(
@@ -117,7 +117,7 @@ def hard_threshold(proof: Proof) -> None:
     proof.step("The share of features above the threshold.", Integral(density, (f, lam, oo)), "=", active)
     proof.step("The energy of x.", a, "=", energy)
     proof.step("The energy of x̂.", b, "=", kept, hint="Integrate by parts twice, or put f = λ + g.")
-    proof.step("What is kept is kept whole, so the inner product is the same.", c, "=", inner)
+    proof.step("A feature is kept whole or not at all, so the inner product is the same.", c, "=", inner)
     proof.step("So γ is 1 for every threshold: a gate does not shrink.", b / c, "=", 1)
     proof.step(
         "But the squared norm ratio is this …",
@@ -128,16 +128,16 @@ def hard_threshold(proof: Proof) -> None:
     )
     proof.says(b / c, "=", 1)
     proof.says(r**2, "=", (1 + lam + lam**2 / 2) * exp(-lam))
-    proof.step("… it begins at 1 without a threshold …", Limit(r**2, lam, 0, "+"), "=", 1)
+    proof.step("… it is 1 without a threshold …", Limit(r**2, lam, 0, "+"), "=", 1)
     proof.step(
-        "… and falls with every threshold above: below 1, though nothing shrinks.",
+        "… and falls as the threshold rises: below 1, though nothing shrinks.",
         -Derivative(r**2, lam),
         "=",
         lam**2 / 2 * exp(-lam),
         ">",
         0,
     )
-    proof.step("Down to 0.", Limit(r**2, lam, oo), "=", 0)
+    proof.step("It falls to 0.", Limit(r**2, lam, oo), "=", 0)
     proof.step(
         "At the same sparsity a gate keeps more of the energy than L1 does.",
         b - prove("C17").results["b"],

@@ -30,7 +30,7 @@ def scale_x(proof: Proof) -> None:
         s,
         hints=(
             "Differentiate each power of s by itself: b does not depend on s.",
-            "Complete the square: it vanishes at the best scale, and a is what stands before s².",
+            "Complete the square: it vanishes at the best scale, and a is the coefficient of s².",
         ),
     )
     proof.step(
@@ -61,14 +61,14 @@ def scale_x_hat(proof: Proof) -> None:
         s**2 * Expect(x_hat) - 2 * s * Expect(x, x_hat) + Expect(x),
         "=",
         in_moments,
-        hint="As in C1, but now s stands with x̂: which moment does s² multiply?",
+        hint="As in C1, but now s multiplies x̂: which moment does s² multiply?",
     )
     best = proof.minimum(
         loss(s),
         s,
         hints=(
             "Differentiate each power of s by itself: a does not depend on s.",
-            "Complete the square: it vanishes at the best scale, and b is what stands before s².",
+            "Complete the square: it vanishes at the best scale, and b is the coefficient of s².",
         ),
     )
     proof.step(
@@ -76,7 +76,7 @@ def scale_x_hat(proof: Proof) -> None:
         best,
         "=",
         rho / r,
-        hint="c/b has E‖x̂‖² below: write c as ρ·√(a·b) and cancel.",
+        hint="The denominator of c/b is E‖x̂‖²: write c as ρ·√(a·b) and cancel.",
     )
     proof.step(
         "Edge case b = 0: then x̂ = 0 almost surely, so c = 0, every s gives a and none is best.",
@@ -146,7 +146,7 @@ def near_perpendicular(proof: Proof) -> None:
     for name, scale, rate in (("x", of_x, r), ("x̂", of_x_hat, 1 / r)):
         proof.step(f"The scale of {name} falls with the sine …", -Derivative(scale, theta), "=", rate * sin(theta))
     proof.step(
-        "… which is positive at every angle between 0° and 180°, twice one whose tangent is some t > 0.",
+        "… which is positive between 0° and 180°: every such angle is twice one whose tangent is some t > 0.",
         sin(theta),
         "=",
         2 * t / (1 + t**2),
@@ -156,7 +156,7 @@ def near_perpendicular(proof: Proof) -> None:
     )
     for name, scale, rate in (("x", of_x, r), ("x̂", of_x_hat, 1 / r)):
         proof.step(
-            f"Towards 90° the scale of {name} falls to 0 from above, in proportion to what the angle lacks of 90°.",
+            f"Towards 90° the scale of {name} falls to 0 from above, in proportion to the angle that remains to 90°.",
             Limit(scale / (pi / 2 - theta), theta, pi / 2, "-"),
             "=",
             rate,

@@ -1,9 +1,9 @@
-"""Conditions of a step, and how SymPy is made to know them: by writing the symbol in another that has no choice.
+"""Conditions of a step, which SymPy learns by substitution.
 
-SymPy knows the sign of a symbol, not that 2c − b > 0. But every c with 2c − b > 0 is (b + q)/2 with some q > 0, and
-every such q gives one. So a condition is *substituted*: it says neither more nor less, and a step proven for every
-q > 0 is proven for every c that the condition allows. An equation `symbol = term` *ties* the symbol: it abbreviates
-the term wherever it stands, within a derivative too.
+SymPy can know the sign of a symbol, but not that 2c − b > 0. Yet every c with 2c − b > 0 is (b + q)/2 for some q > 0,
+and every such q gives such a c. So (b + q)/2 is *substituted* for c: this says neither more nor less than the
+condition, and a step proven for every q > 0 is proven for every c that the condition allows. An equation
+`symbol = term` *ties* the symbol: it abbreviates the term wherever it occurs, within a derivative too.
 """
 
 from __future__ import annotations
@@ -23,13 +23,14 @@ SIGN = {Eq: "=", Ne: "≠", Gt: ">", Ge: "≥"}
 
 
 class Conditions:
-    """Conditions `u > v`, `u >= v`, `u != v` or `u == v`, each linear in one of its symbols, in order.
+    """Conditions u > v, u ≥ v, u ≠ v or u = v (as `Eq` and `Ne`), each linear in one of its symbols.
 
-    Args:   given: conditions that hold as well, if they can be used: they are dropped where a tie makes them
-                   useless, which only makes a step harder to prove
-            names: what earlier definitions stand for
+    Args:   conditions: they are written into the symbols in this order
+            given:      further conditions, dropped where a tie makes them unusable; that only makes a step harder to
+                        prove
+            names:      what earlier definitions stand for
     Raises: TypeError for a condition of another form, one that no substitution can express, or conditions that
-            no vectors meet.
+            no vectors meet
 
     >>> v = Symbol("v", real=True)
     >>> Conditions((v - 2 > 0,)).apply(v).is_positive
@@ -47,9 +48,9 @@ class Conditions:
                 raise TypeError(f"a condition relates symbols, as in u > v or Eq(u, v); it cannot be {condition}")
         try:
             vet(turned)
-            free = [condition for condition in turned if not self._tie(condition)]
-            for condition in (*given, *free):
-                self._write(condition, condition in free)
+            untied = [condition for condition in turned if not self._tie(condition)]
+            for condition in (*given, *untied):
+                self._write(condition, condition in untied)
             self._meet((*given, *turned))
         except (NotUnderstood, Undefined, *STUMBLES) as trouble:
             raise TypeError(f"cannot use the conditions {', '.join(map(str, turned))}: {trouble}") from None
@@ -63,7 +64,7 @@ class Conditions:
         return self.reader().read(expression)
 
     def _tie(self, condition: Rel) -> bool:
-        """Take `symbol = term` as what the symbol stands for, if it is of that form."""
+        """Tie a symbol to a term, if the condition is `symbol = term`; whether it is."""
         symbol = condition.lhs
         if not isinstance(condition, Eq) or not isinstance(symbol, Symbol):
             return False
@@ -73,8 +74,8 @@ class Conditions:
         self.ties[symbol] = condition.rhs
         return True
 
-    def _write(self, condition: Rel, wanted: bool) -> None:
-        """Write the condition into the images, if it does not hold anyway."""
+    def _write(self, condition: Rel, required: bool) -> None:
+        """Write the condition into the images, unless it holds already."""
         gap = self.apply(condition.lhs) - self.apply(condition.rhs)
         if known(gap, SIGN[type(condition)]):
             return
@@ -83,18 +84,17 @@ class Conditions:
         try:
             symbol, value = _substitution(condition, gap, len(self.image))
         except TypeError:
-            if wanted:
+            if required:
                 raise
             return
-        self.image = {one: image.subs(symbol, value) for one, image in self.image.items()}
+        self.image = {key: image.subs(symbol, value) for key, image in self.image.items()}
         self.image.setdefault(symbol, value)
 
     def _meet(self, conditions: Sequence[Rel]) -> None:
-        """Raise TypeError unless some vectors meet all conditions at once, where every condition is defined."""
+        """Raise TypeError unless all conditions are defined and met at once for some vectors."""
         reader = self.reader()
-        gaps = [(reader.read(one.lhs) - reader.read(one.rhs), SIGN[type(one)]) for one in conditions]
+        gaps = [(reader.read(part.lhs) - reader.read(part.rhs), SIGN[type(part)]) for part in conditions]
         moments = {symbol: reader.read(symbol) for symbol in (a, b, c, offset, spread)}
-        shown = [condition for condition in conditions if isinstance(condition, Rel)]
         for symbol in self.ties:
             reader.read(symbol)
         needs = [(need.value, need.sign) for need in reader.needs]
@@ -103,27 +103,27 @@ class Conditions:
             at = {symbol: value.subs(point) for symbol, value in moments.items()}
             if possible(at) and all(_holds(value.subs(point), sign) for value, sign in (*gaps, *needs)):
                 return
-        raise TypeError(f"the conditions never hold together: {', '.join(map(str, shown))}")
+        raise TypeError(f"the conditions never hold together: {', '.join(map(str, conditions))}")
 
 
 def _holds(value: Expr, sign: str) -> bool:
-    """Whether a number is in that relation to 0; exactly where its digits leave it open."""
-    glance = value.evalf()
-    if not glance.is_real or abs(glance) < 1e-6:
-        return bool(glance.is_real) and known(value, sign)
-    return sign == "≠" or (sign != "=" and bool(glance > 0))
+    """Whether a number is in that relation to 0: by its digits, or exactly where it is too close to 0 for that."""
+    rounded = value.evalf()
+    if not rounded.is_real or abs(rounded) < 1e-6:
+        return bool(rounded.is_real) and known(value, sign)
+    return sign == "≠" or (sign != "=" and bool(rounded > 0))
 
 
 def possible(values: Mapping[Symbol, Expr]) -> bool:
-    """Whether numbers for a, b and c can be those of vectors: a, b ≥ 0 and c² ≤ a·b (Cauchy–Schwarz)."""
-    of = {symbol: values[symbol] for symbol in values if not values[symbol].free_symbols}
-    if not all(_holds(of[symbol], "≥") for symbol in (a, b, offset, spread) if symbol in of):
+    """Whether vectors can have these moments: a, b ≥ 0 and c² ≤ a·b (Cauchy–Schwarz), as far as they are numbers."""
+    numbers = {symbol: value for symbol, value in values.items() if not value.free_symbols}
+    if not all(_holds(numbers[symbol], "≥") for symbol in (a, b, offset, spread) if symbol in numbers):
         return False
-    return any(symbol not in of for symbol in (a, b, c)) or _holds(of[a] * of[b] - of[c] ** 2, "≥")
+    return not {a, b, c} <= set(numbers) or _holds(numbers[a] * numbers[b] - numbers[c] ** 2, "≥")
 
 
-def _substitution(condition: Rel, gap: Expr, place: int) -> tuple[Symbol, Expr]:
-    """A symbol of `gap` (the condition's two sides, less each other), and what to write for it."""
+def _substitution(condition: Rel, gap: Expr, count: int) -> tuple[Symbol, Expr]:
+    """A symbol of `gap` (left side − right side) and the term to write for it, after `count` other substitutions."""
     symbols = sorted(gap.free_symbols, key=_preference)
     for bounded, symbol in product((False, True), symbols):
         slope = gap.diff(symbol)
@@ -133,19 +133,19 @@ def _substitution(condition: Rel, gap: Expr, place: int) -> tuple[Symbol, Expr]:
         if isinstance(condition, Eq):
             return symbol, edge
         if isinstance(condition, Ne):
-            return symbol, edge + free(symbol.name, -place, nonzero=True)
+            return symbol, edge + free(symbol.name, -count, nonzero=True)
         if isinstance(condition, Gt | Ge):
             strict = isinstance(condition, Gt)
-            more = free(symbol.name, -place, positive=strict, nonnegative=not strict)
-            if (found := _beyond(symbol, edge, slope, more, bounded)) is not None:
-                return symbol, found
+            more = free(symbol.name, -count, positive=strict, nonnegative=not strict)
+            if (values := _beyond(symbol, edge, slope, more, bounded)) is not None:
+                return symbol, values
     raise TypeError(
         f"cannot use the condition {condition}: it must be linear in a symbol, and possible beside the others"
     )
 
 
 def _beyond(symbol: Symbol, edge: Expr, slope: Expr, more: Symbol, bounded: bool) -> Expr | None:
-    """The values of `symbol` on the side of `edge` where the gap is positive, and positive if the symbol was."""
+    """The values of `symbol` on the side of `edge` where the gap is positive; positive ones if the symbol is."""
     if bounded:
         return edge / (1 + more) if slope.is_negative and edge.is_positive else None  # between 0 and the edge
     if slope.is_positive and (not symbol.is_positive or edge.is_nonnegative):
@@ -156,5 +156,5 @@ def _beyond(symbol: Symbol, edge: Expr, slope: Expr, more: Symbol, bounded: bool
 
 
 def _preference(symbol: Symbol) -> tuple[bool, str]:
-    """Symbols of either sign first: writing them in a positive one loses nothing that is known."""
+    """Symbols of either sign come first: substituting for them loses no known sign."""
     return bool(symbol.is_positive), symbol.name

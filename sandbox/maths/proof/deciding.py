@@ -1,4 +1,4 @@
-"""Is it true? The signs that SymPy sees in an expression, and points that refute a relation."""
+"""Is it true? The signs that SymPy can see in an expression, and the points that refute a relation."""
 
 from __future__ import annotations
 
@@ -27,22 +27,22 @@ from sympy import (
 from sympy.core.function import AppliedUndef
 
 KNOWN = {"=": "is_zero", ">": "is_positive", "≥": "is_nonnegative", "≠": "is_nonzero"}
-"""What SymPy must know of the difference of two sides."""
+"""What SymPy must know about the difference of two sides, by relation."""
 
 STUMBLES = (ArithmeticError, AttributeError, NotImplementedError, PoleError, RecursionError, ValueError)
-"""What SymPy raises where it cannot work something out."""
+"""What SymPy raises when it cannot work something out."""
 
 
 @lru_cache(8192)
 def known(expression: Expr, sign: str) -> bool:
-    """Whether SymPy sees that `expression sign 0`, for all values that the assumptions of its symbols allow."""
+    """Whether SymPy sees that `expression sign 0` for all values that the assumptions about its symbols allow."""
     if expression.has(nan, zoo, oo, -oo):
         return False
     return any(getattr(form, KNOWN[sign]) for form in _forms(expression))
 
 
 def _forms(gap: Expr) -> Iterator[Expr]:
-    """The difference in the forms in which SymPy may see its sign."""
+    """The difference, in several forms: SymPy may see the sign of one and not of another."""
     yield gap
     yield (short := simplify(gap))
     yield factor(short)
@@ -53,7 +53,7 @@ def _forms(gap: Expr) -> Iterator[Expr]:
 
 @lru_cache(4096)
 def decided(left: Expr, sign: str, right: Expr) -> bool:
-    """Whether SymPy finds `left sign right` true for all values of its symbols that their assumptions allow."""
+    """Whether SymPy finds `left sign right` true for all values that the assumptions about its symbols allow."""
     if left.is_infinite or right.is_infinite:
         return sign == "=" and left == right
     return known(left - right, sign)
@@ -61,7 +61,7 @@ def decided(left: Expr, sign: str, right: Expr) -> bool:
 
 @lru_cache(4096)
 def refuted(left: Expr, sign: str, right: Expr) -> dict[Symbol, Rational] | None:
-    """A point where `left sign right` fails, found by trying a few, or None."""
+    """A point at which `left sign right` fails, found by trying a few; None if there is none among them."""
     gap = left - right
     if gap.has(Order, Limit, Integral, AppliedUndef, oo, -oo, zoo, nan):
         return None
@@ -75,7 +75,7 @@ def refuted(left: Expr, sign: str, right: Expr) -> dict[Symbol, Rational] | None
 
 
 def points(symbols: Iterable[Symbol]) -> Iterator[dict[Symbol, Rational]]:
-    """A few dozen exact points; positive symbols have positive values, the others of either sign."""
+    """A few dozen exact points: positive symbols get positive values, the others values of either sign."""
     ordered = sorted(symbols, key=lambda symbol: (symbol.name, symbol.sort_key()))
     chance = Random(0)
     for i in range(40):

@@ -1,9 +1,9 @@
-"""`Reader`: what a displayed term stands for, and what it needs in order to be defined, part by part.
+"""`Reader`: what a displayed term stands for, and what each of its parts needs in order to be defined.
 
 A term is read as it is displayed, before anything in it can cancel. Names, and symbols that a condition ties to
-others, are abbreviations: they are written out wherever they stand, and so before a derivative is taken, a value put
-in, or a limit. Whatever is not listed here is not understood, and refused. A function without a definition stands
-for any smooth function.
+terms, are abbreviations: they are written out wherever they occur, before any derivative, substitution or limit is
+worked out. Functions that are not listed here are not understood, and refused. An undefined function stands for any
+smooth function.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ At = Mapping[Symbol, Expr]
 
 
 class Need(NamedTuple):
-    """`value sign 0`, which a term needs in order to be defined; `words` says so in the terms displayed."""
+    """`value sign 0`, without which a term is undefined; `words` says so in the terms displayed."""
 
     value: Expr
     sign: str
@@ -63,13 +63,13 @@ class Need(NamedTuple):
 
 
 class Undefined(Exception):
-    """A term that could divide by 0, or take an even root of what is negative; with what it needs."""
+    """A term could divide by 0, or take an even root of what is negative; the message says what it needs."""
 
 
 class Reader:
-    """Reads terms under names, ties (symbols that stand for others) and images (what conditions make of a symbol).
+    """Reads terms with names, ties (terms that symbols stand for) and images (what conditions put for symbols).
 
-    Attributes: needs: what has to hold where the terms that were read are defined; `settle` checks it
+    Attributes: needs: what must hold for the terms read so far to be defined; `settle` checks it
     """
 
     def __init__(
@@ -86,7 +86,7 @@ class Reader:
         self._depth, self._whole = 0, None
 
     def value(self, term: Expr) -> Expr:
-        """What a whole term stands for; raises Undefined where it may stand for nothing, NotUnderstood, STUMBLES."""
+        """What a whole term stands for. Raises Undefined if it may have no value; NotUnderstood; STUMBLES."""
         if term in (oo, -oo):
             return term
         self.needs = []
@@ -97,7 +97,7 @@ class Reader:
         return value
 
     def whole(self, term: Expr) -> Expr:
-        """As `read`, of a term that stands by itself: only then may it be a limit of ∞."""
+        """Like `read`, for a term that stands by itself: only such a term may be a limit of ∞."""
         self._whole = term
         return self.read(term)
 
@@ -108,7 +108,7 @@ class Reader:
                 raise Undefined(f"needs {need.words}")
 
     def read(self, term: Expr, at: At | None = None, strict: bool = False) -> Expr:
-        """The term's value; `strict` within a derivative, where it has to be smooth."""
+        """The term's value; `strict` within a derivative, where the term must be smooth."""
         at = at or {}
         if isinstance(term, Symbol):
             return self._symbol(term, at, strict)
@@ -120,7 +120,7 @@ class Reader:
                 self._depth = depth
                 return value
         raise NotUnderstood(
-            f"{term} is not understood: {type(term).__name__} is none of the functions that a step may use"
+            f"{term} is not understood: {type(term).__name__} is not among the functions that a step may use"
         )
 
     def _bound(self, name: str, positive: bool = False, nonnegative: bool = False) -> Dummy:
@@ -188,26 +188,26 @@ class Reader:
 
     def _expectation(self, term: Expect, at: At, strict: bool) -> Expr:
         u, v = (self._combination(vector, at, strict) for vector in term.args)
-        products = [(p * q, frozenset((one, other))) for one, p in u.items() for other, q in v.items()]
+        products = [(p * q, frozenset((first, second))) for first, p in u.items() for second, q in v.items()]
         if unknown := [pair for _, pair in products if pair not in MOMENTS]:
             raise NotUnderstood(f"E[{'·'.join(sorted(map(str, unknown[0])))}] is not known")
         return Add(*(factor * self.read(MOMENTS[pair], at, strict) for factor, pair in products))
 
     def _combination(self, vector: Expr, at: At, strict: bool) -> dict[Expr, Expr]:
-        """A linear combination of the vectors, as the factor of each."""
+        """The factor of each of the vectors in a linear combination of them."""
         if vector in VECTORS:
             return {vector: S.One}
-        found: dict[Expr, Expr] = {}
+        factors: dict[Expr, Expr] = {}
         if isinstance(vector, MatAdd):
             for part in vector.args:
-                for one, factor in self._combination(part, at, strict).items():
-                    found[one] = found.get(one, S.Zero) + factor
-            return found
+                for name, factor in self._combination(part, at, strict).items():
+                    factors[name] = factors.get(name, S.Zero) + factor
+            return factors
         vectors = [part for part in vector.args if part.is_Matrix] if isinstance(vector, MatMul) else []
         if len(vectors) != 1:
-            raise NotUnderstood(f"{vector} is no linear combination of the vectors x, x̂, m and z")
+            raise NotUnderstood(f"{vector} is not a linear combination of the vectors x, x̂, m and z")
         scale = Mul(*(self.read(part, at, strict) for part in vector.args if not part.is_Matrix))
-        return {one: scale * factor for one, factor in self._combination(vectors[0], at, strict).items()}
+        return {name: scale * factor for name, factor in self._combination(vectors[0], at, strict).items()}
 
     def _call(self, term: AppliedUndef, at: At, strict: bool) -> Expr:
         arguments = [self.read(part, at, strict) for part in term.args]
@@ -215,52 +215,52 @@ class Reader:
         if meaning is None:
             return term.func(*arguments)
         if not isinstance(meaning, Lambda) or len(meaning.variables) != len(arguments):
-            raise NotUnderstood(f"{term} has not the arguments that its definition has")
+            raise NotUnderstood(f"{term} does not have the arguments of its definition")
         parameters = set(meaning.variables)
         names = [_expression(self.abbreviations[name]) for name in _words(meaning.expr) & set(self.abbreviations)]
         if term.args != meaning.variables and parameters & self.reach(*names, *_moments(meaning.expr)):
-            raise NotUnderstood(f"{term}: its arguments are also in names, ties or expectations of its definition")
-        given = dict(zip(meaning.variables, arguments, strict=True))
-        return self._opened(term.func, lambda: self.read(meaning.expr, {**at, **given}, strict))
+            raise NotUnderstood(f"{term}: names, ties or expectations in its definition contain its arguments")
+        values = dict(zip(meaning.variables, arguments, strict=True))
+        return self._opened(term.func, lambda: self.read(meaning.expr, {**at, **values}, strict))
 
     def reach(self, *terms: Expr) -> set[Any]:
-        """The symbols that terms depend on, also through names, ties and expectations."""
-        found: set[Any] = set()
-        waiting = list(terms)
-        while waiting:
-            words = _words(waiting.pop()) - found
-            found |= words
-            waiting += [_expression(self.abbreviations[word]) for word in words & set(self.abbreviations)]
-        return found
+        """The symbols that terms depend on, including through names, ties and expectations."""
+        reached: set[Any] = set()
+        unread = list(terms)
+        while unread:
+            words = _words(unread.pop()) - reached
+            reached |= words
+            unread += [_expression(self.abbreviations[word]) for word in words & set(self.abbreviations)]
+        return reached
 
     def _variable(self, symbol: Expr, term: Expr, body: Expr) -> Symbol:
-        """A symbol that is varied, if it may be."""
+        """The symbol that a term varies. Raises NotUnderstood if it may not be varied."""
         if not isinstance(symbol, Symbol) or symbol in self.abbreviations or symbol in self.fixed:
-            raise NotUnderstood(f"{term}: {symbol} stands for something else here, or is tied by a condition")
+            raise NotUnderstood(f"{term}: {symbol} is a name here, or a condition ties it")
         if symbol not in self.reach(body):
             raise NotUnderstood(f"{term}: {symbol} does not occur")
         return symbol
 
     def _derivative(self, term: Derivative, at: At, strict: bool) -> Expr:
         body, counts = term.expr, [pair.args for pair in term.variable_count]
-        variables = [self._variable(one, term, body) for one, _ in counts]
+        variables = [self._variable(symbol, term, body) for symbol, _ in counts]
         if not all(count.is_Integer for _, count in counts):
-            raise NotUnderstood(f"{term} is not understood: how often?")
-        places = {symbol: self._symbol(symbol, at, strict) for symbol in variables}
-        inner = {symbol: self._moving(symbol, place, at) for symbol, place in places.items()}
+            raise NotUnderstood(f"{term} is not understood: the number of derivatives must be whole")
+        values = {symbol: self._symbol(symbol, at, strict) for symbol in variables}
+        inner = {symbol: self._moving(symbol, value, at) for symbol, value in values.items()}
         outer, self.needs = self.needs, []
         value = self.read(body, {**at, **inner}, strict=True)
         for symbol, count in counts:
             value = diff(value, inner[symbol], count)
-        back = {inner[symbol]: places[symbol] for symbol in variables if inner[symbol] != places[symbol]}
+        back = {inner[symbol]: values[symbol] for symbol in variables if inner[symbol] != values[symbol]}
         self.needs = outer + [Need(need.value.subs(back), need.sign, need.words) for need in self.needs]
         return value.subs(back)
 
-    def _moving(self, symbol: Symbol, place: Expr, at: At) -> Symbol:
-        """The variable to differentiate by: the place itself, if nothing else moves with it."""
-        others = [image for one, image in (*self.image.items(), *at.items()) if one != symbol]
-        alone = symbol not in at and not any(place in image.free_symbols for image in others)
-        return place if alone and isinstance(place, Symbol) else self._bound(symbol.name)
+    def _moving(self, symbol: Symbol, value: Expr, at: At) -> Symbol:
+        """The variable to differentiate by: the symbol's own value, if nothing else depends on that."""
+        others = [image for other, image in (*self.image.items(), *at.items()) if other != symbol]
+        alone = symbol not in at and not any(value in image.free_symbols for image in others)
+        return value if alone and isinstance(value, Symbol) else self._bound(symbol.name)
 
     def _subs(self, term: Subs, at: At, strict: bool) -> Expr:
         body, variables, values = term.args
@@ -281,10 +281,10 @@ class Reader:
         sides = {"+": (1,), "-": (-1,), "+-": (1, -1)}[str(direction)]
         values = {self._one_sided(term, point, side, at) for side in sides}
         if len(values) != 1:
-            raise NotUnderstood(f"{term} differs from side to side")
+            raise NotUnderstood(f"{term} differs between the two sides")
         value = values.pop()
         if value.has(oo, -oo) and term is not self._whole:
-            raise NotUnderstood(f"{term} is no number that can stand within a term")
+            raise NotUnderstood(f"{term} is infinite, so it cannot be part of a term")
         return value
 
     def _continuous(self, body: Expr, at: At) -> Expr | None:
@@ -304,7 +304,7 @@ class Reader:
         return limit_at_0(self._near(term.args[0], {**at, term.args[1]: _beside(point, side, near)}, near), near)
 
     def _near(self, body: Expr, at: At, near: Symbol) -> Expr:
-        """A body as a function of a small positive number; raises Undefined unless it is defined near 0."""
+        """A body as a function of a small positive number. Raises Undefined unless it is defined near 0."""
         outer, self.needs = self.needs, []
         value = self.read(body, at)
         for need in self.needs:
@@ -314,7 +314,7 @@ class Reader:
         return value
 
     def approached(self, body: Expr, limit: Limit, near: Symbol) -> Expr:
-        """What a body is where the variable of a limit is `near` away from its point."""
+        """A body as a function of `near`, the distance of a limit's variable from its point."""
         _, variable, point, direction = limit.args
         side = -1 if str(direction) == "-" else 1
         return self._near(body, {variable: _beside(self.read(point) if point.is_finite else point, side, near)}, near)
@@ -325,18 +325,18 @@ class Reader:
             raise NotUnderstood(f"{term} is not understood: it needs one variable, and both bounds")
         variable, *shown = limits[0]
         if variable in self.abbreviations:
-            raise NotUnderstood(f"{term}: {variable} stands for something else here")
+            raise NotUnderstood(f"{term}: {variable} is a name here, or a condition ties it")
         low, high = (bound if bound == oo else self.read(bound, at, strict) for bound in shown)
         inner = self._bound(str(variable))
         outer, self.needs = self.needs, []
         value = self.read(body, {**at, variable: inner}, strict=True)
         primitive, total = integral(value, inner, low, high)
-        self.read(primitive, strict=True)  # it must be smooth, too, or the theorem does not hold
+        self.read(primitive, strict=True)  # the fundamental theorem requires it to be smooth, too
         between = self._bound(str(variable), nonnegative=True)
-        place = low + between if high == oo else (low + high * between) / (1 + between)
-        ends = [place] if high == oo else [place, high]
-        inside = [Need(need.value.subs(inner, end), *need[1:]) for need in self.needs for end in ends]
-        self.needs = outer + inside
+        inside = low + between if high == oo else (low + high * between) / (1 + between)
+        points = [inside] if high == oo else [inside, high]
+        needs = [Need(need.value.subs(inner, point), *need[1:]) for need in self.needs for point in points]
+        self.needs = outer + needs
         return total
 
 
@@ -349,14 +349,15 @@ def _expression(meaning: Expr | Lambda) -> Expr:
 
 
 def _words(term: Expr) -> set[Any]:
-    """The symbols and functions that a term speaks of; those of an expectation are the moments in it."""
+    """The symbols and functions in a term; those of an expectation are its moments."""
     return term.atoms(Symbol) | _moments(term) | {part.func for part in term.atoms(AppliedUndef)}
 
 
 def _moments(term: Expr) -> set[Expr]:
-    """What the expectations in a term come down to."""
-    vectors = [square.atoms(MatrixSymbol) for square in term.atoms(Expect)]
-    return {MOMENTS[pair] for some in vectors for pair in map(frozenset, product(some, repeat=2)) if pair in MOMENTS}
+    """The moments that the expectations in a term are made of."""
+    vectors = [expectation.atoms(MatrixSymbol) for expectation in term.atoms(Expect)]
+    pairs = [frozenset(pair) for group in vectors for pair in product(group, repeat=2)]
+    return {MOMENTS[pair] for pair in pairs if pair in MOMENTS}
 
 
 _WAYS: Mapping[Any, Callable[..., Expr]] = {

@@ -1,11 +1,10 @@
-"""How much the proofs depend on every sign: change one, and a derivation has to refuse to build.
+"""Mutants of a derivation: with any sign, factor or exponent changed, it must fail to build.
 
-Every node of every term of every step is changed in turn: its sign, its factor (by 2) or its exponent (to the
-square; a whole number also by 1), and every relation is made stronger. A mutant that still builds has to be
-*equivalent*: the changed term has the same value, identically (a sign inside a square, the square of 1), or a
-statement "u ► 0" or "u ► ∞" is made of a positive power of u times a positive constant. That is shown for each, not
-assumed. The conditions of a step are its hypotheses, and not changed: another hypothesis makes another theorem,
-which may well be true.
+Every node of every term of every step is changed in turn: negated, doubled, squared, and a whole number raised by 1;
+and every relation is made stronger. A mutant that still builds must be *equivalent*: the changed term has identically
+the same value (a sign inside a square, the square of 1), or the step says u ► 0 or u ► ∞, and the mutant says it of a
+positive power of u times a positive constant. This is shown for each mutant, not assumed. A step's conditions are not
+changed: another hypothesis makes another theorem, which may well be true.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ STRONGER = {"=": ">", ">": "=", "≥": ">"}
 
 
 class Mutants(NamedTuple):
-    """What became of the mutants of a derivation; `surviving` says which ones do, and is to be empty."""
+    """What became of the mutants of a derivation; `surviving` describes those neither refused nor equivalent."""
 
     refused: int
     equivalent: int
@@ -35,7 +34,7 @@ class Mutants(NamedTuple):
 
     @property
     def share(self) -> float:
-        """The share that is refused of those that are not equivalent."""
+        """The share refused among those that are not equivalent."""
         return self.refused / (self.refused + len(self.surviving))
 
     def __str__(self) -> str:
@@ -49,7 +48,7 @@ def mutate(derivation: Derivation) -> Mutants:
     refused, equivalent, surviving = 0, 0, []
     for k, step in enumerate(derivation.steps):
         for words, rebuild, is_same in _of_step(derivation, k):
-            if _refuses(rebuild):
+            if _is_refused(rebuild):
                 refused += 1
             elif is_same():
                 equivalent += 1
@@ -59,7 +58,7 @@ def mutate(derivation: Derivation) -> Mutants:
 
 
 def _of_step(derivation: Derivation, k: int) -> Iterator[tuple[str, Callable, Callable[[], bool]]]:
-    """Each mutant of a step: in words, how to build it, and whether it is equivalent."""
+    """Each mutant of a step: its description, how to build it, and whether it is equivalent."""
     step = derivation.steps[k]
     for i, term in enumerate(step.terms):
         if step.definition and i == 0:
@@ -77,7 +76,7 @@ def _of_step(derivation: Derivation, k: int) -> Iterator[tuple[str, Callable, Ca
 
 
 def changed(term: Basic) -> Iterator[Basic]:
-    """The term with one node changed, for every node that is no bound variable."""
+    """The term with one node changed, for every node that is not a bound variable."""
     if isinstance(term, Expr | MatrixExpr):
         yield from (-term, 2 * term)
     if isinstance(term, Expr) and not term.is_Matrix:
@@ -86,7 +85,7 @@ def changed(term: Basic) -> Iterator[Basic]:
         yield term + 1
     if isinstance(term, MatrixSymbol):
         return
-    if isinstance(term, Expect) and term.args[0] == term.args[1]:  # a square is written once
+    if isinstance(term, Expect) and term.args[0] == term.args[1]:  # both factors of a square change together
         yield from (Expect(part) for part in changed(term.args[0]))
         return
     free = {Derivative: (0,), Subs: (0, 2), Limit: (0, 2), Order: (0,)}.get(type(term), range(len(term.args)))
@@ -103,20 +102,20 @@ def _with_chain(step: Step, terms: tuple, signs: tuple) -> Callable[[], None]:
 
 
 def _with_definition(derivation: Derivation, k: int, mutant: Expr) -> Callable[[], None]:
-    """The steps after definition k, with `mutant` for what it defines."""
+    """Builds definition k with `mutant` as its value, and the steps after it."""
 
     def build() -> None:
         names = dict(derivation.steps[k].names)
         for step in derivation.steps[k:]:
             terms = (step.terms[0], mutant) if step is derivation.steps[k] else step.terms
             chain = [part for pair in zip(terms, (*step.signs, None), strict=True) for part in pair][:-1]
-            again = Step(step.reason, *chain, where=step.where, names=names)
-            names |= [again.definition] if again.definition else []
+            rebuilt = Step(step.reason, *chain, where=step.where, names=names)
+            names |= [rebuilt.definition] if rebuilt.definition else []
 
     return build
 
 
-def _refuses(build: Callable[[], None]) -> bool:
+def _is_refused(build: Callable[[], None]) -> bool:
     try:
         build()
     except (StepError, TypeError):
@@ -125,19 +124,19 @@ def _refuses(build: Callable[[], None]) -> bool:
 
 
 def _is_equivalent(step: Step, i: int, mutant: Expr) -> bool:
-    """Whether putting `mutant` in the place of term i leaves the step's statement what it was."""
+    """Whether the step says the same with `mutant` as its term i."""
     old = step.terms[i]
     others = {term for k, term in enumerate(step.terms) if k != i}
     try:
         if isinstance(old, Limit) and others <= {S.Zero, S.Infinity}:
-            return _go_alike(step, old, mutant)
+            return _have_same_limit(step, old, mutant)
         return simplify(step.means(old) - step.means(mutant)) == 0
     except (NotUnderstood, Undefined, *STUMBLES):
         return False
 
 
-def _go_alike(step: Step, old: Limit, new: Expr) -> bool:
-    """Whether two limits of 0 or ∞ say the same: one function is a power of the other, times a positive constant."""
+def _have_same_limit(step: Step, old: Limit, new: Expr) -> bool:
+    """Whether two limits of 0 or ∞ say the same: one function is a positive power of the other, times a constant."""
     if any(limit.args[1:] != old.args[1:] for limit in new.atoms(Limit)):
         return False
     near = Symbol("near", positive=True)

@@ -1,7 +1,7 @@
-"""What a displayed term may consist of: plainly real symbols with names that cannot be taken for another's.
+"""What a displayed term may consist of: real symbols whose names cannot be mistaken for one another.
 
-A reader sees how a symbol prints, not what SymPy assumes of it. So a step's symbols are real and nothing else; that
-one is positive is a condition, which is shown.
+A reader sees how a symbol prints, not what SymPy assumes about it. So a step's symbols are real and nothing more; if
+one is positive, a condition says so, and is displayed.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from sandbox.maths import letters, symbols
 from sandbox.maths.symbols import DEFINITIONS, a, b, c, m, n, offset, spread, x, x_hat, z
 
 MEANINGFUL = frozenset({a, b, c, n, offset, spread, *DEFINITIONS})
-"""Symbols that stand for something in every step: conditions may speak of them, definitions may not change them."""
+"""Symbols with a meaning in every step: conditions may contain them, but no definition may change them."""
 
 VECTORS = (x, x_hat, m, z)
 
@@ -48,35 +48,33 @@ _PLAIN = Symbol("u", real=True).assumptions0
 
 
 @cache
-def free(name: str, place: int, **assumed: bool) -> Dummy:
-    """A symbol of our own that is real, and what is assumed of it: the same each time, so that what SymPy has found
-    out about a term need not be found again.
-    """
-    return Dummy(name, real=True, **{key: value for key, value in assumed.items() if value})
+def free(name: str, index: int, **assumptions: bool) -> Dummy:
+    """An internal real symbol, the same one each time, so that SymPy's cached results about it can be used again."""
+    return Dummy(name, real=True, **{key: value for key, value in assumptions.items() if value})
 
 
 class NotUnderstood(Exception):
-    """Something that a step may not contain, in words."""
+    """A step contains something that it may not contain; the message says what."""
 
 
 def vet(terms: Iterable[Basic]) -> None:
-    """Raise NotUnderstood for a symbol or function that prints like another, or of which more is assumed than shows."""
+    """Raise NotUnderstood for a symbol or function that prints like another, or has assumptions that do not show."""
     seen: dict[str, Any] = {}
     for word in sorted({word for term in terms for word in _words(term)}, key=str):
         name = word.__name__ if isinstance(word, type) else word.name
         shown = letters.shown(name)
         if isinstance(word, Symbol) and (isinstance(word, Dummy | Wild) or word.assumptions0 != _PLAIN):
-            raise NotUnderstood(f"{name} must be real and nothing else, Symbol({name!r}, real=True): say it in where")
+            raise NotUnderstood(f"{name} must be real and nothing else, Symbol({name!r}, real=True): say more in where")
         if isinstance(word, type) and getattr(word, "_kwargs", None):
             raise NotUnderstood(f"the function {name} has assumptions that do not show")
         if not _NAME.fullmatch(name) or name in _TAKEN:
-            raise NotUnderstood(f"{name!r} is no name for a symbol or a function")
+            raise NotUnderstood(f"{name!r} cannot be the name of a symbol or a function")
         if _HOUSE.get(shown, word) != word or seen.setdefault(shown, word) != word:
-            raise NotUnderstood(f"two different things would be shown as {shown}")
+            raise NotUnderstood(f"two different symbols or functions would be shown as {shown}")
 
 
 def _words(term: Basic) -> set[Any]:
-    """The symbols, vectors and functions that a term shows."""
+    """The symbols, vectors and functions in a term as displayed."""
     if isinstance(term, Symbol | MatrixSymbol | RandomMatrixSymbol):
         return {term}
     own = {term.func} if isinstance(term, AppliedUndef) else set()
