@@ -17,6 +17,8 @@ TOKENS = ("held-out", "training")
 """The tokens that a point was measured on: those of held-out documents, or a sample of the training tokens."""
 
 FACTS = ("architecture", "coefficient", "seed", "steps", "finished", "measured_on", "tokens", "documents", "l0")
+LAW = "law"
+
 COLUMNS = (*FACTS, "origin", "measure", "value", "low", "high", "reason")
 
 
@@ -43,7 +45,8 @@ class Point:
         tokens:       number of those tokens
         documents:    number of their documents; None without document IDs
         l0:           mean number of nonzero latents per token
-        origins:      estimates by origin (a key of ORIGINS), then by the key of the measure
+        origins:      estimates by origin (a key of ORIGINS), then by the key of the measure; under LAW, what the
+                      penalty of training explains (`sandbox.report.law.Law.rows`), if latents and b_dec were visible
     """
 
     architecture: str
@@ -85,7 +88,8 @@ class Point:
                 f"{report.name} was measured without latents: a point of a sweep needs L0, so measure the SAE itself"
             )
         measured = {"tokens": report.tokens, "documents": report.documents, "l0": report.l0}
-        return cls(**facts, **measured, origins=report.origins)
+        law = {} if report.law is None else {LAW: {key: estimate for key, (_, estimate) in report.law.rows().items()}}
+        return cls(**facts, **measured, origins={**report.origins, **law})
 
     @classmethod
     def from_dict(cls, fields: Mapping[str, Any]) -> Point:
@@ -96,7 +100,7 @@ class Point:
                 for key, entry in estimates.items()
             }
             for origin, estimates in fields.items()
-            if origin in ORIGINS
+            if origin in (*ORIGINS, LAW)
         }
         return cls(**{key: fields[key] for key in FACTS}, origins=origins)
 

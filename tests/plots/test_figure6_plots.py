@@ -16,7 +16,8 @@ from sandbox.moments.moments import Moments
 from sandbox.plots import figure6
 from sandbox.plots.figure6.equation_10 import error_near_1, exact_error
 from sandbox.plots.figure6.looks import looks, marker, rings
-from sandbox.report import ORIGINS, Point, estimate
+from sandbox.report import ORIGINS, Estimate, Point, estimate
+from sandbox.report.points import LAW
 from sandbox.simulate.features import stream_features
 from sandbox.training.architectures import ARCHITECTURES
 
@@ -361,3 +362,40 @@ def test_axes_side_by_side_get_one_legend_and_one_height():
         assert axes[0].get_ylim()[1] >= 5
         assert [text.get_text() for text in made.legends[0].texts] == ["both", "to 1", "to 5"]
         assert not any(ax.get_legend() for ax in axes)
+
+
+def with_law(point: Point, off: float) -> Point:
+    """The point with a prediction that misses γ about b_dec by `off`."""
+    gamma = point.origins["decoder_bias"][GAMMA]
+    predicted = Estimate(gamma.value - off, None, None, "no interval in this test")
+    difference = Estimate(off, off - 0.01, off + 0.01)
+    return replace(
+        point, origins={**point.origins, LAW: {"gamma": gamma, "predicted": predicted, "difference": difference}}
+    )
+
+
+def test_figure_7_puts_each_sae_at_its_prediction_and_draws_the_diagonal():
+    points = [with_law(point, 0.02) for point in POINTS]
+    ax = drawn(figure6.law, points)
+    for point in points:
+        container = next(c for c in ax.containers if c.get_label() == f"{point.architecture} seed {point.seed}")
+        at = (point.origins[LAW]["predicted"].value, point.origins[LAW]["gamma"].value)
+        assert any(mark == pytest.approx(at) for mark in container[0].get_xydata().tolist())
+    diagonal = ax.lines[-1].get_xydata()
+    assert (diagonal[:, 0] == diagonal[:, 1]).all()
+    assert ax.get_xlim() == ax.get_ylim()
+
+
+def test_the_distance_from_the_law_is_drawn_over_the_steps_of_each_sae():
+    points = [with_law(point, (900 - point.steps) / 10_000) for point in sweep((0,), (300, 600))]
+    ax = drawn(figure6.law_convergence, points)
+    assert {container.get_label() for container in ax.containers} == {point.name for point in points}
+    for container in ax.containers:
+        assert container[0].get_xydata().tolist() == [[300, 0.06], [600, 0.03], [900, 0]]
+
+
+def test_a_sweep_that_did_not_keep_the_penalty_has_no_figure_7():
+    names = [name for name, _ in figure6.figures(POINTS)]
+    assert "7-law" not in names
+    assert [name for name, _ in figure6.figures([with_law(point, 0) for point in POINTS])] == [*names, "7-law"]
+    assert drawn(figure6.law, POINTS).containers == []

@@ -8,6 +8,7 @@ from sandbox.plots.figure6.angle import angle
 from sandbox.plots.figure6.bias import bias
 from sandbox.plots.figure6.convergence import convergence
 from sandbox.plots.figure6.equation_10 import equation_10, equation_10_error
+from sandbox.plots.figure6.law import law, law_convergence
 from sandbox.plots.figure6.loss_split import loss_split
 from sandbox.plots.figure6.pages import figures, one_legend, same_height, save_figures
 from sandbox.plots.figure6.rho_r import rho_r
@@ -19,6 +20,8 @@ __all__ = [
     "equation_10",
     "equation_10_error",
     "figures",
+    "law",
+    "law_convergence",
     "loss_split",
     "one_legend",
     "rho_r",

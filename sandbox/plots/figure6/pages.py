@@ -16,6 +16,7 @@ from sandbox.plots.figure6.bias import KEY, bias
 from sandbox.plots.figure6.convergence import convergence
 from sandbox.plots.figure6.drawing import final, of_measure, shown
 from sandbox.plots.figure6.equation_10 import equation_10, equation_10_error
+from sandbox.plots.figure6.law import law, law_convergence, of_law
 from sandbox.plots.figure6.looks import looks
 from sandbox.plots.figure6.loss_split import loss_split
 from sandbox.plots.figure6.rho_r import rho_r
@@ -78,6 +79,12 @@ def figures(points: Sequence[Point]) -> Iterator[tuple[str, Figure]]:
     with figure(ONE, 2.9 + 0.16 * len(looks(points)), style=COLUMN) as (made, (ax,)):
         convergence(points, ax)
         yield "6-convergence", made
+    if shown(points, of_law("predicted")):
+        with figure(TWO, 3.6, 2, style=COLUMN) as (made, axes):
+            law(points, axes[0])
+            law_convergence(points, axes[1])
+            one_legend(made, axes, 4)
+            yield "7-law", made
 
 
 def save_figures(points: Sequence[Point], folder: str | Path, endings: Sequence[str] = (".png", ".svg")) -> list[Path]:
