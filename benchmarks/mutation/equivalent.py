@@ -112,7 +112,7 @@ EQUIVALENT: tuple[Equivalent, ...] = (
     ),
     Equivalent(
         "sandbox/measuring/latents.py",
-        "energy = (member.to(wide) @ f.square_()).double() * rows.square().sum(1, dtype=torch.float64)",
+        "energy = (member.to(wide) @ f.square_()).double() * norms",
         "(member.to(wide) @ f.square_()).double() ► member.to(wide) @ f.square_()",
         "times float64 it becomes float64 all the same",
     ),

@@ -56,7 +56,8 @@ def measure(
             metavar="FILE",
             help="Write a row per latent of a single --sae, as .npz or .parquet. Columns: latent (row of W_dec), "
             "scale_factor (the best factor for that latent alone: above 1 if shrunk), standard_error, low and high "
-            "(95 % interval), count (tokens on which it is active); nan where undefined.",
+            "(95 % interval), count (tokens on which it is active), predicted (scale_factor by the law of the L1 "
+            "penalty, where its coefficient is known); nan where undefined.",
         ),
     ] = None,
     l1: Annotated[
@@ -164,7 +165,7 @@ def _write(reports: list[Report], json: str | None, csv: Path | None, plot: Path
     if csv:
         writers.append(lambda: write_text(csv, report.to_csv(reports)))
     if latents:
-        writers.append(lambda: reports[0].latents.save(latents))
+        writers.append(lambda: reports[0].latents.save(latents, reports[0].l1))
     if plot:
         writers.append(lambda: draw(plot))
     show_and_write(json, lambda: report.to_json(reports), lambda: _show(reports), *writers)
@@ -178,7 +179,7 @@ def _show(reports: list[Report]) -> None:
     for report in reports:
         tables.show(report, screen)
         if report.latents is not None:
-            screen.print(report.latents.table(width=screen.width))
+            screen.print(report.latents.table(width=screen.width, l1=report.l1))
     if len(reports) > 1:
         tables.show_comparison(reports, screen)
     sys.stdout.flush()

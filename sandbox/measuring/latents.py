@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
@@ -15,7 +15,9 @@ from jaxtyping import Float, Float64, Int
 from torch import Tensor
 
 from sandbox.errors import InputError
-from sandbox.maths.compile import evaluate
+from sandbox.maths import symbols
+from sandbox.maths.compile import evaluate, to_torch
+from sandbox.maths.derived import derived
 from sandbox.maths.measures import REGISTRY
 from sandbox.moments.clusters import runs_of
 from sandbox.moments.machine_code import compiled
@@ -41,6 +43,17 @@ STRIDE = 16  # latents checked together: usually all are off
 SHARE = 1024  # latents per thread task, and per computation of intervals
 
 
+class Agreement(NamedTuple):
+    """How well the law predicts the factors s_j: those measured against those predicted, over `latents` latents.
+
+    Attributes: correlation, slope: of the least-squares line; nan if fewer than two factors differ
+    """
+
+    latents: int
+    correlation: float
+    slope: float
+
+
 @dataclass(frozen=True, eq=False)
 class Latents(Sums):
     """Totals over tokens of each latent's contribution to x̂, per group of clusters; `+` merges.
@@ -57,14 +70,17 @@ class Latents(Sums):
     in a single group has no interval. Without documents, blocks of tokens are the clusters, and intervals are too
     narrow if documents are longer.
 
-    Attributes:
-        pull:   Float64[Tensor, "groups d_sae"], sums of f_j d_j·(x − x̂), squared activation units
-        energy: Float64[Tensor, "groups d_sae"], sums of f_j²‖d_j‖²
-        loss:   Float64[Tensor, "groups"], sums of ‖x − x̂‖²
-        tokens: Float64[Tensor, "groups"], number of finite tokens; others are left out
-        count:  Float64[Tensor, "d_sae"], number of tokens in which the latent is active
+    An L1 penalty fixes s_j: `predicted` computes it from the training coefficient, `energy` and `penalty` alone.
 
-    Source: C2, C16 and "Per latent" in docs/mathematics.md
+    Attributes:
+        pull:    Float64[Tensor, "groups d_sae"], sums of f_j d_j·(x − x̂), squared activation units
+        energy:  Float64[Tensor, "groups d_sae"], sums of f_j²‖d_j‖²
+        loss:    Float64[Tensor, "groups"], sums of ‖x − x̂‖²
+        tokens:  Float64[Tensor, "groups"], number of finite tokens; others are left out
+        count:   Float64[Tensor, "d_sae"], number of tokens in which the latent is active
+        penalty: Float64[Tensor, "d_sae"], sums of f_j‖d_j‖, activation units
+
+    Source: C2, C16, C20 and "Per latent" in docs/mathematics.md
 
     >>> import numpy as np
     >>> import torch
@@ -79,6 +95,7 @@ class Latents(Sums):
     loss: Float64[Tensor, "groups"]
     tokens: Float64[Tensor, "groups"]
     count: Float64[Tensor, "d_sae"]
+    penalty: Float64[Tensor, "d_sae"]
 
     @classmethod
     def from_batch(
@@ -130,6 +147,28 @@ class Latents(Sums):
         """s_j: the factor on this latent alone that brings x̂ closest to x; nan if it was never active."""
         return evaluate(REGISTRY[FACTOR], *self.moments.means.unbind(-1))
 
+    def predicted(self, l1: float) -> Float64[Tensor, "d_sae"]:
+        """The s_j that an L1 penalty leaves at the end of training, by the law; nan if the latent was never active.
+
+        It is computed from means of f_j and f_j² only, without x and x̂.
+
+        Args:   l1: the coefficient of Σ_j f_j‖d_j‖ beside the squared error, in units of x (`Report.l1`)
+        Source: C20
+        """
+        tokens = self.tokens.sum()
+        law = to_torch(derived("C20")["from_totals"], (symbols.lam, symbols.penalty, symbols.b))
+        return law(self.tokens.new_tensor(l1), self.penalty / tokens, self.energy.sum(0) / tokens)
+
+    def agreement(self, l1: float, often: int = OFTEN) -> Agreement:
+        """How measured factors go with `predicted` ones, over the latents active in at least `often` tokens."""
+        kept = (self.count >= max(often, 1)) & (self.energy.sum(0) > 0)
+        expected, factor = (t[kept].cpu().numpy() for t in (self.predicted(l1), self.scale_factors()))
+        if len(factor) < 2 or np.ptp(expected) == 0 or np.ptp(factor) == 0:
+            return Agreement(len(factor), np.nan, np.nan)
+        return Agreement(
+            len(factor), float(np.corrcoef(expected, factor)[0, 1]), float(np.polyfit(expected, factor, 1)[0])
+        )
+
     def standard_errors(self) -> Float64[Tensor, "d_sae"]:
         """The cluster-robust standard error of each s_j, by the delta method (C16); `intervals` uses the jackknife.
 
@@ -143,15 +182,17 @@ class Latents(Sums):
         low, high = zip(*(interval(share, REGISTRY[FACTOR]) for share in shares), strict=True)
         return torch.cat(low), torch.cat(high)
 
-    def columns(self) -> dict[str, np.ndarray]:
+    def columns(self, l1: float | None = None) -> dict[str, np.ndarray]:
         """A table with a row for each latent, which `save` and `sandbox measure --latents` write.
 
+        Args: l1: the L1 coefficient of training in units of x; None if it is unknown, or if there is none
         Columns, each of length d_sae:
             latent:         its number j, from 0: row j of W_dec
             scale_factor:   s_j; 1 means not shrunk, above 1 shrunk, below 1 too strong; nan if it was never active
             standard_error: of s_j, cluster-robust; nan if it was active in fewer than two groups of documents
             low, high:      ends of the 95 % interval of s_j; nan in the same case
             count:          number of tokens in which it was active
+            predicted:      s_j by the law of the L1 penalty (`predicted`); nan without l1
         """
         low, high = self.intervals()
         named = {
@@ -160,48 +201,57 @@ class Latents(Sums):
             "low": low,
             "high": high,
             "count": self.count.long(),
+            "predicted": torch.full_like(self.count, torch.nan) if l1 is None else self.predicted(l1),
         }
         return {"latent": np.arange(len(self.count))} | {key: t.cpu().numpy() for key, t in named.items()}
 
-    def most_shrunk(self, n: int = 10, often: int = OFTEN) -> list[dict[str, Any]]:
+    def most_shrunk(self, n: int = 10, often: int = OFTEN, l1: float | None = None) -> list[dict[str, Any]]:
         """The n latents with the greatest s_j among those active in at least `often` tokens, one row each.
 
-        Undefined values are None.
+        Undefined values are None; so is `predicted` without l1.
         """
-        columns = self.columns()
+        columns = self.columns(l1)
         ranked = np.argsort(-columns["scale_factor"], kind="stable")
         ranked = ranked[columns["count"][ranked] >= max(often, 1)][:n]
         rows = ({key: column[j].item() for key, column in columns.items()} for j in ranked)
         return [{key: None if value != value else value for key, value in row.items()} for row in rows]
 
-    def table(self, n: int = 10, often: int = OFTEN, width: int = PRINTED) -> Table:
-        """The n most shrunk latents, for a terminal `width` columns wide."""
-        return fitting(width, lambda: self._table(n, often))
+    def table(self, n: int = 10, often: int = OFTEN, width: int = PRINTED, l1: float | None = None) -> Table:
+        """The n most shrunk latents, for a terminal `width` columns wide; with l1, what the law predicts for them."""
+        rows = self.most_shrunk(n, often, l1)
+        narrow = () if l1 is None else (lambda: self._table(rows, often, l1, errors=False),)
+        return fitting(width, lambda: self._table(rows, often, l1), *narrow)
 
-    def _table(self, n: int, often: int) -> Table:
-        rows = (
-            (
-                f"{row['latent']}",
-                number(row["scale_factor"]),
-                "—" if row["standard_error"] is None else number(row["standard_error"]),
-                "—" if row["low"] is None else f"{number(row['low'])} … {number(row['high'])}",
-                f"{row['count']:,}",
-            )
-            for row in self.most_shrunk(n, often)
-        )
+    def _table(self, ranking: list[dict[str, Any]], often: int, l1: float | None, errors: bool = True) -> Table:
+        """Args: ranking: from `most_shrunk`; errors: whether to show standard errors"""
+        columns = {
+            "latent": lambda row: f"{row['latent']}",
+            "s_j": lambda row: number(row["scale_factor"]),
+            "predicted": lambda row: number(row["predicted"]),
+            "std. error": lambda row: "—" if row["standard_error"] is None else number(row["standard_error"]),
+            "95 % interval": lambda row: "—" if row["low"] is None else f"{number(row['low'])} … {number(row['high'])}",
+            "tokens": lambda row: f"{row['count']:,}",
+        }
+        shown = {"predicted": l1 is not None, "std. error": errors}
+        columns = {header: cell for header, cell in columns.items() if shown.get(header, True)}
+        rows = ([cell(row) for cell in columns.values()] for row in ranking)
         ranked, never = int((self.count >= often).sum()), int((self.count == 0).sum())
         caption = (
             f"s_j: the best factor for that latent alone; 1 means not shrunk. Of {len(self.count):,} latents, "
             f"{ranked:,} are active in at least {often:,} tokens and ranked; {never:,} are never active."
         )
-        headers = ("latent", "s_j", "std. error", "95 % interval", "tokens")
-        right = ("latent", "s_j", "std. error", "tokens")
-        return table("Latents with the greatest factors", headers, rows, right, caption=caption)
+        if l1 is not None:
+            caption += f" Predicted: from the L1 penalty, λ = {l1:.4g} in units of x."
+            _, correlation, slope = self.agreement(l1, often)
+            if correlation == correlation:
+                caption += f" Measured against predicted: correlation {correlation:.3f}, slope {slope:.3f}."
+        right = columns.keys() - {"95 % interval"}
+        return table("Latents with the greatest factors", [*columns], rows, right, caption=caption)
 
-    def save(self, path: str | Path) -> None:
+    def save(self, path: str | Path, l1: float | None = None) -> None:
         """Write `columns` to a .npz or .parquet file atomically. Raises: InputError as `check_table_format` does."""
         check_table_format(path)
-        columns = self.columns()
+        columns = self.columns(l1)
         with written_whole(path) as beside:
             if beside.suffix == ".npz":
                 np.savez(beside, allow_pickle=False, **columns)
@@ -235,21 +285,22 @@ def _on_host(feature_acts, residual, W_dec, group: np.ndarray, scale) -> tuple[T
     errors = np.einsum("nd,nd->n", left, left, dtype=np.float64)
     ok = np.isfinite(errors)
     norms = np.einsum("jd,jd->j", rows, rows, dtype=np.float64)
-    pull, energy, count = np.zeros((GROUPS, d_sae)), np.zeros((GROUPS, d_sae)), np.zeros(d_sae)
+    pull, energy = np.zeros((GROUPS, d_sae)), np.zeros((GROUPS, d_sae))
+    count, strength = np.zeros(d_sae), np.zeros(d_sae)
 
     def share(low: int) -> None:
         high = min(low + SHARE, d_sae)
-        _add_latents(acts, left, rows, norms, sizes, group, ok, low, high, pull, energy, count)
+        _add_latents(acts, left, rows, norms, sizes, group, ok, low, high, pull, energy, count, strength)
 
     with ThreadPoolExecutor(torch.get_num_threads()) as pool:
         list(pool.map(share, range(0, d_sae, SHARE)))
     loss = np.bincount(group[ok], errors[ok], GROUPS)
     tokens = np.bincount(group[ok], minlength=GROUPS).astype(np.float64)
-    return tuple(torch.from_numpy(total) for total in (pull, energy, loss, tokens, count))
+    return tuple(torch.from_numpy(total) for total in (pull, energy, loss, tokens, count, strength * np.sqrt(norms)))
 
 
 @compiled
-def _add_latents(acts, left, rows, norms, sizes, group, ok, low, high, pull, energy, count) -> None:
+def _add_latents(acts, left, rows, norms, sizes, group, ok, low, high, pull, energy, count, strength) -> None:
     """Add the latents from `low` up to `high` of each finite token to the token's group, in float64."""
     n, d = left.shape
     for i in range(n):
@@ -272,6 +323,7 @@ def _add_latents(acts, left, rows, norms, sizes, group, ok, low, high, pull, ene
                     pull[g, j] += f * along
                     energy[g, j] += f * f * norms[j]
                     count[j] += 1
+                    strength[j] += f
 
 
 def _on_device(feature_acts, residual, W_dec, group: np.ndarray, scale) -> tuple[Tensor, ...]:
@@ -287,8 +339,10 @@ def _on_device(feature_acts, residual, W_dec, group: np.ndarray, scale) -> tuple
     f = torch.where(on, feature_acts, 0).to(wide)
     if scale is not None:
         f *= torch.where(ok[:, None], scale.reshape(-1, 1), 0)
+    norms = rows.square().sum(1, dtype=torch.float64)
+    penalty = f.sum(0, dtype=torch.float64) * norms.sqrt()
     product = torch.where(ok[:, None], left, 0) @ rows.mT
     pull = (member.to(wide) @ product.mul_(f)).double()
-    energy = (member.to(wide) @ f.square_()).double() * rows.square().sum(1, dtype=torch.float64)
+    energy = (member.to(wide) @ f.square_()).double() * norms
     loss = (member * torch.where(ok, errors, 0)).sum(1)
-    return pull, energy, loss, member.sum(1, dtype=torch.float64), count
+    return pull, energy, loss, member.sum(1, dtype=torch.float64), count, penalty

@@ -104,6 +104,11 @@ class Report:
             penalties = in_stretches(penalties, self.moments.count)
         return law(moments, self.training._replace(penalties=penalties))
 
+    @property
+    def l1(self) -> float | None:
+        """The L1 coefficient of training in units of x: λ/k of `law`; None if it is unknown, or if there is none."""
+        return self.law.l1 / self.law.scale if self.law and self.law.l1 else None
+
     @cached_property
     def _about_b_dec(self) -> Moments:
         assert self.b_dec is not None

@@ -167,7 +167,7 @@ def explained(law: Law, width: int = WORDY) -> Table:
 
     Args: width: of the screen; the words are left out where it is narrower than the table
     """
-    rows = [(key, words, *cells_of(estimate)) for key, (words, estimate) in law.rows().items()]
+    rows = [(key, escape(words), *cells_of(estimate)) for key, (words, estimate) in law.rows().items()]
     title = "Explained by the penalty (about b_dec)"
     headers = ("", "", "value", "95 % interval")
 

@@ -11,8 +11,10 @@ from hypothesis import strategies as st
 from scipy.optimize import minimize_scalar
 
 from sandbox import plots
+from sandbox.data import embedded
 from sandbox.errors import InputError
 from sandbox.measuring.latents import GROUPS, Latents, _on_device
+from sandbox.measuring.measure import measure
 from sandbox.moments.clusters import runs_of
 from sandbox.plots.latents import latents as histogram
 
@@ -107,6 +109,8 @@ def test_two_tokens_on_paper(way):
     assert plain.moments.means[0].tolist() == [(10 + 2 * 5 + 10) / 2, 5, 7.5]
     scaled = way(acts, left, W_dec, ids, torch.tensor([[1.0], [3.0]]))
     assert (scaled.pull.sum(), scaled.energy.sum()) == (6 - 3, 8 + 18)
+    assert plain.penalty.tolist() == [2**0.5, 0]  # (2 − 1)·√2
+    assert scaled.penalty[0].item() == pytest.approx(-(2**0.5))  # (2 − 3)·√2
     assert plain.columns()["latent"].tolist() == [0, 1]
     assert plain.columns()["count"].tolist() == [2, 0]
 
@@ -191,6 +195,9 @@ def test_latents_that_are_never_on_are_undefined_and_one_group_has_no_error(tmp_
     with plots.figure(6, 4) as (made_figure, (ax,)):
         histogram({"dead": dead}, ax)
         plots.save(made_figure, tmp_path / "dead.png")
+    with plots.figure(6, 4) as (made_figure, (ax,)):
+        plots.predicted_latents({"dead": (dead, 0.5)}, ax)
+        plots.save(made_figure, tmp_path / "dead law.png")
     single = Latents.from_batch(acts, residual, W_dec, np.zeros(N, int))
     assert single.scale_factors()[:-1].isfinite().all()
     assert single.standard_errors().isnan().all()
@@ -220,7 +227,7 @@ def test_the_most_shrunk_come_first_and_rare_latents_are_not_ranked():
 def test_every_latent_is_written(ending, tmp_path):
     tally = Latents.from_batch(*made())
     path = tmp_path / f"latents{ending}"
-    tally.save(path)
+    tally.save(path, 0.5)
     if ending == ".npz":
         with np.load(path, allow_pickle=False) as stored:
             columns = {key: stored[key] for key in stored.files}
@@ -228,11 +235,105 @@ def test_every_latent_is_written(ending, tmp_path):
         from pyarrow import parquet
 
         columns = {key: np.array(column) for key, column in parquet.read_table(path).to_pydict().items()}
-    assert list(columns) == ["latent", "scale_factor", "standard_error", "low", "high", "count"]
-    for key, column in tally.columns().items():
+    assert list(columns) == ["latent", "scale_factor", "standard_error", "low", "high", "count", "predicted"]
+    for key, column in tally.columns(0.5).items():
         np.testing.assert_array_equal(columns[key], column)
     assert columns["count"].dtype.kind == "i"
     assert list(tmp_path.iterdir()) == [path]  # nothing half-written
+
+
+def lasso(l1: float, steps: int = 4000):
+    """f of one latent on d = (2, 0), the minimum of the mean of (x − f‖d‖)² + l1·f‖d‖ over f ≥ 0, and tokens along d.
+
+    Each is found by gradient descent: this uses no formula of shrinkage.
+    """
+    along = torch.rand(N, generator=torch.Generator().manual_seed(0), dtype=torch.float64) * 4
+    length = torch.zeros_like(along)  # f‖d‖
+    for _ in range(steps):
+        length = (length - 0.01 * (2 * (length - along) + l1)).clamp(min=0)
+    return length[:, None] / 2, torch.stack((along, torch.zeros_like(along)), 1), torch.tensor([[2.0, 0.0]]).double()
+
+
+@WAYS
+@pytest.mark.parametrize("l1", [0.1, 1.0, 3.0])
+def test_a_latent_trained_with_l1_has_the_factor_predicted(way, l1):
+    acts, x, W_dec = lasso(l1)
+    tally = way(acts, x - acts @ W_dec, W_dec, np.arange(N))
+    assert tally.predicted(l1).item() > 1.01
+    assert tally.predicted(l1).item() == pytest.approx(tally.scale_factors().item(), rel=1e-9)
+
+
+def test_a_prediction_needs_a_coefficient_and_an_active_latent():
+    tally = Latents.from_batch(*made())
+    assert tally.predicted(0.5)[-1].isnan()
+    assert tally.predicted(0.5)[:-1].isfinite().all()
+    assert np.isnan(tally.columns()["predicted"]).all()
+    np.testing.assert_array_equal(tally.columns(0.5)["predicted"], tally.predicted(0.5))
+    np.testing.assert_array_equal(tally.predicted(0.0)[:-1], torch.ones(D_SAE - 1))
+    (row, *_) = tally.most_shrunk(1, often=1, l1=0.5)
+    assert row["predicted"] == tally.predicted(0.5)[row["latent"]]
+    assert tally.most_shrunk(1, often=1)[0]["predicted"] is None
+    shown = tally.table(1, often=1, l1=0.5)
+    assert next(iter(shown.columns[2].cells)) == f"{row['predicted']:.4f}"
+    assert "λ = 0.5 in units of x" in str(shown.caption)
+
+
+def test_agreement_is_that_of_the_latents_active_often_enough():
+    tally = Latents.from_batch(*made())
+    measured = tally.agreement(0.5, often=50)
+    kept = tally.count >= 50
+    line = np.polyfit(tally.predicted(0.5)[kept].numpy(), tally.scale_factors()[kept].numpy(), 1)
+    assert measured.latents == int(kept.sum())
+    assert measured.slope == pytest.approx(line[0])
+    assert np.isnan(tally.agreement(0.0).slope)  # all predictions are 1: no line
+    assert tally.agreement(0.5, often=10 * N).latents == 0
+
+
+TRAINED = 1.2 / 1.5946
+"""λ/k of the embedded ReLU SAE: its coefficient, and √d over the mean norm, by which SAELens multiplied activations."""
+
+
+@pytest.fixture(scope="module")
+def real():
+    names = ("minilm-relu", "minilm-gated")
+    options = {"documents": embedded("documents"), "device": "cpu", "latents": True, "published": 0}
+    return dict(
+        zip(names, measure([embedded(name) for name in names], embedded("activations"), **options), strict=True)
+    )
+
+
+def test_the_law_predicts_each_latent_of_the_relu_sae_and_none_of_the_gated(real):
+    relu, gated = real.values()
+    assert relu.l1 == pytest.approx(TRAINED, rel=1e-4)
+    assert gated.l1 is None
+    for report in (relu, gated):
+        total = report.latents.penalty.sum() / report.latents.tokens.sum()
+        assert total.item() == pytest.approx(report.law.penalty.value, rel=1e-6)
+    straight, cloud = (report.latents.agreement(TRAINED, often=50) for report in (relu, gated))
+    assert straight.latents == 1437
+    assert straight.correlation == pytest.approx(0.989, abs=0.005)
+    assert straight.slope == pytest.approx(1, abs=0.02)
+    assert abs(cloud.correlation) < 0.2
+    assert abs(cloud.slope) < 0.1
+    often = gated.latents.count >= 50
+    assert gated.latents.scale_factors()[often].median().item() == pytest.approx(1, abs=0.01)
+
+
+def test_the_plot_shows_each_latent_where_it_was_predicted_and_measured(real, tmp_path):
+    relu, gated = (report.latents for report in real.values())
+    with plots.figure(3.4, 4, style=plots.COLUMN) as (figure, (ax,)):
+        plots.predicted_latents({"relu": (relu, TRAINED), "gated": (gated, TRAINED)}, ax)
+        plots.save(figure, tmp_path / "law.png")
+        assert "relu: 1,047 latents\ncorrelation 0.98" in ax.get_legend().get_texts()[0].get_text()
+        for points, tally in zip(ax.collections, (relu, gated), strict=True):
+            often = (tally.count >= 100).numpy()
+            exact = np.stack((tally.predicted(TRAINED).numpy()[often], tally.scale_factors().numpy()[often]), 1)
+            inside = ((exact > 1) & (exact < 2)).all(1)  # what lies outside the range is drawn at its edge
+            assert inside.sum() > 300
+            np.testing.assert_array_equal(points.get_offsets()[inside], exact[inside])
+    for reports, panels in (([real["minilm-relu"]], 4), ([real["minilm-gated"]], 3)):
+        with plots.measured(reports) as figure:
+            assert len(figure.axes) == panels
 
 
 def test_another_ending_is_refused(tmp_path):

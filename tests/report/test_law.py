@@ -159,6 +159,7 @@ def test_json_csv_and_tables_hold_it(data):
         "difference",
     }
     assert "Explained by the penalty" in str(report)
+    assert "E[x·x̂]" in str(report)  # brackets are no markup
     assert "Explained by the penalty" in report._repr_html_()
 
 

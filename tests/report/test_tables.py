@@ -96,10 +96,12 @@ def test_comparisons_and_latents(width, reports):
         for one in every:
             if one.origin == "raw" and one.measure in tables.COMPARED:
                 assert tables.difference_cell(one.estimate) in shown
-    shown = printed(reports[0].latents.table(width=width), width)
-    check(shown, width)
-    for row in reports[0].latents.most_shrunk():
-        assert f"{number(row['low'])} … {number(row['high'])}" in shown
+    for l1 in (None, 0.5):
+        shown = printed(reports[0].latents.table(width=width, l1=l1), width)
+        check(shown, width)
+        for row in reports[0].latents.most_shrunk(l1=l1):
+            assert f"{number(row['low'])} … {number(row['high'])}" in shown
+            assert l1 is None or number(row["predicted"]) in shown
 
 
 @pytest.mark.parametrize("width", WIDTHS)

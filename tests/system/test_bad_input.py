@@ -37,7 +37,7 @@ MOMENTS = {
     ),
     "a grid where one is needed": (
         lambda: estimate(Moments.from_pairs(x, x, batch_dims=1), measure_named("cosine")),
-        "estimate takes one",
+        "estimate takes moments without batch axes",
     ),
 }
 SIMULATE = {
