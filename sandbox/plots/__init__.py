@@ -12,6 +12,7 @@ from sandbox.plots.latents import latents
 from sandbox.plots.measured import measured
 from sandbox.plots.parabolas import parabolas
 from sandbox.plots.plane import at_tip, plane
+from sandbox.plots.predicted_latents import predicted_latents
 from sandbox.plots.rho_r_map import levels, rho_r_map
 from sandbox.plots.style import COLUMN, FAINT, INK, LOCI, OF_X, OF_X_HAT, SAES, STYLE, check_format, figure, save
 
@@ -37,6 +38,7 @@ __all__ = [
     "measured",
     "parabolas",
     "plane",
+    "predicted_latents",
     "rho_r_map",
     "save",
 ]

@@ -195,6 +195,9 @@ def test_latents_that_are_never_on_are_undefined_and_one_group_has_no_error(tmp_
     with plots.figure(6, 4) as (made_figure, (ax,)):
         histogram({"dead": dead}, ax)
         plots.save(made_figure, tmp_path / "dead.png")
+    with plots.figure(6, 4) as (made_figure, (ax,)):
+        plots.predicted_latents({"dead": (dead, 0.5)}, ax)
+        plots.save(made_figure, tmp_path / "dead law.png")
     single = Latents.from_batch(acts, residual, W_dec, np.zeros(N, int))
     assert single.scale_factors()[:-1].isfinite().all()
     assert single.standard_errors().isnan().all()
@@ -314,6 +317,23 @@ def test_the_law_predicts_each_latent_of_the_relu_sae_and_none_of_the_gated(real
     assert abs(cloud.slope) < 0.1
     often = gated.latents.count >= 50
     assert gated.latents.scale_factors()[often].median().item() == pytest.approx(1, abs=0.01)
+
+
+def test_the_plot_shows_each_latent_where_it_was_predicted_and_measured(real, tmp_path):
+    relu, gated = (report.latents for report in real.values())
+    with plots.figure(3.4, 4, style=plots.COLUMN) as (figure, (ax,)):
+        plots.predicted_latents({"relu": (relu, TRAINED), "gated": (gated, TRAINED)}, ax)
+        plots.save(figure, tmp_path / "law.png")
+        assert "relu: 1,047 latents\ncorrelation 0.98" in ax.get_legend().get_texts()[0].get_text()
+        for points, tally in zip(ax.collections, (relu, gated), strict=True):
+            often = (tally.count >= 100).numpy()
+            exact = np.stack((tally.predicted(TRAINED).numpy()[often], tally.scale_factors().numpy()[often]), 1)
+            inside = ((exact > 1) & (exact < 2)).all(1)  # what lies outside the range is drawn at its edge
+            assert inside.sum() > 300
+            np.testing.assert_array_equal(points.get_offsets()[inside], exact[inside])
+    for reports, panels in (([real["minilm-relu"]], 4), ([real["minilm-gated"]], 3)):
+        with plots.measured(reports) as figure:
+            assert len(figure.axes) == panels
 
 
 def test_another_ending_is_refused(tmp_path):
