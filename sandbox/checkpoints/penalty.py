@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from numbers import Real
 from typing import Any, NamedTuple
 
 from sandbox.checkpoints.autoencoder import SAE
 from sandbox.checkpoints.checkpoint import Checkpoint
 from sandbox.checkpoints.origin import as_dict
 
-L1 = "standard"
-"""The architecture whose penalty is a coefficient times the sum of its latents, each weighted by its decoder row."""
+L1 = ("standard", "relu")
+"""The architectures whose penalty is a coefficient times the sum of the latents, weighted by their decoder rows."""
+
+NO_SLOPE = ("gated", "topk", "batchtopk", "groupmax", "matryoshka_batchtopk")
+"""The architectures whose penalty, if any, stays the same when the latents are scaled."""
 
 STATED_AS = ("l1_coefficient", "l1_penalty")
 """Names of the coefficient: SAELens', dictionary_learning's."""
@@ -32,8 +36,9 @@ class Penalty(NamedTuple):
 def penalty_of(sae: Checkpoint | Any) -> Penalty | None:
     """The penalty that an SAE was trained with; None if nothing states it.
 
-    Only a ReLU SAE has an L1 penalty on its latents. TopK, JumpReLU and gated SAEs choose which latents are active, and
-    their penalty, if any, does not change when these are scaled (C19).
+    A ReLU SAE has an L1 penalty on its latents. TopK and gated SAEs choose which latents are active, and their penalty,
+    if any, does not change when these are scaled (C19). A JumpReLU SAE is of that kind only if its settings say that it
+    was trained with a step; smooth stand-ins for it grow with the latents.
 
     Args: sae: a checkpoint, or a SAELens object
     """
@@ -48,17 +53,31 @@ def penalty_of(sae: Checkpoint | Any) -> Penalty | None:
         architecture = str(stated() if callable(stated) else stated)
         if architecture == "None":
             return None
-    if architecture != L1:
+    stated = settings.get("architecture")
+    if {architecture, stated} & {*NO_SLOPE} or (architecture == "jumprelu" and _is_step(settings)):
         return Penalty(0.0, f"the penalty of a {architecture} SAE does not grow with its latents")
-    return _stated(settings, source or "")
+    return _stated(settings, source or "") if architecture in L1 else None
+
+
+def is_coefficient(value: Any) -> bool:
+    """Whether it is a number from 0 to 1e30, beyond which products with it would leave float64."""
+    return isinstance(value, Real) and not isinstance(value, bool) and 0 <= value <= 1e30
+
+
+def _is_step(settings: Mapping[str, Any]) -> bool:
+    return any(section.get("jumprelu_sparsity_loss_mode") == "step" for section in _sections(settings))
+
+
+def _sections(settings: Mapping[str, Any]) -> tuple[Mapping[str, Any], ...]:
+    metadata, trainer = (as_dict(settings.get(name)) for name in ("metadata", "trainer"))
+    return settings, trainer, metadata, as_dict(metadata.get("training_architecture_details"))
 
 
 def _stated(settings: Mapping[str, Any], source: str) -> Penalty | None:
-    metadata, trainer = (as_dict(settings.get(name)) for name in ("metadata", "trainer"))
-    for section in (settings, trainer, metadata, as_dict(metadata.get("training_architecture_details"))):
+    for section in _sections(settings):
         for name in STATED_AS:
             value = section.get(name)
-            if isinstance(value, int | float) and value >= 0 and _weighted(section):
+            if is_coefficient(value) and _weighted(section):
                 return Penalty(float(value), f"{name} in {source}")
     return None
 

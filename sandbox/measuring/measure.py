@@ -12,7 +12,7 @@ from torch import Tensor
 
 from sandbox.activations import PathOrArray, SideBySide, Source, SourceLike, activations
 from sandbox.checkpoints import Checkpoint
-from sandbox.checkpoints.penalty import Penalty
+from sandbox.checkpoints.penalty import Penalty, is_coefficient
 from sandbox.errors import InputError
 from sandbox.measuring.forward import BATCH, FEW, Forward, Pairs
 from sandbox.measuring.identity import of_run
@@ -187,6 +187,11 @@ def _measured(
     names, penalties = _names(saes, chosen), _penalties(saes, chosen)
     _try_on(saes, source)
     for sae in saes:
+        if chosen.l1 is not None and sae.decoder_norms is None:
+            raise InputError(
+                f"{sae.name}: the L1 coefficient predicts nothing here, because its latents are hidden, or x̂ is not "
+                "feature_acts·W_dec + b_dec; leave l1 out"
+            )
         if chosen.latents and (sae.W_dec is None or not sae.sees_latents):
             raise InputError(f"{sae.name}: its latents are not visible, or x̂ is not linear in them; leave latents out")
     with ranks.joined(str(saes[0].device)), stoppable():
@@ -307,8 +312,8 @@ def _penalties(saes: Sequence[Forward | Pairs], chosen: Options) -> list[Penalty
     if len(given) != len(saes):
         raise InputError(f"{len(given)} L1 coefficients for {len(saes)} SAEs: give one for each")
     for value in given:
-        if not isinstance(value, int | float) or not 0 <= value < float("inf"):
-            raise InputError(f"the L1 coefficient is {value!r}: it must be 0 or a positive number")
+        if not is_coefficient(value):
+            raise InputError(f"the L1 coefficient is {value!r}: it must be a number from 0 to 1e30")
     return [Penalty(float(value), "as given") for value in given]
 
 

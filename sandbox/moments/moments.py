@@ -39,7 +39,7 @@ GONE = 1e-12
 """Share of the energy: an energy about another origin that is no larger cannot be distinguished from rounding."""
 
 STILL = 1e-22
-"""The same for the part of it that the groups' sums show, where rounding enters squared: anything smaller is 0."""
+"""The same threshold for the energy computed from the groups' sums, where rounding is squared: less is 0."""
 
 STRETCH, STRETCHES = 8, 8
 """Blocks per stretch, and the number of stretches below which stretches are made shorter instead. Stretches are the

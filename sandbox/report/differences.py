@@ -26,11 +26,11 @@ if TYPE_CHECKING:
 
 GAMMA = "relative_reconstruction_bias"
 
-SHRINKAGE = "shrinkage"
+SHRINKAGE = "distance_from_1"
 """The key of |γ − 1|, beside the measures' own keys: how far an SAE is from leaving the length alone."""
 
 WITHOUT_OUTLIERS = "without_outliers "
-"""Precedes the origin of a difference on the tokens that are no outliers."""
+"""Precedes the origin of a difference on the tokens that are not outliers."""
 
 SAME = 1e-6
 """Largest relative difference of two totals of the same x that were added up in another order."""
@@ -153,7 +153,7 @@ def in_words(report: Report, reference: Report) -> str:
         neither = f"Neither {less.name} nor {more.name} shrinks or stretches by more than {percent(WITHIN)}"
         return f"{neither}, {less.name} by less: {differs}."
     gamma = more.raw[GAMMA].value
-    assert gamma is not None  # else there were no raw difference
+    assert gamma is not None  # otherwise the raw difference would be undefined
     theirs = "stretches" if gamma > 1 else "shrinks"
     mine = less.verdict.word if less.verdict.word in (SHRINKS, STRETCHES) else theirs
     return f"{less.name} {mine} less than {more.name}{'' if mine == theirs else f' {theirs}'}: {differs}."
@@ -174,7 +174,7 @@ class _Side:
         return effective_clusters(self.moments)
 
     def _statistic(self, key: str) -> LeftOut:
-        """The measure itself, never its root."""
+        """The measure, not its square root."""
         return left_out(self.moments, replace(REGISTRY[key], root=None))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from sandbox.report.csv_text import csv_text
 from sandbox.report.differences import WITHOUT_OUTLIERS, known_differences
@@ -25,7 +25,7 @@ def to_json(reports: Sequence[Report]) -> str:
     return json.dumps(entries, indent=2, allow_nan=False)
 
 
-def to_csv(reports: Sequence[Report]) -> str:
+def to_csv(reports: Iterable[Report]) -> str:
     """All reports as CSV text, one row per SAE, origin and measure, with the columns COLUMNS.
 
     The origin is a key of ORIGINS, `statistics`, or `law` (what the training penalty explains); the rows of the same
@@ -33,6 +33,7 @@ def to_csv(reports: Sequence[Report]) -> str:
     library's name. The last rows, whose origin is prefixed with `difference`, are the named SAE's value minus that of
     the file's first SAE.
     """
+    reports = list(reports)
     rows = [row for report in reports for row in _rows(report)]
     rows += [row for report in reports[1:] for row in _difference_rows(report, reports[0])]
     return csv_text(COLUMNS, rows)

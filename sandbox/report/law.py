@@ -108,21 +108,23 @@ class Law:
             )
         law = f"The law predicts γ {self._inputs()}"
         if self.word == CANNOT_TELL:
-            return f"{law}. The interval of the difference is too wide to tell whether it holds."
+            assert self.difference
+            return f"{law}. Cannot tell whether it holds: {self.difference.reason or 'the interval is too wide'}."
         if self.word == NOT_EXPLAINED:
             return f"{law}. It does not hold. Possible causes: {', '.join(self._causes())}."
-        return f"{law}. It holds{': the penalty explains the shrinkage' if self.l1 else ''}."
+        shrinks = self.gamma.high is not None and self.gamma.high < 1
+        return f"{law}. It holds{': the penalty explains the shrinkage' if self.l1 and shrinks else ''}."
 
     def _inputs(self) -> str:
         if not self.l1:
             return f"= 1: {self.source}"
-        if self.word != SCALED:
+        if self.scale == 1:
             return f"from P, c and λ = {self.l1:g} ({self.source})"
         coefficient = f"λ = {self.l1:g}/{self.scale:.4g} = {self.l1 / self.scale:.4g}"
         return f"from P, c and {coefficient} ({self.source}, on activations scaled to a mean norm of √d)"
 
     def _causes(self) -> Iterator[str]:
-        if self.l1 and self.implied.value and self.implied.value > 0:
+        if self.l1 and self.implied.value and self.implied.low and self.implied.low > 0:
             yield f"training saw activations multiplied by {self.l1 / self.implied.value:.3g}"
         yield "training had not converged"
         yield "the penalty was another"
@@ -162,17 +164,21 @@ def law(moments: Moments, training: Training) -> Law:
             difference=difference,
         )
     plain, scaled = tries.values()
-    return scaled if l1 and plain.word != EXPLAINED and scaled.word == SCALED else plain
+    return scaled if l1 and not _close(plain) and _close(scaled) else plain
+
+
+def _close(law: Law) -> bool:
+    return law.difference is not None and law.difference.value is not None and abs(law.difference.value) <= WITHIN
 
 
 def _judged(difference: Estimate, word: str) -> str:
-    """The word if the difference is surely within ±WITHIN, as in a verdict; otherwise whether it surely is not."""
+    """The word if the interval lies within ±WITHIN; NOT_EXPLAINED if it lies outside; otherwise CANNOT_TELL."""
     low, high = difference.low, difference.high
     if low is None or high is None:
         return CANNOT_TELL
     if max(-low, high) <= WITHIN:
         return word
-    return NOT_EXPLAINED if low > 0 or high < 0 else CANNOT_TELL
+    return NOT_EXPLAINED if low > WITHIN or high < -WITHIN else CANNOT_TELL
 
 
 @dataclass(frozen=True)

@@ -97,7 +97,7 @@ class Report:
     @cached_property
     def law(self) -> Law | None:
         """How much of the shrinkage the training penalty explains (C19); None where latents or b_dec are not known."""
-        if self.training is None or self.b_dec is None:
+        if self.training is None or self.b_dec is None or not self.training.mean_norm > 0:
             return None
         penalties, moments = self.training.penalties, self._about_b_dec
         if self.blocks:

@@ -11,8 +11,8 @@ from sandbox.maths.proof.derivation import Proof
 @claim(
     "C27",
     "paired-difference",
-    "On the same tokens two SAEs' errors u and w partly cancel, (u − w)² = u² + w² − 2·u·w: their difference is "
-    "sharper than either.",
+    "On the same tokens two SAEs' errors u and w partly cancel, (u − w)² = u² + w² − 2·u·w: a difference is "
+    "sharper than on two sets of tokens.",
 )
 def paired_difference(proof: Proof) -> None:
     first, second, kappa, sigma = symbols("sigma1 sigma2 kappa sigma", real=True)
@@ -27,7 +27,7 @@ def paired_difference(proof: Proof) -> None:
     )
     proof.says((u - w) ** 2, "=", u**2 + w**2 - 2 * u * w)
     proof.let(
-        "On average over groups: the variances, and a correlation κ. (The jackknife multiplies all alike: quoted.)",
+        "On average over groups: the variances, and a correlation κ. (The jackknife scales all by one factor: quoted.)",
         variance,
         first**2 + second**2 - 2 * kappa * first * second,
     )

@@ -26,8 +26,8 @@ def slope_at_1(function: Expr) -> Expr:
 @claim(
     "C19",
     "law-of-shrinkage",
-    "Where scaling the latents gains nothing, 2·b + ω − 2·c = 0, γ is b/c = 1 − ω/(2·c) (c > 0): the penalty's slope "
-    "ω is all that shrinks.",
+    "Where scaling the latents gains nothing, 2·b + ω − 2·c = 0, γ is b/c = 1 − ω/(2·c) (c > 0): only the slope ω of "
+    "the penalty makes it shrink.",
 )
 def law_of_shrinkage(proof: Proof) -> None:
     stationary = (c > 0, STATIONARY)
@@ -38,7 +38,7 @@ def law_of_shrinkage(proof: Proof) -> None:
         Expect(x - t * x_hat) + of_scale(t),
     )
     proof.step(
-        "The slope of the whole.",
+        "The slope of the objective.",
         Derivative(objective(t), t),
         "=",
         2 * b * t - 2 * c + Derivative(of_scale(t), t),
@@ -64,7 +64,7 @@ def law_of_shrinkage(proof: Proof) -> None:
     proof.step("… so γ follows from λ, P and c.", b / c, "=", predicted, where=(lam > 0, P > 0, L1))
     proof.step("It is below 1: L1 shrinks.", 1 - b / c, "=", lam * P / (2 * c), ">", 0, where=(lam > 0, P > 0, L1))
     proof.step(
-        "Turned round: the coefficient that an SAE's moments imply.",
+        "Solved for λ: the coefficient that an SAE's moments imply.",
         lam,
         "=",
         implied,

@@ -19,7 +19,7 @@ POOLED = Eq(b, b1 + b2), Eq(c, c1 + c2)
     "C23",
     "three-parts",
     "Pooled, L = L₁ + L₂ + L₃: the tokens' angles, factors that differ between tokens, and the common factor. C12's "
-    "angle has both of the first.",
+    "angle part is the first two.",
 )
 def three_parts(proof: Proof) -> None:
     ai, bi, ci = symbols("a_i b_i c_i", real=True)
@@ -81,8 +81,8 @@ def three_parts(proof: Proof) -> None:
 @claim(
     "C24",
     "pooling-reorders",
-    "Pooled γ is the parts' mean weighted by c. Yet SAEs trade places: in two parts B's is 7/8 > 3/4 and 1/2 > 1/4 "
-    "of A's; pooled, A's is 19/28 > 5/8.",
+    "Pooled γ is the parts' mean weighted by c. Yet SAEs trade places: B has the larger γ on each part, 7/8 > 3/4 and "
+    "1/2 > 1/4, A on both, 19/28 > 5/8.",
 )
 def pooling_reorders(proof: Proof) -> None:
     s1, s2 = symbols("s1 s2", real=True)

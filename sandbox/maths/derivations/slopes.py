@@ -12,7 +12,7 @@ from sandbox.maths.symbols import Expect, a, b, c, r, rho, s, x, x_hat
 @claim(
     "C22",
     "regression-slopes",
-    "r² = b/a (c > 0) is c/a, the slope of x̂ on x, times γ, one over that of x on x̂. Total least squares lies "
+    "r² = b/a (c > 0) is c/a, the slope of x̂ on x, times γ, the reciprocal of that of x on x̂. Total least squares lies "
     "between, beyond r.",
 )
 def regression_slopes(proof: Proof) -> None:
@@ -109,15 +109,15 @@ SPREAD_OUT = length > 0, square > length**2
 @claim(
     "C28",
     "intercept-is-no-offset",
-    "The line of ‖x̂‖ on ‖x‖ needs no offset for an intercept p − β·l = −K·l²/(h − l²): at γ of 1 it shows how the "
-    "cosine goes with ‖x‖.",
+    "A line of ‖x̂‖ on ‖x‖ has an intercept p − β·l = −K·l²/(h − l²) without any offset: if every γ is 1, it shows how "
+    "the cosine goes with ‖x‖.",
     where=SPREAD_OUT,
 )
 def intercept_is_no_offset(proof: Proof) -> None:
     near, far, cosine_near, cosine_far = symbols("l1 l2 rho1 rho2", real=True)
     covariance, slope = symbols("K beta", real=True)
     proof.step(
-        "At γ = 1 the norm ratio is the cosine (C10). So it is for a token: ‖x̂‖ is ρ·‖x‖, and 0 at 0.",
+        "Where γ is 1 the norm ratio is the cosine (C10). If that holds for every token, ‖x̂‖ is ρ·‖x‖, and 0 at 0.",
         r,
         "=",
         rho,

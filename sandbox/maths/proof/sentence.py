@@ -15,7 +15,7 @@ from sandbox.maths.proof.step import Step
 RELATIONS = re.compile("[=<>≤≥≠≈→∝]")
 
 LONGER = re.compile(r"…\s*[-+−·*/^²³]|[-+−·*/^]\s*…|…\w|\w…|…\s*\((?!…)")
-"""Finds a formula longer than the statement in it, for which … stands: "c/a = r·ρ + 1" does not state c/a = r·ρ."""
+"""Finds a formula of which the statement, replaced by …, is only a part: "c/a = r·ρ + 1" does not state c/a = r·ρ."""
 
 
 def mismatch(sentence: str, statements: Sequence[tuple], steps: Sequence[Step], where: Sequence[Rel]) -> str | None:
