@@ -16,9 +16,10 @@ test: $(VENV)/.installed-test $(VENV)/.chromium
 	$(BIN)/pyright --warnings
 	$(BIN)/pytest --numprocesses auto $(SELECTED)
 
-# What CI runs: the slow tests as well, with the annotations of the core enforced.
-test-all: SELECTED = --typed
+# What CI runs: the quick tests with the annotations of the core enforced, then the slow ones as users run them.
+test-all: SELECTED = --typed -m "not slow"
 test-all: test
+	$(BIN)/pytest --numprocesses auto -m slow
 
 bench: $(VENV)/.installed-test $(VENV)/.chromium
 	$(BIN)/python -m benchmarks

@@ -273,3 +273,11 @@ def test_a_terminal_that_has_ascii_alone_changes_no_derivation():
     settings = os.environ | {"PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0", "LC_ALL": "C"}
     ran = subprocess.run([sys.executable, "-c", program], env=settings, capture_output=True, text=True, check=False)
     assert ran.stdout.strip() == ascii(str(prove("C1"))), ran.stderr[-500:]
+
+
+def test_conditions_stand_at_the_end_of_a_chain_that_is_broken():
+    wide = sum(Symbol(f"u{i}", real=True) for i in range(30))
+    step = Step("Long.", wide, "=", wide, where=(c > 0,))
+    first, *_, last = step_text(step).splitlines()
+    assert "(c > 0)" in last
+    assert "(c > 0)" not in first

@@ -24,7 +24,7 @@ POOLED = Eq(b, b1 + b2), Eq(c, c1 + c2)
 def three_parts(proof: Proof) -> None:
     ai, bi, ci = symbols("a_i b_i c_i", real=True)
     angles, factors, common = (Symbol(f"L{i}", real=True) for i in (1, 2, 3))
-    one = (bi > 0,)
+    active = (bi > 0,)
     best = prove("C2").results["scale_x_hat"]
     angle_part, length_part = (prove("C12").results[key] for key in ("angle_loss", "length_loss"))
     proof.step(
@@ -32,14 +32,14 @@ def three_parts(proof: Proof) -> None:
         ai + bi - 2 * ci,
         "=",
         (ai - ci**2 / bi) + bi * (ci / bi - 1) ** 2,
-        where=one,
+        where=active,
     )
     proof.step(
         "Its factor, seen from a common factor s.",
         bi * (ci / bi - s) ** 2,
         "=",
         ci**2 / bi - 2 * s * ci + s**2 * bi,
-        where=one,
+        where=active,
     )
     proof.let("Sum over the tokens, where V is the sum of cᵢ²/bᵢ. The angles …", angles, a - V)
     proof.let("… how much the factors differ from the pooled one, c/b (C2) …", factors, V - 2 * best * c + best**2 * b)

@@ -1,0 +1,57 @@
+"""Which L1 coefficient an SAE's settings state, and when they state none that the law could use."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from sandbox import checkpoints
+from sandbox.checkpoints.penalty import Penalty, penalty_of
+from sandbox.data import embedded
+
+
+def saelens(**settings):
+    """A SAELens object, as far as its settings go."""
+    return SimpleNamespace(cfg=SimpleNamespace(architecture=lambda: "standard", **settings))
+
+
+@pytest.mark.parametrize(("name", "l1"), [("minilm-relu", 1.2), ("minilm-gated", 0.0)])
+def test_an_embedded_checkpoint_states_it(name, l1):
+    penalty = penalty_of(checkpoints.read(embedded(name)))
+    assert penalty is not None
+    assert penalty.l1 == l1
+    assert ("l1_coefficient in cfg.json" if l1 else "gated SAE does not grow") in penalty.source
+
+
+STATED = {
+    "SAELens 6": saelens(metadata={"training_architecture_details": {"l1_coefficient": 2, "lp_norm": 1.0}}),
+    "SAELens 6, in training": saelens(l1_coefficient=2.0, lp_norm=1),
+    "SAELens 5, weighted by the decoder": saelens(l1_coefficient=2.0, scale_sparsity_penalty_by_decoder_norm=True),
+    "SAELens 5, decoder of norm 1": saelens(
+        l1_coefficient=2.0, scale_sparsity_penalty_by_decoder_norm=False, normalize_sae_decoder=True
+    ),
+    "dictionary_learning": saelens(trainer={"l1_penalty": 2.0}),
+}
+
+
+@pytest.mark.parametrize("library", STATED)
+def test_settings_that_state_a_coefficient(library):
+    penalty = penalty_of(STATED[library])
+    assert isinstance(penalty, Penalty)
+    assert penalty.l1 == 2
+
+
+NOT_STATED = {
+    "nothing": saelens(),
+    "another power of the latents": saelens(l1_coefficient=2.0, lp_norm=0.5),
+    "norms that grow and cost nothing": saelens(
+        l1_coefficient=2.0, scale_sparsity_penalty_by_decoder_norm=False, normalize_sae_decoder=False
+    ),
+    "a negative number": saelens(l1_coefficient=-2.0),
+    "not a number": saelens(l1_coefficient="2"),
+    "an object without settings": lambda x: x,
+}
+
+
+@pytest.mark.parametrize("case", NOT_STATED)
+def test_settings_that_do_not(case):
+    assert penalty_of(NOT_STATED[case]) is None
