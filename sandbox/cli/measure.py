@@ -73,7 +73,8 @@ def measure(
 ) -> None:
     """Measure shrinkage of SAEs on activations: every definition side by side, with its 95 % interval.
 
-    Several --sae share one read of the activations, and are compared in one table and one plot. To use several
+    Several --sae share one read of the activations, and are compared in one table and one plot, with each difference
+    from the first SAE and its interval: on the same tokens, it is sharper than either SAE's own. To use several
     processes: torchrun --nproc-per-node 2 -m sandbox measure … ('{rank}' in a path is the number of the process, if
     each has its own files). The sandbox includes two small real SAEs, embedded:minilm-relu and embedded:minilm-gated,
     with embedded:activations and embedded:documents.
@@ -180,5 +181,5 @@ def _show(reports: list[Report]) -> None:
         if report.latents is not None:
             screen.print(report.latents.table(width=screen.width, l1=report.l1))
     if len(reports) > 1:
-        screen.print(tables.comparison(reports, screen.width))
+        tables.show_comparison(reports, screen)
     sys.stdout.flush()

@@ -6,6 +6,7 @@ Curves evaluate the results of derivations; no formula is written here.
 from sandbox.plots import figure6
 from sandbox.plots.against_l0 import against_l0
 from sandbox.plots.closed_form import closed_form
+from sandbox.plots.differences import differences
 from sandbox.plots.feature_distributions import feature_distributions
 from sandbox.plots.intervals import intervals
 from sandbox.plots.latents import latents
@@ -29,6 +30,7 @@ __all__ = [
     "at_tip",
     "check_format",
     "closed_form",
+    "differences",
     "feature_distributions",
     "figure",
     "figure6",

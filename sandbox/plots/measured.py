@@ -8,6 +8,7 @@ from math import ceil
 from typing import TYPE_CHECKING
 
 from sandbox.plots.against_l0 import against_l0
+from sandbox.plots.differences import differences
 from sandbox.plots.intervals import intervals
 from sandbox.plots.latents import latents
 from sandbox.plots.plane import plane
@@ -19,11 +20,15 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+MOST = 6
+"""The most SAEs whose differences can be told apart in one panel."""
+
 
 @contextmanager
 def measured(reports: Sequence[Report]) -> Iterator[Figure]:
-    """Every measure with its interval (for several SAEs, against L0), the tips of x̂ in the plane of x, and if latents
-    were measured, a histogram of them and, where the L1 coefficient is known, their factors against those predicted.
+    """Every measure with its interval (for several SAEs, against L0), the tips of x̂ in the plane of x, the differences
+    of two to MOST SAEs, and if latents were measured, a histogram of them and, where the L1 coefficient is known, their
+    factors against those predicted.
     """
     counted = {report.name: report.latents for report in reports if report.latents is not None}
     explained = {report.name: (report.latents, report.l1) for report in reports if report.latents and report.l1}
@@ -32,6 +37,8 @@ def measured(reports: Sequence[Report]) -> Iterator[Figure]:
         lambda ax: against_l0(reports, ax=ax) if against else intervals(reports, ax),
         lambda ax: plane(reports, ax),
     ]
+    if 1 < len(reports) <= MOST:
+        panels.append(lambda ax: differences(reports, ax))
     if counted:
         panels.append(lambda ax: latents(counted, ax))
     if explained:

@@ -1,5 +1,6 @@
 """Moments ► every measure with its interval, as tables, sentences, JSON and CSV."""
 
+from sandbox.report.differences import SHRINKAGE, Difference, differences
 from sandbox.report.estimates import ORIGINS, Estimate, estimate, standard_error
 from sandbox.report.files import to_csv, to_json
 from sandbox.report.jackknife import LEVEL, interval, left_out
@@ -10,10 +11,13 @@ from sandbox.report.verdict import Verdict, verdict
 __all__ = [
     "LEVEL",
     "ORIGINS",
+    "SHRINKAGE",
+    "Difference",
     "Estimate",
     "Point",
     "Report",
     "Verdict",
+    "differences",
     "estimate",
     "interval",
     "left_out",

@@ -3,34 +3,43 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 from sandbox.report.csv_text import csv_text
+from sandbox.report.differences import WITHOUT_OUTLIERS, known_differences
 from sandbox.report.report import Report
 
 COLUMNS = ("name", "tokens", "documents", "l0", "origin", "measure", "value", "low", "high", "reason")
 
 
 def to_json(reports: Sequence[Report]) -> str:
-    """All reports as JSON text: `{"saes": [...]}`; an undefined value is null, with its reason.
+    """All reports as JSON text: `{"saes": [...], "differences": [...]}`; an undefined value is null, with its reason.
 
+    Differences (`sandbox.report.differences`) are from the first SAE; the list is empty for a single one.
     If a library would print nan or inf, the value is the string "nan" or "inf", because JSON has no such numbers.
     """
-    return json.dumps({"saes": [report.to_dict() for report in reports]}, indent=2, allow_nan=False)
+    entries = {
+        "saes": [report.to_dict() for report in reports],
+        "differences": [difference.to_dict() for difference in known_differences(reports)],
+    }
+    return json.dumps(entries, indent=2, allow_nan=False)
 
 
-def to_csv(reports: Iterable[Report]) -> str:
+def to_csv(reports: Sequence[Report]) -> str:
     """All reports as CSV text, one row per SAE, origin and measure, with the columns COLUMNS.
 
     The origin is a key of ORIGINS, `statistics`, or `law` (what the training penalty explains); the rows of the same
     without outliers, if there are any, prefix it with `without_outliers`. For a library, it is `published` and the
-    library's name.
+    library's name. The last rows, whose origin is prefixed with `difference`, are the named SAE's value minus that of
+    the file's first SAE.
     """
-    return csv_text(COLUMNS, (row for report in reports for row in _rows(report)))
+    rows = [row for report in reports for row in _rows(report)]
+    rows += [row for report in reports[1:] for row in _difference_rows(report, reports[0])]
+    return csv_text(COLUMNS, rows)
 
 
 def _rows(report: Report) -> Iterator[Sequence[object]]:
-    for prefix, part in (("", report), ("without_outliers ", report.without_outliers)):
+    for prefix, part in (("", report), (WITHOUT_OUTLIERS, report.without_outliers)):
         if part is None:
             continue
         facts = (report.name, part.tokens, report.documents, part.l0)
@@ -42,3 +51,11 @@ def _rows(report: Report) -> Iterator[Sequence[object]]:
     for library, printed in report.published.items():
         for key, value in printed.items():
             yield (*facts, f"published {library}", key, value, None, None, None)
+
+
+def _difference_rows(report: Report, reference: Report) -> Iterator[Sequence[object]]:
+    for difference in known_differences([reference, report]):
+        part = report.without_outliers if difference.origin.startswith(WITHOUT_OUTLIERS) else report
+        facts = (report.name, part.tokens if part else None, report.documents, part.l0 if part else None)
+        estimate, origin = difference.estimate, f"difference {difference.origin}"
+        yield (*facts, origin, difference.measure, estimate.value, estimate.low, estimate.high, estimate.reason)

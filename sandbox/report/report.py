@@ -68,12 +68,12 @@ class Report:
     @cached_property
     def raw(self) -> Mapping[str, Estimate]:
         """Every measure of the raw moments, by key."""
-        return _estimates(self._clustered)
+        return _estimates(self.moments_from("raw"))
 
     @cached_property
     def centred(self) -> Mapping[str, Estimate]:
         """Every measure of the centred moments (C14), by key."""
-        return _estimates(self._clustered.centred())
+        return _estimates(self.moments_from("centred"))
 
     @cached_property
     def _clustered(self) -> Moments:
@@ -85,8 +85,14 @@ class Report:
         """Every measure, by origin (a key of ORIGINS), then by key; "decoder_bias" only if `b_dec` is known."""
         origins = {"raw": self.raw, "centred": self.centred}
         if self.b_dec is not None:  # rescaling an SAE scales x̂ − b_dec
-            origins["decoder_bias"] = _estimates(self._about_b_dec)
+            origins["decoder_bias"] = _estimates(self.moments_from("decoder_bias"))
         return origins
+
+    def moments_from(self, origin: str) -> Moments:
+        """The moments by independent clusters, about an origin (a key of `origins`)."""
+        if origin == "decoder_bias":
+            return self._about_b_dec
+        return self._clustered.centred() if origin == "centred" else self._clustered
 
     @cached_property
     def law(self) -> Law | None:

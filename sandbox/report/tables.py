@@ -15,6 +15,7 @@ from rich.text import Text
 
 from sandbox.maths.measures import REGISTRY
 from sandbox.moments.moments import BLOCK, STRETCH
+from sandbox.report.differences import Difference, in_words, known_differences
 from sandbox.report.estimates import ORIGINS, Estimate
 from sandbox.report.layout import PRINTED, fitting, number, stacked, table
 from sandbox.system.terminal import Screen
@@ -208,6 +209,40 @@ def _compared(report: Report) -> Iterator[str]:
     yield from (plus_minus(report.raw[key]) for key in COMPARED)
 
 
+def differences(every: Sequence[Difference], width: int = WORDY) -> Table:
+    """The raw differences from the first SAE, of the measures in COMPARED.
+
+    Args:
+        every: what `sandbox.report.differences.known_differences` says of two or more SAEs
+        width: of the screen; if a row per SAE does not fit, each measure has a row of its own
+    """
+    raw = [one for one in every if one.origin == "raw" and one.measure in COMPARED]
+    saes = [raw[i : i + len(COMPARED)] for i in range(0, len(raw), len(COMPARED))]  # names may repeat
+    rows = [(sae[0].of, {one.measure: difference_cell(one.estimate) for one in sae}) for sae in saes]
+    title = f"Differences from {escape(raw[0].reference)}, raw values ± half a 95 % interval"
+    reasons = dict.fromkeys(f"{one.of}: {one.estimate.reason}" for one in raw if one.estimate.reason)
+    headers = [REGISTRY[key].plain for key in COMPARED]
+    caption = "\n".join(reasons) or None
+
+    def wide() -> Table:
+        cells = ((escape(name), *(row[key] for key in COMPARED)) for name, row in rows)
+        return table(title, ("SAE", *headers), cells, right=headers, caption=caption)
+
+    def narrow() -> Table:
+        groups = ((name, ((REGISTRY[key].plain, row[key]) for key in COMPARED)) for name, row in rows)
+        return stacked(title, ("SAE", "difference"), groups, caption)
+
+    return fitting(width, wide, narrow)
+
+
+def show_comparison(reports: Sequence[Report], console: Console) -> None:
+    """Print several SAEs side by side, their differences from the first, and which of each two shrinks less."""
+    console.print(comparison(reports, console.width))
+    console.print(differences(known_differences(reports), console.width))
+    for report in reports[1:]:
+        console.print(in_words(report, reports[0]), highlight=False, markup=False)
+
+
 def _title(report: Report) -> str:
     return f"[bold]{escape(report.name)}[/]  {escape(report.facts())}"
 
@@ -285,6 +320,15 @@ def cells_of(estimate: Estimate) -> tuple[str, str]:
     if estimate.low is None or estimate.high is None:
         return value, "—"
     return value, f"{number(estimate.low)} … {number(estimate.high)}"
+
+
+def difference_cell(estimate: Estimate) -> str:
+    """As `plus_minus`, with as many digits as `number` shows."""
+    if estimate.value is None:
+        return "undefined"
+    if estimate.low is None or estimate.high is None:
+        return number(estimate.value)
+    return f"{number(estimate.value)} ± {number((estimate.high - estimate.low) / 2)}"
 
 
 def plus_minus(estimate: Estimate, digits: int = 3) -> str:

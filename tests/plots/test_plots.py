@@ -9,6 +9,8 @@ from sandbox.errors import InputError
 from sandbox.maths.compile import evaluate, moments_at, why_undefined
 from sandbox.maths.measures import REGISTRY
 from sandbox.measuring.measure import measure_pairs
+from sandbox.plots.measured import MOST
+from sandbox.report.differences import known_differences
 
 
 def report(factor: float, noise: float = 0.0, name: str = "one"):
@@ -75,6 +77,24 @@ def test_the_map_says_why_a_measure_is_undefined():
         said = " ".join(" ".join(text.get_text().split()) for text in ax.texts)
     assert "c ≤ 0" in said
     assert "root of a negative number" in said
+
+
+def test_differences_lie_where_they_are_and_the_panel_is_left_out_of_a_crowd():
+    reports = [report(factor, 0.1, f"{i}-{'long' * 30}") for i, factor in enumerate((0.9, 0.7, -0.8))]
+    (second, third) = ([one for one in known_differences(reports) if one.origin == "raw" and one.of.startswith(i)]
+                       for i in "12")  # fmt: skip
+    with plots.figure(5, 5) as (made, (ax,)):
+        plots.differences(reports, ax)
+        made.canvas.draw()
+        drawn = [container[0].get_xdata().tolist() for container in ax.containers]
+    for every, shown in zip((second, third), drawn, strict=True):
+        assert shown == [
+            one.estimate.value for one in every if one.measure in REGISTRY and one.estimate.value is not None
+        ]
+    panels = {1: 2, 2: 3, MOST: 3, MOST + 1: 2}
+    for count, columns in panels.items():
+        with plots.measured([*reports, *reports, *reports][:count]) as made:
+            assert len(made.axes) == columns
 
 
 @pytest.mark.parametrize("key", REGISTRY)

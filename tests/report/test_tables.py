@@ -14,6 +14,7 @@ from sandbox.measuring.latents import Latents
 from sandbox.measuring.measure import measure
 from sandbox.measuring.rescale import rescale
 from sandbox.report import tables
+from sandbox.report.differences import known_differences
 from sandbox.report.layout import number
 from sandbox.report.points import Point
 from sandbox.simulate.theory import against_theory, against_theory_table, at_an_angle
@@ -86,6 +87,15 @@ def test_comparisons_and_latents(width, reports):
     for report in reports:
         for key in tables.COMPARED:
             assert tables.plus_minus(report.raw[key]) in shown
+    saes = [lambda t, s=s: s * t + 0.1 * t.abs() for s in (0.9, 0.5, -1.0)]
+    paired = measure(saes, tokens(), name=["a", "a-very-long-name-of-an-sae/layer_12/w-65k", "c"], look=False)
+    for compared in (reports, paired):  # of different tokens, and of the same
+        every = known_differences(compared)
+        shown = printed(tables.differences(every, width), width)
+        check(shown, width)
+        for one in every:
+            if one.origin == "raw" and one.measure in tables.COMPARED:
+                assert tables.difference_cell(one.estimate) in shown
     for l1 in (None, 0.5):
         shown = printed(reports[0].latents.table(width=width, l1=l1), width)
         check(shown, width)
