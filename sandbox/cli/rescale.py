@@ -22,8 +22,23 @@ def rescale(
     out: Annotated[Path, typer.Option(help="New folder for the corrected checkpoint; it keeps its layout.")],
     inputs: Inputs,
     kind: Annotated[
-        str, typer.Option(help="scalar (one factor), scale-shift (also a new b_dec), or per-latent.")
+        str, typer.Option(help="scalar (one factor), scale-shift (also a new b_dec), per-latent, or from-l1.")
     ] = "scalar",
+    from_l1: Annotated[
+        bool,
+        typer.Option(
+            "--from-l1",
+            help="The same as --kind from-l1: a factor per latent, predicted from the L1 coefficient of training and "
+            "the latents alone.",
+        ),
+    ] = False,
+    l1: Annotated[
+        float | None,
+        typer.Option(
+            help="With --from-l1: the coefficient, where the checkpoint does not state it, in the units of the "
+            "activations that training saw."
+        ),
+    ] = None,
     share: Annotated[float, typer.Option(help="Share of documents to fit on; the rest evaluate the fit.")] = 0.5,
     seed: Annotated[int, typer.Option(help="Random seed of the split of documents.")] = 0,
     device: Device = "auto",
@@ -50,10 +65,16 @@ def rescale(
 
     inputs.check_with([sae], None, None)
     check_strict(strict, preflight)
+    if from_l1:
+        if kind not in ("scalar", engine.FROM_L1):
+            raise InputError(f"--from-l1 is a kind of its own: leave out --kind {kind}")
+        kind = engine.FROM_L1
+    if l1 is not None and kind != engine.FROM_L1:
+        raise InputError("--l1 needs --from-l1")
     check_outputs(files_of(json), [*inputs.files(saes=[sae]), str(out)])
     check_new_folder(out)
     checkpoint = read(sae)
-    engine.check_kind(checkpoint, kind)
+    engine.check_kind(checkpoint, kind, l1)
     source = inputs.open(device)
     settings = {"device": device, "dtype": dtype, "drop_nonfinite": drop_nonfinite}
     # a path that each process opens for itself still needs the document ids
@@ -64,7 +85,7 @@ def rescale(
         say(f"warning: {checkpoint.name}: {finding.message}")
     if strict and findings:
         raise InputError("--strict: the preflight check failed, for the reasons above")
-    options = settings | {"kind": kind, "share": share, "seed": seed}
+    options = settings | {"kind": kind, "l1": l1, "share": share, "seed": seed}
     with stoppable(), progress() as bars:
         tokens = (getattr(source, "tokens", None) or 0) // Ranks.here().world  # this process's share
         options |= {"batch_size": batch_size, "progress": bars("tokens", tokens * engine.passes(kind))}

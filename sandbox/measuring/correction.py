@@ -61,7 +61,7 @@ class Correction:
     """A corrected decoder, with the SAE before and after the correction on the held-out documents.
 
     Attributes:
-        kind:       "scalar", "scale-shift" or "per-latent" (`sandbox.measuring.rescale.rescale`)
+        kind:       "scalar", "scale-shift", "per-latent" or "from-l1" (`sandbox.measuring.rescale.rescale`)
         checkpoint: the original SAE
         W_dec:      Float[Tensor, "d_sae d_in"], corrected, float32
         b_dec:      Float[Tensor, "d_in"], corrected if kind is "scale-shift", otherwise the original; float32

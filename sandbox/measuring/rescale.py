@@ -23,6 +23,7 @@ from sandbox import checkpoints
 from sandbox.activations import activations
 from sandbox.activations.split import Split
 from sandbox.checkpoints import Checkpoint
+from sandbox.checkpoints.penalty import Penalty, penalty_of
 from sandbox.errors import InputError
 from sandbox.maths.compile import evaluate, why_undefined
 from sandbox.maths.measures import REGISTRY
@@ -31,10 +32,16 @@ from sandbox.measuring.forward import BATCH, Forward
 from sandbox.measuring.latents import Latents
 from sandbox.measuring.ranks import Ranks, each_has_its_own
 from sandbox.measuring.readings import Batch, Readings
-from sandbox.moments.moments import Moments
+from sandbox.measuring.token_means import TokenMeans
+from sandbox.moments.clusters import runs_of
+from sandbox.moments.moments import GROUPS, Moments
 from sandbox.moments.sums import Sums
 from sandbox.report import Report
-from sandbox.system.devices import without_autocast
+from sandbox.report.law import NOT_EXPLAINED, Training
+from sandbox.system.devices import sent, without_autocast
+
+FROM_L1 = "from-l1"
+"""The kind that needs the L1 coefficient of training."""
 
 DecoderFit = tuple[Tensor, Tensor | None]
 """The factor of W_dec (a scalar, or one per latent), and the shift added to b_dec (None: no shift)."""
@@ -53,18 +60,24 @@ def rescale(
     dtype: str = "float32",
     batch_size: int = BATCH,
     name: str | None = None,
+    l1: float | None = None,
     drop_nonfinite: bool = False,
     progress: Callable[[int], None] | None = None,
 ) -> Correction:
     """Fit a decoder that undoes an SAE's shrinkage, and evaluate it on held-out documents.
 
-    Kinds; on the documents they are fitted on, each does at least as well as "scalar":
+    Kinds; on the documents they are fitted on, the second and third do at least as well as "scalar":
         scalar:      multiply W_dec by one factor, about the decoder bias
         scale-shift: also shift b_dec: the best factor of the centred vectors, and the difference of the means
         per-latent:  first scalar; then move each row of W_dec towards its latent's own best factor s_j
                      (`sandbox.measuring.latents`). Latents are active together, so moving each the whole way would
                      overshoot: all move the same fraction of the way, the best one for x̂. A latent whose interval
                      contains 1 keeps its row.
+        from-l1:     for an SAE trained with an L1 penalty: move each row towards the factor s_j that the law predicts
+                     from the coefficient and the means of f_j and f_j² (C20). Nothing is fitted to the errors x − x̂;
+                     they only check that the law holds. Each s_j is the best factor if no other row moves, so moving
+                     all the whole way overshoots here, too: all move the same fraction of the way. The best fraction
+                     needs the energy of the whole change, and its inner product with x − x̂, which the law implies.
 
     Args:
         checkpoint:     a path, the result of `sandbox.checkpoints.read`, or a SAELens object
@@ -75,22 +88,28 @@ def rescale(
         device, dtype:  of the SAE's forward pass; the corrected weights are float32
         batch_size:     tokens per batch
         name:           of the SAE, in the reports
+        l1:             for from-l1: the L1 coefficient, in the units of the activations that training saw, where the
+                        checkpoint does not state it
         drop_nonfinite: leave out tokens with a NaN or an infinity instead of refusing them
         progress:       called after each batch with its number of tokens
     Returns: a `Correction`, which can write the corrected checkpoint
     Raises:  InputError for an unknown kind, a share outside (0, 1), a single document, input that cannot be measured or
-             changes between passes, and an x̂ that no positive factor brings closer to x
-    Source:  C2, C12 and "Per latent" in docs/mathematics.md
+             changes between passes, and an x̂ that no positive factor brings closer to x; for from-l1, if no coefficient
+             above 0 is known, or the law does not hold
+    Source:  C2, C12, C20 and "Per latent" in docs/mathematics.md
     """
     if batch_size < 1:
         raise InputError(f"batch_size is {batch_size}: at least one token at a time is needed")
     fit, split, ranks = _fit_of(kind), Split(share, seed), Ranks.here()
     if not isinstance(checkpoint, Checkpoint):
         checkpoint = checkpoints.read(checkpoint)
+    if kind == FROM_L1:
+        _check_penalty(checkpoint, l1)
     placing = {"device": ranks.device(device), "dtype": dtype, "tokens": batch_size, "sparse": False}
     sae, original = Forward(checkpoint, **placing), checkpoint.sae
     opened = activations(ranks.own(source), ranks.own(documents))
     sae.check_width(opened)
+    sae.penalty = _penalty(checkpoint, l1)
     with ranks.joined(str(sae.device)):
         mine = ranks.share(opened, batch_size, each_has_its_own(source), shared_ids=documents is not None)
         readings = Readings(opened, split, batch_size, drop_nonfinite, ranks, mine, progress)
@@ -110,9 +129,14 @@ def rescale(
     return Correction(kind, checkpoint, W_dec, b_dec, factor, share, seed, readings.fitted, before, after)
 
 
-def check_kind(checkpoint: Checkpoint, kind: str) -> None:
-    """Raise InputError, before any work, for an unknown kind or one that the checkpoint's layout cannot store."""
+def check_kind(checkpoint: Checkpoint, kind: str, l1: float | None = None) -> None:
+    """Raise InputError, before any work, for an unknown kind or one that the checkpoint's layout cannot store.
+
+    Args: l1: as for `rescale`
+    """
     _fit_of(kind)
+    if kind == FROM_L1:
+        _check_penalty(checkpoint, l1)
     sae = checkpoint.sae
     checkpoint.rewritten(sae.with_decoder(2 * sae.W_dec, sae.b_dec + (kind == "scale-shift")))
 
@@ -125,7 +149,22 @@ def _fit_of(kind: str) -> Callable[[Forward, Readings], DecoderFit]:
 
 def passes(kind: str) -> int:
     """Number of times that `rescale` reads the activations."""
-    return 5 if kind == "per-latent" else 3
+    return {"per-latent": 5, FROM_L1: 4}.get(kind, 3)
+
+
+def _penalty(checkpoint: Checkpoint, l1: float | None) -> Penalty | None:
+    return penalty_of(checkpoint) if l1 is None else Penalty(l1, "as given")
+
+
+def _check_penalty(checkpoint: Checkpoint, l1: float | None) -> None:
+    """Raise InputError unless an L1 coefficient above 0 is known, and b_dec is the same for each token."""
+    penalty, start = _penalty(checkpoint, l1), f"kind {FROM_L1}: {checkpoint.name}"
+    if penalty is None:
+        raise InputError(f"{start} states no L1 coefficient: give it with --l1")
+    if not 0 < penalty.l1 < float("inf"):
+        raise InputError(f"{start} has the L1 coefficient {penalty.l1:g} ({penalty.source}): choose another kind")
+    if checkpoint.sae.normalisation is not None:
+        raise InputError(f"{start} normalises each token, which the law does not cover: choose another kind")
 
 
 def _moments(u: Tensor, v: Tensor, cluster: np.ndarray) -> Moments:
@@ -183,19 +222,67 @@ def _per_latent(sae: Forward, readings: Readings) -> DecoderFit:
     return common + share * change, None
 
 
+def _from_l1(sae: Forward, readings: Readings) -> DecoderFit:
+    assert sae.penalty is not None  # `rescale` has checked it
+    W_dec = sae.sae.W_dec
+    norms = W_dec.to(torch.promote_types(W_dec.dtype, torch.float32)).norm(dim=1)
+
+    def count(batch: Batch, cluster: np.ndarray) -> Trained:
+        runs = runs_of(cluster, batch.x.shape[:1], GROUPS)
+        moments, dots = Moments.with_dots(batch.x, batch.x_hat, runs)
+        penalties = batch.feature_acts.to(norms.dtype) @ norms
+        tokens = TokenMeans.from_dots(dots, None, sent(runs.of_each_token(), dots.device), GROUPS, penalty=penalties)
+        return Trained(moments, tokens, Latents.from_batch(batch.feature_acts, batch.t - batch.u, W_dec, cluster))
+
+    trained = readings.total(sae, count, fitting=True)
+    training = Training(*trained.tokens.penalties(), *sae.penalty)
+    b_dec, moments = sae.sae.b_dec.cpu(), readings.checked(trained.moments)
+    report = Report(sae.name, moments, b_dec=b_dec, blocks=readings.blocks, training=training)
+    _refuse_unless_along(moments.about(torch.stack((b_dec, b_dec)).double()))
+    assert report.law is not None
+    assert report.l1 is not None
+    if report.law.word == NOT_EXPLAINED:
+        raise InputError(f"kind {FROM_L1}: {report.law.in_words()}")
+    latents = trained.latents
+    change = torch.nan_to_num(latents.predicted(report.l1) - 1, 0)  # a latent that is never active keeps its row
+    rows = (change[:, None] * W_dec.cpu()).to(W_dec)
+
+    def count_change(batch: Batch, cluster: np.ndarray) -> Moments:
+        return _moments(batch.t - batch.u, linear(batch.feature_acts, rows.mT), cluster)
+
+    a, b, _ = readings.total(sae, count_change, fitting=True).means
+    # C2 of x − x̂ and the change. By definition of s_j, E[f_j d_j·(x − x̂)] is (s_j − 1)·E‖f_j d_j‖².
+    c = (change**2 * latents.energy.sum(0)).sum() / latents.tokens.sum()
+    return 1 + evaluate(REGISTRY["scale_x_hat"], a, b, c) * change, None
+
+
 def _best(moments: Moments) -> Tensor:
     """C2: the factor that brings the second of the pair closest to the first. Raises InputError unless positive."""
+    _refuse_unless_along(moments)
+    return evaluate(REGISTRY["scale_x_hat"], *moments.means)
+
+
+def _refuse_unless_along(moments: Moments) -> None:
     if reason := why_undefined(REGISTRY["relative_reconstruction_bias"], *moments.means.tolist()):
         raise InputError(f"no rescaling of the decoder corrects this SAE, about its bias: {reason}")
-    return evaluate(REGISTRY["scale_x_hat"], *moments.means)
 
 
 FITS: dict[str, Callable[[Forward, Readings], DecoderFit]] = {
     "scalar": _scalar,
     "scale-shift": _scale_shift,
     "per-latent": _per_latent,
+    FROM_L1: _from_l1,
 }
 """The function that fits the decoder, by kind."""
+
+
+@dataclass(frozen=True, eq=False)
+class Trained(Sums):
+    """What the law needs, of x and x̂: their moments, the means over tokens with the penalty, and the latents."""
+
+    moments: Moments
+    tokens: TokenMeans
+    latents: Latents
 
 
 @dataclass(frozen=True, eq=False)

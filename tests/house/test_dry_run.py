@@ -48,6 +48,7 @@ WAITS = {
     "sandbox/moments/sums.py:<lambda>": "totals are copied to the CPU, once per reading of the activations",
     "sandbox/measuring/readings.py:total": "the tokens must be those of the previous reading",
     "sandbox/measuring/rescale.py:_per_latent": "rows of W_dec are assembled on the CPU",
+    "sandbox/measuring/rescale.py:_from_l1": "rows of W_dec are assembled on the CPU",
     # at intervals of seconds or steps
     "sandbox/measuring/resume.py:<dictcomp>": "a run is saved",
     "sandbox/training/trainer.py:write": "an SAE is saved or measured during training",

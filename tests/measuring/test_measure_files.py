@@ -311,6 +311,12 @@ REFUSED = {
         ["rescale", *EMBEDDED, "--out", "new", "--kind", "best"],
         "choose scalar, scale-shift",
     ),
+    "from no L1": (["rescale", *EMBEDDED, "--out", "new", "--from-l1"], "gated SAE does not grow with its latents"),
+    "from L1 and a fit": (
+        ["rescale", *EMBEDDED, "--out", "new", "--from-l1", "--kind", "per-latent"],
+        "leave out --kind per-latent",
+    ),
+    "L1 and a fit": (["rescale", *EMBEDDED, "--out", "new", "--l1", "1"], "--l1 needs --from-l1"),
     "a share of all": (["rescale", *EMBEDDED, "--out", "new", "--share", "1"], "share is 1"),
     "a folder that is there": (["rescale", *EMBEDDED, "--out", "shards"], "already exists"),
     "a folder to write to": (["measure", *EMBEDDED, "--csv", "."], "is a folder"),

@@ -23,7 +23,7 @@ from sandbox.errors import InputError
 from sandbox.maths.measures import REGISTRY
 from sandbox.measuring.correction import Correction, Evaluated, _share
 from sandbox.measuring.measure import measure
-from sandbox.measuring.rescale import FITS, passes, rescale
+from sandbox.measuring.rescale import FITS, FROM_L1, passes, rescale
 from sandbox.moments.moments import Moments
 from sandbox.report import Report, estimate
 from sandbox.system.files import check_new_folder
@@ -33,6 +33,7 @@ with warnings.catch_warnings():  # SAELens' own imports warn, and nobody here ca
     import sae_lens
 
 GAMMA, LOSS = "relative_reconstruction_bias", "relative_loss"
+FITTED = [kind for kind in FITS if kind != FROM_L1]
 REAL = {"source": embedded("activations"), "documents": embedded("documents"), "device": "cpu"}
 
 
@@ -158,7 +159,7 @@ def loss_on(x, sae: SAE) -> float:
 def test_every_kind_is_at_least_as_good_as_one_factor_where_it_is_fitted(normalised, gated, subtract, tokens, tmp_path):
     checkpoint = little(tmp_path, NORMALISATIONS[normalised], gated, subtract)
     losses = {"none": loss_on(fitted_part(tokens), checkpoint.sae)}
-    for kind in FITS:
+    for kind in FITTED:
         made = rescale(checkpoint, tokens[0], documents=tokens[1], kind=kind, device="cpu", batch_size=500)
         losses[kind] = loss_on(fitted_part(tokens), checkpoint.sae.with_decoder(made.W_dec, made.b_dec))
         assert made.after.report.l0 == pytest.approx(made.before.report.l0, abs=0.005)  # a rounding in 600 tokens
@@ -212,6 +213,80 @@ def test_an_sae_without_shrinkage_keeps_its_latents(tmp_path):
     torch.testing.assert_close(made.factor, torch.ones(4).double(), rtol=1e-9, atol=0)
 
 
+L1 = 0.6
+
+
+def soft(folder, l1=L1, decoder=1.0) -> Checkpoint:
+    """Soft thresholds on orthogonal rows: the exact minimum of the squared error and l1·Σ f_j‖d_j‖."""
+    lengths = torch.tensor([0.5, 1.0, 2.0, 3.0])
+    sae = SAE(
+        torch.diag(1 / lengths), decoder * torch.diag(lengths), torch.zeros(4), -l1 / 2 / lengths, subtract_b_dec=False
+    )
+    return Checkpoint(sae, "soft", Files(folder, folder), lambda _: pytest.fail("nothing is written"))
+
+
+@pytest.fixture(scope="module")
+def positive():
+    generator = torch.Generator().manual_seed(0)
+    return torch.rand(3000, 4, generator=generator) * torch.tensor([1.0, 2.0, 4.0, 8.0]), np.arange(3000) // 30
+
+
+def test_from_l1_gives_rows_that_never_overlap_the_factors_of_least_squares(positive, tmp_path):
+    x, ids = positive
+    seen: list[int] = []
+    options = {"documents": ids, "kind": "from-l1", "l1": L1, "device": "cpu", "progress": seen.append}
+    made = rescale(soft(tmp_path), x, **options)
+    assert sum(seen) == passes("from-l1") * len(x)
+    part, sae = fitted_part(positive), soft(tmp_path).sae
+    with torch.no_grad():
+        u = sae.encode(part) @ sae.W_dec
+    torch.testing.assert_close(made.factor, ((u * part).sum(0) / (u * u).sum(0)).double(), rtol=1e-5, atol=0)
+    assert made.factor.min() > 1.02
+    assert torch.equal(made.b_dec, sae.b_dec)
+
+
+def test_from_l1_corrects_the_relu_sae_as_well_as_a_fit_to_its_errors(relu):
+    """Whole-way factors overshoot: each would be right alone."""
+    made, fitted = (rescale(embedded("minilm-relu"), kind=kind, **REAL) for kind in ("from-l1", "per-latent"))
+    losses = [correction.after.report.raw[LOSS].value for correction in (made, fitted, relu)]
+    assert losses[0] < losses[2] < made.before.report.raw[LOSS].value
+    assert losses[0] == pytest.approx(losses[1], rel=0.005)
+    assert made.recovered.value > 1.3
+    x, ids = load_file(embedded("activations"))["activations"].float(), np.load(embedded("documents"))
+    part, sae = fitted_part((x, ids)), checkpoints.load(embedded("minilm-relu"))
+    with torch.no_grad():
+        f = sae.encode(part)
+        u, v = f @ sae.W_dec, (f * (made.factor - 1).float()) @ sae.W_dec
+    error = part - sae.b_dec - u
+
+    def loss(times: float) -> float:
+        return (error - times * v).double().square().sum().item()
+
+    assert minimize_scalar(loss, bracket=(0.5, 1.5)).x == pytest.approx(1, abs=0.1)  # by the law alone
+    whole = measure(sae, part, latents=True, look=False, l1=1.2).latents.predicted(1.2 / 1.5946)
+    fractions = (made.factor - 1) / (whole - 1)
+    assert fractions.std() < 1e-3 * fractions.mean()
+    assert loss(1 / fractions.mean().item()) > loss(0)
+
+
+def test_from_l1_refuses_what_the_law_does_not_cover(positive, tmp_path):
+    x, ids = positive
+    options = {"documents": ids, "kind": "from-l1", "device": "cpu"}
+    refused = {
+        "states no L1 coefficient: give it with --l1": (soft(tmp_path), None),
+        r"has the L1 coefficient 0 \(as given\): choose another kind": (soft(tmp_path), 0.0),
+        "has the L1 coefficient nan": (soft(tmp_path), float("nan")),
+        "a gated SAE does not grow with its latents": (checkpoints.read(embedded("minilm-gated")), None),
+        "normalises each token": (little(tmp_path, LayerNorm()), 1.0),
+        "It does not hold. Possible causes: training saw activations multiplied by": (soft(tmp_path), 7 * L1),
+        "no rescaling of the decoder corrects this SAE": (soft(tmp_path, decoder=-1.0), L1),
+    }
+    for line, (checkpoint, l1) in refused.items():
+        with pytest.raises(InputError, match=line) as caught:
+            rescale(checkpoint, x, l1=l1, **options)
+        assert "\n" not in str(caught.value)
+
+
 def test_where_memory_is_short_the_batch_is_halved(tokens, tmp_path, monkeypatch, capsys):
     """The correction equals that of the whole batch."""
     settings = {"documents": tokens[1], "kind": "per-latent", "device": "cpu", "batch_size": 500}
@@ -256,7 +331,7 @@ def test_what_was_corrected_stays_as_it_is_and_the_record_is_json(tokens, tmp_pa
     checkpoint, seen = little(tmp_path), []
     before = {name: tensor.clone() for name, tensor in checkpoint.sae.state_dict().items()}
     settings = {"documents": tokens[1], "device": "cpu", "dtype": "bfloat16", "progress": seen.append}
-    for kind in FITS:
+    for kind in FITTED:
         seen.clear()
         made = rescale(checkpoint, tokens[0], kind=kind, **settings)
         assert sum(seen) == passes(kind) * N
@@ -286,7 +361,7 @@ def test_tokens_that_are_not_finite_are_refused_or_dropped(tokens, tmp_path):
     for part in (np.flatnonzero(fitted)[0], np.flatnonzero(~fitted)[0]):
         harmed = x.clone()
         harmed[part, 1] = torch.nan
-        for kind in FITS:
+        for kind in FITTED:
             with pytest.raises(InputError, match=r"1 of .* tokens have a NaN"):
                 rescale(little(tmp_path), harmed, documents=ids, kind=kind, device="cpu")
             made = rescale(little(tmp_path), harmed, documents=ids, kind=kind, device="cpu", drop_nonfinite=True)
@@ -371,7 +446,7 @@ def test_the_command_drops_tokens_that_are_not_finite(tmp_path, capsys):
 
 
 REFUSED = {
-    "another kind": ({"kind": "best"}, "kind is 'best': choose scalar, scale-shift, per-latent"),
+    "another kind": ({"kind": "best"}, "kind is 'best': choose scalar, scale-shift, per-latent, from-l1"),
     "no share": ({"share": 0.0}, "share is 0.0: a fraction between 0 and 1 is needed"),
     "all of them": ({"share": 1.0}, "share is 1.0"),
     "nan": ({"share": float("nan")}, "share is nan"),
