@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from numbers import Real
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeGuard
 
 from sandbox.checkpoints.autoencoder import SAE
 from sandbox.checkpoints.checkpoint import Checkpoint
@@ -59,7 +59,7 @@ def penalty_of(sae: Checkpoint | Any) -> Penalty | None:
     return _stated(settings, source or "") if architecture in L1 else None
 
 
-def is_coefficient(value: Any) -> bool:
+def is_coefficient(value: Any) -> TypeGuard[float]:
     """Whether it is a number from 0 to 1e30, beyond which products with it would leave float64."""
     return isinstance(value, Real) and not isinstance(value, bool) and 0 <= value <= 1e30
 

@@ -40,8 +40,30 @@ def test_settings_that_state_a_coefficient(library):
     assert penalty.l1 == 2
 
 
+NO_SLOPE = {
+    "gated": SimpleNamespace(cfg=SimpleNamespace(architecture="gated", l1_coefficient=2.0)),
+    "TopK": SimpleNamespace(cfg=SimpleNamespace(architecture="topk", k=32)),
+    "JumpReLU, a step": SimpleNamespace(
+        cfg=SimpleNamespace(architecture="jumprelu", jumprelu_sparsity_loss_mode="step", l0_coefficient=2.0)
+    ),
+}
+
+
+@pytest.mark.parametrize("architecture", NO_SLOPE)
+def test_a_penalty_that_scaling_leaves_alone_counts_as_0(architecture):
+    penalty = penalty_of(NO_SLOPE[architecture])
+    assert penalty is not None
+    assert penalty.l1 == 0
+    assert "does not grow with its latents" in penalty.source
+
+
 NOT_STATED = {
     "nothing": saelens(),
+    "JumpReLU, a smooth step": SimpleNamespace(
+        cfg=SimpleNamespace(architecture="jumprelu", jumprelu_sparsity_loss_mode="tanh", l0_coefficient=2.0)
+    ),
+    "true": saelens(l1_coefficient=True),
+    "infinity": saelens(l1_coefficient=float("inf")),
     "another power of the latents": saelens(l1_coefficient=2.0, lp_norm=0.5),
     "norms that grow and cost nothing": saelens(
         l1_coefficient=2.0, scale_sparsity_penalty_by_decoder_norm=False, normalize_sae_decoder=False

@@ -136,7 +136,7 @@ def test_the_embedded_saes_obey_the_law():
     assert abs(gated.implied.value) < 0.01
 
 
-@pytest.mark.parametrize("l1", [-1.0, float("nan"), float("inf"), "1", [1.0, 2.0]])
+@pytest.mark.parametrize("l1", [-1.0, float("nan"), float("inf"), "1", True, 1e308, [1.0, 2.0]])
 def test_a_coefficient_that_is_none_is_refused(data, l1):
     with pytest.raises(InputError, match="L1 coefficient"):
         law_of(data, Lasso(data[1], L1, steps=1), l1=l1)
@@ -163,6 +163,24 @@ def test_json_csv_and_tables_hold_it(data):
     assert "Explained by the penalty" in report._repr_html_()
 
 
-def test_pairs_have_no_law(data):
+def test_pairs_have_no_law_and_take_no_coefficient(data):
     x, _, documents = data
     assert sandbox.measure_pairs(x, 0.9 * x, documents=documents, look=False).law is None
+    with pytest.raises(InputError, match="the L1 coefficient predicts nothing here"):
+        sandbox.measure_pairs(x, 0.9 * x, documents=documents, look=False, l1=1.0)
+
+
+def test_activations_of_zeros_have_no_law(data):
+    x, W_dec, documents = data
+    assert sandbox.measure(Lasso(W_dec, L1), 0 * x, documents=documents, l1=L1, look=False).law is None
+
+
+def test_without_an_interval_the_reason_is_given(data):
+    x, W_dec, documents = data
+    scale = (D**0.5 / x.norm(dim=1).mean()).item()
+    report = sandbox.measure(Lasso(W_dec, L1, scale=scale), x, documents=0 * documents, l1=L1, look=False)
+    assert report.law.word == laws.CANNOT_TELL
+    assert "Cannot tell whether it holds: a single cluster" in report.law.in_words()
+    assert report.law.scale == pytest.approx(scale, rel=1e-5), "the nearer prediction all the same"
+    dead = sandbox.measure(Lasso(W_dec, 1e6), x, documents=documents, l1=L1, look=False).law
+    assert "no latent is active" in dead.in_words()

@@ -81,8 +81,8 @@ def three_parts(proof: Proof) -> None:
 @claim(
     "C24",
     "pooling-reorders",
-    "Pooled γ is the parts' mean weighted by c. Yet SAEs trade places: B has the larger γ on each part, 7/8 > 3/4 and "
-    "1/2 > 1/4, A on both, 19/28 > 5/8.",
+    "Pooled γ is the parts' mean weighted by c. SAEs can trade places: B leads on each part, 7/8 > 3/4 and 1/2 > 1/4, "
+    "A on both together, 19/28 > 5/8.",
 )
 def pooling_reorders(proof: Proof) -> None:
     s1, s2 = symbols("s1 s2", real=True)
