@@ -61,7 +61,7 @@ def penalty_of(sae: Checkpoint | Any) -> Penalty | None:
 
 def is_coefficient(value: Any) -> TypeGuard[float]:
     """Whether it is a number from 0 to 1e30, beyond which products with it would leave float64."""
-    return isinstance(value, Real) and not isinstance(value, bool) and 0 <= value <= 1e30
+    return isinstance(value, Real) and not isinstance(value, bool) and 0 <= float(value) <= 1e30
 
 
 def _is_step(settings: Mapping[str, Any]) -> bool:
