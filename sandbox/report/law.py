@@ -55,7 +55,8 @@ class Law:
         implied:    the L1 coefficient that the moments imply, in units of the activations
         gamma:      γ about b_dec, measured
         l1, source: the coefficient known from training, and where from; None and "" if it is not known
-        scale:      k: the law takes λ/k, as for an SAE trained on activations multiplied by k
+        scale:      k: the law takes λ/k, as for an SAE trained on activations multiplied by k. It is 1, or
+                    mean_norm_scale if that predicts γ better and 1 does not
         predicted:  γ by the law; None without a coefficient
         difference: measured less predicted
         mean_norm_scale: √d/E‖x‖, the k that brings the mean norm to √d, as SAELens and others do for training
@@ -164,11 +165,12 @@ def law(moments: Moments, training: Training) -> Law:
             difference=difference,
         )
     plain, scaled = tries.values()
-    return scaled if l1 and not _close(plain) and _close(scaled) else plain
+    return scaled if l1 and _distance(scaled) < _distance(plain) > WITHIN else plain
 
 
-def _close(law: Law) -> bool:
-    return law.difference is not None and law.difference.value is not None and abs(law.difference.value) <= WITHIN
+def _distance(law: Law) -> float:
+    """How far the prediction is from γ; infinite where one of them is undefined."""
+    return math.inf if law.difference is None or law.difference.value is None else abs(law.difference.value)
 
 
 def _judged(difference: Estimate, word: str) -> str:

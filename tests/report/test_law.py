@@ -184,3 +184,11 @@ def test_without_an_interval_the_reason_is_given(data):
     assert report.law.scale == pytest.approx(scale, rel=1e-5), "the nearer prediction all the same"
     dead = sandbox.measure(Lasso(W_dec, 1e6), x, documents=documents, l1=L1, look=False).law
     assert "no latent is active" in dead.in_words()
+
+
+def test_the_nearer_scale_is_kept_while_training_has_not_converged(data):
+    x, W_dec, _ = data
+    scale = (D**0.5 / x.norm(dim=1).mean()).item()
+    law = law_of(data, Lasso(W_dec, L1, steps=8, scale=scale))
+    assert law.word == laws.NOT_EXPLAINED
+    assert law.scale == pytest.approx(scale, rel=1e-5)
