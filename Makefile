@@ -56,13 +56,15 @@ figure-6: build/venv-data
 
 # Reproduces results/figure-6-*: other training lengths and architectures on the same activations (two more hours).
 figure-6-more: figure-6
-	for name in half-a-pass three-passes ten-passes others; do \
+	for name in half-a-pass three-passes ten-passes others law; do \
 		mkdir -p build/figure-6-$$name && ln -sfn ../figure-6/activations build/figure-6-$$name/activations || exit; done
 	$(call FIGURE_6,figure-6-half-a-pass) --seeds 0 --steps 2000 --architecture gated --coefficients gated=2.1
 	$(LAST_SEEN) build/figure-6-half-a-pass gated-2.1-seed-0
 	$(call FIGURE_6,figure-6-three-passes) --seeds 0 --steps 12000 --coefficients gated=3.4
 	$(call FIGURE_6,figure-6-ten-passes) --seeds 0 --steps 36000 --coefficients relu=2.1 --coefficients gated=3.4
 	$(call FIGURE_6,figure-6-others) --seeds 0 --architecture jumprelu --architecture topk
+	$(call FIGURE_6,figure-6-law) --seeds 0 --architecture relu --architecture gated --architecture topk \
+		--coefficients gated=2.1 --coefficients topk=20
 
 # An environment with exactly the packages whose docstrings are the text.
 build/venv-data: sandbox/data/requirements.txt pyproject.toml

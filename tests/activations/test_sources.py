@@ -428,6 +428,13 @@ def not_arrow(folder):
     return path
 
 
+def features_of_another_kind(folder):
+    path = saved(folder, x=[[1.0]])
+    info = path / "dataset_info.json"
+    info.write_text(json.dumps(json.loads(info.read_text("utf-8")) | {"features": ["x"]}), "utf-8")
+    return path
+
+
 def broken_state(folder):
     path = saved(folder, x=[[1.0]])
     (path / "state.json").write_text(json.dumps([1]))
@@ -469,6 +476,7 @@ REFUSED = {
     "a missing data file": (without_a_file, r"\(1 of 1 data files\)"),
     "a data file that is none": (not_arrow, "the end of its Arrow stream is missing"),
     "a state that is none": (broken_state, "are not as datasets writes them"),
+    "features that are a list": (features_of_another_kind, "are not as datasets writes them"),
     "bytes": (lambda f: b"x", "is a bytes: a file path"),
     "a number": (lambda f: 3, "is a int: a file path"),
     "a module": (lambda f: torch.nn.Identity(), "is a Identity: a file path"),

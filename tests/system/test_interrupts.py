@@ -405,3 +405,21 @@ def test_document_ids_survive_in_the_state(tmp_path, x):
     state = State.load(tmp_path / "s", told)
     assert state.position == N
     assert state.documents == set(range(60))
+
+
+def test_a_block_that_asks_for_stops_puts_the_handlers_back_and_passes_the_signal_on():
+    passed_on = []
+    before = signal.signal(signal.SIGINT, lambda number, _: passed_on.append(number))
+    at_term = signal.getsignal(signal.SIGTERM)
+    try:
+        own = signal.getsignal(signal.SIGINT)
+        with stopping.stop_requested() as stop:
+            assert not stop()
+            signal.raise_signal(signal.SIGTERM)
+            assert stop()
+            assert not passed_on
+        assert signal.getsignal(signal.SIGINT) is own
+        assert signal.getsignal(signal.SIGTERM) is at_term
+        assert passed_on == [signal.SIGINT]
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -15,7 +15,7 @@ from sandbox.report.points import LAW, Point
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-MISSING = Estimate(None, None, None, "the penalty was not measured")
+MISSING = Estimate(None, None, None, "the penalty is not known")
 
 
 def of_law(key: str) -> drawing.Coordinate:
