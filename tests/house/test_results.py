@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from sandbox.report import points_to_csv, read_points
+from sandbox.report.points import LAW
 from sandbox.training.results import provenance
 
 ROOT = Path(__file__).parents[2]
@@ -25,12 +26,13 @@ def of(architecture: str) -> list:
     return sorted((point for point in HELD_OUT if point.architecture == architecture), key=lambda point: point.l0)
 
 
-@pytest.mark.parametrize("folder", sorted(FOLDER.parent.glob("figure-6*")), ids=lambda folder: folder.name)
+@pytest.mark.parametrize("folder", sorted(FOLDER.parent.glob("figure-*")), ids=lambda folder: folder.name)
 def test_the_files_agree(folder):
     result, points = json.loads((folder / "figure-6.json").read_text("utf-8")), read_points(folder)
     assert (folder / "figure-6.csv").read_text("utf-8") == points_to_csv(points)
     assert (folder / "figure-6.md").read_text("utf-8") == provenance(result, points)
-    assert result["activations"] == RESULT["activations"]  # the same tokens, so that sweeps can be compared
+    if folder.name.startswith("figure-6"):  # the same tokens, so that sweeps can be compared
+        assert result["activations"] == RESULT["activations"]
     for picture in folder.glob("*.svg"):
         assert picture.with_suffix(".png").exists()
 
@@ -131,3 +133,12 @@ def test_gamma_is_lowest_on_the_tokens_that_were_used_last(folder):
     unused = [row for row in rows if int(row["first"]) < 0 and int(row["tokens"]) > 1000]
     assert all(float(row["low"]) <= 1 <= float(row["high"]) for row in unused)
     assert len(unused) == (folder == "figure-6-half-a-pass")
+
+
+def test_the_law_predicts_every_sae_of_figure_7():
+    points = [p for p in read_points(FOLDER.parent / "figure-7") if p.finished and p.measured_on == "held-out"]
+    assert len(points) == 9
+    missed = [abs(point.origins[LAW]["difference"].value) for point in points]
+    assert max(missed) < 0.0054
+    assert f"misses γ by {min(missed):.4f} to {max(missed):.4f}" in README
+    assert {p.origins[LAW]["predicted"].value for p in points if p.architecture != "relu"} == {1.0}
