@@ -19,7 +19,7 @@ from sandbox.cli import app
 from sandbox.errors import InputError
 from sandbox.measuring import measure as measure_module
 from sandbox.measuring.measure import Stopped, measure, measure_pairs
-from sandbox.measuring.resume import State
+from sandbox.measuring.resume import VERSION, State
 from sandbox.system import interrupts as stopping
 from tests.helpers.runs import N, arguments, assert_same, report_of, run, sandbox, tokens, write_files
 
@@ -334,7 +334,7 @@ def test_a_state_that_was_damaged_is_refused_or_was_not_harmed(x, tmp_path):
 def test_the_version_of_a_state_is_said(x, tmp_path):
     path = tmp_path / "state"
     path.write_bytes(save({"documents": torch.zeros(1)}, {"format": "shrinkage-sandbox run, 1"}))
-    with pytest.raises(InputError, match="a run state of version 1, but this sandbox needs version 3: resume with the"):
+    with pytest.raises(InputError, match=f"a run state of version 1, but this sandbox needs version {VERSION}: resume with the"):
         measure(lambda t: 0.9 * t, x, checkpoint=path)
 
 
