@@ -334,7 +334,7 @@ def test_a_state_that_was_damaged_is_refused_or_was_not_harmed(x, tmp_path):
 def test_the_version_of_a_state_is_said(x, tmp_path):
     path = tmp_path / "state"
     path.write_bytes(save({"documents": torch.zeros(1)}, {"format": "shrinkage-sandbox run, 1"}))
-    with pytest.raises(InputError, match=f"a run state of version 1, but this sandbox needs version {VERSION}: resume with the"):
+    with pytest.raises(InputError, match=f"a run state of version 1, but this sandbox needs version {VERSION}: resume"):
         measure(lambda t: 0.9 * t, x, checkpoint=path)
 
 
