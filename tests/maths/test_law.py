@@ -1,4 +1,4 @@
-"""What C19 to C28 derive in symbols, seen in numbers that nobody derived: lassos, lines, tokens and directions."""
+"""What C19 to C28 derive in symbols, seen in numbers that nobody derived: lassos, lines, tokens, bins and axes."""
 
 import numpy as np
 import pytest
@@ -85,6 +85,36 @@ def test_the_three_parts_are_what_factors_of_their_own_would_save():
     total = (cs**2 / bs).mean()
     assert at(results["tokens_loss"], V=total, **held) == pytest.approx(own / held["a"])
     assert at(results["factors_loss"], V=total, **held) == pytest.approx((common - own) / held["a"])
+
+
+def test_the_means_of_bins_do_not_shrink_from_any_side_of_the_cosine():
+    draw = np.random.default_rng(5)
+    x = draw.normal(size=(900, 3)) + 1
+    bins = draw.integers(3, size=900)
+    x_hat = np.stack([x[bins == k].mean(0) for k in range(3)])[bins]
+    held = moments(x, x_hat)
+    assert held["b"] / held["c"] == pytest.approx(1)
+    assert held["c"] / (held["a"] * held["b"]) ** 0.5 < 0.95
+
+
+def test_gamma_is_the_mean_over_the_axes_of_any_basis_weighted_by_their_c():
+    draw = np.random.default_rng(6)
+    x = draw.normal(size=(400, 5)) * np.arange(1, 6)
+    x_hat = x * np.linspace(0.4, 1.6, 5) + 0.2 * draw.normal(size=x.shape)
+    held = moments(x, x_hat)
+    axes = np.linalg.qr(draw.normal(size=(5, 5)))[0]
+    bs, cs = ((x_hat @ axes) ** 2).mean(0), ((x @ axes) * (x_hat @ axes)).mean(0)
+    assert np.average(bs / cs, weights=cs) == pytest.approx(held["b"] / held["c"])
+
+
+def test_c_less_b_changes_with_the_origin_by_the_mean_error():
+    draw = np.random.default_rng(7)
+    x = draw.normal(size=(400, 3))
+    x_hat, m = 0.7 * x + 0.3, np.array([1.0, -2.0, 0.5])
+    held, about = moments(x, x_hat), moments(x - m, x_hat - m)
+    change = (about["c"] - about["b"]) - (held["c"] - held["b"])
+    assert change == pytest.approx(-m @ (x - x_hat).mean(0))
+    assert abs(change) > 0.1
 
 
 @pytest.mark.parametrize(("power", "sign"), [(-0.3, 1), (0, 0), (0.3, -1)])

@@ -113,18 +113,9 @@ def law_of_shrinkage(proof: Proof) -> None:
 
 def _without_slope(proof: Proof) -> None:
     """Penalties that scaling leaves alone."""
-    other, threshold = Symbol("g", real=True), Symbol("tau", real=True)
+    other = Symbol("g", real=True)
     proof.step(
-        "JumpReLU and L0 count latents above a threshold. Scaled with it, the same ones pass …",
-        t * f - t * threshold,
-        "=",
-        t * (f - threshold),
-        ">",
-        0,
-        where=(t > 0, f > threshold),
-    )
-    proof.step(
-        "… and the largest, which TopK and BatchTopK keep, stay the largest. (Scaling the decoder touches neither.)",
+        "A latent above g, a threshold scaled along (JumpReLU with L0) or another latent (TopK), stays above it.",
         t * f - t * other,
         "=",
         t * (f - other),
