@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, TypeGuard
 from sandbox.checkpoints.autoencoder import SAE
 from sandbox.checkpoints.checkpoint import Checkpoint
 from sandbox.checkpoints.origin import as_dict
+from sandbox.errors import InputError
 
 L1 = ("standard", "relu")
 """The architectures whose penalty is a coefficient times the sum of the latents, weighted by their decoder rows."""
@@ -59,7 +60,14 @@ def penalty_of(sae: Checkpoint | Any) -> Penalty | None:
     return _stated(settings, source or "") if architecture in L1 else None
 
 
-def is_coefficient(value: Any) -> TypeGuard[float]:
+def given(l1: Any) -> Penalty:
+    """The L1 penalty with a coefficient that the user states; raises InputError if it is none."""
+    if not _is_coefficient(l1):
+        raise InputError(f"the L1 coefficient is {l1!r}: it must be a number from 0 to 1e30")
+    return Penalty(float(l1), "as given")
+
+
+def _is_coefficient(value: Any) -> TypeGuard[float]:
     """Whether it is a number from 0 to 1e30, beyond which products with it would leave float64."""
     return isinstance(value, Real) and not isinstance(value, bool) and 0 <= float(value) <= 1e30
 
@@ -77,7 +85,7 @@ def _stated(settings: Mapping[str, Any], source: str) -> Penalty | None:
     for section in _sections(settings):
         for name in STATED_AS:
             value = section.get(name)
-            if is_coefficient(value) and _weighted(section):
+            if _is_coefficient(value) and _weighted(section):
                 return Penalty(float(value), f"{name} in {source}")
     return None
 

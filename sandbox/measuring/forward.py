@@ -216,9 +216,7 @@ class Forward:
     @cached_property
     def decoder_norms(self) -> Tensor | None:
         """‖d_j‖ of each latent, (d_sae,), in float32 or better; None unless x̂ is feature_acts·W_dec + b_dec."""
-        if self.W_dec is None or self.b_dec is None:
-            return None
-        return self.W_dec.detach().to(torch.promote_types(self.W_dec.dtype, torch.float32)).norm(dim=1)
+        return None if self.W_dec is None or self.b_dec is None else row_norms(self.W_dec)
 
     @property
     def identity(self) -> str:
@@ -329,6 +327,11 @@ def _close(result: Tensor, expected: Tensor, scale: Tensor) -> bool:
     finite = scale.isfinite()
     atol = near * float(scale[finite].abs().sum() / max(int(finite.sum()), 1))
     return torch.allclose(result, expected, rtol=near, atol=atol, equal_nan=True)
+
+
+def row_norms(W_dec: Tensor) -> Tensor:
+    """‖d_j‖ of each row, (d_sae,), in float32 or better."""
+    return W_dec.detach().to(torch.promote_types(W_dec.dtype, torch.float32)).norm(dim=1)
 
 
 def fingerprint(tensors: Iterable[Tensor]) -> str:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from sandbox.activations import PathOrArray, SideBySide, Source, SourceLike, activations
 from sandbox.checkpoints import Checkpoint
-from sandbox.checkpoints.penalty import Penalty, is_coefficient
+from sandbox.checkpoints.penalty import Penalty, given
 from sandbox.errors import InputError
 from sandbox.measuring.forward import BATCH, FEW, Forward, Pairs
 from sandbox.measuring.identity import of_run
@@ -308,13 +308,12 @@ def _penalties(saes: Sequence[Forward | Pairs], chosen: Options) -> list[Penalty
     """The training penalty of each SAE: as given, otherwise as its settings state it."""
     if chosen.l1 is None:
         return [sae.penalty for sae in saes]
-    given = list(chosen.l1) if isinstance(chosen.l1, Sequence) else [chosen.l1]
-    if len(given) != len(saes):
-        raise InputError(f"{len(given)} L1 coefficients for {len(saes)} SAEs: give one for each")
-    for value in given:
-        if not is_coefficient(value):
-            raise InputError(f"the L1 coefficient is {value!r}: it must be a number from 0 to 1e30")
-    return [Penalty(float(value), "as given") for value in given]
+    values = chosen.l1 if isinstance(chosen.l1, Sequence) and not isinstance(chosen.l1, str) else [chosen.l1]
+    penalties: list[Penalty | None] = [given(value) for value in values]
+    if len(penalties) != len(saes):
+        noun = "coefficient" if len(penalties) == 1 else "coefficients"
+        raise InputError(f"{len(penalties)} L1 {noun} and {len(saes)} --sae: give one for each")
+    return penalties
 
 
 def _names(saes: Sequence[Forward | Pairs], chosen: Options) -> list[str]:

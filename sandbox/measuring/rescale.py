@@ -23,12 +23,12 @@ from sandbox import checkpoints
 from sandbox.activations import activations
 from sandbox.activations.split import Split
 from sandbox.checkpoints import Checkpoint
-from sandbox.checkpoints.penalty import Penalty, penalty_of
+from sandbox.checkpoints.penalty import Penalty, given, penalty_of
 from sandbox.errors import InputError
 from sandbox.maths.compile import evaluate, why_undefined
 from sandbox.maths.measures import REGISTRY
 from sandbox.measuring.correction import Correction, Evaluated
-from sandbox.measuring.forward import BATCH, Forward
+from sandbox.measuring.forward import BATCH, Forward, row_norms
 from sandbox.measuring.latents import Latents
 from sandbox.measuring.ranks import Ranks, each_has_its_own
 from sandbox.measuring.readings import Batch, Readings
@@ -153,7 +153,7 @@ def passes(kind: str) -> int:
 
 
 def _penalty(checkpoint: Checkpoint, l1: float | None) -> Penalty | None:
-    return penalty_of(checkpoint) if l1 is None else Penalty(l1, "as given")
+    return penalty_of(checkpoint) if l1 is None else given(l1)
 
 
 def _check_penalty(checkpoint: Checkpoint, l1: float | None) -> None:
@@ -161,7 +161,7 @@ def _check_penalty(checkpoint: Checkpoint, l1: float | None) -> None:
     penalty, start = _penalty(checkpoint, l1), f"kind {FROM_L1}: {checkpoint.name}"
     if penalty is None:
         raise InputError(f"{start} states no L1 coefficient: give it with --l1")
-    if not 0 < penalty.l1 < float("inf"):
+    if not penalty.l1:
         raise InputError(f"{start} has the L1 coefficient {penalty.l1:g} ({penalty.source}): choose another kind")
     if checkpoint.sae.normalisation is not None:
         raise InputError(f"{start} normalises each token, which the law does not cover: choose another kind")
@@ -225,7 +225,7 @@ def _per_latent(sae: Forward, readings: Readings) -> DecoderFit:
 def _from_l1(sae: Forward, readings: Readings) -> DecoderFit:
     assert sae.penalty is not None  # `rescale` has checked it
     W_dec = sae.sae.W_dec
-    norms = W_dec.to(torch.promote_types(W_dec.dtype, torch.float32)).norm(dim=1)
+    norms = row_norms(W_dec)
 
     def count(batch: Batch, cluster: np.ndarray) -> Trained:
         runs = runs_of(cluster, batch.x.shape[:1], GROUPS)

@@ -104,8 +104,8 @@ class Law:
         """What the comparison says, in a sentence or two."""
         if self.l1 is None:
             return (
-                "The L1 coefficient is not known: give it with --l1 to compare. Without an L1 penalty, training should "
-                "end at γ = 1."
+                "The L1 coefficient is not known: give it with --l1 to compare. If the penalty of training does not "
+                "grow with the latents, γ should be 1."
             )
         law = f"The law predicts γ {self._inputs()}"
         if self.word == CANNOT_TELL:

@@ -275,7 +275,9 @@ def test_from_l1_refuses_what_the_law_does_not_cover(positive, tmp_path):
     refused = {
         "states no L1 coefficient: give it with --l1": (soft(tmp_path), None),
         r"has the L1 coefficient 0 \(as given\): choose another kind": (soft(tmp_path), 0.0),
-        "has the L1 coefficient nan": (soft(tmp_path), float("nan")),
+        "the L1 coefficient is nan: it must be a number": (soft(tmp_path), float("nan")),
+        "the L1 coefficient is -1: it must be a number": (soft(tmp_path), -1),
+        r"the L1 coefficient is 1e\+308: it must be a number": (soft(tmp_path), 1e308),
         "a gated SAE does not grow with its latents": (checkpoints.read(embedded("minilm-gated")), None),
         "normalises each token": (little(tmp_path, LayerNorm()), 1.0),
         "It does not hold. Possible causes: training saw activations multiplied by": (soft(tmp_path), 7 * L1),
