@@ -43,7 +43,10 @@ def quantiles(degree: int = 22) -> dict[str, list[float]]:
 
 @dataclass(frozen=True)
 class Control:
-    """A numeric setting: its limits, and the steps of its slider (`step`) and of an arrow key (`key_step`)."""
+    """A numeric setting: its limits, and the steps of its slider (`step`) and of an arrow key (`key_step`).
+
+    `group` names the part of the explorer that its slider stands in.
+    """
 
     name: str
     label: str
@@ -54,7 +57,7 @@ class Control:
     key_step: float
     unit: str = ""
     whole: bool = False
-    population: bool = False
+    group: str = "pair"
 
     def check(self, value: Any) -> float | int:
         """The value as this setting holds it; raises InputError with the limits for one outside them."""
@@ -79,18 +82,19 @@ CONTROLS: dict[str, Control] = {
         Control("angle", "angle between x and x̂", 0, 180, 40, 0.1, 1, "°"),
         Control("norm_ratio", "norm ratio ‖x̂‖/‖x‖", 0, 2, 0.6, 0.01, 0.05),
         Control("norm_x", "norm of x", 0, 2, 1, 0.01, 0.05),
-        Control("spread", "spread of the angle", 0, 60, 15, 0.1, 1, "°", population=True),
-        Control("norm_spread", "spread of log ‖x‖", 0, 1, 0.5, 0.01, 0.05, population=True),
-        Control("offset", "shared offset ‖m‖", 0, 3, 0, 0.01, 0.05, population=True),
-        Control("n", "pairs", BLOCKS, 10_000, 1000, BLOCKS, 500, whole=True, population=True),
-        Control("seed", "sample", 0, 9999, 0, 1, 1, whole=True, population=True),
+        Control("spread", "spread of the angle", 0, 60, 15, 0.1, 1, "°", group="population"),
+        Control("norm_spread", "spread of log ‖x‖", 0, 1, 0.5, 0.01, 0.05, group="population"),
+        Control("offset", "shared offset ‖m‖", 0, 3, 0, 0.01, 0.05, group="population"),
+        Control("n", "pairs", BLOCKS, 10_000, 1000, BLOCKS, 500, whole=True, group="population"),
+        Control("seed", "sample", 0, 9999, 0, 1, 1, whole=True, group="population"),
     )
 }
 
-DEFAULTS: dict[str, Any] = {name: control.check(control.default) for name, control in CONTROLS.items()} | {
-    "population": False,
-    "measure": "relative_reconstruction_bias",
-}
+SWITCHES = ("population",)
+"""The settings that are on or off."""
+
+DEFAULTS: dict[str, Any] = {name: control.check(control.default) for name, control in CONTROLS.items()}
+DEFAULTS |= dict.fromkeys(SWITCHES, False) | {"measure": "relative_reconstruction_bias"}
 
 
 def checked(settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -102,15 +106,15 @@ def checked(settings: Mapping[str, Any]) -> dict[str, Any]:
     for name, value in settings.items():
         if name in CONTROLS:
             state[name] = CONTROLS[name].check(value)
-        elif (name == "population" and isinstance(value, bool)) or (
+        elif (name in SWITCHES and isinstance(value, bool)) or (
             name == "measure" and isinstance(value, str) and value in REGISTRY
         ):
             state[name] = value
         else:
-            expected = {"population": "True or False", "measure": f"one of {', '.join(REGISTRY)}"}.get(name)
+            expected = dict.fromkeys(SWITCHES, "True or False") | {"measure": f"one of {', '.join(REGISTRY)}"}
             raise InputError(
-                f"{name} is {str(value)[:40]!r}: it must be {expected}"
-                if expected
+                f"{name} is {str(value)[:40]!r}: it must be {expected[name]}"
+                if name in expected
                 else f"the explorer has no setting {name!r}; its settings are {', '.join(DEFAULTS)}"
             )
     return state

@@ -3,9 +3,10 @@ import { controls, presets } from "./generated.js";
 import { html, toggle, write } from "./dom.js";
 import { checked } from "./state.js";
 
-export function sliders(act, signal, population) {
+// The sliders of one group of settings.
+export function sliders(act, signal, group) {
   const fields = Object.entries(controls)
-    .filter(([, control]) => control.population === population)
+    .filter(([, control]) => control.group === group)
     .map(([name, control]) => field(name, control, act, signal));
   const node = html("div", { class: "sliders" }, ...fields.map(({ node }) => node));
   const each = (name) => ({ state }) => fields.forEach((field) => field[name](state));

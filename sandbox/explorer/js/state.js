@@ -8,9 +8,9 @@ export function checked(name, input) {
     if (typeof input === "string" && Object.hasOwn(measures, input)) return input;
     throw new Error(`measure is “${brief(input)}”: it must be one of ${Object.keys(measures).join(", ")}`);
   }
-  if (name === "population") {
+  if (typeof defaults[name] === "boolean") {
     if (["true", "false"].includes(String(input))) return String(input) === "true";
-    throw new Error(`population is “${brief(input)}”: it must be true or false`);
+    throw new Error(`${name} is “${brief(input)}”: it must be true or false`);
   }
   if (!control || !Object.hasOwn(controls, name)) throw new Error(`there is no setting “${brief(name)}”`);
   const value = typeof input === "number" || DECIMAL.test(input) ? Number(input) : NaN;

@@ -42,8 +42,8 @@ export function view(state, { signal, link, resized, recoloured }) {
   const numbers = table();
   const parts = split();
   const averages = means();
-  const ofPair = sliders(act, signal, false);
-  const ofPopulation = sliders(act, signal, true);
+  const ofPair = sliders(act, signal, "pair");
+  const ofPopulation = sliders(act, signal, "population");
   const lesson = lessons(act, signal);
   const many = html("input", { type: "checkbox", name: "population" });
   const choice = html("select", { name: "measure", "aria-label": "measure shown on the map" });
