@@ -11,20 +11,23 @@ MOMENTS = (
     "tests/moments/test_low_precision.py",
 )
 REPORT = ("tests/measuring/test_measure_files.py", "tests/measuring/test_stream.py")
+PARTS = "tests/report/test_parts.py"
 PREFLIGHT = ("tests/measuring/test_preflight_rules.py", "tests/measuring/test_preflight.py")
 SAELENS = ("tests/checkpoints/test_settings.py",)
 NEW_LAYOUT = ("tests/checkpoints/test_writing.py", "tests/checkpoints/test_new_layout.py")
 
 CORE: dict[str, tuple[str, ...]] = {
     "sandbox/moments/moments.py": MOMENTS,
-    "sandbox/moments/totalling.py": MOMENTS,
+    "sandbox/moments/totalling.py": (*MOMENTS, PARTS),
     "sandbox/moments/machine_code.py": MOMENTS[:1],
     "sandbox/moments/sums.py": MOMENTS[:1],
     "sandbox/moments/fused.py": ("tests/moments/test_fused_plan.py",),
     "sandbox/maths/measures.py": ("tests/maths/test_one_formula_one_place.py",),
     "sandbox/maths/compile.py": ("tests/maths/test_one_formula_one_place.py",),
     "sandbox/report/estimates.py": ("tests/report/test_estimates.py",),
-    "sandbox/report/report.py": ("tests/report/test_report.py",),
+    "sandbox/report/report.py": ("tests/report/test_report.py", PARTS),
+    "sandbox/report/joint.py": ("tests/report/test_law.py", PARTS),
+    "sandbox/report/parts.py": (PARTS,),
     "sandbox/report/jackknife.py": (
         "tests/report/test_jackknife.py",
         "tests/report/test_estimates.py",
@@ -41,10 +44,10 @@ CORE: dict[str, tuple[str, ...]] = {
     "sandbox/measuring/sparse.py": ("tests/measuring/test_sparse.py",),
     "sandbox/measuring/forward.py": ("tests/measuring/test_forward.py", "tests/measuring/test_objects.py"),
     "sandbox/measuring/latents.py": ("tests/measuring/test_latents.py",),
-    "sandbox/measuring/token_means.py": ("tests/measuring/test_token_means.py",),
+    "sandbox/measuring/token_means.py": ("tests/measuring/test_token_means.py", PARTS),
     "sandbox/measuring/published.py": ("tests/measuring/test_published.py",),
     "sandbox/measuring/totals.py": ("tests/report/test_report.py", "tests/measuring/test_stream.py"),
-    "sandbox/measuring/summary.py": ("tests/report/test_report.py",),
+    "sandbox/measuring/summary.py": ("tests/report/test_report.py", PARTS),
     "sandbox/measuring/resume.py": ("tests/measuring/test_resume.py",),
     "sandbox/measuring/ranks.py": ("tests/measuring/test_ranks.py",),
     "sandbox/activations/split.py": ("tests/activations/test_split.py",),

@@ -46,7 +46,7 @@ EQUIVALENT: tuple[Equivalent, ...] = (
     ),
     Equivalent(
         "sandbox/moments/totalling.py",
-        "cuts = np.linspace(0, n, workers + 1).astype(int).tolist()",
+        "cuts = np.linspace(0, len(rows), workers + 1).astype(int).tolist()",
         "1 ► 2",
         "one share more, each shorter: the same sums",
     ),

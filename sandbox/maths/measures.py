@@ -195,7 +195,7 @@ REGISTRY: dict[str, Measure] = {
             "angle_loss",
             symbol=r"1-\rho^2",
             plain="1−ρ²",
-            question="which share is lost to the angle, beyond any rescaling?",
+            question="which share does no common rescaling recover (the tokens' angles and unequal factors, C23)?",
             at_one="x̂ is perpendicular to x",
             range=Interval(0, 1),
         ),

@@ -12,6 +12,7 @@ from sandbox.checkpoints.penalty import Penalty
 from sandbox.measuring.forward import Forward, Pairs
 from sandbox.measuring.preflight import Finding
 from sandbox.measuring.preflight.whole import whole_pass
+from sandbox.measuring.token_means import CAPTURED
 from sandbox.measuring.totals import Counting, Totals
 from sandbox.moments.moments import Moments
 from sandbox.report import Report
@@ -69,6 +70,11 @@ def summary(
         l0 = active.value if sae.sees_latents else None
         if sae.decoder_norms is not None and moments.n:
             more["training"] = Training(*totals.tokens.penalties(typical=without), *(penalty or (None, "")))
+        more["captured"] = {
+            origin: totals.tokens.captured(origin, typical=without)
+            for origin in CAPTURED
+            if origin != "decoder_bias" or sae.b_dec is not None
+        }
         made = Report(moments=moments, l0=l0, statistics=statistics, **shared, **more)
         combined = [*findings]
         if judged and moments.n:

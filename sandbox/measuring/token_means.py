@@ -18,8 +18,18 @@ from sandbox.moments.sums import Sums
 from sandbox.report import LEVEL, Estimate
 from sandbox.report.jackknife import LeftOut, effective, ends, student
 
-COLUMNS = ("tokens", "norm", "norm_hat", "norm²", "norm·norm_hat", "l2_ratio", "cossim", "l0", "penalty", "defined")
-"""The summed columns. `l2_ratio` and `cossim` cover only tokens with both norms positive, which `defined` counts."""
+COLUMNS = (
+    *("tokens", "norm", "norm_hat", "norm²", "norm·norm_hat", "l2_ratio", "cossim", "l0", "penalty", "defined"),
+    *("captured", "captured_about_b_dec"),
+)
+"""The summed columns. `l2_ratio` and `cossim` cover only tokens with both norms positive, which `defined` counts.
+
+`captured` is (x·x̂)²/‖x̂‖², the energy of x that remains where each token has its own best factor (V of C23), or 0 for a
+token with x̂ = 0; `captured_about_b_dec` is the same of x − b_dec and x̂ − b_dec.
+"""
+
+CAPTURED = {"raw": "captured", "decoder_bias": "captured_about_b_dec"}
+"""Its column by origin. There is none about the means: they are not known before the last token is read."""
 
 MEANS = {
     "l2_ratio": ("l2_ratio", "defined", NOT_NEGATIVE),
@@ -56,6 +66,7 @@ class TokenMeans(Sums):
         groups: int,
         apart_above: float = float("inf"),
         penalty: Float[Tensor, "n"] | None = None,
+        about: Float64[Tensor, "n 2"] | None = None,
     ) -> TokenMeans:
         """Sums of a batch, from the ‖x‖², ‖x̂‖², x·x̂ of each token; tokens that are not finite are left out.
 
@@ -63,6 +74,8 @@ class TokenMeans(Sums):
             l0:          active latents of each token; None if the latents are not visible
             group:       group of each token, from 0
             apart_above: norm of x, in activation units, above which a token is an outlier
+            penalty:     Σ_j f_j‖d_j‖ of each token, activation units; None if it is not known
+            about:       ‖x̂ − b_dec‖², (x − b_dec)·(x̂ − b_dec) of each token; None if there is no b_dec
         """
         ok = dots.isfinite().all(1)
         a, b, c = torch.where(ok[:, None], dots, 0).unbind(1)
@@ -74,9 +87,23 @@ class TokenMeans(Sums):
             torch.zeros_like(u) if of is None else torch.where(ok, of.to(dots.device).double(), 0)
             for of in (l0, penalty)
         )
-        columns = torch.stack((ok.double(), u, v, a, u * v, ratio, cosine, active, sparsity, defined.double()), 1)
-        index = group.to(columns.device) + groups * (u > apart_above)
+        captured = _captured(b, c)
+        from_bias = torch.zeros_like(u)
+        if about is not None:
+            from_bias = _captured(*torch.where(ok[:, None], about.to(dots.device), 0).unbind(1))
+        columns = torch.stack(
+            (ok.double(), u, v, a, u * v, ratio, cosine, active, sparsity, defined.double(), captured, from_bias), 1
+        )
+        index = group.to(columns.device) + groups * (a > apart_above**2)  # as `Moments.with_dots` keeps them apart
         return cls(columns.new_zeros(2 * groups, len(COLUMNS)).index_add_(0, index, columns).unflatten(0, (2, groups)))
+
+    def captured(self, origin: str, typical: bool = False) -> Float64[Tensor, "groups"]:
+        """V of C23 summed over the tokens of each group, squared activation units.
+
+        Args: origin: a key of CAPTURED; typical: as for `estimates`
+        """
+        sums = (self.sums[0] if typical else self.sums.sum(0)).cpu()
+        return sums[:, COLUMNS.index(CAPTURED[origin])]
 
     def penalties(self, typical: bool = False) -> tuple[Float64[Tensor, "groups"], float]:
         """The L1 penalty summed over the tokens of each group, activation units, and the mean of ‖x‖.
@@ -106,6 +133,11 @@ class TokenMeans(Sums):
             # The longer a token, the more it weighs in the regression.
             estimates[name] = _estimate(values, ANY, sums, "norm²", level, NO_LINE)
         return estimates
+
+
+def _captured(b: Float64[Tensor, "n"], c: Float64[Tensor, "n"]) -> Float64[Tensor, "n"]:
+    """c²/b of each token, 0 where b is."""
+    return torch.where(b > 0, c * (c / b), 0)
 
 
 def _lines(totals: Float64[Tensor, "n columns"]) -> Float64[Tensor, "n 2"]:

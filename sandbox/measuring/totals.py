@@ -19,6 +19,7 @@ from sandbox.measuring.token_means import TokenMeans
 from sandbox.moments.clusters import runs_of
 from sandbox.moments.moments import GROUPS, Moments
 from sandbox.moments.sums import Sums
+from sandbox.moments.totalling import dots_about
 from sandbox.system.devices import sent
 
 
@@ -89,7 +90,8 @@ class Totals(Sums):
         runs = runs_of(cluster, x.shape[:1], GROUPS)
         moments, dots = Moments.with_dots(x, x_hat, runs, apart_above=counting.outlier_limit)
         group = sent(runs.of_each_token(), dots.device)
-        tokens = TokenMeans.from_dots(dots, l0, group, GROUPS, counting.outlier_limit, penalty)
+        about = None if sae.b_dec is None else dots_about(x, x_hat, sae.b_dec)
+        tokens = TokenMeans.from_dots(dots, l0, group, GROUPS, counting.outlier_limit, penalty, about)
         published = Published.from_tokens(x, x_hat, size, l0) if (size := counting.published) else None
         return cls(
             moments, tokens, Norms.from_dots(dots), published, reduce(Latents.__add__, latents) if latents else None

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -12,6 +14,8 @@ from sandbox.moments.clusters import Runs
 from sandbox.moments.fused import fused_totals, supported
 from sandbox.moments.machine_code import compiled
 from sandbox.system.devices import sent
+
+Share = TypeVar("Share")
 
 
 def total(
@@ -41,12 +45,17 @@ def total_on_host(
         _add_rows(rows[low:high], rows_hat[low:high], group[low:high], groups, limit, dots[low:high], *results)
         return results
 
-    workers = torch.get_num_threads() if rows.size > 2**18 else 1
-    cuts = np.linspace(0, n, workers + 1).astype(int).tolist()
-    with ThreadPoolExecutor(workers) as pool:
-        shares = list(pool.map(share, cuts[:-1], cuts[1:]))
+    shares = _in_threads(share, rows)
     totals, count, sums = (torch.from_numpy(sum(piece)) for piece in zip(*shares, strict=True))
     return totals, count, sums, torch.from_numpy(dots)
+
+
+def _in_threads(share: Callable[[int, int], Share], rows: np.ndarray) -> list[Share]:
+    """`share` of the rows from `low` up to `high`, for as many parts of the rows as torch uses threads."""
+    workers = torch.get_num_threads() if rows.size > 2**18 else 1
+    cuts = np.linspace(0, len(rows), workers + 1).astype(int).tolist()
+    with ThreadPoolExecutor(workers) as pool:
+        return list(pool.map(share, cuts[:-1], cuts[1:]))
 
 
 def wide_array(rows: Tensor) -> np.ndarray:
@@ -99,3 +108,39 @@ def total_on_device(
     count = dots.new_zeros(parts * groups).index_add_(0, index, ok.double())
     sums = dots.new_zeros(parts * groups, 2, x.shape[1]).index_add_(0, index, both)
     return totals, count, sums, dots
+
+
+def dots_about(x: Tensor, x_hat: Tensor, origin: Tensor) -> Tensor:
+    """‖x̂ − m‖² and (x − m)·(x̂ − m) of every token, shape (n, 2), in float64; nothing waits for the device.
+
+    m is subtracted before multiplying, in float64. So the only error is the one that x̂ and m came with: an x̂ computed
+    in float32 leaves about 1e-7·‖m‖ of x̂ − m undetermined, and a token whose x̂ is m gives exactly 0. Expanding the
+    square into dot products with m would cancel instead, and lose 1e-16·(‖x̂‖² + ‖m‖²) of ‖x̂ − m‖².
+
+    Args: x, x_hat: (n, d); origin: m, (d,)
+    """
+    if x.device.type in ("cpu", "mps"):  # MPS has no float64
+        rows, rows_hat, m = (wide_array(t.detach()) for t in (x, x_hat, origin))
+        dots = np.empty((len(rows), 2))
+
+        def share(low: int, high: int) -> None:
+            _dot_rows(rows[low:high], rows_hat[low:high], m, dots[low:high])
+
+        _in_threads(share, rows)
+        return torch.from_numpy(dots)
+    from_m, hat_from_m = (t.detach().double() - origin.detach().double() for t in (x, x_hat))
+    return torch.stack((hat_from_m.square().sum(1), (from_m * hat_from_m).sum(1)), 1)
+
+
+@compiled
+def _dot_rows(x, x_hat, m, dots) -> None:
+    """`dots_about` of some rows, which are read once."""
+    n, d = x.shape
+    for i in range(n):
+        b, c = 0.0, 0.0
+        for k in range(d):
+            origin = np.float64(m[k])
+            v = np.float64(x_hat[i, k]) - origin
+            b += v * v
+            c += (np.float64(x[i, k]) - origin) * v
+        dots[i, 0], dots[i, 1] = b, c

@@ -19,6 +19,8 @@ from sandbox.report.jackknife import LEVEL, effective_clusters, interval, why_no
 ORIGINS = {"raw": "raw", "centred": "centred", "decoder_bias": "about b_dec"}
 """The points that x and x̂ can be measured from: the key of each, and its words in tables and sentences."""
 
+NO_TOKENS = "no tokens were measured"
+
 
 @dataclass(frozen=True)
 class Estimate:
@@ -83,7 +85,7 @@ def estimate(moments: Moments, measure: Measure, level: float = LEVEL) -> Estima
             f"estimate takes moments without batch axes, not of batch shape {tuple(moments.n.shape)}: index them first"
         )
     if not moments.n:
-        return Estimate(None, None, None, "no tokens were measured")
+        return Estimate(None, None, None, NO_TOKENS)
     means = moments.means.tolist()
     if reason := why_undefined(measure, *means):
         return Estimate(None, None, None, reason)

@@ -45,7 +45,7 @@ def _rows(report: Report) -> Iterator[Sequence[object]]:
             continue
         facts = (report.name, part.tokens, report.documents, part.l0)
         law = {} if part.law is None else {"law": {key: estimate for key, (_, estimate) in part.law.rows().items()}}
-        for origin, estimates in {**part.origins, "statistics": part.per_token, **law}.items():
+        for origin, estimates in {**part.by_origin, "statistics": part.per_token, **law}.items():
             for key, estimate in estimates.items():
                 yield (*facts, prefix + origin, key, estimate.value, estimate.low, estimate.high, estimate.reason)
     facts = (report.name, report.tokens, report.documents, report.l0)

@@ -11,9 +11,9 @@ from sympy import Expr, Symbol
 from torch import Tensor
 
 from sandbox.maths.compile import MOMENTS, to_torch
-from sandbox.maths.measures import Range
+from sandbox.maths.measures import NOT_RESOLVABLE, Range
 from sandbox.moments.moments import Moments
-from sandbox.report.estimates import Estimate
+from sandbox.report.estimates import NO_TOKENS, Estimate
 from sandbox.report.jackknife import LeftOut, effective_clusters, ends, student
 
 
@@ -31,29 +31,33 @@ class Joint:
     symbol: Symbol
     sums: Float64[Tensor, "groups"]
 
-    def estimate(self, expression: Expr, range: Range, positive: Sequence[Expr] = (), undefined: str = "") -> Estimate:
+    def estimate(self, expression: Expr, range: Range, needs: Sequence[tuple[Expr, str]] = ()) -> Estimate:
         """A function of a, b, c and `symbol`, with a jackknife interval that leaves a group out of all four at once.
 
         Args:
-            range:     the values that it can take; rounding beyond an end is cut off
-            positive:  what must be positive for it to be defined
-            undefined: the reason to give where one of these is not
+            range: the values that it can take; rounding beyond an end is cut off
+            needs: what must be positive, each with the reason why the function is undefined otherwise
         """
         moments, symbols = self.moments, (*MOMENTS, self.symbol)
-        function, needs = to_torch(expression, symbols), [to_torch(term, symbols) for term in positive]
+        if not moments.n:
+            return Estimate(None, None, None, NO_TOKENS)
+        function = to_torch(expression, symbols)
+        positive = [(to_torch(term, symbols), reason) for term, reason in needs]
         count, sums = moments.count, self.sums
         whole = [*moments.means.unbind(-1), sums.sum() / moments.n]
+        if any(mean.isnan() for mean in whole):
+            return Estimate(None, None, None, NOT_RESOLVABLE)
+        if reason := next((reason for term, reason in positive if not term(*whole) > 0), None):
+            return Estimate(None, None, None, reason)
         left = moments.n - count
         without = [*(moments.leave_one_out() / left[:, None]).unbind(-1), (sums.sum() - sums) / left]
 
         def value(means: Sequence[Tensor]) -> Tensor:
-            holds = torch.stack([need(*means) > 0 for need in needs]).all(0) if needs else torch.tensor(True)
             inside = function(*means).clamp(float(range.inf), float(range.sup))
-            return torch.where(holds, inside, torch.nan)
+            for term, _ in positive:
+                inside = torch.where(term(*means) > 0, inside, torch.nan)
+            return inside
 
-        statistic = LeftOut(value(whole), value(without))
-        if statistic.value.isnan():
-            return Estimate(None, None, None, undefined)
-        clusters = effective_clusters(moments)
+        statistic, clusters = LeftOut(value(whole), value(without)), effective_clusters(moments)
         interval = ends(statistic, range, count > 0, student(clusters))
         return Estimate.within(statistic.value.item(), interval, count, clusters)

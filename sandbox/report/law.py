@@ -145,22 +145,22 @@ def law(moments: Moments, training: Training) -> Law:
     found: dict[str, Any] = {
         "penalty": totals.estimate(penalty, NOT_NEGATIVE),
         "inner": totals.estimate(c, ANY),
-        "implied": totals.estimate(implied, ANY, (penalty,), NO_DIRECTION),
-        "gamma": totals.estimate(gamma, NOT_NEGATIVE, (c,), NO_DIRECTION),
+        "implied": totals.estimate(implied, ANY, ((penalty, NO_DIRECTION),)),
+        "gamma": totals.estimate(gamma, NOT_NEGATIVE, ((c, NO_DIRECTION),)),
         "mean_norm_scale": mean_norm_scale,
     }
     if l1 is None:
         return Law(NO_COEFFICIENT, **found)
     tries: dict[str, Law] = {}
     for word, scale in ((EXPLAINED, 1.0), (SCALED, mean_norm_scale)):
-        difference = totals.estimate((gamma - predicted).subs(lam, l1 / scale), ANY, (c,), NO_DIRECTION)
+        difference = totals.estimate((gamma - predicted).subs(lam, l1 / scale), ANY, ((c, NO_DIRECTION),))
         tries[word] = Law(
             _judged(difference, word),
             **found,
             l1=l1,
             source=source,
             scale=scale,
-            predicted=totals.estimate(predicted.subs(lam, l1 / scale), ANY, (c,), NO_DIRECTION),
+            predicted=totals.estimate(predicted.subs(lam, l1 / scale), ANY, ((c, NO_DIRECTION),)),
             difference=difference,
         )
     plain, scaled = tries.values()

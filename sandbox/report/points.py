@@ -45,7 +45,8 @@ class Point:
         tokens:       number of those tokens
         documents:    number of their documents; None without document IDs
         l0:           mean number of nonzero latents per token
-        origins:      estimates by origin (a key of ORIGINS), then by the key of the measure; under LAW, what the
+        origins:      estimates by origin (a key of ORIGINS), then by the key of the measure or, raw and about b_dec, of
+                      a part of the loss (`sandbox.report.parts`), which older files do not have; under LAW, what the
                       penalty of training explains (`sandbox.report.law.Law.rows`), if latents and b_dec were visible
     """
 
@@ -89,7 +90,7 @@ class Point:
             )
         measured = {"tokens": report.tokens, "documents": report.documents, "l0": report.l0}
         law = {} if report.law is None else {LAW: {key: estimate for key, (_, estimate) in report.law.rows().items()}}
-        return cls(**facts, **measured, origins={**report.origins, **law})
+        return cls(**facts, **measured, origins={**report.by_origin, **law})
 
     @classmethod
     def from_dict(cls, fields: Mapping[str, Any]) -> Point:

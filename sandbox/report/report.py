@@ -13,8 +13,9 @@ import torch
 from sandbox.maths.measures import REGISTRY
 from sandbox.moments.moments import Moments, in_stretches
 from sandbox.report import tables
-from sandbox.report.estimates import Estimate, estimate
+from sandbox.report.estimates import NO_TOKENS, Estimate, estimate
 from sandbox.report.law import Law, Training, law
+from sandbox.report.parts import loss_parts
 from sandbox.report.verdict import UNDEFINED, Verdict, percent, sentence, verdict
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ class Report:
         complete:         False if the run was stopped early
         blocks:           whether the clusters are blocks of tokens, so that neighbours may share a document
         training:         the L1 penalty that was measured, and its coefficient in training, if known
+        captured:         Σ (x·x̂)²/‖x̂‖² over the tokens of each group of the moments, by origin ("raw", "decoder_bias")
     """
 
     name: str
@@ -64,6 +66,7 @@ class Report:
     complete: bool = True
     blocks: bool = False
     training: Training | None = None
+    captured: Mapping[str, torch.Tensor] = field(default_factory=dict)
 
     @cached_property
     def raw(self) -> Mapping[str, Estimate]:
@@ -93,6 +96,28 @@ class Report:
         if origin == "decoder_bias":
             return self._about_b_dec
         return self._clustered.centred() if origin == "centred" else self._clustered
+
+    @cached_property
+    def loss_parts(self) -> Mapping[str, Mapping[str, Estimate]]:
+        """Where the loss is (C23), by origin ("raw", and "decoder_bias" if `b_dec` is known), then by key.
+
+        `tokens_loss`, which only other latents or directions would recover, `factors_loss`, which a factor for each
+        token would, and `length_loss`, which a common factor would: their sum is `relative_loss`, and the first two are
+        `angle_loss`. `tokens_share`, `factors_share` and `length_share` are their shares of the loss. There is none
+        centred: a token's ‖x̂ − mean‖² needs the mean, which is known only after the last token is read.
+        """
+        return {
+            origin: loss_parts(
+                self.moments_from(origin), in_stretches(captured, self.moments.count) if self.blocks else captured
+            )
+            for origin, captured in self.captured.items()
+            if origin in self.origins
+        }
+
+    @cached_property
+    def by_origin(self) -> Mapping[str, Mapping[str, Estimate]]:
+        """`origins`, with the parts of the loss beside the measures of their origin."""
+        return {origin: {**every, **self.loss_parts.get(origin, {})} for origin, every in self.origins.items()}
 
     @cached_property
     def law(self) -> Law | None:
@@ -130,7 +155,7 @@ class Report:
     def fvu(self) -> Estimate:
         """Σ‖x̂ − x‖²/Σ‖x − x̄‖², the fraction of variance unexplained: the relative loss about the mean of x."""
         if not self.moments.n:
-            return Estimate(None, None, None, "no tokens were measured")
+            return Estimate(None, None, None, NO_TOKENS)
         return estimate(self._clustered.centred_on_x(), REGISTRY["relative_loss"])  # centring leaves x̂ − x as it is
 
     @property
@@ -171,9 +196,9 @@ class Report:
         }
 
     def _results(self) -> dict[str, Any]:
-        by_origin = {**self.origins, "statistics": self.per_token}
+        sections = {**self.by_origin, "statistics": self.per_token}
         explained = {} if self.law is None else {"law": self.law.to_dict()}
-        results = {key: _dicts(estimates) for key, estimates in by_origin.items()}
+        results = {key: _dicts(estimates) for key, estimates in sections.items()}
         return {"verdict": self.verdict.to_dict(), **results, **explained}
 
     def facts(self) -> str:

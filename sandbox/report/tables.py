@@ -18,6 +18,7 @@ from sandbox.moments.moments import BLOCK, STRETCH
 from sandbox.report.differences import Difference, in_words, known_differences
 from sandbox.report.estimates import ORIGINS, Estimate
 from sandbox.report.layout import PRINTED, fitting, number, stacked, table
+from sandbox.report.parts import PARTS
 from sandbox.system.terminal import Screen
 
 if TYPE_CHECKING:
@@ -50,10 +51,19 @@ WHAT_THE_LINE_IS_NOT = (
     "of tokens (their cosines, where each has a γ of 1) fall as ‖x‖ grows, and negative where they rise (C28)."
 )
 
+WHAT_RECOVERS_IT = (
+    "tokens_loss is lost to the tokens' own angles: only other latents or directions recover it. factors_loss is what "
+    "each token's own best factor would recover beyond a common one: no decoder can apply such factors. length_loss is "
+    "what the common factor recovers, and a decoder can apply it (sandbox rescale). The measure angle_loss is the "
+    "first two. Centred, there are no parts: each token's would need the mean before the last token is read."
+)
+
 WITHOUT = "  without outliers"
 
 COMPARED = ("relative_reconstruction_bias", "scale_x", "norm_ratio", "cosine", "relative_loss", "length_loss")
 
+LOST, BESIDE = "Where the loss is", ("95 % interval", "share")
+"""The title of the table of parts, and the headers beside each value in it."""
 
 WORDY = 160
 """Width from which a table also says what a value of 1 means."""
@@ -83,7 +93,7 @@ def _wide_measures(report: Report, wordy: bool) -> Table:
         if part
     )
     headers += ["1 means"] * wordy
-    return table(_title(report), headers, rows, ORIGINS.values(), wrapped=["1 means"], caption=_reasons(report))
+    return table(_title(report), headers, rows, ORIGINS.values(), wrapped=["1 means"], caption=_reasons(report.origins))
 
 
 def _narrow_measures(report: Report) -> Table:
@@ -94,7 +104,7 @@ def _narrow_measures(report: Report) -> Table:
                 yield *((key, measure.plain) if not i else names), ORIGINS[origin], *cells_of(estimate)
 
     headers = ("measure", "", "origin", "value", "95 % interval")
-    return table(_title(report), headers, rows(), right=["value"], caption=_reasons(report))
+    return table(_title(report), headers, rows(), right=["value"], caption=_reasons(report.origins))
 
 
 def _stacked_measures(report: Report) -> Table:
@@ -105,7 +115,7 @@ def _stacked_measures(report: Report) -> Table:
         )
         for key, measure in REGISTRY.items()
     )
-    return stacked(_title(report), ("measure", "value", "95 % interval"), groups, _reasons(report))
+    return stacked(_title(report), ("measure", "value", "95 % interval"), groups, _reasons(report.origins))
 
 
 def _every_origin(report: Report, key: str) -> Iterator[tuple[str, str, Estimate]]:
@@ -160,6 +170,51 @@ def _statistics(report: Report) -> Iterator[tuple[str, str, Estimate, dict[str, 
         if key in ours:
             printed = {library: values.get(theirs.get(library, key)) for library, values in report.published.items()}
             yield key, words, ours[key], {k: number(value) for k, value in printed.items() if value is not None}
+
+
+def where_lost(report: Report, width: int = WORDY) -> Table:
+    """The three parts of the loss (C23), each with its interval and its share of the loss, and what recovers it.
+
+    Args: width: of the screen; if the origins do not fit side by side, each has a row of its own
+    """
+    return fitting(width, partial(_wide_parts, report), partial(_stacked_parts, report))
+
+
+def _wide_parts(report: Report) -> Table:
+    headers = ("part of L/a", "", *(h for origin in report.loss_parts for h in (ORIGINS[origin], *BESIDE)))
+    rows = (
+        (
+            key if part is report else WITHOUT,
+            words if part is report else "",
+            *(cell for parts in part.loss_parts.values() for cell in _part_cells(parts, key)),
+        )
+        for key, (words, _) in PARTS.items()
+        for part in (report, report.without_outliers)
+        if part
+    )
+    right = [*ORIGINS.values(), BESIDE[-1]]
+    return table(LOST, headers, rows, right=right, caption=_parts_notes(report))
+
+
+def _stacked_parts(report: Report) -> Table:
+    def rows(key: str) -> Iterator[tuple[str, ...]]:
+        for label, part in (("", report), (WITHOUT, report.without_outliers)):
+            for origin, parts in (part.loss_parts if part else {}).items():
+                yield ORIGINS[origin] + label, *_part_cells(parts, key)
+
+    groups = ((f"{key}  {words}", rows(key)) for key, (words, _) in PARTS.items())
+    return stacked(LOST, ("part of L/a", "value", *BESIDE), groups, _parts_notes(report))
+
+
+def _part_cells(parts: Mapping[str, Estimate], key: str) -> tuple[str, str, str]:
+    """The cells of a part's value, its interval and its share."""
+    share = parts[PARTS[key][1]].value
+    return *cells_of(parts[key]), "—" if share is None else f"{100 * share:.1f} %"
+
+
+def _parts_notes(report: Report) -> str:
+    reasons = _reasons(report.loss_parts)
+    return f"{WHAT_RECOVERS_IT}\n{reasons}" if reasons else WHAT_RECOVERS_IT
 
 
 def explained(law: Law, width: int = WORDY) -> Table:
@@ -264,6 +319,8 @@ def show(report: Report, console: Console) -> None:
     console.print(measures(report, console.width))
     if report.statistics:
         console.print(statistics(report, console.width))
+    if report.loss_parts:
+        console.print(where_lost(report, console.width))
     if report.law:
         console.print(explained(report.law, console.width))
     if report.documents is None:
@@ -277,6 +334,7 @@ def show(report: Report, console: Console) -> None:
 def as_html(report: Report) -> str:
     """The warnings and all tables, for a notebook."""
     tables = [measures(report), *([statistics(report)] if report.statistics else [])]
+    tables += [where_lost(report)] if report.loss_parts else []
     tables += [explained(report.law)] if report.law else []
     warnings = "".join(f"<p>{html_escape(line)}</p>" for line in _warnings(report))
     return warnings + "".join(_html(table) for table in tables)
@@ -302,10 +360,10 @@ def _cell(text: str, column: Column) -> str:
     return f"<td style='{style}'>{html_escape(text)}</td>"
 
 
-def _reasons(report: Report) -> str | None:
+def _reasons(by_origin: Mapping[str, Mapping[str, Estimate]]) -> str | None:
     """A line for each reason why values or intervals are missing, with the measures that it applies to."""
     lines = []
-    for origin, estimates in report.origins.items():
+    for origin, estimates in by_origin.items():
         by_reason: dict[str, list[str]] = {}
         for key, estimate in estimates.items():
             if estimate.reason:

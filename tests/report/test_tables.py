@@ -16,6 +16,7 @@ from sandbox.measuring.rescale import rescale
 from sandbox.report import tables
 from sandbox.report.differences import known_differences
 from sandbox.report.layout import number
+from sandbox.report.parts import PARTS
 from sandbox.report.points import Point
 from sandbox.simulate.theory import against_theory, against_theory_table, at_an_angle
 from sandbox.simulate.vectors import stream
@@ -68,6 +69,11 @@ def test_measures_and_statistics(width, reports):
         ]
         for cell in cells(one for estimates in every for one in estimates.values()):
             assert cell in shown, cell
+        shown = printed(tables.where_lost(report, width), width)
+        check(shown, width)
+        for parts in report.loss_parts.values():
+            for cell in cells(parts[key] for key in PARTS):
+                assert cell in shown, cell
         shown = printed(tables.statistics(report, width), width)
         check(shown, width)
         for cell in cells(report.per_token.values()):

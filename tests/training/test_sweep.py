@@ -213,7 +213,7 @@ def test_what_is_written_is_what_was_trained_and_saelens_reads_it(key, data, tmp
     again = measure(tmp_path / "sae", data.folder / "held-out.npy", documents=data.folder / "held-out-documents.npy")
     (point,) = (one for one in record["points"] if one["finished"] and one["measured_on"] == "held-out")
     for origin in ORIGINS:
-        assert point[origin] == {name: one.to_dict() for name, one in again.origins[origin].items()}
+        assert point[origin] == {name: one.to_dict() for name, one in again.by_origin[origin].items()}
     assert point["l0"] == again.l0
     assert [one["steps"] for one in record["points"]] == [10, 20, 30, 40, 40]
 
