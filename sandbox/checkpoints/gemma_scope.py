@@ -6,7 +6,7 @@ folded into the arrays (section 3.1 and appendix A), so x is the model's own act
 
 The second release (Gemma Scope 2) also contains transcoders, some with an affine connection around the latents, and
 cross-layer transcoders with a third axis in w_dec; these are refused. The transcoders of the first release have the
-same five arrays as its SAEs and differ only in the name of their folder.
+same five arrays as its SAEs and no settings: only the names of their folders differ, and these are refused by name.
 """
 
 from __future__ import annotations
@@ -37,6 +37,13 @@ def _open(candidate: Candidate) -> Contents:
     if "affine_skip_connection" in candidate.tensors:
         raise InputError(
             f"{candidate.path}: affine_skip_connection is a linear path beside the latents, {TRANSCODER}; {INSTEAD}"
+        )
+    parts = candidate.path.absolute().parts
+    release = [part for part in parts if "gemma-scope" in part] or parts[-5:-1]  # RELEASE/layer/width/L0/params.npz
+    if not candidate.settings and any("transcoder" in part for part in release):
+        raise InputError(
+            f"{candidate.path}: its folder says that it is a transcoder, whose output does not "
+            f"reconstruct its input; {INSTEAD}"
         )
     return Contents.of(candidate)
 

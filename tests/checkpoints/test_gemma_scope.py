@@ -133,3 +133,31 @@ def test_what_is_not_exactly_the_layout_is_refused(damage, tmp_path):
     harm(tmp_path)
     with pytest.raises(InputError, match=line):
         checkpoints.load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("folder", "release"),
+    [
+        ("gemma-scope-2b-pt-transcoders/layer_5/width_16k/average_l0_9", 1),
+        ("models--google--gemma-scope-2b-pt-transcoders/snapshots/1/layer_5/width_16k/average_l0_9", 1),
+        ("transcoders/layer_5/width_16k/average_l0_9", 1),
+        ("transcoder", 2),
+    ],
+)
+def test_a_transcoder_that_only_its_folder_tells_from_an_sae_is_refused(folder, release, tmp_path):
+    path = tmp_path / folder
+    path.mkdir(parents=True)
+    written(path, release)
+    (path / "config.json").unlink(missing_ok=True)
+    with pytest.raises(InputError, match="its folder says that it is a transcoder"):
+        checkpoints.load(path)
+
+
+@pytest.mark.parametrize(
+    "folder", ["transcoders-and-saes/gemma-scope-2b-pt-res/layer_5/width_16k/average_l0_9", "transcoders/a/b/c/d"]
+)
+def test_an_sae_in_somebodys_folder_about_transcoders_is_read(folder, tmp_path):
+    path = tmp_path / folder
+    path.mkdir(parents=True)
+    written(path, 1)
+    assert checkpoints.load(path).d_in == D

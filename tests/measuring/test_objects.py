@@ -55,6 +55,29 @@ def test_an_error_term_is_refused_on_an_object_as_in_a_file():
         measure(sae, X)
 
 
+def saelens_transcoder():
+    from sae_lens import Transcoder, TranscoderConfig
+
+    return Transcoder(TranscoderConfig(d_in=X.shape[-1], d_out=X.shape[-1], d_sae=8, apply_b_dec_to_input=False))
+
+
+class SkipTranscoder(torch.nn.Identity):
+    """As other libraries name theirs."""
+
+
+TRANSCODERS = {
+    "SAELens": saelens_transcoder,
+    "sparsify": lambda: type("SparseCoder", (torch.nn.Identity,), {"cfg": SimpleNamespace(transcode=True)})(),
+    "by the name of its class": SkipTranscoder,
+}
+
+
+@pytest.mark.parametrize("library", TRANSCODERS)
+def test_a_transcoder_is_not_measured_against_its_input(library):
+    with pytest.raises(InputError, match="is a transcoder: its output reconstructs another layer"):
+        measure(TRANSCODERS[library](), X)
+
+
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_reconstructions_that_are_x_are_a_finding_for_objects_and_pairs(dtype):
     sae, x = checkpoints.load(SAE), X.to(dtype)
