@@ -7,26 +7,25 @@ coefficient λ and the mean penalty P = E Σ_j f_j‖d_j‖. If λ is known, the
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-import torch
 from jaxtyping import Float64
-from sympy import Expr
 from torch import Tensor
 
-from sandbox.maths.compile import to_torch
 from sandbox.maths.derived import derived
-from sandbox.maths.measures import ANY, NOT_NEGATIVE, REGISTRY, Range
-from sandbox.maths.symbols import a, b, c, lam, penalty
+from sandbox.maths.measures import ANY, NOT_NEGATIVE, REGISTRY
+from sandbox.maths.symbols import c, lam, penalty
 from sandbox.moments.moments import Moments
 from sandbox.report.estimates import Estimate
-from sandbox.report.jackknife import LeftOut, effective_clusters, ends, student
+from sandbox.report.joint import Joint
 from sandbox.report.verdict import WITHIN
 
 EXPLAINED, SCALED, NOT_EXPLAINED = "explained", "explained by scaled activations", "not explained"
 CANNOT_TELL, NO_COEFFICIENT = "cannot tell", "no coefficient"
+
+NO_DIRECTION = "it is undefined: x̂ does not point along x, or no latent is active"
 
 
 class Training(NamedTuple):
@@ -139,29 +138,29 @@ def law(moments: Moments, training: Training) -> Law:
     Args:   moments: about b_dec, without batch axes, in the groups of `training.penalties`
     Source: C19
     """
-    totals, l1, source = _Totals(moments, training.penalties), training.l1, training.source
+    totals, l1, source = Joint(moments, penalty, training.penalties), training.l1, training.source
     mean_norm_scale = math.sqrt(moments.sums.shape[-1]) / training.mean_norm
     predicted, implied = derived("C19")["predicted"], derived("C19")["implied"]
     gamma = REGISTRY["relative_reconstruction_bias"].expression
     found: dict[str, Any] = {
         "penalty": totals.estimate(penalty, NOT_NEGATIVE),
         "inner": totals.estimate(c, ANY),
-        "implied": totals.estimate(implied, ANY, (penalty,)),
-        "gamma": totals.estimate(gamma, NOT_NEGATIVE, (c,)),
+        "implied": totals.estimate(implied, ANY, (penalty,), NO_DIRECTION),
+        "gamma": totals.estimate(gamma, NOT_NEGATIVE, (c,), NO_DIRECTION),
         "mean_norm_scale": mean_norm_scale,
     }
     if l1 is None:
         return Law(NO_COEFFICIENT, **found)
     tries: dict[str, Law] = {}
     for word, scale in ((EXPLAINED, 1.0), (SCALED, mean_norm_scale)):
-        difference = totals.estimate((gamma - predicted).subs(lam, l1 / scale), ANY, (c,))
+        difference = totals.estimate((gamma - predicted).subs(lam, l1 / scale), ANY, (c,), NO_DIRECTION)
         tries[word] = Law(
             _judged(difference, word),
             **found,
             l1=l1,
             source=source,
             scale=scale,
-            predicted=totals.estimate(predicted.subs(lam, l1 / scale), ANY, (c,)),
+            predicted=totals.estimate(predicted.subs(lam, l1 / scale), ANY, (c,), NO_DIRECTION),
             difference=difference,
         )
     plain, scaled = tries.values()
@@ -181,31 +180,3 @@ def _judged(difference: Estimate, word: str) -> str:
     if max(-low, high) <= WITHIN:
         return word
     return NOT_EXPLAINED if low > WITHIN or high < -WITHIN else CANNOT_TELL
-
-
-@dataclass(frozen=True)
-class _Totals:
-    """The totals of each group, with the penalty beside a, b and c."""
-
-    moments: Moments
-    penalties: Tensor
-
-    def estimate(self, expression: Expr, range: Range, positive: Sequence[Expr] = ()) -> Estimate:
-        """A function of a, b, c and P with its jackknife interval; None where one of `positive` is not."""
-        moments, symbols = self.moments, (a, b, c, penalty)
-        function, needs = to_torch(expression, symbols), [to_torch(term, symbols) for term in positive]
-        count, penalties = moments.count, self.penalties
-        whole = [*moments.means.unbind(-1), penalties.sum() / moments.n]
-        left = moments.n - count
-        without = [*(moments.leave_one_out() / left[:, None]).unbind(-1), (penalties.sum() - penalties) / left]
-
-        def value(totals: Sequence[Tensor]) -> Tensor:
-            holds = torch.stack([need(*totals) > 0 for need in needs]).all(0) if needs else torch.tensor(True)
-            return torch.where(holds, function(*totals), torch.nan)
-
-        statistic = LeftOut(value(whole), value(without))
-        if statistic.value.isnan():
-            return Estimate(None, None, None, "it is undefined: x̂ does not point along x, or no latent is active")
-        clusters = effective_clusters(moments)
-        interval = ends(statistic, range, count > 0, student(clusters))
-        return Estimate.within(statistic.value.item(), interval, count, clusters)
