@@ -150,6 +150,19 @@ def presets() -> tuple[Preset, ...]:
             "No: the pooled γ = {relative_reconstruction_bias} weights each pair by its c. Near 90° a single pair’s γ "
             "is huge and drags a plain mean with it.",
         ),
+        Preset(
+            "regression",
+            "Three regressions",
+            "C22",
+            {"angle": 40, "norm_ratio": 0.75, "population": True, "spread": 15, "norm_spread": 0.4, "n": 1000},
+            "c/a = {scale_x} ≤ r = {norm_ratio} ≤ γ = {relative_reconstruction_bias}. They are always in this "
+            "order (c > 0); without scatter the three agree.",
+            "Fit a line to the cloud of coordinates twice: x̂ on x, then x on x̂. Is it the same line, and which of the "
+            "two says “no shrinkage”?",
+            "They differ: x̂ on x has the slope c/a = {scale_x}, flat because least squares always falls short where "
+            "points scatter. x on x̂ has γ = {relative_reconstruction_bias}: rescaling x̂ gains nothing. r = "
+            "{norm_ratio} is their geometric mean, the reduced major axis.",
+        ),
     )
 
 
@@ -160,10 +173,11 @@ STATES_OF_CLAIMS: dict[str, str] = {
         "equal-lengths": "C3 C5",
         "half": "C1 C2 C7 C9",
         "thales": "C10 C13 C21",
-        "relu": "C6 C8 C12 C17 C19 C20 C22",
+        "relu": "C6 C8 C12 C17 C19 C20",
         "gated": "C11 C18 C27",
         "offset": "C14 C25 C26",
         "pooled": "C15 C16 C23 C24 C28",
+        "regression": "C22",
     }.items()
     for number in numbers.split()
 }

@@ -8,6 +8,7 @@ import { map } from "./map.js";
 import { cloud, means } from "./means.js";
 import { parabolas } from "./parabolas.js";
 import { plane } from "./plane.js";
+import { regression } from "./regression.js";
 import { sceneOf } from "./scene.js";
 import { split } from "./split.js";
 import { table } from "./table.js";
@@ -18,6 +19,7 @@ const TITLES = {
   numbers: "Every measure",
   losses: "Two losses, two minima",
   where: "The map of (ρ, r)",
+  slopes: "Three lines of regression",
 };
 const LEGEND =
   '<i class="scale_x"></i>E‖x̂ − s·x‖², minimum at s = c/a <i class="scale_x_hat"></i>E‖s·x̂ − x‖², minimum at s = c/b ' +
@@ -32,6 +34,7 @@ export function view(state, { signal, link, resized, recoloured }) {
   let colours = {};
   let scene = null; // what the last frame showed
   let frames = 0;
+  let populationWidth = 0;
   let look = () => {}; // follow the background's theme
   const act = { ...state, say, veil, colour: (name) => (colours[name] ??= getComputedStyle(root).getPropertyValue(name)) };
 
@@ -42,6 +45,7 @@ export function view(state, { signal, link, resized, recoloured }) {
   const numbers = table();
   const parts = split();
   const averages = means();
+  const slopes = regression(act, TITLES.slopes);
   const ofPair = sliders(act, signal, "pair");
   const ofPopulation = sliders(act, signal, "population");
   const lesson = lessons(act, signal);
@@ -74,7 +78,7 @@ export function view(state, { signal, link, resized, recoloured }) {
       section("numbers", TITLES.numbers, numbers.node),
       section("losses", TITLES.losses, losses.node, legend),
       section("where", TITLES.where, html("label", { class: "choice" }, "level curves of ", choice), atlas.node),
-      html("section", { class: "population" }, html("label", {}, many, " A population of pairs"), ofPopulation.node, averages.node),
+      html("section", { class: "population" }, html("label", {}, many, " A population of pairs"), ofPopulation.node, averages.node, slopes.node),
     );
     root.append(html("header", {}, lesson.node, bar.node), status, silence, spoken, panels, help());
     const choose = (node, patch) => node.addEventListener("change", () => (state.set(patch()), state.commit()), { signal });
@@ -102,6 +106,7 @@ export function view(state, { signal, link, resized, recoloured }) {
     dots.layout(vectors.layout(width(vectors.node)));
     losses.layout(width(losses.node));
     atlas.layout(width(atlas.node));
+    layoutPopulation();
     look();
     return true;
   }
@@ -114,15 +119,28 @@ export function view(state, { signal, link, resized, recoloured }) {
     if (all || frames % 2) for (const panel of [losses, ofPair]) panel.draw(scene);
     if (all || frames % 2 === 0) for (const panel of [numbers, parts]) panel.draw(scene);
     dots.draw(scene, vectors.toView);
-    for (const node of [ofPopulation.node, averages.node]) toggle(node, settings.population);
-    if (settings.population) ofPopulation.draw(scene);
+    drawPopulation(settings.population, all);
     if (many.checked !== settings.population) many.checked = settings.population;
     if (choice.value !== settings.measure) choice.value = settings.measure;
   }
 
+  function drawPopulation(on, all) {
+    for (const node of [ofPopulation.node, averages.node, slopes.node]) toggle(node, on);
+    if (!on) return;
+    layoutPopulation();
+    ofPopulation.draw(scene);
+    if (all || frames % 2) slopes.draw(scene);
+  }
+
+  // Out of sight it has no width.
+  function layoutPopulation() {
+    const width = Math.floor(slopes.node.clientWidth);
+    if (width && width !== populationWidth) slopes.layout((populationWidth = width));
+  }
+
   function read() {
     for (const panel of [ofPair, atlas, vectors]) panel.detail(scene);
-    if (scene.population) for (const panel of [ofPopulation, averages]) panel.detail(scene);
+    if (scene.population) for (const panel of [ofPopulation, averages, slopes]) panel.detail(scene);
   }
 
   function finish(settings) {
@@ -190,6 +208,7 @@ export function view(state, { signal, link, resized, recoloured }) {
       { title: TITLES.losses, layers: [losses.node] },
       { title: `${TITLES.where}: level curves of ${measures[state.now().measure].plain}`, layers: atlas.pictures },
     ];
+    if (scene.population) panels.push({ title: TITLES.slopes, layers: slopes.pictures });
     const veiled = root.classList.contains("veiled");
     await saved(kind, panels, getComputedStyle(root), veiled ? settingsInWords() : summary());
     say(`Saved as shrinkage.${kind}.`);

@@ -104,7 +104,8 @@ def test_the_saved_svg_stands_alone_and_holds_the_picture(open_page, tmp_path, h
     assert width > 1500, "three panels beside one another"
     assert height > 300
     tops = [node for node in root if node.tag.endswith("}svg")]
-    assert len(tops) == 4  # the plane, the losses, and the map's two layers
+    # the plane, the losses, the map's two layers, and a population's lines of regression
+    assert len(tops) == 4 + ("population" in hash_)
     for node in tops:
         assert float(node.get("x", -1)) + float(node.get("width", 0)) <= width
         assert float(node.get("y", -1)) + float(node.get("height", 0)) <= height
