@@ -214,6 +214,46 @@ def test_the_bars_are_the_two_parts_of_the_loss_and_the_share_is_theirs():
     assert texts.count("0.0 %") == len(LAMBDAS)  # nothing to recover behind a gate
 
 
+def in_three(point: Point, origin: str) -> Point:
+    """The point with a tenth of its angle's part booked under factors."""
+    held, tenth = point.origins[origin], {}
+    for key, share in (("factors_loss", 0.1), ("tokens_loss", 0.9)):
+        angle = held["angle_loss"]
+        tenth[key] = Estimate(*(share * end for end in (angle.value, angle.low, angle.high)))
+    return replace(point, origins={**point.origins, origin: {**held, **tenth}})
+
+
+@pytest.mark.parametrize("origin", ["raw", "decoder_bias"])
+def test_points_that_have_three_parts_show_three_and_others_two(origin):
+    three = [in_three(point, origin) for point in POINTS if point.architecture == "relu"]
+    two = [point for point in POINTS if point.architecture == "gated"]
+    ax = drawn(figure6.loss_split, three + two, origin=origin)
+    bars = {one.get_label(): one.patches[0] for one in ax.containers if hasattr(one, "patches")}
+    for point in three:
+        top = 0.0
+        for key in ("length_loss", "factors_loss", "tokens_loss"):
+            bar = bars.pop(f"{point.name} {key}")
+            assert bar.get_y() == pytest.approx(top, rel=1e-12)
+            assert bar.get_height() == pytest.approx(point.origins[origin][key].value, rel=1e-12)
+            top = bar.get_y() + bar.get_height()
+        assert top == pytest.approx(point.origins[origin]["relative_loss"].value, rel=1e-12)
+    assert set(bars) == {f"{point.name} {key}" for point in two for key in ("length_loss", "angle_loss")}
+    said = words(ax)
+    assert all(part in said for part in ("tokens' angles", "tokens' own factors", "angle, 1−ρ²", "length, (r−ρ)²"))
+    assert "angle, 1−ρ²" not in words(drawn(figure6.loss_split, three, origin=origin))
+
+
+def test_points_of_older_files_and_centred_ones_show_two_parts():
+    from sandbox.report import read_points
+
+    old = read_points("results/figure-6")
+    for points, origin in ((old, "raw"), ([in_three(point, "raw") for point in POINTS], "centred")):
+        ax = drawn(figure6.loss_split, points, origin=origin)
+        labels = [one.get_label() for one in ax.containers if hasattr(one, "patches")]
+        assert {label.rpartition(" ")[2] for label in labels} == {"length_loss", "angle_loss"}
+        assert "factors" not in words(ax)
+
+
 def test_where_nothing_is_lost_there_is_no_share():
     x = torch.rand(300, D, dtype=torch.float64)
     perfect = measured(Moments.from_pairs(x, x), 9.0, coefficient=9.0)
