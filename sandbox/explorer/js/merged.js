@@ -39,17 +39,17 @@ export function merged(title) {
   const pictures = html("div", { class: "merge-pictures" }, frame, html("div", {}, thales));
   const node = html("section", { class: "merging" }, html("h3", {}, title), line, pictures, legend);
 
-  let [size, half, unit, zero] = [[300, 300], [300, 200], 100, [0, 0]];
+  let [size, half, room, unit, zero] = [[300, 300], [300, 200], 100, 100, [0, 0]];
   let drawnStations = "";
 
   function layout(width) {
     size = [width, Math.round(clamp(width * 0.8, 200, TALLEST))];
     half = [width, Math.round(clamp(width * 0.64, 180, TALLEST))];
-    for (const [picture, room] of [[scatter, size], [thales, half]]) {
-      set(picture, { viewBox: `0 0 ${room.join(" ")}`, width: room[0], height: room[1] });
+    for (const [picture, extent] of [[scatter, size], [thales, half]]) {
+      set(picture, { viewBox: `0 0 ${extent.join(" ")}`, width: extent[0], height: extent[1] });
     }
-    unit = Math.min(half[0] - 2 * EDGE - 24, (half[1] - 2 * EDGE - 34) / 0.6);
-    zero = [(half[0] - unit) / 2, half[1] / 2 + 0.25 * unit];
+    room = Math.min(half[0] - 2 * EDGE - 24, (half[1] - 2 * EDGE - 34) / 0.6);
+    zero = [(half[0] - room) / 2, half[1] / 2 + 0.25 * room];
     drawnStations = "";
   }
 
@@ -77,7 +77,9 @@ export function merged(title) {
   function drawCircle(state) {
     const { angle, norm_ratio, seed } = state;
     const turn = (angle * Math.PI) / 180;
-    const [from, to, end] = [[0, 0], [1, 0], [norm_ratio * Math.cos(turn), norm_ratio * Math.sin(turn)]].map(at);
+    const tipAt = [norm_ratio * Math.cos(turn), norm_ratio * Math.sin(turn)];
+    unit = tipAt[0] > 1.02 || tipAt[1] > 0.54 ? room / controls.factor.high : room; // room for means times a factor
+    const [from, to, end] = [[0, 0], [1, 0], tipAt].map(at);
     const ends = (node, [x1, y1], [x2, y2]) => set(node, { x1, y1, x2, y2 });
     ends(x, from, to);
     ends(hat, from, end);
@@ -90,7 +92,7 @@ export function merged(title) {
     put(xName, [to[0] + 4, to[1] + 20], "middle");
     set(circle, { transform: `translate(${from}) scale(${unit} ${-unit})` });
     put(name, at([0.5, 0.56]), "middle");
-    const drawn = [seed, ...half].join();
+    const drawn = [seed, unit, ...half].join();
     if (drawn === drawnStations) return;
     drawnStations = drawn;
     const there = onTheMeans(seed).slice(1).map((rho) => at([rho * rho, rho * Math.sqrt(Math.max(1 - rho * rho, 0))]));
