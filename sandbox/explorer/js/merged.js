@@ -62,7 +62,7 @@ export function merged(title) {
   }
 
   function drawPoints({ factor }, { points, cells }) {
-    const reach = Math.max(...points.flat().map(Math.abs)) * 1.04;
+    const reach = Math.max(...points.flat().map(Math.abs)) * 1.04 * Math.max(factor, 1);
     const scale = (Math.min(...size) / 2 - EDGE) / reach;
     const place = ([u, v]) => `${(size[0] / 2 + u * scale).toFixed(1)},${(size[1] / 2 - v * scale).toFixed(1)}`;
     const dot = (point) => `M${place(point)}h0`;
