@@ -19,13 +19,14 @@ from sandbox.report import LEVEL, Estimate
 from sandbox.report.jackknife import LeftOut, effective, ends, student
 
 COLUMNS = (
-    *("tokens", "norm", "norm_hat", "norm²", "norm·norm_hat", "l2_ratio", "cossim", "l0", "penalty", "defined"),
-    *("captured", "captured_about_b_dec"),
+    *("tokens", "norm", "norm_hat", "norm²", "norm·norm_hat", "l2_ratio", "cossim", "l0"),
+    *("penalty", "penalty_scaled", "defined", "captured", "captured_about_b_dec"),
 )
 """The summed columns. `l2_ratio` and `cossim` cover only tokens with both norms positive, which `defined` counts.
 
-`captured` is (x·x̂)²/‖x̂‖², the energy of x that remains where each token has its own best factor (V of C23), or 0 for a
-token with x̂ = 0; `captured_about_b_dec` is the same of x − b_dec and x̂ − b_dec.
+`penalty` and `penalty_scaled` are the slopes of `sandbox.measuring.penalties.slopes`. `captured` is (x·x̂)²/‖x̂‖², the
+energy of x that remains where each token has its own best factor (V of C23), or 0 for a token with x̂ = 0;
+`captured_about_b_dec` is the same of x − b_dec and x̂ − b_dec.
 """
 
 CAPTURED = {"raw": "captured", "decoder_bias": "captured_about_b_dec"}
@@ -65,7 +66,7 @@ class TokenMeans(Sums):
         group: Int[Tensor, "n"],
         groups: int,
         apart_above: float = float("inf"),
-        penalty: Float[Tensor, "n"] | None = None,
+        penalty: Float[Tensor, "n 2"] | None = None,
         about: Float64[Tensor, "n 2"] | None = None,
     ) -> TokenMeans:
         """Sums of a batch, from the ‖x‖², ‖x̂‖², x·x̂ of each token; tokens that are not finite are left out.
@@ -74,7 +75,7 @@ class TokenMeans(Sums):
             l0:          active latents of each token; None if the latents are not visible
             group:       group of each token, from 0
             apart_above: norm of x, in activation units, above which a token is an outlier
-            penalty:     Σ_j f_j‖d_j‖ of each token, activation units; None if it is not known
+            penalty:     of each token, as from `slopes`; None if it is not visible
             about:       ‖x̂ − b_dec‖², (x − b_dec)·(x̂ − b_dec) of each token; None if there is no b_dec
         """
         ok = dots.isfinite().all(1)
@@ -83,16 +84,18 @@ class TokenMeans(Sums):
         defined = (u > 0) & (v > 0)
         ratio = torch.where(defined, v / u, 0)
         cosine = torch.where(defined, c / (u * v), 0)
-        active, sparsity = (
+        plain, scaled = (None, None) if penalty is None else penalty.unbind(1)
+        active, plain, scaled = (
             torch.zeros_like(u) if of is None else torch.where(ok, of.to(dots.device).double(), 0)
-            for of in (l0, penalty)
+            for of in (l0, plain, scaled)
         )
         captured = _captured(b, c)
         from_bias = torch.zeros_like(u)
         if about is not None:
             from_bias = _captured(*torch.where(ok[:, None], about.to(dots.device), 0).unbind(1))
         columns = torch.stack(
-            (ok.double(), u, v, a, u * v, ratio, cosine, active, sparsity, defined.double(), captured, from_bias), 1
+            (ok.double(), u, v, a, u * v, ratio, cosine, active, plain, scaled, defined.double(), captured, from_bias),
+            1,
         )
         index = group.to(columns.device) + groups * (a > apart_above**2)  # as `Moments.with_dots` keeps them apart
         return cls(columns.new_zeros(2 * groups, len(COLUMNS)).index_add_(0, index, columns).unflatten(0, (2, groups)))
@@ -105,14 +108,14 @@ class TokenMeans(Sums):
         sums = (self.sums[0] if typical else self.sums.sum(0)).cpu()
         return sums[:, COLUMNS.index(CAPTURED[origin])]
 
-    def penalties(self, typical: bool = False) -> tuple[Float64[Tensor, "groups"], float]:
-        """The L1 penalty summed over the tokens of each group, activation units, and the mean of ‖x‖.
+    def penalties(self, typical: bool = False) -> tuple[Float64[Tensor, "2 groups"], float]:
+        """The slopes of the penalty summed over the tokens of each group, and the mean of ‖x‖, activation units.
 
         Args: typical: as for `estimates`
         """
         sums = (self.sums[0] if typical else self.sums.sum(0)).cpu()
         mean_norm = sums[:, COLUMNS.index("norm")].sum() / sums[:, 0].sum()
-        return sums[:, COLUMNS.index("penalty")], mean_norm.item()
+        return sums[:, [COLUMNS.index(name) for name in ("penalty", "penalty_scaled")]].mT, mean_norm.item()
 
     def estimates(self, typical: bool = False, level: float = LEVEL, *, documents: bool = True) -> dict[str, Estimate]:
         """Every statistic by name, with a jackknife interval over the groups of clusters.
