@@ -97,13 +97,13 @@ def directions(
         return [Covariance.of(x[:, : first.d_in], setting.limit)]
 
     (covariance,) = readings.totals(saes[:1], count_products, fitting=True, batch=at_once)
-    components = setting.ranks.broadcast(covariance.components() if setting.ranks.first else None)
+    # From the first process: eigenvectors that another computes may differ in sign, and where variances are close.
+    components = setting.ranks.broadcast(covariance.components() if setting.ranks.first else None).to(first.device)
     d = len(components)
     cuts = [0, *(edge for edge in edges if edge < d), d]
 
     def count_bands(x: Tensor, cluster: np.ndarray) -> list[Rotated]:
-        basis = components.to(x.device)
-        return [Rotated.of(*sae(x)[:2], cluster, basis, cuts, setting.limit) for sae in saes]
+        return [Rotated.of(*sae(x)[:2], cluster, components, cuts, setting.limit) for sae in saes]
 
     rotated = readings.totals(saes, count_bands, fitting=False, batch=at_once)
     return [
