@@ -1,6 +1,7 @@
 // The state, and all that a hand, a key, a preset, Python or a link can do to it.
 import { defaults } from "./generated.js";
 import { undoHistory } from "./history.js";
+import { mergedPatch, together } from "./merging.js";
 import { keyed, stepped, tipMoved, xMoved } from "./moves.js";
 import { same } from "./state.js";
 
@@ -21,11 +22,15 @@ export function store(first, host, tell, signal) {
   signal.addEventListener("abort", () => clearTimeout(resting));
 
   function set(patch) {
-    state = { ...state, ...patch };
+    const moves = state.merged && !("merged" in patch);
+    state = { ...state, ...(moves ? mergedPatch(state, patch) : patch) };
     tell.moved();
     host.changed(state);
     tell.changed();
   }
+
+  // As it is drawn.
+  const seen = () => (state.merged ? together(state) : state);
 
   function commit() {
     past.commit(state);
@@ -67,6 +72,7 @@ export function store(first, host, tell, signal) {
 
   return {
     now: () => state,
+    seen,
     set,
     commit,
     receive,
@@ -83,9 +89,9 @@ export function store(first, host, tell, signal) {
       commit();
     },
     moveTip(point) {
-      if (state.norm_x) set(tipMoved(state, point));
+      if (state.norm_x) set(tipMoved(seen(), point));
       else tell.wrong("x is zero, so x̂ has no norm ratio: lengthen x first");
     },
-    moveX: (u) => set(xMoved(state, u)),
+    moveX: (u) => set(xMoved(seen(), u)),
   };
 }
