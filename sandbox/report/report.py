@@ -13,6 +13,7 @@ import torch
 from sandbox.maths.measures import REGISTRY
 from sandbox.moments.moments import Moments, in_stretches
 from sandbox.report import tables
+from sandbox.report.directions import Directions
 from sandbox.report.estimates import NO_TOKENS, Estimate, estimate
 from sandbox.report.law import Law, Training, law
 from sandbox.report.parts import loss_parts
@@ -46,6 +47,7 @@ class Report:
         blocks:           whether the clusters are blocks of tokens, so that neighbours may share a document
         training:         the slope of the penalty that was measured, and its coefficient in training, if known
         captured:         Σ (x·x̂)²/‖x̂‖² over the tokens of each group of the moments, by origin ("raw", "decoder_bias")
+        directions:       measures along the principal components of x, if requested
     """
 
     name: str
@@ -67,6 +69,7 @@ class Report:
     blocks: bool = False
     training: Training | None = None
     captured: Mapping[str, torch.Tensor] = field(default_factory=dict)
+    directions: Directions | None = None
 
     @cached_property
     def raw(self) -> Mapping[str, Estimate]:
@@ -187,6 +190,7 @@ class Report:
         return {
             **facts,
             **self._results(),
+            **({} if self.directions is None else {"directions": self.directions.to_dict()}),
             **({} if without is None else {"without_outliers": {"tokens": without.tokens, **without._results()}}),
             "published": {
                 "batch": self.published_batch,
