@@ -69,6 +69,7 @@ def rescaling(folder: Path, kind: str, out: Path) -> list[str]:
 def of_two(folder):
     """A report and a correction of each kind, from two processes that one torchrun starts."""
     commands = {kind: rescaling(folder, kind, folder / f"{kind} of two") for kind in KINDS}
+    commands["directions"] = arguments(folder, "--documents", folder / "ids.npy", "--directions")
     commands["report"] = arguments(folder, "--documents", folder / "ids.npy")
     (folder / "commands.json").write_text(json.dumps([*commands.values()]), "utf-8")
     done = by_torchrun(2, [str(folder / "commands.json")], program="tests.helpers.several")
@@ -88,6 +89,16 @@ def test_the_correction_of_two_processes_is_that_of_one(kind, folder, tmp_path, 
 
 def test_the_report_of_two_processes_is_that_of_one(whole, of_two):
     assert_same(whole, report_of(of_two["report"]))
+
+
+def test_the_directions_of_two_processes_are_those_of_one(folder, of_two):
+    alone = report_of(sandbox(*arguments(folder, "--documents", folder / "ids.npy", "--directions")))
+    (bands, whole), (bands_of_two, whole_of_two) = (
+        (report["directions"]["bands"], report["directions"]["whole"])
+        for report in (alone, report_of(of_two["directions"]))
+    )
+    for band, other in zip([*bands, whole], [*bands_of_two, whole_of_two], strict=True):
+        assert_same(band, other, 1e-9)
 
 
 @pytest.mark.slow
