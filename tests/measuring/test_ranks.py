@@ -53,13 +53,16 @@ def one_thread():
     torch.set_num_threads(threads)
 
 
-KINDS = ("scalar", "per-latent")
+KINDS = ("scalar", "per-latent", "from-l1")
 
 
 def rescaling(folder: Path, kind: str, out: Path) -> list[str]:
-    command = ["rescale", "--sae", folder / "sae-0", "--activations", folder / "x.npy", "--documents"]
-    command += [folder / "ids.npy", "--kind", kind, "--device", "cpu", "--batch-size", 64, "--json", "-", "--out"]
-    return [*map(str, [*command, out])]
+    """The command; from-l1 needs an SAE that obeys the law, and so a real one."""
+    real = kind == "from-l1"
+    files = [f"embedded:{name}" for name in ("minilm-relu", "activations", "documents")]
+    sae, x, ids = files if real else (folder / "sae-0", folder / "x.npy", folder / "ids.npy")
+    command = ["rescale", "--sae", sae, "--activations", x, "--documents", ids, "--kind", kind, "--device", "cpu"]
+    return [*map(str, [*command, "--batch-size", 512 if real else 64, "--json", "-", "--out", out])]
 
 
 @pytest.fixture(scope="module")
