@@ -2,6 +2,7 @@
 import { defaults } from "./generated.js";
 import { undoHistory } from "./history.js";
 import { keyed, stepped, tipMoved, xMoved } from "./moves.js";
+import { lassoAt } from "./penalty.js";
 import { same } from "./state.js";
 
 const RESTED = 200; // ms after the last change from outside: the changes until then are undone as one
@@ -21,7 +22,7 @@ export function store(first, host, tell, signal) {
   signal.addEventListener("abort", () => clearTimeout(resting));
 
   function set(patch) {
-    state = { ...state, ...patch };
+    state = { ...state, ...("penalty" in patch ? lassoAt(patch.penalty) : {}), ...patch }; // x̂ is taken along
     tell.moved();
     host.changed(state);
     tell.changed();

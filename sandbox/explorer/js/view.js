@@ -7,6 +7,7 @@ import { help } from "./help.js";
 import { map } from "./map.js";
 import { cloud, means } from "./means.js";
 import { parabolas } from "./parabolas.js";
+import { lawInWords, lawTable } from "./penalty.js";
 import { plane } from "./plane.js";
 import { regression } from "./regression.js";
 import { sceneOf } from "./scene.js";
@@ -47,6 +48,8 @@ export function view(state, { signal, link, resized, recoloured }) {
   const averages = means();
   const slopes = regression(act, TITLES.slopes);
   const ofPair = sliders(act, signal, "pair");
+  const ofPenalty = sliders(act, signal, "penalty");
+  const law = lawTable();
   const ofPopulation = sliders(act, signal, "population");
   const lesson = lessons(act, signal);
   const many = html("input", { type: "checkbox", name: "population" });
@@ -74,7 +77,7 @@ export function view(state, { signal, link, resized, recoloured }) {
     const panels = html(
       "div",
       { class: "panels" },
-      section("picture", TITLES.picture, html("div", { class: "stack" }, dots.node, vectors.node), parts.node, ofPair.node),
+      section("picture", TITLES.picture, html("div", { class: "stack" }, dots.node, vectors.node), parts.node, ofPair.node, ofPenalty.node, law.node),
       section("numbers", TITLES.numbers, numbers.node),
       section("losses", TITLES.losses, losses.node, legend),
       section("where", TITLES.where, html("label", { class: "choice" }, "level curves of ", choice), atlas.node),
@@ -116,8 +119,8 @@ export function view(state, { signal, link, resized, recoloured }) {
     scene = sceneOf(settings, scene);
     frames += 1;
     for (const panel of [vectors, atlas]) panel.draw(scene);
-    if (all || frames % 2) for (const panel of [losses, ofPair]) panel.draw(scene);
-    if (all || frames % 2 === 0) for (const panel of [numbers, parts]) panel.draw(scene);
+    if (all || frames % 2) for (const panel of [losses, ofPair, ofPenalty]) panel.draw(scene);
+    if (all || frames % 2 === 0) for (const panel of [numbers, parts, law]) panel.draw(scene);
     dots.draw(scene, vectors.toView);
     drawPopulation(settings.population, all);
     if (many.checked !== settings.population) many.checked = settings.population;
@@ -139,7 +142,7 @@ export function view(state, { signal, link, resized, recoloured }) {
   }
 
   function read() {
-    for (const panel of [ofPair, atlas, vectors]) panel.detail(scene);
+    for (const panel of [ofPair, ofPenalty, law, atlas, vectors]) panel.detail(scene);
     if (scene.population) for (const panel of [ofPopulation, averages, slopes]) panel.detail(scene);
   }
 
@@ -180,7 +183,7 @@ export function view(state, { signal, link, resized, recoloured }) {
       const { value, reason } = scene.values[key];
       return `${measures[key].plain} ${value === null ? `undefined: ${reason}` : shown(value)}`;
     });
-    return `${settingsInWords()}; ${values.join("; ")}`;
+    return [settingsInWords(), lawInWords(scene), ...values].filter(Boolean).join("; ");
   }
 
   function settingsInWords() {
