@@ -177,6 +177,19 @@ def presets() -> tuple[Preset, ...]:
             "points scatter. x on x̂ has γ = {relative_reconstruction_bias}: rescaling x̂ gains nothing. r = "
             "{norm_ratio} is their geometric mean, the reduced major axis.",
         ),
+        Preset(
+            "merge",
+            "Merge the points",
+            "C21",
+            {"merged": True, "cells": 5},
+            "γ = {relative_reconstruction_bias}, while ρ = {cosine} and c/a = {scale_x}: means lie on Thales’ circle, "
+            "however coarse the cells.",
+            "Each x̂ is the mean of the points in its cell. Merge the cells until a single one is left: when does γ "
+            "leave 1?",
+            "Never. In each cell the points scatter around their mean, so on average x − x̂ is perpendicular to x̂ and "
+            "γ = {relative_reconstruction_bias}. Fewer cells only turn x̂ away from x (here ρ = {cosine}). To leave the "
+            "circle, move x̂ off the means: multiply them by a factor, and γ is that factor.",
+        ),
     )
 
 
@@ -186,13 +199,14 @@ STATES_OF_CLAIMS: dict[str, str] = {
         "near-perpendicular": "C4",
         "equal-lengths": "C3 C5",
         "half": "C1 C2 C7 C9",
-        "thales": "C10 C13 C21",
+        "thales": "C10 C13",
         "relu": "C6 C8 C12 C20",
         "gated": "C11 C27",
         "penalty": "C17 C18 C19",
         "offset": "C14 C25 C26",
         "pooled": "C15 C16 C23 C24 C28",
         "regression": "C22",
+        "merge": "C21",
     }.items()
     for number in numbers.split()
 }

@@ -27,6 +27,9 @@ from sandbox.simulate.vectors import Pairs, pairs
 BLOCKS = 50
 """The batches of a population, which are also the clusters of its intervals."""
 
+POINTS = 64
+"""The points that can be merged into cells."""
+
 NOTHING = 1e-12
 """Smaller values count as 0, because their squares would have no digits left."""
 
@@ -88,11 +91,13 @@ CONTROLS: dict[str, Control] = {
         Control("offset", "shared offset ‖m‖", 0, 3, 0, 0.01, 0.05, group="population"),
         Control("n", "pairs", BLOCKS, 10_000, 1000, BLOCKS, 500, whole=True, group="population"),
         Control("seed", "sample", 0, 9999, 0, 1, 1, whole=True, group="population"),
+        Control("cells", "cells", 1, POINTS, 12, 1, 1, whole=True, group="merged"),
+        Control("factor", "factor on the means", 0, 1.5, 1, 0.01, 0.05, group="merged"),
     )
 }
 
-SWITCHES = ("population",)
-"""The settings that are on or off."""
+SWITCHES = ("population", "merged")
+"""The settings that are on or off. With both on, the merged points are shown."""
 
 DEFAULTS: dict[str, Any] = {name: control.check(control.default) for name, control in CONTROLS.items()}
 DEFAULTS |= dict.fromkeys(SWITCHES, False) | {"measure": "relative_reconstruction_bias"}
@@ -122,7 +127,9 @@ def checked(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def moments_of(state: Mapping[str, Any]) -> Moments:
-    """The `Moments` of a state: of its single pair, or of its population in `BLOCKS` clusters."""
+    """The `Moments` of a state: of its single pair, of its merged points, or of its population in `BLOCKS` clusters."""
+    if state["merged"]:  # one cluster, hence no interval: each x̂ depends on several points
+        return Moments.from_pairs(*merged(state), np.zeros(POINTS, dtype=int), groups=1)
     if state["population"]:
         return _pooled(state)
     norm, ratio, theta = state["norm_x"], state["norm_ratio"], math.radians(state["angle"])
@@ -159,6 +166,26 @@ def population(state: Mapping[str, Any], d: int = 64) -> Pairs:
     length = state["norm_x"] * (state["norm_spread"] * norm_scores).exp()
     offset = torch.full((state["n"], 1), float(state["offset"]), dtype=torch.float64)
     return Pairs(*(torch.cat((length[:, None] * vectors[:, 0], offset), 1) for vectors in (x, x_hat)))
+
+
+def merged(state: Mapping[str, Any]) -> Pairs:
+    """Points x of the plane, merged into cells, and x̂: the mean of x's cell, times `factor`.
+
+    The points lie evenly on a disk, with ‖x‖² = `norm_x`² on average. Two cells merge at a time, those
+    whose merging adds the least to the loss (Ward), so fewer cells are unions of more cells.
+
+    Returns: x and x̂, Float64[Tensor, "n 2"]
+    Source:  C21
+    """
+    from scipy.cluster.hierarchy import fcluster, ward
+
+    normal = torch.stack(scores(POINTS, state["seed"]), 1)
+    square = normal.square().sum(1, keepdim=True)
+    x = normal * (-2 * torch.expm1(-square / 2) / square).sqrt()
+    cell = torch.from_numpy(fcluster(ward(x.numpy()), state["cells"], "maxclust").astype(np.int64)) - 1
+    same = (cell[:, None] == cell).to(x)
+    means = same @ x / same.sum(1, keepdim=True)
+    return Pairs(state["norm_x"] * x, state["factor"] * state["norm_x"] * means)
 
 
 def scores(n: int, seed: int) -> tuple[Float64[torch.Tensor, "n"], Float64[torch.Tensor, "n"]]:

@@ -14,7 +14,7 @@ from sandbox.errors import InputError
 from sandbox.explorer.module import module, style
 from sandbox.explorer.penalty import Penalised, penalised
 from sandbox.explorer.presets import STATES_OF_CLAIMS, measured_saes, point, presets, saes_of
-from sandbox.explorer.state import CONTROLS, DEFAULTS, checked, moments_of, population
+from sandbox.explorer.state import CONTROLS, DEFAULTS, checked, merged, moments_of, population
 from sandbox.maths import symbols
 from sandbox.maths.derivations import named, prove
 from sandbox.maths.derivations.numbers import InNumbers
@@ -57,14 +57,17 @@ class Explorer(anywidget.AnyWidget):
         angle:       angle between x and x̂ in degrees, 0 to 180
         norm_ratio:  ‖x̂‖/‖x‖, 0 to 2
         norm_x:      ‖x‖, 0 to 2
-        penalty:     L1 coefficient λ of a small lasso, 0 (off) to 6; the slider in the browser takes x̂ along, a value set
-                     here leaves x̂ where it is
+        penalty:     L1 coefficient λ of a small lasso, 0 (off) to 6; in the browser its slider takes x̂ along, while a
+                     value set here leaves x̂ where it is
         measure:     key of the measure whose level curves the map shows
         population:  many pairs instead of one, centred on `angle` and the norms
         spread:      standard deviation of their angles in degrees, before those outside 0° to 180° are folded back
         norm_spread: standard deviation of their log ‖x‖
         offset:      norm of a vector added to every x and every x̂ (C14)
-        n, seed:     number of pairs (a multiple of 50), and which sample of them
+        n, seed:     number of pairs (a multiple of 50), and which sample of them (or of the points)
+        merged:      points merged into cells instead, with x̂ the mean of its cell (C21)
+        cells:       number of cells, 1 to 64
+        factor:      what the means are multiplied by, 0 to 1.5
     Raises: InputError for a setting outside its limits here, traitlets.TraitError when it is set later
 
     >>> explorer = Explorer(angle=60, norm_ratio=1)
@@ -83,6 +86,9 @@ class Explorer(anywidget.AnyWidget):
     n = Setting("n")
     seed = Setting("seed")
     population = Setting("population")
+    merged = Setting("merged")
+    cells = Setting("cells")
+    factor = Setting("factor")
     measure = Setting("measure")
     saes = t.List(help="named points on the map").tag(sync=True)
     _listens = t.Bool(True).tag(sync=True)
@@ -109,13 +115,13 @@ class Explorer(anywidget.AnyWidget):
 
     @property
     def moments(self) -> Moments:
-        """The `Moments` of what is shown: a single pair, or the population."""
+        """The `Moments` of what is shown: a single pair, the population, or the merged points."""
         return moments_of(self.state)
 
     @property
     def pairs(self) -> Pairs:
-        """The simulated pairs of the population, Float64[Tensor, "n d"] each."""
-        return population(self.state)
+        """The merged points and their x̂, or the simulated pairs of the population: Float64[Tensor, "n d"] each."""
+        return merged(self.state) if self.merged else population(self.state)
 
     @property
     def values(self) -> dict[str, float | None]:
@@ -183,7 +189,9 @@ class Explorer(anywidget.AnyWidget):
         if not stay:
             self.preset(STATES_OF_CLAIMS[number])
         known: dict[Any, float] = {}
-        if not self.population:
+        if self.merged:
+            known = {}
+        elif not self.population:
             known[symbols.theta] = math.radians(self.angle)
         elif not self.spread and not self.angle:  # x = m + z and x̂ = m + s·z, as in C14
             known = {symbols.offset: self.offset**2, symbols.s: self.norm_ratio}

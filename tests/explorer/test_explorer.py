@@ -23,7 +23,7 @@ from sandbox.explorer import page
 from sandbox.explorer.curves import undefined_regions
 from sandbox.explorer.module import module
 from sandbox.explorer.presets import STATES_OF_CLAIMS, presets, saes_of
-from sandbox.explorer.state import BLOCKS, checked, population, quantiles
+from sandbox.explorer.state import BLOCKS, checked, merged, moments_of, population, quantiles
 from sandbox.maths.compile import evaluate
 from sandbox.maths.derivations import claims
 from sandbox.maths.measures import REGISTRY
@@ -58,7 +58,10 @@ REFUSED = {
     "offset": [3.01],
     "n": [0, 49, 75, 10_050, 10**30, "1000", None],
     "seed": [-1, 10_000, 0.5],
+    "cells": [0, 65, 2.5, NAN],
+    "factor": [-0.01, 1.51, "1"],
     "population": ["maybe", "true", None, 2],
+    "merged": [1, "on", None],
     "measure": ["gamma", "__class__", "", None, 7, ["cosine"]],
 }
 
@@ -132,7 +135,38 @@ def test_a_populations_angles_and_norms_are_spread_as_asked(explorer):
     assert abs(torch.corrcoef(torch.stack((angles, logs)))[0, 1]) < 0.05
 
 
-STATES = [{}, {"norm_x": 0}, {"norm_ratio": 0}, {"angle": 180}, {"angle": 90, "norm_ratio": 2},
+@pytest.mark.parametrize("seed", [0, 1, 4321])
+def test_means_of_cells_lie_on_thales_circle_at_any_number_of_cells_while_the_cosine_falls(seed):
+    cosines = []
+    for cells in range(64, 0, -1):
+        state = checked({"merged": True, "cells": cells, "seed": seed, "norm_x": 1.3})
+        _, x_hat = merged(state)
+        assert len(x_hat.unique(dim=0)) == cells
+        values = Report("x̂", moments_of(state)).raw
+        assert values["relative_reconstruction_bias"].value == pytest.approx(1, abs=1e-12)
+        cosines.append(values["cosine"].value)
+    assert cosines == sorted(cosines, reverse=True)
+    assert cosines[0] == pytest.approx(1)
+    assert cosines[-1] < 0.3
+
+
+def test_fewer_cells_are_unions_of_more_cells():
+    finer = merged(checked({"merged": True, "cells": 20})).x_hat
+    coarser = merged(checked({"merged": True, "cells": 7})).x_hat
+    for mean in finer.unique(dim=0):
+        assert len(coarser[(finer == mean).all(1)].unique(dim=0)) == 1
+
+
+@pytest.mark.parametrize("factor", [0.3, 0.8, 1.4])
+def test_off_the_means_gamma_is_the_factor(explorer, factor):
+    explorer._go_to({"merged": True, "cells": 9, "factor": factor, "population": True})
+    assert explorer.values["relative_reconstruction_bias"] == pytest.approx(factor, rel=1e-12)
+    assert explorer.report.raw["cosine"].low is None  # no interval: the points of a cell share their x̂
+    assert explorer.pairs[0].shape == (64, 2)
+
+
+STATES = [{}, {"merged": True}, {"merged": True, "factor": 0},
+          {"norm_x": 0}, {"norm_ratio": 0}, {"angle": 180}, {"angle": 90, "norm_ratio": 2},
           {"population": True, "measure": "equation_10_v1"}]  # fmt: skip
 
 
@@ -182,7 +216,7 @@ def test_linked_sliders_have_the_explorers_values_and_limits(explorer):
     box = explorer.sliders()
     assert [slider.value for slider in box.children][:3] == [77, 0.6, 1]
     assert all(slider.min <= slider.value <= slider.max for slider in box.children)
-    assert type(box.children[-1].value) is int
+    assert [type(slider.value) for slider in box.children][-4:] == [int, int, int, float]  # n, seed, cells, factor
 
 
 def test_the_page_is_small_and_refers_to_nothing_outside(tmp_path):

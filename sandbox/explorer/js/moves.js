@@ -8,8 +8,10 @@ export function stepped(state, name, by, fine) {
   return { [name]: clamp(+(state[name] + by * size).toPrecision(12), low, high) };
 }
 
-// An arrow key on a handle turns or stretches x̂; at x it stretches x while x̂ stays.
+// An arrow key on a handle turns or stretches x̂; at x it stretches x while x̂ stays. Of merged points it
+// merges fewer cells, or more.
 export function keyed(state, handle, [right, up], fine) {
+  if (state.merged && handle !== "x") return right ? stepped(state, "cells", right, fine) : stepped(state, "factor", up, fine);
   if (handle === "x") return xMoved(state, stepped(state, "norm_x", right || up, fine).norm_x);
   return right ? stepped(state, "angle", -right, fine) : stepped(state, "norm_ratio", up, fine);
 }

@@ -40,10 +40,11 @@ function thresholded(gate, threshold, coefficient) {
   };
 }
 
-// The settings that put x̂ where the lasso's lies.
-export function lassoAt(coefficient) {
-  const { cosine, norm_ratio } = penalised(coefficient).soft;
-  return { angle: (Math.acos(cosine) * 180) / Math.PI, norm_ratio };
+// Where the penalty moves alone, x̂ goes with it to the lasso's, even from merged points.
+export function lassoFollowed(patch) {
+  if (!("penalty" in patch) || "angle" in patch) return patch;
+  const { cosine, norm_ratio } = penalised(patch.penalty).soft;
+  return { angle: (Math.acos(cosine) * 180) / Math.PI, norm_ratio, merged: false, ...patch };
 }
 
 // All that a trail passes, computed when it is first needed.

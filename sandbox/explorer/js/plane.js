@@ -83,7 +83,7 @@ export function plane(act, signal) {
       signal,
     );
   }
-  grab("hat", () => tipOf(act.now()), (point) => act.moveTip(point));
+  grab("hat", () => tipOf(act.seen()), (point) => act.moveTip(point));
   grab("x", () => [act.now().norm_x, 0], ([u]) => act.moveX(u));
 
   function layout(width) {
@@ -209,7 +209,7 @@ export function cross() {
 }
 
 // The mark of a right angle at `at`, between the directions to two other points.
-function corner(node, at, ...points) {
+export function corner(node, at, ...points) {
   const [u, v] = points.map((to) => {
     const way = [to[0] - at[0], to[1] - at[1]];
     const length = Math.hypot(...way);

@@ -156,5 +156,5 @@ export function regression(act, title) {
     write(note, `Dots: two coordinates of ${some}, in the plane of its x and x̂. The ellipse has the moments of all pairs.${undefinedLines}`);
   }
 
-  return { node, layout, draw, detail, pictures: [canvas, picture] };
+  return { node, frame: picture.parentElement, layout, draw, detail, pictures: [canvas, picture] };
 }

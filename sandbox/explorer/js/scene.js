@@ -1,17 +1,21 @@
 // What a frame shows: the state, its moments and measures, and where the vectors end.
 import { measures } from "./generated.js";
+import { mergedOf, together } from "./merging.js";
 import { penalised } from "./penalty.js";
 import { populated } from "./population.js";
 import { evaluated, momentsOf, tipOf } from "./state.js";
 
 // `before` is the scene of the last frame, whose population's arrays are used again.
-export function sceneOf(state, before) {
+// Merged points are drawn as the one pair that has their angle and norm ratio.
+export function sceneOf(settings, before) {
+  const state = settings.merged ? together(settings) : settings;
+  const merged = settings.merged ? mergedOf(settings) : null;
   const population = state.population ? populated(state, before?.drawn) : null;
-  const moments = population ? population.means : momentsOf(state);
+  const moments = merged?.means ?? population?.means ?? momentsOf(state);
   const values = Object.fromEntries(Object.entries(measures).map(([key, measure]) => [key, evaluated(measure, moments)]));
   const kept = before?.state.penalty === state.penalty; // a drag of x̂ or x changes nothing about the penalty
   const penalty = kept ? before.penalty : state.penalty ? penalised(state.penalty) : null;
-  const scene = { state, penalty, moments, values, population, drawn: population ?? before?.drawn, x: [state.norm_x, 0], tip: tipOf(state) };
+  const scene = { state, penalty, moments, values, population, merged, drawn: population ?? before?.drawn, x: [state.norm_x, 0], tip: tipOf(state) };
   if (population && values.scale_x.value !== null) {
     // The values are in lengths of x, as the loci are.
     const [along, length] = [values.scale_x.value, values.norm_ratio.value];

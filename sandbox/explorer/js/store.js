@@ -1,8 +1,9 @@
 // The state, and all that a hand, a key, a preset, Python or a link can do to it.
 import { defaults } from "./generated.js";
 import { undoHistory } from "./history.js";
+import { mergedPatch, together } from "./merging.js";
 import { keyed, stepped, tipMoved, xMoved } from "./moves.js";
-import { lassoAt } from "./penalty.js";
+import { lassoFollowed } from "./penalty.js";
 import { same } from "./state.js";
 
 const RESTED = 200; // ms after the last change from outside: the changes until then are undone as one
@@ -21,12 +22,17 @@ export function store(first, host, tell, signal) {
   const past = undoHistory(state);
   signal.addEventListener("abort", () => clearTimeout(resting));
 
-  function set(patch) {
-    state = { ...state, ...("penalty" in patch ? lassoAt(patch.penalty) : {}), ...patch }; // x̂ is taken along
+  function set(moved) {
+    const patch = lassoFollowed(moved);
+    const moves = state.merged && !("merged" in patch);
+    state = { ...state, ...(moves ? mergedPatch(state, patch) : patch) };
     tell.moved();
     host.changed(state);
     tell.changed();
   }
+
+  // As it is drawn.
+  const seen = () => (state.merged ? together(state) : state);
 
   function commit() {
     past.commit(state);
@@ -68,6 +74,7 @@ export function store(first, host, tell, signal) {
 
   return {
     now: () => state,
+    seen,
     set,
     commit,
     receive,
@@ -84,9 +91,9 @@ export function store(first, host, tell, signal) {
       commit();
     },
     moveTip(point) {
-      if (state.norm_x) set(tipMoved(state, point));
+      if (state.norm_x) set(tipMoved(seen(), point));
       else tell.wrong("x is zero, so x̂ has no norm ratio: lengthen x first");
     },
-    moveX: (u) => set(xMoved(state, u)),
+    moveX: (u) => set(xMoved(seen(), u)),
   };
 }

@@ -6,6 +6,7 @@ import { copied, saved } from "./export.js";
 import { help } from "./help.js";
 import { map } from "./map.js";
 import { cloud, means } from "./means.js";
+import { merged } from "./merged.js";
 import { parabolas } from "./parabolas.js";
 import { lawInWords, lawTable } from "./penalty.js";
 import { plane } from "./plane.js";
@@ -21,6 +22,7 @@ const TITLES = {
   losses: "Two losses, two minima",
   where: "The map of (ρ, r)",
   slopes: "Three lines of regression",
+  merging: "Cells, and where their means lie",
 };
 const LEGEND =
   '<i class="scale_x"></i>E‖x̂ − s·x‖², minimum at s = c/a <i class="scale_x_hat"></i>E‖s·x̂ − x‖², minimum at s = c/b ' +
@@ -35,7 +37,7 @@ export function view(state, { signal, link, resized, recoloured }) {
   let colours = {};
   let scene = null; // what the last frame showed
   let frames = 0;
-  let populationWidth = 0;
+  const widths = new Map(); // of the panels that may be hidden
   let look = () => {}; // follow the background's theme
   const act = { ...state, say, veil, colour: (name) => (colours[name] ??= getComputedStyle(root).getPropertyValue(name)) };
 
@@ -51,8 +53,11 @@ export function view(state, { signal, link, resized, recoloured }) {
   const ofPenalty = sliders(act, signal, "penalty");
   const law = lawTable();
   const ofPopulation = sliders(act, signal, "population");
+  const cells = merged(TITLES.merging);
+  const ofCells = sliders(act, signal, "merged");
   const lesson = lessons(act, signal);
   const many = html("input", { type: "checkbox", name: "population" });
+  const merge = html("input", { type: "checkbox", name: "merged" });
   const choice = html("select", { name: "measure", "aria-label": "measure shown on the map" });
   const bar = toolbar(
     {
@@ -82,10 +87,12 @@ export function view(state, { signal, link, resized, recoloured }) {
       section("losses", TITLES.losses, losses.node, legend),
       section("where", TITLES.where, html("label", { class: "choice" }, "level curves of ", choice), atlas.node),
       html("section", { class: "population" }, html("label", {}, many, " A population of pairs"), ofPopulation.node, averages.node, slopes.node),
+      html("section", { class: "merged" }, html("label", {}, merge, " Points merged into cells"), ofCells.node, cells.node),
     );
     root.append(html("header", {}, lesson.node, bar.node), status, silence, spoken, panels, help());
     const choose = (node, patch) => node.addEventListener("change", () => (state.set(patch()), state.commit()), { signal });
-    choose(many, () => ({ population: many.checked }));
+    choose(many, () => ({ population: many.checked, merged: false }));
+    choose(merge, () => ({ merged: merge.checked, population: false }));
     choose(choice, () => ({ measure: choice.value }));
     root.addEventListener("keydown", keys, { signal });
   }
@@ -109,7 +116,7 @@ export function view(state, { signal, link, resized, recoloured }) {
     dots.layout(vectors.layout(width(vectors.node)));
     losses.layout(width(losses.node));
     atlas.layout(width(atlas.node));
-    layoutPopulation();
+    layoutHidden();
     look();
     return true;
   }
@@ -122,28 +129,43 @@ export function view(state, { signal, link, resized, recoloured }) {
     if (all || frames % 2) for (const panel of [losses, ofPair, ofPenalty]) panel.draw(scene);
     if (all || frames % 2 === 0) for (const panel of [numbers, parts, law]) panel.draw(scene);
     dots.draw(scene, vectors.toView);
-    drawPopulation(settings.population, all);
-    if (many.checked !== settings.population) many.checked = settings.population;
+    drawPopulation(Boolean(scene.population), all);
+    drawCells(Boolean(scene.merged));
+    if (many.checked !== Boolean(scene.population)) many.checked = Boolean(scene.population);
+    if (merge.checked !== settings.merged) merge.checked = settings.merged;
     if (choice.value !== settings.measure) choice.value = settings.measure;
   }
 
   function drawPopulation(on, all) {
     for (const node of [ofPopulation.node, averages.node, slopes.node]) toggle(node, on);
     if (!on) return;
-    layoutPopulation();
+    layoutHidden();
     ofPopulation.draw(scene);
     if (all || frames % 2) slopes.draw(scene);
   }
 
-  // Out of sight it has no width.
-  function layoutPopulation() {
-    const width = Math.floor(slopes.node.clientWidth);
-    if (width && width !== populationWidth) slopes.layout((populationWidth = width));
+  function drawCells(on) {
+    for (const node of [ofCells.node, cells.node]) toggle(node, on);
+    toggle(ofPair.node, !on); // the cells decide on the angle and the norm ratio
+    if (!on) return;
+    layoutHidden();
+    for (const panel of [ofCells, cells]) panel.draw(scene);
+  }
+
+  // Panels that may be hidden, and then have no width.
+  function layoutHidden() {
+    for (const panel of [slopes, cells]) {
+      const width = Math.floor(panel.frame.clientWidth);
+      if (!width || width === widths.get(panel)) continue;
+      widths.set(panel, width);
+      panel.layout(width);
+    }
   }
 
   function read() {
     for (const panel of [ofPair, ofPenalty, law, atlas, vectors]) panel.detail(scene);
     if (scene.population) for (const panel of [ofPopulation, averages, slopes]) panel.detail(scene);
+    if (scene.merged) for (const panel of [ofCells, cells]) panel.detail(scene);
   }
 
   function finish(settings) {
@@ -187,8 +209,9 @@ export function view(state, { signal, link, resized, recoloured }) {
   }
 
   function settingsInWords() {
-    const { angle, norm_ratio } = state.now();
-    return `angle ${shown(angle, 1)}°, norm ratio ${shown(norm_ratio)}`;
+    const { angle, norm_ratio, cells: count, factor } = scene.state;
+    const ofCells = scene.merged ? `cells ${count}, factor ${shown(factor, 2)}; ` : "";
+    return `${ofCells}angle ${shown(angle, 1)}°, norm ratio ${shown(norm_ratio)}`;
   }
 
   function keys(event) {
@@ -212,6 +235,7 @@ export function view(state, { signal, link, resized, recoloured }) {
       { title: `${TITLES.where}: level curves of ${measures[state.now().measure].plain}`, layers: atlas.pictures },
     ];
     if (scene.population) panels.push({ title: TITLES.slopes, layers: slopes.pictures });
+    if (scene.merged) panels.push(...cells.pictures.map((layer, i) => ({ title: i ? "" : TITLES.merging, layers: [layer] })));
     const veiled = root.classList.contains("veiled");
     await saved(kind, panels, getComputedStyle(root), veiled ? settingsInWords() : summary());
     say(`Saved as shrinkage.${kind}.`);

@@ -31,6 +31,8 @@ def test_axe_finds_no_serious_violation_at_first_nor_with_everything_shown(open_
     shown.press("Enter")
     assert shown.status()
     assert grave(shown.page) == []
+    shown.go_to("#merged=true&factor=0.7")
+    assert grave(shown.page) == []
     shown.go_to("#angle=180")  # shows the reason for each undefined measure
     assert grave(shown.page) == []
 

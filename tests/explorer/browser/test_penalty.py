@@ -140,7 +140,8 @@ def test_a_drag_recomputes_no_population_of_features(chromium, silence):
     text = module() + "\nexport { sceneOf, defaults };"
     off, same, other = tab.evaluate(
         """async (text) => {
-          const { sceneOf, defaults } = await import(URL.createObjectURL(new Blob([text], { type: "text/javascript" })));
+          const { sceneOf, defaults } = await import(URL.createObjectURL(
+            new Blob([text], { type: "text/javascript" })));
           const off = sceneOf({ ...defaults, angle: 50 }, sceneOf(defaults, null));
           const on = sceneOf({ ...defaults, penalty: 2 }, off);
           const dragged = sceneOf({ ...on.state, angle: 60 }, on);
@@ -151,3 +152,10 @@ def test_a_drag_recomputes_no_population_of_features(chromium, silence):
     )
     tab.context.close()
     assert (off, same, other) == (None, True, False)
+
+
+def test_from_merged_points_the_penalty_leads_back_to_one_pair(open_page):
+    shown = open_page("#merged=true&cells=3")
+    slide(shown, 2)
+    assert shown.address()["merged"] is False
+    assert shown.address()["angle"] == pytest.approx(penalised(2)["soft"].settings["angle"], rel=1e-9)
