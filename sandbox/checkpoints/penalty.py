@@ -1,8 +1,8 @@
-"""The L1 coefficient that an SAE was trained with, where its settings state it."""
+"""The penalty that an SAE was trained with, where its settings state it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from numbers import Real
 from typing import Any, NamedTuple, TypeGuard
 
@@ -14,32 +14,65 @@ from sandbox.errors import InputError
 L1 = ("standard", "relu")
 """The architectures whose penalty is a coefficient times the sum of the latents, weighted by their decoder rows."""
 
-NO_SLOPE = ("gated", "topk", "batchtopk", "groupmax", "matryoshka_batchtopk")
+NO_SLOPE = ("gated", "topk", "batchtopk", "groupmax")
 """The architectures whose penalty, if any, stays the same when the latents are scaled."""
 
+NESTED = ("matryoshka_batchtopk",)
+"""The architectures whose loss adds up the errors of several reconstructions, which scaling the latents changes."""
+
+STEPS = ("step", "quadratic")
+"""SAELens' jumprelu_sparsity_loss_mode of the penalties that only count latents."""
+
+OF_DICTIONARY_LEARNING = {
+    "GatedAutoEncoder": "gated",
+    "AutoEncoderTopK": "topk",
+    "BatchTopKSAE": "batchtopk",
+    "MatryoshkaBatchTopKSAE": "matryoshka_batchtopk",
+    "MatroyshkaBatchTopKSAE": "matryoshka_batchtopk",
+}
+"""SAELens' name of the architecture, by dictionary_learning's `dict_class`."""
+
+COUNTING = "JumpReluAutoEncoder"
+"""dictionary_learning's JumpReLU, whose penalty only counts latents, as with SAELens' "quadratic"."""
+
 STATED_AS = ("l1_coefficient", "l1_penalty")
-"""Names of the coefficient: SAELens', dictionary_learning's."""
+"""Names of the L1 coefficient: SAELens', dictionary_learning's."""
 
 
 class Penalty(NamedTuple):
     """What training added to the loss, as far as scaling the latents changes it.
 
     Attributes:
-        l1:     the coefficient of Σ_j f_j‖d_j‖, in the units of the activations that training saw; 0 where the penalty
-                stays the same when the latents are scaled
-        source: where that is stated, in words
+        coefficient: λ, in the units of the activations that training saw: of λ·Σ_j f_j‖d_j‖ (L1), or of
+                     λ·Σ_j tanh(s·f_j‖d_j‖); 0 where the penalty stays the same when the latents are scaled
+        source:      where that is stated, in words
+        tanh_scale:  s; None for an L1 penalty
     """
 
-    l1: float
+    coefficient: float
     source: str
+    tanh_scale: float | None = None
+
+    @property
+    def l1(self) -> float | None:
+        """The L1 coefficient; None for a penalty of another form."""
+        return self.coefficient if self.tanh_scale is None else None
 
 
 def penalty_of(sae: Checkpoint | Any) -> Penalty | None:
     """The penalty that an SAE was trained with; None if nothing states it.
 
-    A ReLU SAE has an L1 penalty on its latents. TopK and gated SAEs choose which latents are active, and their penalty,
-    if any, does not change when these are scaled (C19). A JumpReLU SAE is of that kind only if its settings say that it
-    was trained with a step; smooth stand-ins for it grow with the latents.
+    A ReLU SAE has an L1 penalty on its latents. TopK, BatchTopK and gated SAEs choose which latents are active, and
+    their penalty, if any, does not change when these are scaled (C19). A JumpReLU SAE is of that kind if its settings
+    say that its penalty counts latents; Anthropic's tanh is a smooth stand-in for this, and grows with them.
+
+    A Matryoshka SAE adds the errors of nested reconstructions to its loss, and scaling its latents changes all of them:
+    the law does not say that its γ is 1, and the penalty counts as unknown.
+
+    Losses that revive dead latents (TopK's auxiliary loss; JumpReLU's pre-activation loss, whose coefficient is usually
+    3e-6) move the rows of these latents, which add nothing to x̂. The law holds if only the other rows are scaled, so it
+    needs no term for them. What it neglects are latents that fire, but so rarely that training takes them for dead
+    (SAELens: inactive for 1,000 steps).
 
     Args: sae: a checkpoint, or a SAELens object
     """
@@ -54,9 +87,14 @@ def penalty_of(sae: Checkpoint | Any) -> Penalty | None:
         architecture = str(stated() if callable(stated) else stated)
         if architecture == "None":
             return None
-    stated = settings.get("architecture")
-    if {architecture, stated} & {*NO_SLOPE} or (architecture == "jumprelu" and _is_step(settings)):
-        return Penalty(0.0, f"the penalty of a {architecture} SAE does not grow with its latents")
+    names = {architecture, *_names(settings)}
+    if names & {*NESTED}:
+        return None
+    unchanging = sorted(names & {*NO_SLOPE}) or [architecture] * (architecture == "jumprelu" and _counts(settings))
+    if unchanging:
+        return Penalty(0.0, f"the penalty of a {unchanging[0]} SAE does not grow with its latents")
+    if architecture == "jumprelu":
+        return _tanh(settings, source or "")
     return _stated(settings, source or "") if architecture in L1 else None
 
 
@@ -72,8 +110,28 @@ def _is_coefficient(value: Any) -> TypeGuard[float]:
     return isinstance(value, Real) and not isinstance(value, bool) and 0 <= float(value) <= 1e30
 
 
-def _is_step(settings: Mapping[str, Any]) -> bool:
-    return any(section.get("jumprelu_sparsity_loss_mode") == "step" for section in _sections(settings))
+def _names(settings: Mapping[str, Any]) -> Iterator[str]:
+    """The architecture, and the one in training, where they are stated. SAELens saves BatchTopK SAEs as jumprelu."""
+    for section in _sections(settings):
+        stated = (section.get("architecture"), section.get("training_architecture"))
+        yield from (name for name in (*stated, OF_DICTIONARY_LEARNING.get(str(section.get("dict_class")))) if name)
+
+
+def _counts(settings: Mapping[str, Any]) -> bool:
+    """Whether the penalty of a JumpReLU SAE counts its active latents."""
+    return any(
+        section.get("jumprelu_sparsity_loss_mode") in STEPS or section.get("dict_class") == COUNTING
+        for section in _sections(settings)
+    )
+
+
+def _tanh(settings: Mapping[str, Any], source: str) -> Penalty | None:
+    for section in _sections(settings):
+        coefficient, scale = section.get("l0_coefficient"), section.get("jumprelu_tanh_scale")
+        smooth = section.get("jumprelu_sparsity_loss_mode") == "tanh"
+        if smooth and _is_coefficient(coefficient) and _is_coefficient(scale):
+            return Penalty(float(coefficient), f"l0_coefficient in {source}", float(scale))
+    return None
 
 
 def _sections(settings: Mapping[str, Any]) -> tuple[Mapping[str, Any], ...]:

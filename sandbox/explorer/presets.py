@@ -1,6 +1,7 @@
 """Presets: states worth seeing, each with a question to answer before its lesson is shown.
 
-No number in a sentence is typed: `{scale_x}` stands for that measure's value in the preset's own state.
+No number in a sentence is typed: `{scale_x}` stands for that measure's value in the preset's own state, and `{law_c}`
+for the c of the law of shrinkage (C19) in the report on a real SAE.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ import json
 import math
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,10 @@ from sandbox.maths.measures import REGISTRY
 
 @dataclass(frozen=True)
 class Preset:
-    """A state with its lesson: a `question` to answer before `answer` is shown, and what to `notice`."""
+    """A state with its lesson: a `question` to answer before `answer` is shown, and what to `notice`.
+
+    `numbers` are further ones for its sentences, by name, as they are written.
+    """
 
     key: str
     title: str
@@ -32,6 +36,7 @@ class Preset:
     notice: str
     question: str
     answer: str
+    numbers: Mapping[str, str] = field(default_factory=dict)
 
     def in_words(self) -> dict[str, Any]:
         """As the browser gets it: the full state, and the sentences with their numbers filled in."""
@@ -40,6 +45,7 @@ class Preset:
         values = {key: evaluate(measure, *means).item() for key, measure in REGISTRY.items()}
         numbers = {key: _short(value) for key, value in values.items()}
         numbers |= {f"one_over_{key}": _short(1 / value) for key, value in values.items() if value}
+        numbers |= self.numbers
         words = {name: getattr(self, name).format(**numbers) for name in ("notice", "question", "answer")}
         return {"key": self.key, "title": self.title, "claim": self.claim, "state": state} | words
 
@@ -51,6 +57,7 @@ def _short(value: float) -> str:
 def presets() -> tuple[Preset, ...]:
     """All of them, in the order of the argument."""
     relu, gated = (sae_state(sae) for sae in measured_saes())
+    law_of_relu, law_of_gated = laws()
     return (
         Preset(
             "near-perpendicular",
@@ -109,14 +116,17 @@ def presets() -> tuple[Preset, ...]:
         Preset(
             "relu",
             "ReLU SAE",
-            "C17",
+            "C19",
             relu,
             "A real ReLU SAE: γ = {relative_reconstruction_bias}, so lengthening every reconstruction would help. The "
             "norm ratio, {norm_ratio}, overstates the shrinkage.",
             "A real SAE with an L1 penalty: its reconstructions are {norm_ratio} times as long as x. How much of that "
             "is shrinkage?",
-            "γ = {relative_reconstruction_bias}: the part that a rescaling undoes. The rest of the missing length "
-            "comes from the angle (ρ = {cosine}); see C10.",
+            "γ = {relative_reconstruction_bias}: the part that a rescaling undoes. It is the share of the penalty: "
+            "with λ = {law_l1}/{law_scale} in the units of x, P = {law_penalty} and c = {law_c}, 1 − λ·P/(2c) predicts "
+            "γ = {law_predicted}, and {law_gamma} was measured (all about b_dec). The rest of the missing length comes "
+            "from the angle (ρ = {cosine}); see C10.",
+            law_of_relu,
         ),
         Preset(
             "gated",
@@ -126,8 +136,10 @@ def presets() -> tuple[Preset, ...]:
             "A real Gated SAE lies on Thales’ circle: γ = {relative_reconstruction_bias}, although r = {norm_ratio} "
             "and c/a = {scale_x}.",
             "A real Gated SAE: its reconstructions are {norm_ratio} times as long as x. Do they shrink?",
-            "No: γ = {relative_reconstruction_bias}. At an angle to x, the nearest vector is a shorter one. The norm "
-            "ratio and c/a ({scale_x}) call that shrinkage.",
+            "No: γ = {relative_reconstruction_bias}. At an angle to x, the nearest vector is a shorter one; the norm "
+            "ratio and c/a ({scale_x}) call that shrinkage. And nothing made it shrink: {law_source}, so the law (C19) "
+            "predicts γ = {law_predicted}, and {law_gamma} was measured (about b_dec).",
+            law_of_gated,
         ),
         Preset(
             "penalty",
@@ -216,6 +228,17 @@ STATES_OF_CLAIMS: dict[str, str] = {
 def measured_saes() -> list[dict[str, Any]]:
     """The embedded pair as measured (sandbox/data/README.md): name, cosine and norm ratio."""
     return saes_of(embedded("reports"))
+
+
+def laws() -> list[dict[str, str]]:
+    """What the law of shrinkage (C19) says of each of the embedded pair, as their report has it, in words."""
+    saes = json.loads(embedded("reports").read_text(encoding="utf-8"))["saes"]
+    return [
+        {"law_source": law["source"]}
+        | {f"law_{key}": f"{law[key]:.4g}" for key in ("l1", "scale")}
+        | {f"law_{key}": f"{law[key]['value']:.4g}" for key in ("penalty", "c", "gamma", "predicted")}
+        for law in (sae["law"] for sae in saes)
+    ]
 
 
 def saes_of(path: Any) -> list[dict[str, Any]]:

@@ -20,7 +20,7 @@ from sandbox.checkpoints import Checkpoint
 from sandbox.checkpoints.autoencoder import SAE
 from sandbox.checkpoints.normalisation import ConstantNorm, LayerNorm, Normalised
 from sandbox.checkpoints.origin import trained_on
-from sandbox.checkpoints.penalty import penalty_of
+from sandbox.checkpoints.penalty import Penalty, penalty_of
 from sandbox.errors import InputError
 from sandbox.measuring.objects import refuse_dependence, refuse_settings, taking_flat_tokens, width
 from sandbox.measuring.sparse import is_sparse, nonzero, sparse_product
@@ -294,7 +294,8 @@ class Forward:
 class Pairs:
     """Takes the place of an SAE for existing reconstructions: each row holds x followed by x̂."""
 
-    W_dec = b_dec = decoder_norms = penalty = dtype = None
+    W_dec = b_dec = decoder_norms = dtype = None
+    penalty: Penalty | None = None
     sees_latents = False
     identity = ""  # the fingerprint of the activations covers x̂
     description = "existing reconstructions"

@@ -31,6 +31,7 @@ def of_run(saes: Sequence[Forward | Pairs], source: Source, counting: Counting, 
         suffix = f" {number}" if len(saes) > 1 else ""
         facts |= {f"SAE{suffix}": sae.name, f"the format of SAE{suffix}": sae.description}
         facts |= {f"--dtype of SAE{suffix}": str(sae.dtype or "none").removeprefix("torch.")}
+        facts[f"the training penalty of SAE{suffix}"] = _of_penalty(sae)
     facts |= {"--activations": source.name, "their dimension": source.width}
     if isinstance(source, SideBySide | RandomAccess):  # other sources know it only after a pass
         facts["their number"] = source.tokens
@@ -50,6 +51,12 @@ def of_run(saes: Sequence[Forward | Pairs], source: Source, counting: Counting, 
     facts["the digest of the activations"] = fingerprint(_sampled(source))
     facts["the digest of the document ids"] = "none" if documents is None else fingerprint(_ends(documents))
     return facts | {"the norm from which a token is an outlier": counting.outlier_limit}
+
+
+def _of_penalty(sae: Forward | Pairs) -> str:
+    """Which slope is counted; the coefficient does not matter."""
+    scale = None if sae.penalty is None else sae.penalty.tanh_scale
+    return "none or L1" if scale is None else f"tanh, scale {scale:g}"
 
 
 def _size_and_time(path: Path) -> str:

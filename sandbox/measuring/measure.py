@@ -18,7 +18,7 @@ from sandbox.measuring.forward import BATCH, FEW, Forward, Pairs
 from sandbox.measuring.identity import of_run
 from sandbox.measuring.objects import heads_side_by_side
 from sandbox.measuring.one_pass import NotSaved, Progress, Saving, Stopped, counted_at_once, stream
-from sandbox.measuring.preflight import Finding, outlier_limit, preflight, provenance
+from sandbox.measuring.preflight import Finding, outlier_limit, preflight, provenance, scale_to_root_d
 from sandbox.measuring.ranks import Ranks, each_has_its_own
 from sandbox.measuring.resume import State
 from sandbox.measuring.summary import summary
@@ -184,7 +184,9 @@ def _measured(
     saes: Sequence[Forward | Pairs], source: Source, chosen: Options, ranks: Ranks, own: bool = False
 ) -> list[Report]:
     """Check, stream, sum over ranks, report. `own`: the source holds only this rank's tokens."""
-    names, penalties = _names(saes, chosen), _penalties(saes, chosen)
+    names = _names(saes, chosen)
+    for sae, penalty in zip(saes, _penalties(saes, chosen), strict=True):
+        sae.penalty = penalty
     _try_on(saes, source)
     for sae in saes:
         if chosen.l1 is not None and sae.decoder_norms is None:
@@ -195,24 +197,24 @@ def _measured(
         if chosen.latents and (sae.W_dec is None or not sae.sees_latents):
             raise InputError(f"{sae.name}: its latents are not visible, or x̂ is not linear in them; leave latents out")
     with ranks.joined(str(saes[0].device)), stoppable():
-        findings, limit = ranks.broadcast(_look(saes, source, chosen) if ranks.first else None)
+        findings, limit, scale = ranks.broadcast(_look(saes, source, chosen) if ranks.first else None)
         if chosen.strict and (messages := [finding.message for of_sae in findings for finding in of_sae]):
             raise InputError(f"strict: the preflight check failed: {'; '.join(messages)}")
         if chosen.warn and ranks.first:
             for sae, of_sae in zip(saes, findings, strict=True):
                 for finding in of_sae:
                     chosen.warn(f"{sae.name}: {finding.message}")
-        counting = Counting(chosen.published, chosen.latents, limit, chosen.exclude_outliers)
+        counting = Counting(chosen.published, chosen.latents, limit, chosen.exclude_outliers, scale)
         share = ranks.share(source, _batch(chosen), own, shared_ids=chosen.documents is not None)
         saving = _saving(saes, source, chosen, counting, ranks)
 
         def reports(state: State, complete: bool) -> list[Report]:
             facts = {"documents": len(state.documents) or None, "complete": complete}
             # No totals before the first batch.
-            every = zip(saes, state.totals, names, findings, penalties, strict=False)
+            every = zip(saes, state.totals, names, findings, strict=False)
             return [
-                summary(sae, totals, counting, name=name, findings=of_sae, judged=chosen.look, penalty=penalty, **facts)
-                for sae, totals, name, of_sae, penalty in every
+                summary(sae, totals, counting, name=name, findings=of_sae, judged=chosen.look, **facts)
+                for sae, totals, name, of_sae in every
             ]
 
         count = counter(saes, counting, refuse_nonfinite=not chosen.drop_nonfinite)
@@ -263,13 +265,13 @@ def _try_on(saes: Sequence[Forward | Pairs], source: Source) -> None:
             sae.try_on(few.to(sae.device))
 
 
-def _look(saes: Sequence[Forward | Pairs], source: Source, chosen: Options) -> tuple[list[list[Finding]], float]:
-    """The findings of a sample for each SAE, and the norm above which a token is an outlier."""
+def _look(saes: Sequence[Forward | Pairs], source: Source, chosen: Options) -> tuple[list[list[Finding]], float, float]:
+    """The findings of a sample for each SAE; then, for `Counting`, the outlier limit and the scale."""
     sample = source.sample(SAMPLE)
     refuse_out_of_range(sample, source.name)  # before the pass rather than after it
     x = sample[:, : saes[0].d_in] if isinstance(saes[0], Pairs) else sample
     if not chosen.look:
-        return [[] for _ in saes], outlier_limit(x)
+        return [[] for _ in saes], outlier_limit(x), scale_to_root_d(x)
     findings = []
     for sae in saes:
         with torch.no_grad(), sae.evaluating():
@@ -281,7 +283,7 @@ def _look(saes: Sequence[Forward | Pairs], source: Source, chosen: Options) -> t
         bad = next((finding for finding in findings[-1] if finding.key.startswith("nonfinite")), None)
         if bad and not chosen.drop_nonfinite:  # the run would fail with this at its end
             raise InputError(bad.message)
-    return findings, outlier_limit(x)
+    return findings, outlier_limit(x), scale_to_root_d(x)
 
 
 def _saving(

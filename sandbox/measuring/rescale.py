@@ -30,6 +30,7 @@ from sandbox.maths.measures import REGISTRY
 from sandbox.measuring.correction import Correction, Evaluated
 from sandbox.measuring.forward import BATCH, Forward, row_norms
 from sandbox.measuring.latents import Latents
+from sandbox.measuring.penalties import slopes
 from sandbox.measuring.ranks import Ranks, each_has_its_own
 from sandbox.measuring.readings import Batch, Readings
 from sandbox.measuring.token_means import TokenMeans
@@ -161,6 +162,10 @@ def _check_penalty(checkpoint: Checkpoint, l1: float | None) -> None:
     penalty, start = _penalty(checkpoint, l1), f"kind {FROM_L1}: {checkpoint.name}"
     if penalty is None:
         raise InputError(f"{start} states no L1 coefficient: give it with --l1")
+    if penalty.l1 is None:
+        raise InputError(
+            f"{start} was trained with a tanh penalty ({penalty.source}), not with L1: choose another kind"
+        )
     if not penalty.l1:
         raise InputError(f"{start} has the L1 coefficient {penalty.l1:g} ({penalty.source}): choose another kind")
     if checkpoint.sae.normalisation is not None:
@@ -230,12 +235,12 @@ def _from_l1(sae: Forward, readings: Readings) -> DecoderFit:
     def count(batch: Batch, cluster: np.ndarray) -> Trained:
         runs = runs_of(cluster, batch.x.shape[:1], GROUPS)
         moments, dots = Moments.with_dots(batch.x, batch.x_hat, runs)
-        penalties = batch.feature_acts.to(norms.dtype) @ norms
+        penalties = slopes(batch.feature_acts, norms, sae.penalty, 1.0)
         tokens = TokenMeans.from_dots(dots, None, sent(runs.of_each_token(), dots.device), GROUPS, penalty=penalties)
         return Trained(moments, tokens, Latents.from_batch(batch.feature_acts, batch.t - batch.u, W_dec, cluster))
 
     trained = readings.total(sae, count, fitting=True)
-    training = Training(*trained.tokens.penalties(), *sae.penalty)
+    training = Training(*trained.tokens.penalties(), sae.penalty)
     b_dec, moments = sae.sae.b_dec.cpu(), readings.checked(trained.moments)
     report = Report(sae.name, moments, b_dec=b_dec, blocks=readings.blocks, training=training)
     _refuse_unless_along(moments.about(torch.stack((b_dec, b_dec)).double()))

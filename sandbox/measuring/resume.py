@@ -22,7 +22,7 @@ from sandbox.system.files import written_whole
 Facts = dict[str, str | int | float | None]
 """What identifies a run: names as error messages use them ("--published"), with values as text or numbers."""
 
-KIND, VERSION = "shrinkage-sandbox run", "4"
+KIND, VERSION = "shrinkage-sandbox run", "5"
 """The version increases whenever the contents or meaning of `Totals` change: totals of two versions never mix."""
 
 SHOWN = 3  # differing facts that the error message lists

@@ -8,7 +8,6 @@ from typing import Any
 
 import torch
 
-from sandbox.checkpoints.penalty import Penalty
 from sandbox.measuring.forward import Forward, Pairs
 from sandbox.measuring.preflight import Finding
 from sandbox.measuring.preflight.whole import whole_pass
@@ -31,7 +30,6 @@ def summary(
     findings: Sequence[Finding] = (),
     judged: bool = False,
     complete: bool = True,
-    penalty: Penalty | None = None,
 ) -> Report:
     """The report of an SAE.
 
@@ -43,7 +41,6 @@ def summary(
         findings:  of the preflight check
         judged:    whether to check the totals of the whole pass, too; its findings replace the sample's of the same key
         complete:  whether the pass was complete
-        penalty:   that the SAE was trained with; None if it is not known
     """
     totals = totals.to("cpu")
     typical, extreme, both = totals.moments[0], totals.moments[1], totals.moments.merged()
@@ -68,7 +65,7 @@ def summary(
             statistics["l0"] = active
         l0 = active.value if sae.sees_latents else None
         if sae.decoder_norms is not None and moments.n:
-            more["training"] = Training(*totals.tokens.penalties(typical=without), *(penalty or (None, "")))
+            more["training"] = Training(*totals.tokens.penalties(typical=without), sae.penalty, counting.scale)
         made = Report(moments=moments, l0=l0, statistics=statistics, **shared, **more)
         combined = [*findings]
         if judged and moments.n:

@@ -18,8 +18,14 @@ from sandbox.moments.sums import Sums
 from sandbox.report import LEVEL, Estimate
 from sandbox.report.jackknife import LeftOut, effective, ends, student
 
-COLUMNS = ("tokens", "norm", "norm_hat", "norm²", "norm·norm_hat", "l2_ratio", "cossim", "l0", "penalty", "defined")
-"""The summed columns. `l2_ratio` and `cossim` cover only tokens with both norms positive, which `defined` counts."""
+COLUMNS = (
+    *("tokens", "norm", "norm_hat", "norm²", "norm·norm_hat", "l2_ratio", "cossim", "l0"),
+    *("penalty", "penalty_scaled", "defined"),
+)
+"""The summed columns. `l2_ratio` and `cossim` cover only tokens with both norms positive, which `defined` counts.
+
+`penalty` and `penalty_scaled` are the slopes of `sandbox.measuring.penalties.slopes`.
+"""
 
 MEANS = {
     "l2_ratio": ("l2_ratio", "defined", NOT_NEGATIVE),
@@ -55,7 +61,7 @@ class TokenMeans(Sums):
         group: Int[Tensor, "n"],
         groups: int,
         apart_above: float = float("inf"),
-        penalty: Float[Tensor, "n"] | None = None,
+        penalty: Float[Tensor, "n 2"] | None = None,
     ) -> TokenMeans:
         """Sums of a batch, from the ‖x‖², ‖x̂‖², x·x̂ of each token; tokens that are not finite are left out.
 
@@ -63,6 +69,7 @@ class TokenMeans(Sums):
             l0:          active latents of each token; None if the latents are not visible
             group:       group of each token, from 0
             apart_above: norm of x, in activation units, above which a token is an outlier
+            penalty:     of each token, as from `slopes`; None if it is not visible
         """
         ok = dots.isfinite().all(1)
         a, b, c = torch.where(ok[:, None], dots, 0).unbind(1)
@@ -70,22 +77,23 @@ class TokenMeans(Sums):
         defined = (u > 0) & (v > 0)
         ratio = torch.where(defined, v / u, 0)
         cosine = torch.where(defined, c / (u * v), 0)
-        active, sparsity = (
+        plain, scaled = (None, None) if penalty is None else penalty.unbind(1)
+        active, plain, scaled = (
             torch.zeros_like(u) if of is None else torch.where(ok, of.to(dots.device).double(), 0)
-            for of in (l0, penalty)
+            for of in (l0, plain, scaled)
         )
-        columns = torch.stack((ok.double(), u, v, a, u * v, ratio, cosine, active, sparsity, defined.double()), 1)
+        columns = torch.stack((ok.double(), u, v, a, u * v, ratio, cosine, active, plain, scaled, defined.double()), 1)
         index = group.to(columns.device) + groups * (u > apart_above)
         return cls(columns.new_zeros(2 * groups, len(COLUMNS)).index_add_(0, index, columns).unflatten(0, (2, groups)))
 
-    def penalties(self, typical: bool = False) -> tuple[Float64[Tensor, "groups"], float]:
-        """The L1 penalty summed over the tokens of each group, activation units, and the mean of ‖x‖.
+    def penalties(self, typical: bool = False) -> tuple[Float64[Tensor, "2 groups"], float]:
+        """The slopes of the penalty summed over the tokens of each group, and the mean of ‖x‖, activation units.
 
         Args: typical: as for `estimates`
         """
         sums = (self.sums[0] if typical else self.sums.sum(0)).cpu()
         mean_norm = sums[:, COLUMNS.index("norm")].sum() / sums[:, 0].sum()
-        return sums[:, COLUMNS.index("penalty")], mean_norm.item()
+        return sums[:, [COLUMNS.index(name) for name in ("penalty", "penalty_scaled")]].mT, mean_norm.item()
 
     def estimates(self, typical: bool = False, level: float = LEVEL, *, documents: bool = True) -> dict[str, Estimate]:
         """Every statistic by name, with a jackknife interval over the groups of clusters.

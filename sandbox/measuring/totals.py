@@ -14,6 +14,7 @@ from torch import Tensor
 from sandbox.measuring.forward import Forward, Pairs
 from sandbox.measuring.latents import Latents
 from sandbox.measuring.norms import Norms
+from sandbox.measuring.penalties import slopes
 from sandbox.measuring.published import Published
 from sandbox.measuring.token_means import TokenMeans
 from sandbox.moments.clusters import runs_of
@@ -31,12 +32,14 @@ class Counting:
         latents:          whether to count each latent separately
         outlier_limit:    norm of x above which a token is an outlier, counted apart
         exclude_outliers: whether to leave outliers out of the latents, which do not count them apart
+        scale:            k, the factor that brings the sample's mean norm to √d: that of training, perhaps
     """
 
     published: int = 0
     latents: bool = False
     outlier_limit: float = float("inf")
     exclude_outliers: bool = False
+    scale: float = 1.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,11 +80,11 @@ class Totals(Sums):
             latents.append(Latents.from_batch(feature_acts, residual, sae.W_dec, cluster[window], sae.scale(x)))
 
         norms = sae.decoder_norms
-        penalty = None if norms is None else norms.new_empty(len(x))
+        penalty = None if norms is None else norms.new_empty(len(x), 2)
 
         def observe(feature_acts: Tensor, x: Tensor, x_hat: Tensor, window: slice) -> None:
             if penalty is not None and norms is not None:
-                penalty[window] = feature_acts.to(penalty.dtype) @ norms
+                penalty[window] = slopes(feature_acts, norms, sae.penalty, counting.scale)
             if counting.latents:
                 count_latents(feature_acts, x, x_hat, window)
 

@@ -1,7 +1,8 @@
 """How much of an SAE's shrinkage its training penalty explains: the law of C19, from the totals of one pass.
 
-At the end of training no rescaling of the latents helps. About b_dec, therefore, γ = 1 − λ·P/(2c), with the L1
-coefficient λ and the mean penalty P = E Σ_j f_j‖d_j‖. If λ is known, the law predicts γ; if not, the moments imply λ.
+At the end of training no rescaling of the latents helps. About b_dec, therefore, γ = 1 − λ·P/(2c), with the coefficient
+λ of the penalty and the slope λ·P with which it grows when the latents are scaled. For L1, P is E Σ_j f_j‖d_j‖. If λ is
+known, the law predicts γ; if not, the moments imply λ.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Any, NamedTuple
 from jaxtyping import Float64
 from torch import Tensor
 
+from sandbox.checkpoints.penalty import Penalty
 from sandbox.maths.derived import derived
 from sandbox.maths.measures import ANY, NOT_NEGATIVE, REGISTRY
 from sandbox.maths.symbols import c, lam, penalty
@@ -32,15 +34,17 @@ class Training(NamedTuple):
     """What is known of an SAE's training penalty, and what was measured of it.
 
     Attributes:
-        penalties:  Float64[Tensor, "groups"], sums of Σ_j f_j‖d_j‖ over the tokens of each group, activation units
-        mean_norm:  of x, activation units
-        l1, source: the L1 coefficient, and where it is stated; None if it is not known
+        slopes:    Float64[Tensor, "2 groups"], sums over the tokens of each group of the penalty's slope divided by λ,
+                   without and with `scale` (`sandbox.measuring.penalties.slopes`)
+        mean_norm: of x, activation units
+        penalty:   the kind of penalty, and its coefficient; None if it is not known
+        scale:     k of the second of `slopes`
     """
 
-    penalties: Float64[Tensor, "groups"]
+    slopes: Float64[Tensor, "2 groups"]
     mean_norm: float
-    l1: float | None = None
-    source: str = ""
+    penalty: Penalty | None = None
+    scale: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -49,13 +53,14 @@ class Law:
 
     Attributes:
         word:       one of the five above
-        penalty:    P = E Σ_j f_j‖d_j‖, activation units
+        penalty:    P: for L1 E Σ_j f_j‖d_j‖, activation units; for tanh the mean of Σ_j s·u·(1 − tanh²(k·s·u))/k with
+                    u = f_j‖d_j‖, activation units if s has their inverse
         inner:      c = E[x·x̂], squared activation units
-        implied:    the L1 coefficient that the moments imply, in units of the activations
+        implied:    the coefficient that the moments imply: for L1 in units of the activations, for tanh in training's
         gamma:      γ about b_dec, measured
-        l1, source: the coefficient known from training, and where from; None and "" if it is not known
-        scale:      k: the law takes λ/k, as for an SAE trained on activations multiplied by k. It is 1, or
-                    mean_norm_scale if that predicts γ better and 1 does not
+        training:   the penalty as known from training, with its coefficient λ; None if it is not known
+        scale:      k, as for an SAE trained on activations multiplied by k: with L1, the law takes λ/k; with tanh, k is
+                    in P. It is 1, or a scale to the mean norm √d if that predicts γ better and 1 does not
         predicted:  γ by the law; None without a coefficient
         difference: measured less predicted
         mean_norm_scale: √d/E‖x‖, the k that brings the mean norm to √d, as SAELens and others do for training
@@ -67,11 +72,20 @@ class Law:
     implied: Estimate
     gamma: Estimate
     mean_norm_scale: float
-    l1: float | None = None
-    source: str = ""
+    training: Penalty | None = None
     scale: float = 1.0
     predicted: Estimate | None = None
     difference: Estimate | None = None
+
+    @property
+    def l1(self) -> float | None:
+        """The L1 coefficient of training, 0 without a slope; None if it is not known, or if the penalty is not L1."""
+        return None if self.training is None else self.training.l1
+
+    @property
+    def source(self) -> str:
+        """Where the coefficient of training is stated; "" if it is not known."""
+        return "" if self.training is None else self.training.source
 
     def rows(self) -> dict[str, tuple[str, Estimate]]:
         """Each number in words, by the key that JSON and CSV have for it."""
@@ -79,6 +93,15 @@ class Law:
             "penalty": ("P, mean of Σ f_j‖d_j‖ over tokens", self.penalty),
             "c": ("E[x·x̂]", self.inner),
             "implied_l1": ("λ that would give this γ, in units of x", self.implied),
+        }
+        if self.training and self.training.tanh_scale is not None:
+            smooth = f"tanh({self.training.tanh_scale:g}·f_j‖d_j‖)"
+            numbers = {
+                "penalty": (f"P, mean slope of Σ {smooth} over tokens", self.penalty),
+                "c": ("E[x·x̂]", self.inner),
+                "implied_l0_coefficient": ("λ that would give this γ", self.implied),
+            }
+        numbers |= {
             "gamma": ("γ, measured", self.gamma),
         }
         if self.predicted and self.difference:
@@ -93,6 +116,8 @@ class Law:
         return {
             "word": self.word,
             "l1": self.l1,
+            "l0_coefficient": None if self.training is None or self.l1 is not None else self.training.coefficient,
+            "tanh_scale": None if self.training is None else self.training.tanh_scale,
             "source": self.source,
             "scale": self.scale,
             "mean_norm_scale": self.mean_norm_scale,
@@ -101,7 +126,7 @@ class Law:
 
     def in_words(self) -> str:
         """What the comparison says, in a sentence or two."""
-        if self.l1 is None:
+        if self.training is None:
             return (
                 "The L1 coefficient is not known: give it with --l1 to compare. If the penalty of training does not "
                 "grow with the latents, γ should be 1."
@@ -113,14 +138,19 @@ class Law:
         if self.word == NOT_EXPLAINED:
             return f"{law}. It does not hold. Possible causes: {', '.join(self._causes())}."
         shrinks = self.gamma.high is not None and self.gamma.high < 1
-        return f"{law}. It holds{': the penalty explains the shrinkage' if self.l1 and shrinks else ''}."
+        return (
+            f"{law}. It holds{': the penalty explains the shrinkage' if self.training.coefficient and shrinks else ''}."
+        )
 
     def _inputs(self) -> str:
-        if not self.l1:
+        assert self.training
+        coefficient = f"λ = {self.training.coefficient:g}"
+        if not self.training.coefficient:
             return f"= 1: {self.source}"
         if self.scale == 1:
-            return f"from P, c and λ = {self.l1:g} ({self.source})"
-        coefficient = f"λ = {self.l1:g}/{self.scale:.4g} = {self.l1 / self.scale:.4g}"
+            return f"from P, c and {coefficient} ({self.source})"
+        if self.l1:
+            coefficient += f"/{self.scale:.4g} = {self.l1 / self.scale:.4g}"
         return f"from P, c and {coefficient} ({self.source}, on activations scaled to a mean norm of √d)"
 
     def _causes(self) -> Iterator[str]:
@@ -135,36 +165,48 @@ class Law:
 def law(moments: Moments, training: Training) -> Law:
     """Compare γ with the law's prediction.
 
-    Args:   moments: about b_dec, without batch axes, in the groups of `training.penalties`
+    Args:   moments: about b_dec, without batch axes, in the groups of `training.slopes`
     Source: C19
     """
-    totals, l1, source = Joint(moments, penalty, training.penalties), training.l1, training.source
     mean_norm_scale = math.sqrt(moments.sums.shape[-1]) / training.mean_norm
     predicted, implied = derived("C19")["predicted"], derived("C19")["implied"]
     gamma = REGISTRY["relative_reconstruction_bias"].expression
-    found: dict[str, Any] = {
-        "penalty": totals.estimate(penalty, NOT_NEGATIVE),
-        "inner": totals.estimate(c, ANY),
-        "implied": totals.estimate(implied, ANY, (penalty,), NO_DIRECTION),
-        "gamma": totals.estimate(gamma, NOT_NEGATIVE, (c,), NO_DIRECTION),
-        "mean_norm_scale": mean_norm_scale,
-    }
-    if l1 is None:
-        return Law(NO_COEFFICIENT, **found)
-    tries: dict[str, Law] = {}
-    for word, scale in ((EXPLAINED, 1.0), (SCALED, mean_norm_scale)):
-        difference = totals.estimate((gamma - predicted).subs(lam, l1 / scale), ANY, (c,), NO_DIRECTION)
-        tries[word] = Law(
-            _judged(difference, word),
-            **found,
-            l1=l1,
-            source=source,
-            scale=scale,
-            predicted=totals.estimate(predicted.subs(lam, l1 / scale), ANY, (c,), NO_DIRECTION),
-            difference=difference,
+    kind = training.penalty
+
+    def of(totals: Joint) -> dict[str, Any]:
+        return {
+            "penalty": totals.estimate(penalty, NOT_NEGATIVE),
+            "inner": totals.estimate(c, ANY),
+            "implied": totals.estimate(implied, ANY, (penalty,), NO_DIRECTION),
+            "gamma": totals.estimate(gamma, NOT_NEGATIVE, (c,), NO_DIRECTION),
+            "mean_norm_scale": mean_norm_scale,
+        }
+
+    plain, scaled = (Joint(moments, penalty, slopes) for slopes in training.slopes)
+    if kind is None:
+        return Law(NO_COEFFICIENT, **of(plain))
+    # With L1, λ·P is proportional to k, so the pass's own mean norm can be used; tanh needs k while it is summed.
+    linear = kind.tanh_scale is None
+    scale = mean_norm_scale if linear else training.scale
+    tries = (
+        (EXPLAINED, 1.0, kind.coefficient, plain),
+        (SCALED, scale, kind.coefficient / scale if linear else kind.coefficient, plain if linear else scaled),
+    )
+    found: list[Law] = []
+    for word, k, coefficient, totals in tries:
+        difference = totals.estimate((gamma - predicted).subs(lam, coefficient), ANY, (c,), NO_DIRECTION)
+        found.append(
+            Law(
+                _judged(difference, word),
+                **of(totals),
+                training=kind,
+                scale=k,
+                predicted=totals.estimate(predicted.subs(lam, coefficient), ANY, (c,), NO_DIRECTION),
+                difference=difference,
+            )
         )
-    plain, scaled = tries.values()
-    return scaled if l1 and _distance(scaled) < _distance(plain) > WITHIN else plain
+    unscaled, rescaled = found
+    return rescaled if kind.coefficient and _distance(rescaled) < _distance(unscaled) > WITHIN else unscaled
 
 
 def _distance(law: Law) -> float:

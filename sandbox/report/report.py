@@ -43,7 +43,7 @@ class Report:
         latents:          measures per latent (`sandbox.measuring.latents.Latents`), if requested
         complete:         False if the run was stopped early
         blocks:           whether the clusters are blocks of tokens, so that neighbours may share a document
-        training:         the L1 penalty that was measured, and its coefficient in training, if known
+        training:         the slope of the penalty that was measured, and its coefficient in training, if known
     """
 
     name: str
@@ -99,14 +99,14 @@ class Report:
         """How much of the shrinkage the training penalty explains (C19); None where latents or b_dec are not known."""
         if self.training is None or self.b_dec is None or not self.training.mean_norm > 0:
             return None
-        penalties, moments = self.training.penalties, self._about_b_dec
+        slopes, moments = self.training.slopes, self._about_b_dec
         if self.blocks:
-            penalties = in_stretches(penalties, self.moments.count)
-        return law(moments, self.training._replace(penalties=penalties))
+            slopes = torch.stack([in_stretches(of_groups, self.moments.count) for of_groups in slopes])
+        return law(moments, self.training._replace(slopes=slopes))
 
     @property
     def l1(self) -> float | None:
-        """The L1 coefficient of training in units of x: λ/k of `law`; None if it is unknown, or if there is none."""
+        """The L1 coefficient of training in units of x: λ/k of `law`; None if it is unknown, or another penalty's."""
         return self.law.l1 / self.law.scale if self.law and self.law.l1 else None
 
     @cached_property

@@ -37,15 +37,35 @@ STATED = {
 def test_settings_that_state_a_coefficient(library):
     penalty = penalty_of(STATED[library])
     assert isinstance(penalty, Penalty)
-    assert penalty.l1 == 2
+    assert penalty == (2, penalty.source, None)
+
+
+def jumprelu(**settings):
+    """A SAELens object of a JumpReLU SAE; an inference SAE has the settings of training among its metadata."""
+    return SimpleNamespace(cfg=SimpleNamespace(architecture="jumprelu", **settings))
+
+
+TANH = {"jumprelu_sparsity_loss_mode": "tanh", "jumprelu_tanh_scale": 4, "l0_coefficient": 2}
+
+
+@pytest.mark.parametrize("settings", [TANH, {"metadata": {"training_architecture_details": TANH}}])
+def test_the_smooth_step_of_a_jumprelu_sae_has_a_coefficient_and_a_scale(settings):
+    penalty = penalty_of(jumprelu(**settings))
+    assert penalty == (2.0, "l0_coefficient in its cfg", 4.0)
+    assert penalty.l1 is None
 
 
 NO_SLOPE = {
     "gated": SimpleNamespace(cfg=SimpleNamespace(architecture="gated", l1_coefficient=2.0)),
     "TopK": SimpleNamespace(cfg=SimpleNamespace(architecture="topk", k=32)),
-    "JumpReLU, a step": SimpleNamespace(
-        cfg=SimpleNamespace(architecture="jumprelu", jumprelu_sparsity_loss_mode="step", l0_coefficient=2.0)
+    "BatchTopK": SimpleNamespace(cfg=SimpleNamespace(architecture=lambda: "batchtopk", k=32)),
+    "BatchTopK, saved for inference": jumprelu(metadata={"training_architecture": "batchtopk"}),
+    "dictionary_learning's BatchTopK": SimpleNamespace(
+        cfg=SimpleNamespace(architecture="jumprelu", trainer={"dict_class": "BatchTopKSAE"})
     ),
+    "dictionary_learning's JumpReLU": jumprelu(trainer={"dict_class": "JumpReluAutoEncoder"}),
+    "JumpReLU, a step": jumprelu(jumprelu_sparsity_loss_mode="step", l0_coefficient=2.0),
+    "JumpReLU, as for Gemma Scope 2": jumprelu(jumprelu_sparsity_loss_mode="quadratic", target_l0=20),
 }
 
 
@@ -59,9 +79,12 @@ def test_a_penalty_that_scaling_leaves_alone_counts_as_0(architecture):
 
 NOT_STATED = {
     "nothing": saelens(),
-    "JumpReLU, a smooth step": SimpleNamespace(
-        cfg=SimpleNamespace(architecture="jumprelu", jumprelu_sparsity_loss_mode="tanh", l0_coefficient=2.0)
-    ),
+    "JumpReLU, with a penalty that is not stated": jumprelu(),
+    "JumpReLU, a smooth step of unknown scale": jumprelu(**{**TANH, "jumprelu_tanh_scale": None}),
+    "JumpReLU, a smooth step of a negative coefficient": jumprelu(**{**TANH, "l0_coefficient": -1.0}),
+    "Matryoshka": SimpleNamespace(cfg=SimpleNamespace(architecture=lambda: "matryoshka_batchtopk")),
+    "Matryoshka, saved for inference": jumprelu(metadata={"training_architecture": "matryoshka_batchtopk"}),
+    "dictionary_learning's Matryoshka": jumprelu(trainer={"dict_class": "MatryoshkaBatchTopKSAE"}),
     "true": saelens(l1_coefficient=True),
     "infinity": saelens(l1_coefficient=float("inf")),
     "another power of the latents": saelens(l1_coefficient=2.0, lp_norm=0.5),

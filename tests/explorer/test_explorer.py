@@ -211,6 +211,18 @@ def test_a_presets_sentences_are_whole(preset):
     assert preset.claim in {claim.number for claim in claims()}
 
 
+def test_the_law_in_the_saes_presets_can_be_checked_by_hand():
+    """λ, P and c as written give the γ that is written as predicted, to its four digits."""
+    relu, gated = (preset.numbers for preset in presets() if preset.key in ("relu", "gated"))
+    l1, scale, penalty, c, predicted, measured = (
+        float(relu[f"law_{key}"]) for key in ("l1", "scale", "penalty", "c", "predicted", "gamma")
+    )
+    assert 1 - l1 / scale * penalty / (2 * c) == pytest.approx(predicted, abs=1e-4)
+    assert measured == pytest.approx(predicted, abs=1e-3)
+    assert (float(gated["law_l1"]), float(gated["law_predicted"])) == (0, 1)
+    assert gated["law_source"] == "the penalty of a gated SAE does not grow with its latents"
+
+
 def test_linked_sliders_have_the_explorers_values_and_limits(explorer):
     explorer.angle = 77
     box = explorer.sliders()
@@ -358,6 +370,10 @@ def test_the_embedded_points_are_those_of_a_fresh_measurement():
             for key in REGISTRY:
                 for part in ("value", "low", "high"):  # another machine adds the float32 products in another order
                     assert found[origin][key][part] == pytest.approx(one[origin][key][part], abs=1e-6)
+        for key in ("gamma", "predicted"):
+            assert found["law"][key]["value"] == pytest.approx(one["law"][key]["value"], abs=1e-6)
+        for key in ("word", "l1", "source"):
+            assert found["law"][key] == one["law"][key]
 
 
 def test_the_points_of_reports_and_of_their_files_are_the_same(tmp_path):

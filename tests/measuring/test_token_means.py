@@ -35,6 +35,7 @@ def test_what_is_summed_of_two_tokens():
             "cossim": 0.5,
             "l0": 11,
             "penalty": 0,
+            "penalty_scaled": 0,
             "defined": 1,
         }
     )
@@ -42,11 +43,15 @@ def test_what_is_summed_of_two_tokens():
 
 def test_a_token_that_is_not_finite_is_left_out():
     dots = torch.tensor([[4.0, 1.0, 1.0], [math.nan, 1.0, 1.0], [4.0, math.inf, 1.0]], dtype=torch.float64)
-    l0, penalty, group = torch.tensor([1, 2, 3]), torch.tensor([5.0, 6.0, 7.0]), torch.zeros(3, dtype=torch.int64)
+    l0, penalty, group = (
+        torch.tensor([1, 2, 3]),
+        torch.tensor([[5.0, 2.0], [6.0, 3.0], [7.0, 4.0]]),
+        torch.zeros(3, dtype=torch.int64),
+    )
     means = TokenMeans.from_dots(dots, l0, group, 1, penalty=penalty)
     (sums,) = means.sums[0]
-    assert sums.tolist() == [1, 2, 1, 4, 2, 0.5, 0.5, 1, 5, 1]
-    assert means.penalties()[0].tolist() == [5]
+    assert sums.tolist() == [1, 2, 1, 4, 2, 0.5, 0.5, 1, 5, 2, 1]
+    assert means.penalties()[0].tolist() == [[5], [2]]
     assert means.penalties()[1] == 2
 
 

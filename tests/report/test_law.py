@@ -1,5 +1,7 @@
 """What the training penalty explains: predictions that hold, and every cause of one that does not, made to happen."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -193,3 +195,83 @@ def test_the_nearer_scale_is_kept_while_training_has_not_converged(data):
     law = law_of(data, Lasso(W_dec, L1, steps=8, scale=scale))
     assert law.word == laws.NOT_EXPLAINED
     assert law.scale == pytest.approx(scale, rel=1e-5)
+
+
+class SmoothStep(nn.Module):
+    """A JumpReLU SAE whose latents, all scaled by one factor, minimise the error and a tanh penalty.
+
+    Training sees x times `k`. Its settings are where SAELens has them.
+    """
+
+    def __init__(self, x, W_dec, coefficient, tanh_scale=0.5, k=1.0):
+        super().__init__()
+        self.W_dec, self.b_dec = nn.Parameter(W_dec.double(), False), nn.Parameter(torch.zeros(D).double(), False)
+        settings = {
+            "jumprelu_sparsity_loss_mode": "tanh",
+            "jumprelu_tanh_scale": tanh_scale,
+            "l0_coefficient": coefficient,
+        }
+        self.cfg = SimpleNamespace(architecture=lambda: "jumprelu", **settings)
+        self.factor = torch.ones((), dtype=torch.float64)
+        f, x = self.encode(x), x.double()
+        u, factor = f * self.W_dec.norm(dim=1), self.factor.clone().requires_grad_()
+        for _ in range(50):  # Newton's method
+            smooth = torch.tanh(tanh_scale * k * factor * u).sum(1)
+            loss = (k**2 * (x - factor * f @ self.W_dec).square().sum(1) + coefficient * smooth).mean()
+            (slope,) = torch.autograd.grad(loss, factor, create_graph=True)
+            (bend,) = torch.autograd.grad(slope, factor)
+            factor = (factor - slope / bend).detach().requires_grad_()
+        assert abs(slope.item()) < 1e-12
+        self.factor = factor.detach()
+
+    def encode(self, x):
+        along = x.double() @ torch.linalg.pinv(self.W_dec)
+        return self.factor * torch.where(along > 0.8, along, 0)
+
+    def decode(self, f):
+        return f @ self.W_dec + self.b_dec
+
+    def forward(self, x):
+        return self.decode(self.encode(x))
+
+
+def test_a_tanh_penalty_predicts_gamma_by_its_slope(data):
+    x, W_dec, documents = data
+    law = sandbox.measure(SmoothStep(x, W_dec, 2.0), x, documents=documents, look=False).law
+    assert law.word == laws.EXPLAINED
+    assert (law.l1, law.training.coefficient, law.training.tanh_scale) == (None, 2.0, 0.5)
+    assert law.gamma.value < 0.97
+    assert law.predicted.value == pytest.approx(law.gamma.value, abs=1e-9)
+    assert 1 - 2.0 * law.penalty.value / (2 * law.inner.value) == pytest.approx(law.gamma.value, abs=1e-9)
+    assert law.implied.value == pytest.approx(2.0, abs=1e-6)
+    assert "from P, c and λ = 2 (l0_coefficient in its cfg). It holds: the penalty explains" in law.in_words()
+
+
+def test_the_scale_of_training_enters_the_tanh(data):
+    x, W_dec, documents = data
+    k = (D**0.5 / x.norm(dim=1, dtype=torch.float64).mean()).item()
+    law = sandbox.measure(SmoothStep(x, W_dec, 0.6, k=k), x, documents=documents, look=False).law
+    assert law.word == laws.SCALED
+    assert law.scale == pytest.approx(k)
+    assert law.predicted.value == pytest.approx(law.gamma.value, abs=1e-9)
+    assert law.predicted.value < 0.97
+    assert law.implied.value == pytest.approx(0.6, abs=1e-6)
+    assert "λ = 0.6 (l0_coefficient in its cfg, on activations scaled to a mean norm of √d)" in law.in_words()
+
+
+def test_json_and_table_name_the_slope_of_a_tanh_penalty(data):
+    x, W_dec, documents = data
+    report = sandbox.measure(SmoothStep(x, W_dec, 2.0), x, documents=documents, look=False)
+    entry = report.to_dict()["law"]
+    assert (entry["l1"], entry["l0_coefficient"], entry["tanh_scale"]) == (None, 2.0, 0.5)
+    assert entry["implied_l0_coefficient"]["value"] == report.law.implied.value
+    assert "implied_l1" not in entry
+    assert "mean slope of Σ tanh(0.5·f_j‖d_j‖)" in str(report)
+    assert report.l1 is None, "C20 is about L1"
+
+
+def test_a_coefficient_that_is_given_makes_the_penalty_l1(data):
+    x, W_dec, documents = data
+    law = sandbox.measure(SmoothStep(x, W_dec, 2.0), x, documents=documents, l1=0.1, look=False).law
+    assert (law.l1, law.source) == (0.1, "as given")
+    assert law.penalty.value == pytest.approx(law_of(data, SmoothStep(x, W_dec, 0.0), l1=0.0).penalty.value, rel=0.1)

@@ -24,6 +24,7 @@ from sandbox.cli import figure6 as figure6_command
 from sandbox.errors import InputError
 from sandbox.measuring.measure import measure
 from sandbox.report import ORIGINS, read_points
+from sandbox.report.law import SCALED
 from sandbox.training import ARCHITECTURES, Job, Training, figure6, gather, last_seen, plan, train, trainer
 from sandbox.training.last_seen import by_last_step, last_step
 from sandbox.training.sweep_data import SweepData
@@ -514,3 +515,43 @@ def test_a_plan_goes_seed_by_seed():
     names = [job.name for job in plan(["relu", "gated"], {"relu": [1, 2], "gated": [3]}, [0, 1])]
     assert names[:3] == ["relu-1-seed-0", "relu-2-seed-0", "gated-3-seed-0"]
     assert len(names) == 6
+
+
+@pytest.mark.filterwarnings("ignore")  # SAELens' own
+def test_a_jumprelu_sae_that_saelens_trained_obeys_the_law(tmp_path):
+    """For real: random features, all gradients of SAELens' own loss, at the end a checkpoint on disk."""
+    from sae_lens.saes.sae import TrainStepInput
+
+    k = 1.6
+    torch.manual_seed(0)
+    features = torch.nn.functional.normalize(torch.randn(16, 8), dim=1)
+    x = (torch.rand(1024, 16) < 0.15) * torch.rand(1024, 16) @ features
+    x = x * 8**0.5 / x.norm(dim=1).mean() / k
+    cfg = sae_lens.JumpReLUTrainingSAEConfig(
+        d_in=8,
+        d_sae=16,
+        jumprelu_sparsity_loss_mode="tanh",
+        jumprelu_ste_to_input=True,
+        jumprelu_bandwidth=0.5,
+        l0_coefficient=0.3,
+        jumprelu_tanh_scale=0.5,
+        pre_act_loss_coefficient=3e-6,
+    )
+    sae = sae_lens.JumpReLUTrainingSAE(cfg)
+    optimiser = torch.optim.Adam(sae.parameters(), lr=2e-2)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, 800)
+    dead = torch.zeros(16, dtype=torch.bool)
+    for _ in range(800):
+        step = sae.training_forward_pass(TrainStepInput(k * x, {"l0": cfg.l0_coefficient}, dead, 0, False))
+        optimiser.zero_grad()
+        step.loss.backward()
+        optimiser.step()
+        schedule.step()
+    sae.fold_activation_norm_scaling_factor(k)
+    sae.save_inference_model(tmp_path)
+    law = measure(tmp_path, x, documents=np.arange(1024) // 10, device="cpu", look=False).law
+    assert law.source == "l0_coefficient in cfg.json"
+    assert law.gamma.high < 0.985
+    assert law.word == SCALED
+    assert law.predicted.value == pytest.approx(law.gamma.value, abs=1e-3)
+    assert law.implied.value == pytest.approx(0.3, rel=0.02)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sympy import Derivative, Eq, Expr, Function, Integral, Rational, Subs, Symbol, exp, oo
+from sympy import Derivative, Eq, Expr, Function, Integral, Rational, Subs, Symbol, exp, oo, tanh
 
 from sandbox.maths.derivations.register import claim, prove
 from sandbox.maths.proof.derivation import Proof
@@ -95,6 +95,7 @@ def law_of_shrinkage(proof: Proof) -> None:
         1 - lam / k * P / (2 * c),
         where=(c > 0, k > 0, Eq(2 * k**2 * (b - c) + k * lam * P, 0)),
     )
+    _smooth_step(proof)
     _without_slope(proof)
     _gated_as_in_saelens(proof)
     proof.step(
@@ -109,6 +110,27 @@ def law_of_shrinkage(proof: Proof) -> None:
         ),
     )
     proof.result(predicted=predicted, implied=implied)
+
+
+def _smooth_step(proof: Proof) -> None:
+    """Anthropic's penalty for JumpReLU, which SAELens calls "tanh". It is not linear, so k enters it, too."""
+    weighted = Symbol("u", real=True)  # f_j‖d_j‖
+    share = s * weighted * (1 - tanh(k * s * weighted) ** 2) / k
+    proof.step(
+        "Anthropic's JumpReLU pays λ·tanh(s·u) for a latent with u = fⱼ·‖dⱼ‖. The slope is an L1 penalty's, λ·s·u, "
+        "where s·u is small, and almost a step's, 0, where it is large.",
+        slope_at_1(lam * tanh(s * t * weighted)),
+        "=",
+        lam * s * weighted * (1 - tanh(s * weighted) ** 2),
+    )
+    proof.step(
+        "On k·x a latent pays λ·tanh(k·s·u), and the loss is k² times as large. So this is its share of P.",
+        slope_at_1(tanh(k * s * t * weighted)) / k**2,
+        "=",
+        share,
+        where=(k > 0,),
+    )
+    proof.result(tanh_slope=share)
 
 
 def _without_slope(proof: Proof) -> None:

@@ -41,6 +41,7 @@ from sympy import (
     oo,
     sin,
     tan,
+    tanh,
     zoo,
 )
 from sympy.core.function import AppliedUndef
@@ -169,6 +170,9 @@ class Reader:
         inner = self.read(term.args[0], at, strict)
         self._need(cos(inner), "≠", cos(term.args[0]))
         return tan(inner)
+
+    def _tanh(self, term: Expr, at: At, strict: bool) -> Expr:
+        return 1 - 2 / (exp(2 * self.read(term.args[0], at, strict)) + 1)
 
     def _acos(self, term: Expr, at: At, strict: bool) -> Expr:
         inner = self.read(term.args[0], at, strict)
@@ -365,6 +369,7 @@ _WAYS: Mapping[Any, Callable[..., Expr]] = {
     Pow: Reader._power,
     log: Reader._log,
     tan: Reader._tan,
+    tanh: Reader._tanh,
     acos: Reader._acos,
     Abs: Reader._size,
     (Max, Min): Reader._largest,

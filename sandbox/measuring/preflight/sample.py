@@ -43,6 +43,19 @@ def outlier_limit(x: Float[Tensor, "n d"]) -> float:
     return OUTLIER * size.median().item() if len(size) else float("inf")
 
 
+def scale_to_root_d(x: Float[Tensor, "n d"]) -> float:
+    """The factor that brings the mean norm of this sample to √d, as SAELens and others do for training.
+
+    Tokens that are not finite do not count; 1 where the others are zero.
+
+    >>> scale_to_root_d(torch.tensor([[2.0, 0, 0, 0], [0, 6.0, 0, 0]]))
+    0.5
+    """
+    size = norms(x)
+    mean = size[size.isfinite()].mean().item()
+    return x.shape[-1] ** 0.5 / mean if mean > 0 else 1.0
+
+
 def ordinary(x: Float[Tensor, "n d"]) -> Bool[Tensor, "n"]:
     """Tokens that are finite, not zero, and at most 4 times the median norm."""
     size = norms(x)

@@ -37,7 +37,9 @@ def test_presets_set_their_state_ask_and_answer_with_the_tables_numbers(open_pag
             text = node.inner_text()
             assert not re.search(r"[{}]|\bnan\b|\binf\b", text), preset.key
             for _, field, _, _ in string.Formatter().parse(template):
-                if field:
+                if field in preset.numbers:
+                    assert preset.numbers[field] in text
+                elif field:
                     value = values[field.removeprefix("one_over_")]
                     assert value is not None, (preset.key, field)
                     number = f"{1 / value if field.startswith('one_over_') else value:.3g}".replace("-", "−")
