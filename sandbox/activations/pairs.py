@@ -29,6 +29,7 @@ class SideBySide:
         self.x, self.x_hat, self.device = x, x_hat, x.device
         self.name, self.width, self.tokens = f"{x.name} and {x_hat.name}", 2 * x.width, x.tokens
         self.documents = getattr(x, "documents", None)
+        self.once = any(getattr(source, "once", False) for source in (x, x_hat))
         self.files = [path for source in (x, x_hat) for path in getattr(source, "files", ())]
 
     def chunks(self, size: int, start: int = 0, stop: int | None = None) -> Iterator[Chunk]:

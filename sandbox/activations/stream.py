@@ -48,6 +48,11 @@ class Stream:
         return
 
     @property
+    def once(self) -> bool:
+        """Whether it can be read only once."""
+        return isinstance(self._source, Iterator)
+
+    @property
     def width(self) -> int:
         """d, from the first piece, which is read if necessary and kept."""
         return self._template.shape[-1]
@@ -106,7 +111,7 @@ class Stream:
 
     def _read(self) -> Iterator[Chunk]:
         """A new pass. Its pieces are checked against the first one and against the document ids."""
-        if self._begun and isinstance(self._source, Iterator):
+        if self._begun and self.once:
             raise InputError(
                 f"{self.name} is a {type(self._source).__name__}, which can be read only once: "
                 "pass a function that returns a new one, or a list or DataLoader"

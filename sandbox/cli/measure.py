@@ -67,6 +67,21 @@ def measure(
             "in the units of the activations that training saw."
         ),
     ] = None,
+    directions: Annotated[
+        bool,
+        typer.Option(
+            "--directions",
+            help="Measure along bands of the principal components of x, too: components from half of the documents, "
+            "measured on the other half, in two more passes over the activations.",
+        ),
+    ] = False,
+    bands: Annotated[
+        str | None,
+        typer.Option(
+            metavar="N,N,…",
+            help="Last component of each band but the last, such as 5,20,50; implies --directions.",
+        ),
+    ] = None,
     json: Json = None,
     csv: Annotated[Path | None, typer.Option("--csv", metavar="FILE", help="Write CSV.")] = None,
     plot: Annotated[Path | None, typer.Option(metavar="FILE", help="Write a figure: .png, .svg or .pdf.")] = None,
@@ -108,6 +123,7 @@ def measure(
         "exclude_outliers": exclude_outliers,
         "published": published,
         "latents": latents is not None,
+        "directions": _bands(bands) or directions,
         "l1": l1,
         "look": preflight,
         "strict": strict,
@@ -123,7 +139,8 @@ def measure(
                     source = inputs.open(device)
                     total = getattr(source, "tokens", None) or 0
                     # this process measures its share
-                    options["progress"] = bars("tokens", total // Ranks.here().world)
+                    passes = 3 if options["directions"] else 1
+                    options["progress"] = bars("tokens", passes * total // Ranks.here().world)
                     options["documents"] = inputs.documents if isinstance(source, str) else None  # else already open
                     reports = engine.measure(sae, source, device=device, dtype=dtype, **options)
                 else:
@@ -148,6 +165,14 @@ def measure(
             raise
     if first:
         _write(reports, json, csv, plot, latents)
+
+
+def _bands(text: str | None) -> tuple[int, ...]:
+    """The bands of --bands; raises InputError unless they are whole numbers, separated by commas."""
+    try:
+        return tuple(int(edge) for edge in text.split(",")) if text is not None else ()
+    except ValueError as error:
+        raise InputError(f"--bands {text}: give whole numbers separated by commas, such as 5,20,50") from error
 
 
 def _write(reports: list[Report], json: str | None, csv: Path | None, plot: Path | None, latents: Path | None) -> None:

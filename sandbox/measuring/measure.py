@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, overload
 
@@ -14,6 +14,7 @@ from sandbox.activations import PathOrArray, SideBySide, Source, SourceLike, act
 from sandbox.checkpoints import Checkpoint
 from sandbox.checkpoints.penalty import Penalty, given
 from sandbox.errors import InputError
+from sandbox.measuring.directions import Setting, directions, edges_of, refuse_once
 from sandbox.measuring.forward import BATCH, FEW, Forward, Pairs
 from sandbox.measuring.identity import of_run
 from sandbox.measuring.objects import heads_side_by_side
@@ -48,6 +49,8 @@ class Options:
         exclude_outliers: leave out tokens of extreme norm (100 times the median) instead of reporting both ways
         published:        tokens per batch of the libraries' evaluations, shown beside our values; 0: not shown
         latents:          measure each latent separately
+        directions:       measure along bands of the principal components of x, too, in two more passes: True, or the
+                          last component of each band but the last, such as (5, 20, 50)
         l1:               the L1 coefficient of training (a list for several SAEs), instead of the one that a checkpoint
                           states; in the units of the activations that training saw
         look:             check a sample before the run, and norms and errors after it; report the findings
@@ -66,6 +69,7 @@ class Options:
     exclude_outliers: bool = False
     published: int = 0
     latents: bool = False
+    directions: bool | Sequence[int] = False
     l1: float | Sequence[float] | None = None
     look: bool = True
     strict: bool = False
@@ -187,6 +191,9 @@ def _measured(
     names = _names(saes, chosen)
     for sae, penalty in zip(saes, _penalties(saes, chosen), strict=True):
         sae.penalty = penalty
+    edges = edges_of(chosen.directions) if chosen.directions is not False else None
+    if edges:
+        refuse_once(source)
     _try_on(saes, source)
     for sae in saes:
         if chosen.l1 is not None and sae.decoder_norms is None:
@@ -238,6 +245,15 @@ def _measured(
             )
         totals.moments.refuse_out_of_range()
     made = reports(state, complete=True)
+    if edges:
+        setting = Setting(_batch(chosen), limit, ranks, share, progress)
+        with stoppable():
+            try:
+                every = directions(saes, source, edges, setting)
+            except Stopped as stopped:
+                stopped.reports = made
+                raise
+        made = [replace(report, directions=of_sae) for report, of_sae in zip(made, every, strict=True)]
     _say_what_the_pass_found(made, findings, chosen, ranks)
     if saving and saving.failed:
         raise NotSaved(saving.failed[0], made)

@@ -1,8 +1,8 @@
-"""`Readings`: the passes that `rescale` makes over the activations, each over one part of the documents."""
+"""`Readings`: several passes over the activations, each over one part of the documents."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from operator import add
@@ -16,7 +16,7 @@ from sandbox.activations import Source
 from sandbox.activations.split import Split
 from sandbox.checkpoints.autoencoder import SAE
 from sandbox.errors import InputError
-from sandbox.measuring.forward import Forward
+from sandbox.measuring.forward import Forward, Pairs
 from sandbox.measuring.one_pass import Progress, stream
 from sandbox.measuring.ranks import Ranks, Share
 from sandbox.moments.moments import BLOCK, Moments
@@ -81,29 +81,46 @@ class Readings:
             fitting: whether to count the documents to fit on; otherwise those held out
         Raises: InputError if a part is empty or the tokens differ from those of the previous pass
         """
-        start, order = 0, torch.zeros((), dtype=torch.float32, device=sae.device)
+
+        def count_batches(x: Tensor, cluster: np.ndarray) -> list[S]:
+            pieces: list[S] = []
+
+            def observe(feature_acts: Tensor, x: Tensor, x_hat: Tensor, window: slice) -> None:
+                pieces.append(count(Batch.of(sae.sae, feature_acts, x, x_hat), cluster[window]))
+
+            sae(x, observe)
+            return [reduce(add, pieces)]
+
+        return self.totals([sae], count_batches, fitting=fitting)[0].to("cpu")
+
+    def totals(
+        self,
+        saes: Sequence[Forward | Pairs],
+        count: Callable[[Tensor, np.ndarray], list[S]],
+        *,
+        fitting: bool,
+        batch: int = 0,
+    ) -> tuple[S, ...]:
+        """As `total`, with everything that `count` returns for the x of some tokens and their clusters, on the device.
+
+        Args: batch: tokens to read at a time; 0 for `batch_size`
+        """
+        start, order = 0, torch.zeros((), dtype=torch.float32, device=saes[0].device)
 
         def count_part(x: Tensor, cluster: np.ndarray) -> list[S]:
             nonlocal start, order
             to_fit = self.split.chosen(cluster)
             rows = np.flatnonzero(to_fit == fitting)
-            pieces: list[S] = []
-
-            def observe(feature_acts: Tensor, x: Tensor, x_hat: Tensor, window: slice) -> None:
-                pieces.append(count(Batch.of(sae.sae, feature_acts, x, x_hat), cluster[rows][window]))
-
-            if len(rows):
-                sae(x[sent(rows, x.device)], observe)
             order += _order(x, start, sent(to_fit, x.device))
             start += len(x)
-            return [reduce(add, pieces)] if pieces else []
+            return count(x[sent(rows, x.device)], cluster[rows]) if len(rows) else []
 
         progress = self.progress if self.ranks.first else None
-        state = stream([sae], self.source, self.batch_size, count_part, self.share, progress=progress)
+        state = stream(saes, self.source, batch or self.batch_size, count_part, self.share, progress=progress)
         self._refuse_changed(order.item())
-        state = self.ranks.total(state, sae.device)
+        state = self.ranks.total(state, saes[0].device)
         self._count_documents(state.documents, state.position)
-        return state.totals[0].to("cpu")
+        return state.totals
 
     def _count_documents(self, documents: set[int], tokens: int) -> None:
         """Raise InputError unless both parts contain documents (or blocks)."""
@@ -114,7 +131,7 @@ class Readings:
         what = f"blocks of {BLOCK} tokens" if self.blocks else "documents"
         if len(ids) < 2:
             raise InputError(
-                f"{what}: found fewer than two, but a correction is fitted on some and evaluated on others; give more"
+                f"{what}: found fewer than two, but some are to fit on and the others are held out; give more"
             )
         if not (self.fitted and self.held_out):
             side = "fitted on" if self.fitted else "held out"

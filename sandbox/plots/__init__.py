@@ -7,6 +7,7 @@ from sandbox.plots import figure6
 from sandbox.plots.against_l0 import against_l0
 from sandbox.plots.closed_form import closed_form
 from sandbox.plots.differences import differences
+from sandbox.plots.directions import directions
 from sandbox.plots.feature_distributions import feature_distributions
 from sandbox.plots.intervals import intervals
 from sandbox.plots.latents import latents
@@ -31,6 +32,7 @@ __all__ = [
     "check_format",
     "closed_form",
     "differences",
+    "directions",
     "feature_distributions",
     "figure",
     "figure6",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from sandbox.plots.against_l0 import against_l0
 from sandbox.plots.differences import differences
+from sandbox.plots.directions import directions
 from sandbox.plots.intervals import intervals
 from sandbox.plots.latents import latents
 from sandbox.plots.plane import plane
@@ -27,8 +28,8 @@ MOST = 6
 @contextmanager
 def measured(reports: Sequence[Report]) -> Iterator[Figure]:
     """Every measure with its interval (for several SAEs, against L0), the tips of x̂ in the plane of x, the differences
-    of two to MOST SAEs, and if latents were measured, a histogram of them and, where the L1 coefficient is known, their
-    factors against those predicted.
+    of two to MOST SAEs, and what else was measured: γ by direction, a histogram of the latents and, where the L1
+    coefficient is known, their factors against those predicted.
     """
     counted = {report.name: report.latents for report in reports if report.latents is not None}
     explained = {report.name: (report.latents, report.l1) for report in reports if report.latents and report.l1}
@@ -39,6 +40,8 @@ def measured(reports: Sequence[Report]) -> Iterator[Figure]:
     ]
     if 1 < len(reports) <= MOST:
         panels.append(lambda ax: differences(reports, ax))
+    if any(report.directions for report in reports):
+        panels.append(lambda ax: directions(reports, ax))
     if counted:
         panels.append(lambda ax: latents(counted, ax))
     if explained:

@@ -29,9 +29,9 @@ def to_csv(reports: Iterable[Report]) -> str:
     """All reports as CSV text, one row per SAE, origin and measure, with the columns COLUMNS.
 
     The origin is a key of ORIGINS, `statistics`, or `law` (what the training penalty explains); the rows of the same
-    without outliers, if there are any, prefix it with `without_outliers`. For a library, it is `published` and the
-    library's name. The last rows, whose origin is prefixed with `difference`, are the named SAE's value minus that of
-    the file's first SAE.
+    without outliers, if there are any, prefix it with `without_outliers`. For a band of principal components, it is
+    `components` and their ranks; for a library, `published` and the library's name. The last rows, whose origin is
+    prefixed with `difference`, are the named SAE's value minus that of the file's first SAE.
     """
     reports = list(reports)
     rows = [row for report in reports for row in _rows(report)]
@@ -48,6 +48,16 @@ def _rows(report: Report) -> Iterator[Sequence[object]]:
         for origin, estimates in {**part.origins, "statistics": part.per_token, **law}.items():
             for key, estimate in estimates.items():
                 yield (*facts, prefix + origin, key, estimate.value, estimate.low, estimate.high, estimate.reason)
+    facts = (report.name, report.tokens, report.documents, report.l0)
+    if report.directions:
+        for band in report.directions.bands:
+            documents = None if report.directions.blocks else report.directions.measured
+            facts = (report.name, int(band.moments.n), documents, report.l0)
+            origin = f"components {band.name}"
+            for key, estimate in band.estimates.items():
+                yield (*facts, origin, key, estimate.value, estimate.low, estimate.high, estimate.reason)
+            for key, share in report.directions.shares(band).items():
+                yield (*facts, origin, f"share_of_{key}", share, None, None, None)
     facts = (report.name, report.tokens, report.documents, report.l0)
     for library, printed in report.published.items():
         for key, value in printed.items():

@@ -13,6 +13,7 @@ import torch
 from sandbox.maths.measures import REGISTRY
 from sandbox.moments.moments import Moments, in_stretches
 from sandbox.report import tables
+from sandbox.report.directions import Directions
 from sandbox.report.estimates import Estimate, estimate
 from sandbox.report.law import Law, Training, law
 from sandbox.report.verdict import UNDEFINED, Verdict, percent, sentence, verdict
@@ -44,6 +45,7 @@ class Report:
         complete:         False if the run was stopped early
         blocks:           whether the clusters are blocks of tokens, so that neighbours may share a document
         training:         the slope of the penalty that was measured, and its coefficient in training, if known
+        directions:       measures along the principal components of x, if requested
     """
 
     name: str
@@ -64,6 +66,7 @@ class Report:
     complete: bool = True
     blocks: bool = False
     training: Training | None = None
+    directions: Directions | None = None
 
     @cached_property
     def raw(self) -> Mapping[str, Estimate]:
@@ -162,6 +165,7 @@ class Report:
         return {
             **facts,
             **self._results(),
+            **({} if self.directions is None else {"directions": self.directions.to_dict()}),
             **({} if without is None else {"without_outliers": {"tokens": without.tokens, **without._results()}}),
             "published": {
                 "batch": self.published_batch,

@@ -16,6 +16,7 @@ from rich.text import Text
 from sandbox.maths.measures import REGISTRY
 from sandbox.moments.moments import BLOCK, STRETCH
 from sandbox.report.differences import Difference, in_words, known_differences
+from sandbox.report.directions import GAMMA, SHARES, Directions
 from sandbox.report.estimates import ORIGINS, Estimate
 from sandbox.report.layout import PRINTED, fitting, number, stacked, table
 from sandbox.system.terminal import Screen
@@ -179,6 +180,40 @@ def explained(law: Law, width: int = WORDY) -> Table:
     )
 
 
+def by_direction(directions: Directions, width: int = WORDY) -> Table:
+    """γ and its interval along bands of principal components, with each band's shares (C25).
+
+    Args: width: of the screen; on a narrow one, only γ and two shares are shown, or only γ
+    """
+    title = f"By principal component of x (centred): {directions.origin_in_words()}"
+    every = [*((band.name, band) for band in directions.bands), ("all", directions.whole)]
+    caption = directions.in_words()
+
+    def made(shares: Sequence[str], measures: Sequence[str]) -> Table:
+        names = [SHARES[key] for key in shares]
+        headers = ["components", *names]
+        for key in measures:
+            headers += [REGISTRY[key].plain, "95 % interval"]
+        rows = []
+        for name, band in every:
+            of_band = directions.shares(band)
+            percentages = [_percentage(of_band[key]) for key in shares]
+            rows.append((name, *percentages, *(cell for key in measures for cell in cells_of(band.estimates[key]))))
+        right = [*names, *(REGISTRY[key].plain for key in measures)]
+        return table(title, headers, rows, right, wrapped=names, caption=caption)
+
+    return fitting(
+        width,
+        lambda: made(tuple(SHARES), (GAMMA, "norm_ratio", "relative_loss")),
+        lambda: made(("energy", "loss"), (GAMMA,)),
+        lambda: made((), (GAMMA,)),
+    )
+
+
+def _percentage(share: float | None) -> str:
+    return "—" if share is None else f"{100 * share:.1f} %"
+
+
 def comparison(reports: Sequence[Report], width: int = WORDY) -> Table:
     """Several SAEs on the same activations: L0, and the measures that tell them apart.
 
@@ -266,6 +301,8 @@ def show(report: Report, console: Console) -> None:
         console.print(statistics(report, console.width))
     if report.law:
         console.print(explained(report.law, console.width))
+    if report.directions:
+        console.print(by_direction(report.directions, console.width))
     if report.documents is None:
         console.print(
             f"No document IDs: intervals treat stretches of up to {BLOCK * STRETCH:,} tokens as independent, "
@@ -278,6 +315,7 @@ def as_html(report: Report) -> str:
     """The warnings and all tables, for a notebook."""
     tables = [measures(report), *([statistics(report)] if report.statistics else [])]
     tables += [explained(report.law)] if report.law else []
+    tables += [by_direction(report.directions)] if report.directions else []
     warnings = "".join(f"<p>{html_escape(line)}</p>" for line in _warnings(report))
     return warnings + "".join(_html(table) for table in tables)
 

@@ -360,11 +360,16 @@ def test_level_curves_lie_where_their_measure_has_their_value():
 
 
 def test_the_embedded_points_are_those_of_a_fresh_measurement():
-    kept = json.loads(embedded("reports").read_text(encoding="utf-8"))["saes"]
-    assert [one["name"] for one in kept] == ["minilm-relu", "minilm-gated"]
-    for one in kept:
-        fresh = measure(embedded(one["name"]), embedded("activations"), documents=embedded("documents"), device="cpu")
-        found = fresh.to_dict()
+    file = json.loads(embedded("reports").read_text(encoding="utf-8"))
+    kept, names = file["saes"], ["minilm-relu", "minilm-gated"]
+    assert [one["name"] for one in kept] == names
+    reports = measure(
+        [embedded(name) for name in names], embedded("activations"), documents=embedded("documents"), device="cpu"
+    )
+    fresh = json.loads(to_json(reports))
+    for one, found in zip(kept, fresh["saes"], strict=True):
+        assert found.keys() >= one.keys()
+        assert found["law"].keys() >= one["law"].keys()
         assert (found["tokens"], found["documents"]) == (one["tokens"], one["documents"])
         for origin in ("raw", "centred"):
             for key in REGISTRY:
@@ -374,6 +379,10 @@ def test_the_embedded_points_are_those_of_a_fresh_measurement():
             assert found["law"][key]["value"] == pytest.approx(one["law"][key]["value"], abs=1e-6)
         for key in ("word", "l1", "source"):
             assert found["law"][key] == one["law"][key]
+    assert len(fresh["differences"]) == len(file["differences"]) > 0
+    for found, one in zip(fresh["differences"], file["differences"], strict=True):
+        assert (found["of"], found["origin"], found["measure"]) == (one["of"], one["origin"], one["measure"])
+        assert found["value"] == pytest.approx(one["value"], abs=1e-6)
 
 
 def test_the_points_of_reports_and_of_their_files_are_the_same(tmp_path):

@@ -53,19 +53,23 @@ def one_thread():
     torch.set_num_threads(threads)
 
 
-KINDS = ("scalar", "per-latent")
+KINDS = ("scalar", "per-latent", "from-l1")
 
 
 def rescaling(folder: Path, kind: str, out: Path) -> list[str]:
-    command = ["rescale", "--sae", folder / "sae-0", "--activations", folder / "x.npy", "--documents"]
-    command += [folder / "ids.npy", "--kind", kind, "--device", "cpu", "--batch-size", 64, "--json", "-", "--out"]
-    return [*map(str, [*command, out])]
+    """The command; from-l1 needs an SAE that obeys the law, and so a real one."""
+    real = kind == "from-l1"
+    files = [f"embedded:{name}" for name in ("minilm-relu", "activations", "documents")]
+    sae, x, ids = files if real else (folder / "sae-0", folder / "x.npy", folder / "ids.npy")
+    command = ["rescale", "--sae", sae, "--activations", x, "--documents", ids, "--kind", kind, "--device", "cpu"]
+    return [*map(str, [*command, "--batch-size", 512 if real else 64, "--json", "-", "--out", out])]
 
 
 @pytest.fixture(scope="module")
 def of_two(folder):
     """A report and a correction of each kind, from two processes that one torchrun starts."""
     commands = {kind: rescaling(folder, kind, folder / f"{kind} of two") for kind in KINDS}
+    commands["directions"] = arguments(folder, "--documents", folder / "ids.npy", "--directions")
     commands["report"] = arguments(folder, "--documents", folder / "ids.npy")
     (folder / "commands.json").write_text(json.dumps([*commands.values()]), "utf-8")
     done = by_torchrun(2, [str(folder / "commands.json")], program="tests.helpers.several")
@@ -85,6 +89,16 @@ def test_the_correction_of_two_processes_is_that_of_one(kind, folder, tmp_path, 
 
 def test_the_report_of_two_processes_is_that_of_one(whole, of_two):
     assert_same(whole, report_of(of_two["report"]))
+
+
+def test_the_directions_of_two_processes_are_those_of_one(folder, of_two):
+    alone = report_of(sandbox(*arguments(folder, "--documents", folder / "ids.npy", "--directions")))
+    (bands, whole), (bands_of_two, whole_of_two) = (
+        (report["directions"]["bands"], report["directions"]["whole"])
+        for report in (alone, report_of(of_two["directions"]))
+    )
+    for band, other in zip([*bands, whole], [*bands_of_two, whole_of_two], strict=True):
+        assert_same(band, other, 1e-9)
 
 
 @pytest.mark.slow

@@ -13,6 +13,11 @@ from sandbox.plots.measured import MOST
 from sandbox.report.differences import known_differences
 
 
+def by_direction(name: str, **options):
+    x = torch.randn(2000, 300, generator=torch.Generator().manual_seed(0)) * torch.logspace(0.5, -1, 300)
+    return measure_pairs(x, torch.linspace(1, 0.6, 300) * x, name=name, **options)
+
+
 def report(factor: float, noise: float = 0.0, name: str = "one"):
     x, other = torch.randn(2, 500, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     return measure_pairs(x, factor * x + noise * other, name=name)
@@ -107,3 +112,26 @@ def test_a_reason_is_written_where_it_applies(key):
         moments = [moment.item() for moment in moments_at(*text.get_position())]
         assert why_undefined(measure, *moments) == words
     assert len(reasons) == {"relative_reconstruction_bias": 1, "equation_10_v1": 2}.get(key, 0)
+
+
+def test_gamma_by_direction_is_drawn_over_the_ranks_of_each_band(tmp_path):
+    found = by_direction("falls", directions=True)
+    bands = found.directions.bands
+    with plots.figure(6, 5) as (made, (ax,)):
+        plots.directions([found, by_direction("not asked")], ax)
+        plots.save(made, tmp_path / "directions.png")
+        levels = ax.collections[0]  # error bars come after
+        ends = [path.vertices[:, 0].tolist() for path in levels.get_paths()]
+        heights = [path.vertices[0, 1] for path in levels.get_paths()]
+        assert [text.get_text() for text in ax.get_legend().texts] == ["falls"]
+        names = [text.get_text() for text in ax.get_xticklabels()]
+    assert ends == [[band.first - 0.5, band.last + 0.5] for band in bands]
+    assert heights == [band.estimates["relative_reconstruction_bias"].value for band in bands]
+    assert names[0] == "1"
+    assert names[-1] == "300"
+
+
+def test_the_figure_of_a_measurement_has_a_panel_of_directions_if_they_were_measured():
+    for options, panels in (({"directions": (10,)}, 3), ({}, 2)):
+        with plots.measured([by_direction("one", **options)]) as made:
+            assert len([ax for ax in made.axes if ax.axison]) == panels

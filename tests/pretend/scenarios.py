@@ -91,6 +91,10 @@ def _excluded(device: str, dtype: torch.dtype, batches: int) -> dict[str, Any]:
     return measured(sae(ReLU), device, dtype, batches, exclude_outliers=True)
 
 
+def _by_direction(device: str, dtype: torch.dtype, batches: int) -> dict[str, Any]:
+    return measured(sae(ReLU), device, dtype, batches, directions=(3, 10))
+
+
 def _halved(device: str, dtype: torch.dtype, batches: int) -> dict[str, Any]:
     """An SAE for which more than 70 tokens at a time are too many."""
     made = sae(ReLU)
@@ -193,6 +197,7 @@ SCENARIOS: dict[str, Scenario] = {
     "measure, layer norm": partial(_measured, "relu", normalisation=LayerNorm()),
     "measure, constant norm": partial(_measured, "gated", normalisation=ConstantNorm()),
     "measure, outliers excluded": _excluded,
+    "measure, by direction": _by_direction,
     "measure, memory short": _halved,
     "measure what is there already": _there_already,
     "measure two from a file": _file,

@@ -1,0 +1,205 @@
+"""Measure along the principal components of x, in bands, on other documents than those the components come from (C25).
+
+Two more passes over the activations: the first adds up the covariance of x on half of the documents; the second rotates
+x and x̂ of the others into its eigenvectors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+import torch
+from jaxtyping import Float64
+from torch import Tensor
+
+from sandbox.activations import Source
+from sandbox.activations.split import Split
+from sandbox.errors import InputError
+from sandbox.measuring.forward import Forward, Pairs
+from sandbox.measuring.one_pass import Progress, counted_at_once
+from sandbox.measuring.ranks import Ranks, Share
+from sandbox.measuring.readings import Readings
+from sandbox.moments.clusters import runs_of
+from sandbox.moments.moments import GROUPS, Moments
+from sandbox.moments.sums import Sums
+from sandbox.report.directions import Band, Directions
+
+EDGES = (5, 20, 50, 100, 200, 500, 1000, 2000, 5000)
+"""The last component of each band but the last, by default: the variance falls fast at first, then slowly."""
+
+PASSES = 2
+"""Number of times that `directions` reads the activations."""
+
+
+def edges_of(bands: bool | Sequence[int]) -> tuple[int, ...]:
+    """The edges that a user asks for: True for EDGES, or the last component of each band but the last.
+
+    Raises: InputError unless they are whole numbers from 1 that rise
+    """
+    if bands is True:
+        return EDGES
+    edges = tuple(bands or ()) if isinstance(bands, Sequence) and not isinstance(bands, str) else None
+    if edges and all(type(edge) is int and edge >= 1 for edge in edges) and all(a < b for a, b in pairwise(edges)):
+        return edges
+    raise InputError(f"bands of components are {bands!r}: give rising whole numbers from 1, such as 5, 20, 50")
+
+
+def refuse_once(source: Source) -> None:
+    """Raise InputError, before any work, for activations that can be read only once, such as a generator."""
+    if getattr(source, "once", False):
+        raise InputError(
+            f"{source.name} can be read only once, but directions need two more passes: "
+            "pass a list, or a function that returns a new iterator"
+        )
+
+
+@dataclass(frozen=True)
+class Setting:
+    """How the activations are read for `directions`: as for the pass of `measure` before it.
+
+    Attributes:
+        batch: tokens per batch
+        limit: norm of x above which a token is left out
+    """
+
+    batch: int
+    limit: float
+    ranks: Ranks
+    share: Share
+    progress: Progress | None = None
+
+
+def directions(
+    saes: Sequence[Forward | Pairs],
+    source: Source,
+    edges: Sequence[int],
+    setting: Setting,
+    split: Split = Split(),  # noqa: B008 - immutable
+) -> list[Directions]:
+    """γ and every other measure of each SAE along bands of the principal components of x.
+
+    Tokens that are not finite are left out: the pass of `measure` has refused or counted them. Rotations are computed
+    in float64 (in float32 on a device that has none).
+
+    Args:    edges: last component of each band but the last; edges from d on are ignored, so EDGES fit any d
+    Raises:  InputError if half of the documents cannot be set apart, if no token of either half is left, or if the
+             tokens change between passes
+    Source:  C25
+    """
+    first = saes[0]
+    readings = Readings(source, split, setting.batch, True, setting.ranks, setting.share, setting.progress)
+    at_once = counted_at_once(setting.batch, source.width, first.device)
+
+    def count_products(x: Tensor, cluster: np.ndarray) -> list[Covariance]:
+        return [Covariance.of(x[:, : first.d_in], setting.limit)]
+
+    (covariance,) = readings.totals(saes[:1], count_products, fitting=True, batch=at_once)
+    # From the first process: eigenvectors that another computes may differ in sign, and where variances are close.
+    components = setting.ranks.broadcast(covariance.components() if setting.ranks.first else None).to(first.device)
+    d = len(components)
+    cuts = [0, *(edge for edge in edges if edge < d), d]
+
+    def count_bands(x: Tensor, cluster: np.ndarray) -> list[Rotated]:
+        return [Rotated.of(*sae(x)[:2], cluster, components, cuts, setting.limit) for sae in saes]
+
+    rotated = readings.totals(saes, count_bands, fitting=False, batch=at_once)
+    return [
+        Directions(
+            tuple(
+                Band(low + 1, high, part.moments(i, low, high, readings.blocks))
+                for i, (low, high) in enumerate(pairwise(cuts))
+            ),
+            readings.fitted,
+            readings.held_out,
+            readings.blocks,
+            int(part.left_out),
+            split.share,
+            split.seed or 0,
+        )
+        for part in (total.to("cpu") for total in rotated)
+    ]
+
+
+@dataclass(frozen=True, eq=False)
+class Covariance(Sums):
+    """Sums over tokens behind the covariance of x.
+
+    Attributes:
+        products: Float64[Tensor, "d d"], of x xᵀ, squared activation units
+        sum:      Float64[Tensor, "d"], of x
+        count:    Float64[Tensor, ""], tokens
+    """
+
+    products: Float64[Tensor, "d d"]
+    sum: Float64[Tensor, "d"]
+    count: Float64[Tensor, ""]
+
+    @classmethod
+    def of(cls, x: Tensor, limit: float) -> Covariance:
+        """The sums of a batch; tokens that are not finite, or whose norm exceeds `limit`, add zeros."""
+        wide = x.to(_wide(x.device))
+        kept = _kept(wide, limit)
+        rows = torch.where(kept[:, None], wide, 0)
+        return cls(rows.mT @ rows, rows.sum(0), kept.sum().to(rows.dtype))
+
+    def components(self) -> Tensor:
+        """The orthonormal eigenvectors of the covariance as columns, by falling variance."""
+        if not self.count:
+            raise InputError("no token of the documents that principal components come from is finite, and no outlier")
+        mean = self.sum / self.count
+        _, vectors = torch.linalg.eigh(self.products / self.count - torch.outer(mean, mean))
+        return vectors.flip(-1).cpu()
+
+
+@dataclass(frozen=True, eq=False)
+class Rotated(Sums):
+    """Totals of x and x̂ along bands of components, by group of clusters.
+
+    Attributes:
+        totals:   Float64[Tensor, "bands groups 3"], as those of `Moments`
+        count:    Float64[Tensor, "groups"], tokens
+        sums:     Float64[Tensor, "groups 2 d"], of the coordinates of x and of x̂ along all components
+        left_out: Float64[Tensor, ""], tokens that are not finite, or whose norm exceeds the limit
+    """
+
+    totals: Float64[Tensor, "bands groups 3"]
+    count: Float64[Tensor, "groups"]
+    sums: Float64[Tensor, "groups 2 d"]
+    left_out: Float64[Tensor, ""]
+
+    @classmethod
+    def of(
+        cls, x: Tensor, x_hat: Tensor, cluster: np.ndarray, basis: Tensor, cuts: Sequence[int], limit: float
+    ) -> Rotated:
+        """The totals of a batch: x and x̂ of shape (n, d), the components as columns, and the ends of the bands."""
+        x, x_hat = x.to(basis.dtype), x_hat.to(basis.dtype)
+        kept = _kept(x, limit)[:, None]
+        # `Moments` leaves out a token with a nan, which the rotation spreads to every band.
+        u, v = (torch.where(kept, rows, torch.nan) @ basis for rows in (x, x_hat))
+        runs = runs_of(cluster, x.shape[:1], GROUPS)
+        bands = [Moments.with_dots(u[:, low:high], v[:, low:high], runs)[0] for low, high in pairwise(cuts)]
+        return cls(
+            torch.stack([band.totals for band in bands]),
+            bands[0].count,
+            torch.cat([band.sums for band in bands], -1),
+            bands[0].nonfinite,
+        )
+
+    def moments(self, band: int, low: int, high: int, blocks: bool) -> Moments:
+        """The moments of a band about its means; `blocks`: the clusters are blocks of tokens, not documents."""
+        raw = Moments(self.totals[band], self.count, self.sums[:, :, low:high], self.left_out)
+        return (raw.in_stretches() if blocks else raw).centred()
+
+
+def _kept(x: Tensor, limit: float) -> Tensor:
+    """Whether each token is finite and no outlier."""
+    norms = x.norm(dim=-1)
+    return norms.isfinite() & (norms <= limit)
+
+
+def _wide(device: torch.device) -> torch.dtype:
+    """float64, or float32 on a device without it."""
+    return torch.float32 if device.type == "mps" else torch.float64
