@@ -59,7 +59,7 @@ function trailTo(coefficient) {
 // where its name stands: `[dx, dy, anchor]` from the ring.
 export function rings(placed, beside) {
   const parts = Object.keys(GATES).map((gate) => {
-    const [trail, ring] = [svg("polyline", { class: "trail" }), svg("circle", { class: "ring", r: 5 })];
+    const [trail, ring] = [svg("polyline", { class: "course" }), svg("circle", { class: "ring", r: 5 })];
     const name = svg("text", { class: "ring-name" }, GATES[gate].match(/L\d/)[0]);
     return { gate, trail, ring, name, node: svg("g", { class: `penalised ${gate}`, role: "img" }, trail, ring, name) };
   });

@@ -162,6 +162,7 @@ def test_the_preset_asks_first_and_the_slider_answers(shown):
     tip = shown.root.locator(".merge-tip .touch")
     assert not figure.is_visible()
     assert not tip.is_visible()
+    assert not shown.root.locator(".stations").is_visible()
     for cells in (4, 3, 2, 1):
         shown.type("cells", str(cells))
         assert figure.inner_text() == "1.000"
