@@ -67,10 +67,12 @@ def differences(reports: Sequence[Report]) -> list[Difference]:
     Where the interval of a γ contains 1, the sign of γ − 1 is unknown: the interval of the difference of |γ − 1|
     (SHRINKAGE) then spans both.
 
+    It is the difference of pooled measures. Their order may differ from the order in every part of the data (C24).
+
     Args:    reports: two or more, of the same tokens in the same clusters
     Returns: for each SAE but the first, by origin and then by measure; "decoder_bias" only if both have that origin
     Raises:  InputError for fewer than two reports, and for reports of different tokens
-    Source:  C27
+    Source:  C24, C27
 
     >>> from sandbox.moments.moments import Moments
     >>> from sandbox.report import Report

@@ -386,6 +386,23 @@ def test_figure_7_puts_each_sae_at_its_prediction_and_draws_the_diagonal():
     assert ax.get_xlim() == ax.get_ylim()
 
 
+def moved(point: Point, gamma: float, predicted: float) -> Point:
+    """The point with another γ, measured and predicted."""
+    estimates = {"gamma": Estimate(gamma, gamma, gamma), "predicted": Estimate(predicted, predicted, predicted)}
+    return replace(point, origins={**point.origins, LAW: {**with_law(point, 0).origins[LAW], **estimates}})
+
+
+def test_figure_7_enlarges_the_many_saes_around_1():
+    first, *rest = [point for point in POINTS if point.finished and point.measured_on == "held-out"]
+    points = [moved(first, 0.8, 0.8), *(moved(point, 1.001, 1.0) for point in rest)]
+    (inset,) = drawn(figure6.law, points).child_axes
+    marks = [mark for container in inset.containers for mark in container[0].get_xydata().tolist()]
+    assert marks == [[1.0, 1.001]] * len(rest)
+    assert inset.get_xlim() == inset.get_ylim() == pytest.approx((0.99, 1.01))
+    assert not drawn(figure6.law, points[1:]).child_axes, "they fill the panel themselves"
+    assert not drawn(figure6.law, [moved(first, 0.8, 0.8)]).child_axes
+
+
 def test_the_distance_from_the_law_is_drawn_over_the_steps_of_each_sae():
     points = [with_law(point, (900 - point.steps) / 10_000) for point in sweep((0,), (300, 600))]
     ax = drawn(figure6.law_convergence, points)

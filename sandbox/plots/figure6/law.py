@@ -15,6 +15,9 @@ from sandbox.report.points import LAW, Point
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+NEAR = 0.01
+"""Half the width of the inset around γ = 1: all architectures without a slope of the penalty lie there."""
+
 MISSING = Estimate(None, None, None, "the penalty is not known")
 
 
@@ -42,8 +45,25 @@ def law(points: Sequence[Point], ax: Axes | None = None) -> Axes:
     drawing.round_ticks(ax.yaxis)
     ax.set(xlim=ends, ylim=ends, xlabel="γ predicted from λ, P and c (C19)", ylabel="γ measured about b_dec")
     ax.set_aspect("equal", adjustable="box")
+    _near_1(ax, points)
     drawing.legend(ax, points, (predicted, measured))
     return ax
+
+
+def _near_1(ax: Axes, points: Sequence[Point]) -> None:
+    """Enlarge what lies around (1, 1), in the corner below the diagonal; if all SAEs lie there, they need no inset."""
+    predicted, measured = of_law("predicted"), of_law("gamma")
+    seen = drawing.shown(points, predicted, measured)
+    near = [point for point in seen if abs(value_of(predicted(point)) - 1) < NEAR]
+    if len(near) < 2 or len(near) == len(seen):
+        return
+    inset = ax.inset_axes((0.61, 0.1, 0.36, 0.36))
+    drawing.draw(inset, near, predicted, measured, joined=False)
+    ends = 1 - NEAR, 1 + NEAR
+    inset.plot(ends, ends, color=INK, linewidth=0.9, zorder=1)
+    inset.set(xlim=ends, ylim=ends, xticks=(1 - NEAR / 2, 1 + NEAR / 2), yticks=(1 - NEAR / 2, 1, 1 + NEAR / 2))
+    inset.tick_params(labelsize="x-small")
+    inset.set_title("around 1", fontsize="small", pad=2)
 
 
 def law_convergence(points: Sequence[Point], ax: Axes | None = None) -> Axes:
