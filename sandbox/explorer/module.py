@@ -12,14 +12,19 @@ from dataclasses import asdict
 from pathlib import Path
 
 from sandbox.explorer.curves import level_curves, loci, undefined_regions
+from sandbox.explorer.penalty import strengths
 from sandbox.explorer.presets import presets
 from sandbox.explorer.state import BLOCKS, CONTROLS, DEFAULTS, quantiles
 from sandbox.maths.compile import javascript_module
 
 FOLDER = Path(__file__).parent
 PARTS = (
-    *("dom", "state", "population", "scene", "drag", "plane", "parabolas", "map", "table", "split", "means"),
-    *("regression", "merging", "merged"),
+    *("dom", "state", "population", "table", "penalty", "scene", "drag", "plane", "parabolas", "map", "split", "means"),
+    *(
+        "regression",
+        "merging",
+        "merged",
+    ),
     *("controls", "moves", "history", "store", "theme", "export", "help", "host", "view", "loop", "explorer"),
 )
 """The files of js/, each after those it imports."""
@@ -39,6 +44,7 @@ def generated() -> str:
         "undefinedAt": undefined_regions(),
         "blocks": BLOCKS,
         "quantiles": quantiles(),
+        "strengths": strengths().tolist(),
     }
     lines = (f"export const {name} = {json.dumps(value, ensure_ascii=False)};\n" for name, value in data.items())
     return javascript_module() + "".join(lines)

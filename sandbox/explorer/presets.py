@@ -16,6 +16,7 @@ from typing import Any
 
 from sandbox.data import embedded
 from sandbox.errors import InputError
+from sandbox.explorer.penalty import penalised
 from sandbox.explorer.state import checked, moments_of
 from sandbox.maths.compile import evaluate
 from sandbox.maths.measures import REGISTRY
@@ -141,6 +142,19 @@ def presets() -> tuple[Preset, ...]:
             law_of_gated,
         ),
         Preset(
+            "penalty",
+            "Why it shrinks: the penalty",
+            "C19",
+            {"penalty": 0.2} | penalised(0.2)["soft"].settings,
+            "A small lasso beside a hard threshold that cuts the same features. Already γ = "
+            "{relative_reconstruction_bias} for the lasso; raise the penalty, and it goes on along γ = 1 − λ·P/(2c).",
+            "Two ways to make x̂ sparse: a lasso pays for the size of its latents, a hard threshold for their number. "
+            "Raise the penalty. Which of the two leaves the circle?",
+            "The lasso. At its optimum no rescaling pays, and scaling x̂ up costs λ·P, so γ = 1 − λ·P/(2c): here "
+            "{relative_reconstruction_bias}, measured and predicted. The number of latents does not change when they "
+            "are scaled, so the hard threshold stays on Thales’ circle: γ = 1 at any threshold.",
+        ),
+        Preset(
             "offset",
             "Shared offset",
             "C14",
@@ -198,8 +212,9 @@ STATES_OF_CLAIMS: dict[str, str] = {
         "equal-lengths": "C3 C5",
         "half": "C1 C2 C7 C9",
         "thales": "C10 C13",
-        "relu": "C6 C8 C12 C17 C19 C20",
-        "gated": "C11 C18 C27",
+        "relu": "C6 C8 C12 C20",
+        "gated": "C11 C27",
+        "penalty": "C17 C18 C19",
         "offset": "C14 C25 C26",
         "pooled": "C15 C16 C23 C24 C28",
         "regression": "C22",

@@ -85,6 +85,7 @@ CONTROLS: dict[str, Control] = {
         Control("angle", "angle between x and x̂", 0, 180, 40, 0.1, 1, "°"),
         Control("norm_ratio", "norm ratio ‖x̂‖/‖x‖", 0, 2, 0.6, 0.01, 0.05),
         Control("norm_x", "norm of x", 0, 2, 1, 0.01, 0.05),
+        Control("penalty", "L1 penalty λ", 0, 6, 0, 0.01, 0.1, group="penalty"),
         Control("spread", "spread of the angle", 0, 60, 15, 0.1, 1, "°", group="population"),
         Control("norm_spread", "spread of log ‖x‖", 0, 1, 0.5, 0.01, 0.05, group="population"),
         Control("offset", "shared offset ‖m‖", 0, 3, 0, 0.01, 0.05, group="population"),

@@ -12,6 +12,7 @@ import traitlets as t
 
 from sandbox.errors import InputError
 from sandbox.explorer.module import module, style
+from sandbox.explorer.penalty import Penalised, penalised
 from sandbox.explorer.presets import STATES_OF_CLAIMS, measured_saes, point, presets, saes_of
 from sandbox.explorer.state import CONTROLS, DEFAULTS, checked, merged, moments_of, population
 from sandbox.maths import symbols
@@ -56,6 +57,8 @@ class Explorer(anywidget.AnyWidget):
         angle:       angle between x and x̂ in degrees, 0 to 180
         norm_ratio:  ‖x̂‖/‖x‖, 0 to 2
         norm_x:      ‖x‖, 0 to 2
+        penalty:     L1 coefficient λ of a small lasso, 0 (off) to 6; in the browser its slider takes x̂ along, while a
+                     value set here leaves x̂ where it is
         measure:     key of the measure whose level curves the map shows
         population:  many pairs instead of one, centred on `angle` and the norms
         spread:      standard deviation of their angles in degrees, before those outside 0° to 180° are folded back
@@ -76,6 +79,7 @@ class Explorer(anywidget.AnyWidget):
     angle = Setting("angle")
     norm_ratio = Setting("norm_ratio")
     norm_x = Setting("norm_x")
+    penalty = Setting("penalty")
     spread = Setting("spread")
     norm_spread = Setting("norm_spread")
     offset = Setting("offset")
@@ -123,6 +127,11 @@ class Explorer(anywidget.AnyWidget):
     def values(self) -> dict[str, float | None]:
         """Every measure by key; None where undefined."""
         return {key: estimate.value for key, estimate in self.report.raw.items()}
+
+    @property
+    def penalised(self) -> dict[str, Penalised]:
+        """The lasso ("soft") and the hard threshold ("hard") at `penalty`: their moments, P, and γ by the law (C19)."""
+        return penalised(self.penalty)
 
     @property
     def report(self) -> Report:

@@ -18,10 +18,15 @@ from torch import Tensor
 from sandbox.maths.derived import derived
 from sandbox.maths.measures import NOT_RESOLVABLE, REGISTRY, Measure, t, v
 from sandbox.maths.proof.formulas import mathml
-from sandbox.maths.symbols import a, b, c, r, rho, s
+from sandbox.maths.symbols import a, b, c, lam, penalty, r, rho, s
 
 MOMENTS = (a, b, c)
 GEOMETRY = (rho, r, a)
+OF_LATENT = (Symbol("f", real=True), lam)
+"""What a latent behind a threshold depends on: the strength of its feature, and the threshold."""
+L1 = Symbol("l1", real=True)  # the coefficient of an L1 penalty, where λ is a threshold
+OF_LAW = (lam, penalty, c)
+"""What the law predicts γ from: the L1 coefficient, the penalty P and c."""
 
 
 @cache
@@ -122,20 +127,43 @@ def javascript_module() -> str:
       `range`; and for the interval `centre(a, b, c)`, whether the measure is its square (`squared`), `unbounded(v)`,
       which maps a value to a scale without ends, and `back(t)`, its inverse;
     - `losses`, by the key of the scale that minimises each: `(a, b, c, s) =>` the loss;
-    - `momentsAt(rho, r, a)`, which returns `[a, b, c]`.
+    - `momentsAt(rho, r, a)`, which returns `[a, b, c]`;
+    - `latents`, by gate: what each leaves of a strength above its threshold (C17, C18), `(f, lambda) =>` the latent;
+      `thresholdOf(l1)`, the threshold of the lasso with that L1 coefficient (C17); and `predictedBias(lambda, P, c)`,
+      γ by the law (C19), for an L1 coefficient λ.
     """
     entries = "\n".join(f"  {key}: {_javascript_entry(measure)}," for key, measure in REGISTRY.items())
     losses = "\n".join(f"  {key}: {to_javascript(loss, (*MOMENTS, s))}," for key, loss in scale_losses().items())
     moments = ", ".join(f"{jscode(moment)}" for moment in _moments_in_geometry())
+    gates = ", ".join(f"{gate}: {to_javascript(latent, OF_LATENT)}" for gate, latent in latents().items())
     return (
         f"export const measures = {{\n{entries}\n}};\nexport const losses = {{\n{losses}\n}};\n"
         f"export const momentsAt = ({', '.join(map(str, GEOMETRY))}) => [{moments}];\n"
+        f"export const latents = {{ {gates} }};\n"
+        f"export const thresholdOf = {to_javascript(lasso_threshold(), (L1,))};\n"
+        f"export const predictedBias = {to_javascript(predicted_bias(), OF_LAW)};\n"
     )
 
 
 def scale_losses() -> dict[str, Expr]:
     """The loss that each optimal scale minimises, in a, b, c and the scale s, by the scale's key (C1, C2)."""
     return {key: derived(number)["loss"] for key, number in (("scale_x", "C1"), ("scale_x_hat", "C2"))}
+
+
+def latents() -> dict[str, Expr]:
+    """What is left of a strength f above its threshold λ, by gate: the lasso's latent (C17), and the whole f (C18)."""
+    return {"soft": derived("C17")["latent"], "hard": OF_LATENT[0]}
+
+
+def lasso_threshold() -> Expr:
+    """The threshold that a lasso with the L1 coefficient `L1` puts on each feature of an orthonormal dictionary."""
+    (threshold,) = solve(derived("C17")["coefficient"] - L1, lam)
+    return threshold
+
+
+def predicted_bias() -> Expr:
+    """γ by the law of shrinkage, from λ, P and c (C19)."""
+    return derived("C19")["predicted"]
 
 
 def _moments_in_geometry() -> tuple[Expr, Expr, Expr]:

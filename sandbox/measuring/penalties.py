@@ -37,8 +37,11 @@ def slopes(
         return torch.stack((plain, torch.zeros_like(plain)), 1)
     expression = derived("C19")["tanh_slope"]
     slope = to_torch(expression, tuple(sorted(expression.free_symbols, key=str)))  # of k, s and u
+    s, *ks = (
+        torch.full((), value, dtype=torch.float64, device=norms.device) for value in (penalty.tanh_scale, 1, scale)
+    )
     parts = [
-        torch.stack([slope(k, penalty.tanh_scale, part * norms).sum(1) for k in (1.0, scale)], 1)
+        torch.stack([slope(k, s, part * norms).sum(1) for k in ks], 1)
         for part in feature_acts.split(max(AT_ONCE // len(norms), 1))
     ]
     return torch.cat(parts).to(norms.dtype)

@@ -52,6 +52,7 @@ REFUSED = {
     "angle": [NAN, INF, -0.1, 180.1, 1e300, True, "40", None, [40]],
     "norm_ratio": [NAN, -1e-9, 2.01],
     "norm_x": [-1, 3, "1"],
+    "penalty": [-0.1, 6.01, NAN, None],
     "spread": [61, -1],
     "norm_spread": [1.7],
     "offset": [3.01],

@@ -9,6 +9,7 @@ const WORDS = [
   ["γ₁₀", "what equation 10 computed in the first version of the paper (arXiv 2404.16014)."],
   ["violet and olive", "the two perpendicular parts of the loss: violet is due to the angle, olive to the length; rescaling recovers only the olive part."],
   ["the map", "each pair is a point (ρ, r). The chosen measure is constant along a curve and undefined in the grey area. Named points are real SAEs; the line is your trail."],
+  ["L1 penalty λ", "what a lasso pays for each unit of its latents: x̂ goes with it, inside Thales’ circle (C17, C19). A hard threshold that cuts the same features stays on the circle (C18)."],
   ["population", "many pairs, scattered around the settings. Pooled is the measure of all of them together; a shared offset is one vector added to every x and every x̂; batches are fifty equal parts."],
   ["cells", "64 points, merged two cells at a time where that adds least to the loss; x̂ is the mean of its cell, times a factor. Dragging x̂ chooses both; with ← and → it loses and gains a cell."],
   ["lines of regression", "through the coordinates of all pairs and the origin: c/a, r and γ are the slopes of the three classical ones."],

@@ -2,6 +2,7 @@
 import { controls, levels, undefinedAt } from "./generated.js";
 import { clamp, html, put, set, shown, svg, toggle } from "./dom.js";
 import { draggable, pointIn } from "./drag.js";
+import { rings } from "./penalty.js";
 import { cross } from "./plane.js";
 import { cosine } from "./state.js";
 
@@ -23,7 +24,8 @@ export function map(act, signal) {
   );
   const back = svg("svg", { class: "map-back", "aria-hidden": "true" }, curves, grid, names, points);
   const pooled = cross();
-  const front = svg("svg", { class: "map", role: "group", "aria-label": "norm ratio r over cosine ρ" }, trail, knob, pooled);
+  const penalty = rings(({ cosine, norm_ratio }) => [p(cosine), q(norm_ratio)], { soft: [-4, 21, "middle"], hard: [8, -11, "end"] });
+  const front = svg("svg", { class: "map", role: "group", "aria-label": "norm ratio r over cosine ρ" }, trail, penalty.node, knob, pooled);
   // The curves have a picture of their own, which need not be painted again while the point moves.
   const node = html("div", { class: "stack" }, back, front);
 
@@ -121,8 +123,10 @@ export function map(act, signal) {
     points.replaceChildren(...dots, ...texts);
   }
 
-  function draw({ state, values }) {
+  function draw(scene) {
+    const { state, values } = scene;
     drawLevels(state.measure);
+    penalty.draw(scene);
     const [rho, r] = [cosine(state.angle), state.norm_ratio];
     const hasPooled = state.population && values.cosine.value !== null;
     toggle(pooled, Boolean(hasPooled));
@@ -136,7 +140,8 @@ export function map(act, signal) {
     set(trail, { points: path.map(([u, v]) => `${p(u).toFixed(1)},${q(v).toFixed(1)}`).join(" ") });
   }
 
-  function detail() {
+  function detail(scene) {
+    penalty.detail(scene);
     const [rho, r] = last;
     set(knob, { "aria-valuenow": rho.toFixed(3), "aria-valuetext": `cosine ${shown(rho, 2)}, norm ratio ${shown(r, 2)}` });
   }

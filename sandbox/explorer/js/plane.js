@@ -2,6 +2,7 @@
 import { controls, loci, measures } from "./generated.js";
 import { clamp, put, set, shown, svg, toggle, write } from "./dom.js";
 import { draggable, pointIn } from "./drag.js";
+import { rings } from "./penalty.js";
 import { tipOf } from "./state.js";
 
 const SPAN = [-1.05, 1.45]; // of the view at zoom 1; x, of length 1, takes up 40 % of it
@@ -32,12 +33,14 @@ export function plane(act, signal) {
   const arc = part("path", "arc");
   const degrees = part("text", "degrees");
   const pooled = cross();
+  let length = 1; // of x
+  const penalty = rings(({ tip }) => toView(tip.map((part) => part * length)), { soft: [-10, -8, "end"], hard: [10, -5, "start"] });
   const grips = { x: grip("x", "tip of x"), hat: grip("x-hat", "tip of x̂") };
   const picture = svg("svg", { class: "plane", role: "group", "aria-label": "the plane of x and x̂" });
   picture.append(
     ...[axis, curves, names, arc, degrees, across, sides.angle, sides.length, loss, ...corners],
     ...[...arrows.x.parts, ...arrows.hat.parts, feet.x, feet.hat, feetNames.x, feetNames.hat],
-    ...[grips.x, grips.hat, pooled],
+    ...[penalty.node, grips.x, grips.hat, pooled],
   );
 
   let size = [600, 336];
@@ -89,7 +92,8 @@ export function plane(act, signal) {
     return size;
   }
 
-  function draw({ state, x, tip, values, pooledTip }) {
+  function draw(scene) {
+    const { state, x, tip, values, pooledTip } = scene;
     const seen = pooledTip ? [x, tip, pooledTip] : [x, tip];
     if (!holding) zoom = ZOOMS.find((z) => fits(z, seen)) ?? ZOOMS.at(-1);
     const [zero, px, ph] = [[0, 0], x, tip].map(toView);
@@ -111,11 +115,15 @@ export function plane(act, signal) {
     grips.hat.classList.toggle("still", !state.norm_x); // it would lie on the tip of x, and could not be moved
     drawAngle(state, zero);
     drawFeet(state, values, tip, x);
+    length = state.norm_x;
+    penalty.draw(scene);
     toggle(pooled, Boolean(pooledTip));
     if (pooledTip) put(pooled, within(toView(pooledTip), 26, 26));
   }
 
-  function detail({ state: { angle, norm_ratio, norm_x } }) {
+  function detail(scene) {
+    const { angle, norm_ratio, norm_x } = scene.state;
+    penalty.detail(scene);
     set(grips.x, { "aria-valuenow": norm_x.toFixed(2), "aria-valuetext": `norm of x ${shown(norm_x, 2)}` });
     const words = `angle ${shown(angle, 1)} degrees, norm ratio ${shown(norm_ratio, 2)}`;
     set(grips.hat, { "aria-valuenow": angle.toFixed(1), "aria-valuetext": words });

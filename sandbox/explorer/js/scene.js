@@ -1,6 +1,7 @@
 // What a frame shows: the state, its moments and measures, and where the vectors end.
 import { measures } from "./generated.js";
 import { mergedOf, together } from "./merging.js";
+import { penalised } from "./penalty.js";
 import { populated } from "./population.js";
 import { evaluated, momentsOf, tipOf } from "./state.js";
 
@@ -12,7 +13,9 @@ export function sceneOf(settings, before) {
   const population = state.population ? populated(state, before?.drawn) : null;
   const moments = merged?.means ?? population?.means ?? momentsOf(state);
   const values = Object.fromEntries(Object.entries(measures).map(([key, measure]) => [key, evaluated(measure, moments)]));
-  const scene = { state, moments, values, population, merged, drawn: population ?? before?.drawn, x: [state.norm_x, 0], tip: tipOf(state) };
+  const kept = before?.state.penalty === state.penalty; // a drag of x̂ or x changes nothing about the penalty
+  const penalty = kept ? before.penalty : state.penalty ? penalised(state.penalty) : null;
+  const scene = { state, penalty, moments, values, population, merged, drawn: population ?? before?.drawn, x: [state.norm_x, 0], tip: tipOf(state) };
   if (population && values.scale_x.value !== null) {
     // The values are in lengths of x, as the loci are.
     const [along, length] = [values.scale_x.value, values.norm_ratio.value];

@@ -3,6 +3,7 @@ import { defaults } from "./generated.js";
 import { undoHistory } from "./history.js";
 import { mergedPatch, together } from "./merging.js";
 import { keyed, stepped, tipMoved, xMoved } from "./moves.js";
+import { lassoFollowed } from "./penalty.js";
 import { same } from "./state.js";
 
 const RESTED = 200; // ms after the last change from outside: the changes until then are undone as one
@@ -21,7 +22,8 @@ export function store(first, host, tell, signal) {
   const past = undoHistory(state);
   signal.addEventListener("abort", () => clearTimeout(resting));
 
-  function set(patch) {
+  function set(moved) {
+    const patch = lassoFollowed(moved);
     const moves = state.merged && !("merged" in patch);
     state = { ...state, ...(moves ? mergedPatch(state, patch) : patch) };
     tell.moved();

@@ -8,6 +8,7 @@ import { map } from "./map.js";
 import { cloud, means } from "./means.js";
 import { merged } from "./merged.js";
 import { parabolas } from "./parabolas.js";
+import { lawInWords, lawTable } from "./penalty.js";
 import { plane } from "./plane.js";
 import { regression } from "./regression.js";
 import { sceneOf } from "./scene.js";
@@ -49,6 +50,8 @@ export function view(state, { signal, link, resized, recoloured }) {
   const averages = means();
   const slopes = regression(act, TITLES.slopes);
   const ofPair = sliders(act, signal, "pair");
+  const ofPenalty = sliders(act, signal, "penalty");
+  const law = lawTable();
   const ofPopulation = sliders(act, signal, "population");
   const cells = merged(TITLES.merging);
   const ofCells = sliders(act, signal, "merged");
@@ -79,7 +82,7 @@ export function view(state, { signal, link, resized, recoloured }) {
     const panels = html(
       "div",
       { class: "panels" },
-      section("picture", TITLES.picture, html("div", { class: "stack" }, dots.node, vectors.node), parts.node, ofPair.node),
+      section("picture", TITLES.picture, html("div", { class: "stack" }, dots.node, vectors.node), parts.node, ofPair.node, ofPenalty.node, law.node),
       section("numbers", TITLES.numbers, numbers.node),
       section("losses", TITLES.losses, losses.node, legend),
       section("where", TITLES.where, html("label", { class: "choice" }, "level curves of ", choice), atlas.node),
@@ -123,8 +126,8 @@ export function view(state, { signal, link, resized, recoloured }) {
     scene = sceneOf(settings, scene);
     frames += 1;
     for (const panel of [vectors, atlas]) panel.draw(scene);
-    if (all || frames % 2) for (const panel of [losses, ofPair]) panel.draw(scene);
-    if (all || frames % 2 === 0) for (const panel of [numbers, parts]) panel.draw(scene);
+    if (all || frames % 2) for (const panel of [losses, ofPair, ofPenalty]) panel.draw(scene);
+    if (all || frames % 2 === 0) for (const panel of [numbers, parts, law]) panel.draw(scene);
     dots.draw(scene, vectors.toView);
     drawPopulation(Boolean(scene.population), all);
     drawCells(Boolean(scene.merged));
@@ -160,7 +163,7 @@ export function view(state, { signal, link, resized, recoloured }) {
   }
 
   function read() {
-    for (const panel of [ofPair, atlas, vectors]) panel.detail(scene);
+    for (const panel of [ofPair, ofPenalty, law, atlas, vectors]) panel.detail(scene);
     if (scene.population) for (const panel of [ofPopulation, averages, slopes]) panel.detail(scene);
     if (scene.merged) for (const panel of [ofCells, cells]) panel.detail(scene);
   }
@@ -202,7 +205,7 @@ export function view(state, { signal, link, resized, recoloured }) {
       const { value, reason } = scene.values[key];
       return `${measures[key].plain} ${value === null ? `undefined: ${reason}` : shown(value)}`;
     });
-    return `${settingsInWords()}; ${values.join("; ")}`;
+    return [settingsInWords(), lawInWords(scene), ...values].filter(Boolean).join("; ");
   }
 
   function settingsInWords() {

@@ -46,10 +46,16 @@ SOFT, HARD = _feature(f - lam), _feature(f)
 )
 def soft_threshold(proof: Proof) -> None:
     energy, kept, inner, active = _evaluated(SOFT)
-    u, penalised = Symbol("u", real=True), Function("q")
+    u, penalised, coefficient = Symbol("u", real=True), Function("q"), 2 * lam
     proof.let(
-        "What a value u ≥ 0 of the latent costs under an L1 penalty of 2λ.", penalised(u), (f - u) ** 2 + 2 * lam * u
+        "What a value u ≥ 0 of the latent costs under an L1 penalty of 2λ.",
+        penalised(u),
+        (f - u) ** 2 + coefficient * u,
     )
+    proof.step("The penalty's coefficient is twice the threshold.", Derivative(coefficient * u, u), "=", coefficient)
+    slope = 2 * (u - f) + coefficient
+    proof.step("The slope of the cost …", Derivative(penalised(u), u), "=", slope)
+    proof.step("… is 0 at one value.", u, "=", f - lam, where=(Eq(slope, 0),))
     proof.step(
         "Above the threshold f − λ costs least …",
         penalised(u) - penalised(f - lam),
@@ -94,7 +100,7 @@ def soft_threshold(proof: Proof) -> None:
         where=SPARSE,
     )
     proof.step("Edge case: without a threshold, p = 1, nothing shrinks.", Subs(over_share, share, 1), "=", 1)
-    proof.result(a=energy, b=kept, c=inner, active=active)
+    proof.result(a=energy, b=kept, c=inner, active=active, latent=f - lam, coefficient=coefficient)
 
 
 @claim(

@@ -32,7 +32,7 @@ def test_presets_set_their_state_ask_and_answer_with_the_tables_numbers(open_pag
         summary.click()
         notice.wait_for(state="visible")
         values = shown.values()
-        assert shown.root.locator("td data").first.is_visible()
+        assert shown.root.locator("tr[data-measure] data").first.is_visible()
         for template, node in ((preset.notice, notice), (preset.answer, answer)):
             text = node.inner_text()
             assert not re.search(r"[{}]|\bnan\b|\binf\b", text), preset.key
@@ -48,7 +48,7 @@ def test_presets_set_their_state_ask_and_answer_with_the_tables_numbers(open_pag
 
 def test_what_is_veiled_is_seen_once_something_is_moved(shown):
     shown.root.locator('[data-preset="thales"]').click()
-    value = shown.root.locator("td data").first
+    value = shown.root.locator("tr[data-measure] data").first
     assert not value.is_visible()
     shown.drag_by("x-hat", 10, -10)
     assert value.is_visible()

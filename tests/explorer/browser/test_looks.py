@@ -11,7 +11,8 @@ OUTSIDE = """(root) => [...root.querySelectorAll("svg text")].flatMap((text) => 
   return box.width && out > 3 ? [`${text.textContent} by ${out.toFixed(1)} px`] : [];
 })"""
 STATES = ["#", "#angle=180&norm_ratio=2&norm_x=2", "#angle=90&norm_ratio=2&norm_x=2&measure=equation_10_v1",
-          "#norm_ratio=0&norm_x=2", "#merged=true&cells=3&factor=1.5", "#merged=true&cells=1", "#merged=true&cells=64",
+          "#norm_ratio=0&norm_x=2", "#penalty=0.2&angle=3&norm_ratio=0.95", "#penalty=6&norm_x=2",
+          "#penalty=2&norm_x=0", "#merged=true&cells=3&factor=1.5", "#merged=true&cells=1", "#merged=true&cells=64",
           "#angle=0&norm_ratio=1&norm_x=0", "#population=true&norm_spread=1&angle=100",
           "#angle=89.9&norm_ratio=1&measure=scale_x", "#angle=170&norm_ratio=0.3&measure=relative_loss"]  # fmt: skip
 

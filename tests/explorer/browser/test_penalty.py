@@ -1,0 +1,161 @@
+"""The penalty's slider moves x̂ along the law; both thresholds are Python's, in the table, the plane and the map."""
+
+import math
+
+import pytest
+
+from sandbox.explorer.module import module
+from sandbox.explorer.penalty import penalised
+from sandbox.explorer.state import CONTROLS
+
+GATES = ("soft", "hard")
+COEFFICIENTS = [0.01, 0.2, 1, 2.345, 6]
+
+
+def in_table(shown, gate):
+    return [
+        float(shown.root.locator(f'[data-law="{gate} {name}"]').get_attribute("value"))
+        for name in ("γ measured", "γ predicted", "P", "c", "active")
+    ]
+
+
+def in_python(each):
+    return [each.values["relative_reconstruction_bias"], each.predicted, each.penalty, each.c, each.active]
+
+
+def ring(shown, picture, gate):
+    """The centre of a ring, in the picture's pixels."""
+    node = shown.root.locator(f"svg.{picture} .penalised.{gate} .ring")
+    return node.evaluate("(c) => { const m = c.transform.baseVal[0].matrix; return [m.e, m.f]; }")
+
+
+def slide(shown, value):
+    """Move the slider as a hand does, in steps."""
+    shown.slider("penalty").evaluate(
+        """(slider, end) => {
+          for (let i = 1; i <= 5; i++) {
+            slider.value = (i / 5) * end;
+            slider.dispatchEvent(new Event("input", { bubbles: true }));
+          }
+          slider.dispatchEvent(new Event("change", { bubbles: true }));
+        }""",
+        value,
+    )
+    shown.settle()
+
+
+@pytest.mark.parametrize("coefficient", COEFFICIENTS)
+def test_both_thresholds_are_pythons_to_nine_digits(open_page, coefficient):
+    shown = open_page(f"#penalty={coefficient}")
+    for gate, each in penalised(coefficient).items():
+        assert in_table(shown, gate) == pytest.approx(in_python(each), rel=1e-9, abs=1e-14)
+        x, y = shown.origin()
+        box = shown.root.locator("svg.plane").bounding_box()
+        unit = shown.arrow("x")[0]
+        turn, length = math.radians(each.settings["angle"]), each.settings["norm_ratio"] * unit
+        u, v = ring(shown, "plane", gate)
+        tip = (u + box["x"] - x, y - v - box["y"])
+        assert tip == pytest.approx((length * math.cos(turn), length * math.sin(turn)), abs=0.02)
+
+
+def test_the_slider_takes_x_hat_along_and_the_hard_threshold_stays_on_the_circle(shown):
+    shown.type("norm_x", "0.8")
+    slide(shown, 2.5)
+    soft, hard = (penalised(2.5)[gate] for gate in GATES)
+    state = shown.address()
+    assert state["penalty"] == 2.5
+    assert {name: state[name] for name in ("angle", "norm_ratio")} == pytest.approx(soft.settings, rel=1e-9)
+    assert state["norm_x"] == 0.8
+    assert shown.values()["relative_reconstruction_bias"] == pytest.approx(soft.predicted, rel=1e-9)
+    # Thales: seen from the hard threshold's ring, both ends of x are at a right angle
+    box = shown.root.locator("svg.plane").bounding_box()
+    (u, v), (x, y), unit = ring(shown, "plane", "hard"), shown.origin(), shown.arrow("x")[0]
+    along, across = u + box["x"] - x, y - v - box["y"]
+    assert along * (unit - along) - across**2 == pytest.approx(0, abs=0.02 * unit)
+    assert hard.predicted == 1
+    knob = shown.knob("state")
+    where = shown.root.locator("svg.map").bounding_box()
+    u, v = ring(shown, "map", "soft")
+    assert (where["x"] + u, where["y"] + v) == pytest.approx(knob, abs=0.5)
+
+
+def test_undo_takes_back_the_whole_movement_and_zero_turns_it_off(shown):
+    before = shown.address()
+    slide(shown, 4)
+    shown.button("undo").click()
+    shown.settle()
+    assert shown.address() == before
+    assert not shown.root.locator(".law").is_visible()
+    assert not shown.root.locator("svg.plane .ring").first.is_visible()
+    slide(shown, 4)
+    assert shown.root.locator(".law").is_visible()
+    slide(shown, 0)
+    assert not shown.root.locator(".law").is_visible()
+    assert shown.drawn() == pytest.approx((0, 1), abs=1e-6), "without a penalty x̂ is x"
+
+
+def test_the_keyboard_and_typing_do_the_same(shown):
+    shown.slider("penalty").focus()
+    shown.press("ArrowRight", "ArrowRight", "Shift+ArrowLeft")
+    coefficient = 2 * CONTROLS["penalty"].key_step - 0.01
+    assert shown.address()["penalty"] == pytest.approx(coefficient)
+    assert shown.address()["angle"] == pytest.approx(penalised(coefficient)["soft"].settings["angle"], rel=1e-9)
+    shown.type("penalty", "3")
+    assert shown.address()["norm_ratio"] == pytest.approx(penalised(3)["soft"].settings["norm_ratio"], rel=1e-9)
+    shown.type("penalty", "7")
+    assert "L1 penalty λ is “7”: it must be a number from 0 to 6" in shown.status()
+    assert "L1 penalty 3.00: γ 0.566 for the lasso (L1), γ 1.000" in shown.root.locator(".spoken").text_content()
+
+
+def test_x_hat_can_be_dragged_away_and_the_rings_stay(shown):
+    slide(shown, 2)
+    before = [ring(shown, picture, gate) for picture in ("plane", "map") for gate in GATES]
+    shown.drag_by("x-hat", -30, -20)
+    assert shown.address()["penalty"] == 2
+    assert shown.address()["angle"] != pytest.approx(penalised(2)["soft"].settings["angle"], abs=1)
+    assert [ring(shown, picture, gate) for picture in ("plane", "map") for gate in GATES] == before
+
+
+def test_each_ring_says_what_it_is(shown):
+    slide(shown, 2)
+    for picture in ("plane", "map"):
+        for gate, words in zip(GATES, ("lasso (L1): γ 0.663", "hard threshold (L0): γ 1.000"), strict=True):
+            node = shown.root.locator(f"svg.{picture} .penalised.{gate}")
+            assert node.get_attribute("aria-label").startswith(words)
+            assert node.get_attribute("role") == "img"
+
+
+def test_the_preset_hides_both_rings_and_numbers_until_the_penalty_moves(shown):
+    shown.root.locator('[data-preset="penalty"]').click()
+    shown.settle()
+    hidden = [shown.root.locator("svg.plane .ring").nth(1), shown.root.locator(".law data").first]
+    assert not any(node.is_visible() for node in hidden)
+    slide(shown, 1)
+    assert all(node.is_visible() for node in hidden)
+
+
+def test_a_drag_recomputes_no_population_of_features(chromium, silence):
+    tab = silence(chromium.new_page())
+    tab.goto("data:text/html,")
+    text = module() + "\nexport { sceneOf, defaults };"
+    off, same, other = tab.evaluate(
+        """async (text) => {
+          const { sceneOf, defaults } = await import(URL.createObjectURL(
+            new Blob([text], { type: "text/javascript" })));
+          const off = sceneOf({ ...defaults, angle: 50 }, sceneOf(defaults, null));
+          const on = sceneOf({ ...defaults, penalty: 2 }, off);
+          const dragged = sceneOf({ ...on.state, angle: 60 }, on);
+          const raised = sceneOf({ ...on.state, penalty: 3 }, dragged);
+          return [off.penalty, dragged.penalty === on.penalty, raised.penalty === on.penalty];
+        }""",
+        text,
+    )
+    tab.context.close()
+    assert (off, same, other) == (None, True, False)
+
+
+def test_from_merged_points_the_penalty_leads_back_to_one_pair(open_page):
+    shown = open_page("#merged=true&cells=3")
+    slide(shown, 2)
+    assert shown.address()["merged"] is False
+    assert shown.address()["angle"] == pytest.approx(penalised(2)["soft"].settings["angle"], rel=1e-9)
