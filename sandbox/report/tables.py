@@ -56,7 +56,7 @@ WHAT_RECOVERS_IT = (
     "tokens_loss is lost to the tokens' own angles: only other latents or directions recover it. factors_loss is what "
     "each token's own best factor would recover beyond a common one: no decoder can apply such factors. length_loss is "
     "what the common factor recovers, and a decoder can apply it (sandbox rescale). The measure angle_loss is the "
-    "first two. Centred, there are no parts: each token's would need the mean before the last token is read."
+    "first two. There are no centred parts: each token's would need the mean of all tokens first."
 )
 
 WITHOUT = "  without outliers"

@@ -91,7 +91,7 @@ def test_the_readme_counts_the_gated_intervals_that_hold_1():
             gammas = [point.origins[origin][BIAS] for point in of(architecture)]
             counts[architecture, origin] = f"{sum(gamma.low <= 1 <= gamma.high for gamma in gammas)} of {len(gammas)}"
     words = " ".join(README.split())
-    assert f"{counts['gated', 'raw']} intervals hold 1" in words
+    assert f"{counts['gated', 'raw']} intervals contain 1" in words
     assert f"{counts['gated_saelens', 'raw']} do, and {counts['gated_saelens', 'centred']} once centred" in words
     assert f"falls to {min(point.origins['centred'][BIAS].value for point in of('gated_saelens')):.3f}" in words
 
