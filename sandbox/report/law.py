@@ -39,12 +39,14 @@ class Training(NamedTuple):
         mean_norm: of x, activation units
         penalty:   the kind of penalty, and its coefficient; None if it is not known
         scale:     k of the second of `slopes`
+        scaled:    whether training is known to have scaled its activations to a mean norm of √d
     """
 
     slopes: Float64[Tensor, "2 groups"]
     mean_norm: float
     penalty: Penalty | None = None
     scale: float = 1.0
+    scaled: bool = False
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,7 @@ class Law:
         gamma:      γ about b_dec, measured
         training:   the penalty as known from training, with its coefficient λ; None if it is not known
         scale:      k, as for an SAE trained on activations multiplied by k: with L1, the law takes λ/k; with tanh, k is
-                    in P. It is 1, or a scale to the mean norm √d if that predicts γ better and 1 does not
+                    in P. It is 1, or a scale to the mean norm √d if that is known, or predicts γ better and 1 does not
         predicted:  γ by the law; None without a coefficient
         difference: measured less predicted
         mean_norm_scale: √d/E‖x‖, the k that brings the mean norm to √d, as SAELens and others do for training
@@ -206,7 +208,8 @@ def law(moments: Moments, training: Training) -> Law:
             )
         )
     unscaled, rescaled = found
-    return rescaled if kind.coefficient and _distance(rescaled) < _distance(unscaled) > WITHIN else unscaled
+    better = training.scaled or _distance(rescaled) < _distance(unscaled) > WITHIN
+    return rescaled if kind.coefficient and better else unscaled
 
 
 def _distance(law: Law) -> float:

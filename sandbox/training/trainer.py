@@ -6,7 +6,7 @@ import json
 import shutil
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -203,6 +203,8 @@ class _Run:
 
     def _point(self, folder: Path, source: Any, measured_on: str, finished: bool) -> dict[str, Any]:
         report: Report = measure(folder, source, device=str(self.trainer.sae.device), look=False)
+        if report.training:  # the file does not say so, and where the penalty is weak, γ cannot tell
+            report = replace(report, training=report.training._replace(scaled=True))
         facts = {**asdict(self.job), "steps": self.trainer.n_training_steps, "finished": finished}
         return Point.from_report(report, **facts, measured_on=measured_on).to_dict()
 

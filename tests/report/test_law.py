@@ -1,5 +1,6 @@
 """What the training penalty explains: predictions that hold, and every cause of one that does not, made to happen."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -275,3 +276,13 @@ def test_a_coefficient_that_is_given_makes_the_penalty_l1(data):
     law = sandbox.measure(SmoothStep(x, W_dec, 2.0), x, documents=documents, l1=0.1, look=False).law
     assert (law.l1, law.source) == (0.1, "as given")
     assert law.penalty.value == pytest.approx(law_of(data, SmoothStep(x, W_dec, 0.0), l1=0.0).penalty.value, rel=0.1)
+
+
+def test_a_known_scale_is_used_where_gamma_cannot_tell(data):
+    x, W_dec, documents = data
+    scale = (D**0.5 / x.norm(dim=1).mean()).item()
+    report = sandbox.measure(Lasso(W_dec, 1e-3, scale=scale), x, documents=documents, l1=1e-3, look=False)
+    assert report.law.scale == 1, "the penalty is so weak that both predictions hold"
+    known = replace(report, training=report.training._replace(scaled=True)).law
+    assert known.scale == pytest.approx(scale, rel=1e-5)
+    assert abs(known.difference.value) < abs(report.law.difference.value)
