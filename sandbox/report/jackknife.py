@@ -106,8 +106,8 @@ def interval(moments: Moments, measure: Measure, level: float = LEVEL) -> tuple[
     quantile = student(effective_clusters(moments), level)
     statistic = left_out(moments, measure)
     low, high = ends(statistic, ANY if measure.root else measure.range, moments.count > 0, quantile)
-    if measure.root:  # the smallest square on an interval around 0 is 0
-        squares = torch.stack((low**2, high**2))
+    if measure.root:  # the smallest square on an interval around 0 is 0; the root's own interval may leave the range
+        squares = torch.stack((low**2, high**2)).clamp(float(measure.range.inf), float(measure.range.sup))
         low, high = torch.where((low < 0) & (high > 0), 0, squares.amin(0)), squares.amax(0)
     return low, high
 
