@@ -89,7 +89,8 @@ def measure(
     """Measure shrinkage of SAEs on activations: every definition side by side, with its 95 % interval.
 
     "Where the loss is" divides it among the tokens' angles, factors that differ between tokens, and a common factor,
-    the only part that rescaling the decoder recovers, raw and about b_dec; centred, it would need a second reading.
+    raw and about b_dec; centred, it would need a second reading. A common factor ("sandbox rescale") recovers only the
+    last part; one factor per latent ("--kind per-latent") may recover some of each.
 
     Several --sae share one read of the activations, and are compared in one table and one plot, with each difference
     from the first SAE and its interval: on the same tokens, it is sharper than either SAE's own. To use several

@@ -2,10 +2,13 @@
 
 A token's best factor is the one that brings its x̂ nearest to its x. The relative loss L/a is the sum of three parts:
 
-- `tokens_loss`: what the best factor of each token leaves. Only other latents or directions would recover it.
-- `factors_loss`: what these factors recover beyond a common one. They depend on the token, so the encoder would have to
-  change; no decoder can apply them.
-- `length_loss`: what the best common factor recovers. A decoder can apply it (`sandbox rescale`).
+- `tokens_loss`: what the best factor of each token leaves.
+- `factors_loss`: what these factors recover beyond a common one.
+- `length_loss`: what the best common factor recovers (`sandbox rescale`).
+
+No common factor recovers the first two. One factor per latent may recover some of each (`sandbox rescale --kind
+per-latent`): tokens with different active latents then get different factors, and a token with several active latents
+gets another direction.
 
 The measure `angle_loss` is the first two together: if x̂ is x on one token and x/2 on another, no token has an angle,
 and yet there is an angle loss.

@@ -104,10 +104,10 @@ class Report:
     def loss_parts(self) -> Mapping[str, Mapping[str, Estimate]]:
         """Where the loss is (C23), by origin ("raw", and "decoder_bias" if `b_dec` is known), then by key.
 
-        `tokens_loss`, which only other latents or directions would recover, `factors_loss`, which a factor for each
-        token would, and `length_loss`, which a common factor would: their sum is `relative_loss`, and the first two are
-        `angle_loss`. `tokens_share`, `factors_share` and `length_share` are their shares of the loss. There is none
-        centred: a token's ‖x̂ − mean‖² needs the mean, which is known only after the last token is read.
+        `tokens_loss`, which remains after each token's own best factor, `factors_loss`, which these factors recover
+        beyond a common one, and `length_loss`, which the best common factor recovers: their sum is `relative_loss`, and
+        the first two are `angle_loss`. `tokens_share`, `factors_share` and `length_share` are their shares of the loss.
+        There is none centred: a token's ‖x̂ − mean‖² needs the mean, which is known only after the last token is read.
         """
         return {
             origin: loss_parts(

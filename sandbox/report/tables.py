@@ -53,10 +53,11 @@ WHAT_THE_LINE_IS_NOT = (
 )
 
 WHAT_RECOVERS_IT = (
-    "tokens_loss is lost to the tokens' own angles: only other latents or directions recover it. factors_loss is what "
-    "each token's own best factor would recover beyond a common one: no decoder can apply such factors. length_loss is "
-    "what the common factor recovers, and a decoder can apply it (sandbox rescale). The measure angle_loss is the "
-    "first two. There are no centred parts: each token's would need the mean of all tokens first."
+    "tokens_loss is lost to the tokens' own angles. factors_loss is what each token's own best factor would recover "
+    "beyond a common one. No common factor recovers either, but one factor per latent (sandbox rescale --kind "
+    "per-latent) may recover some of each. length_loss is what the best common factor recovers (sandbox rescale). The "
+    "measure angle_loss is the first two. There are no centred parts: each token's would need the mean of all tokens "
+    "first."
 )
 
 WITHOUT = "  without outliers"

@@ -11,8 +11,8 @@ from sandbox.report.estimates import ORIGINS, Estimate
 WITHIN = 0.01
 """δ: if γ is within 1 ± δ, the verdict is that the SAE does not shrink.
 
-The length loss is then (r − ρ)² = ρ²·(γ − 1)² ≤ δ² of the energy of x (C12). This is all that rescaling could recover:
-at most one ten-thousandth."""
+The length loss is then (r − ρ)² = ρ²·(γ − 1)² ≤ δ² of the energy of x (C12). This is all that a common factor could
+recover: at most one ten-thousandth."""
 
 SHRINKS, STRETCHES, DOES_NOT = "shrinks", "stretches", "does not shrink"
 CANNOT_TELL, DEPENDS, UNDEFINED = "cannot tell", "depends on the origin", "undefined"

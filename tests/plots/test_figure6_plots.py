@@ -240,6 +240,8 @@ def test_points_that_have_three_parts_show_three_and_others_two(origin):
     assert set(bars) == {f"{point.name} {key}" for point in two for key in ("length_loss", "angle_loss")}
     said = words(ax)
     assert all(part in said for part in ("tokens' angles", "tokens' own factors", "angle, 1−ρ²", "length, (r−ρ)²"))
+    assert "tokens' angles: one factor does not recover it" in said
+    assert "length, (r−ρ)²: one factor recovers it" in said
     assert "angle, 1−ρ²" not in words(drawn(figure6.loss_split, three, origin=origin))
 
 

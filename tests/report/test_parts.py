@@ -13,6 +13,10 @@ from scipy.stats import t as student
 from torch import nn
 
 import sandbox
+from sandbox.checkpoints import Checkpoint
+from sandbox.checkpoints.autoencoder import SAE
+from sandbox.checkpoints.files import Files
+from sandbox.measuring.rescale import rescale
 from sandbox.measuring.token_means import CAPTURED, TokenMeans
 from sandbox.moments.moments import Moments
 from sandbox.moments.totalling import dots_about
@@ -98,6 +102,7 @@ def test_the_parts_are_those_of_the_tokens_and_add_up(n, seed, noise, dead, fact
             expected = parts[key].value / raw["relative_loss"].value
             assert parts[share].value == pytest.approx(expected, abs=1e-12)
             assert 0 <= parts[share].value <= 1
+            assert parts[share].low is None or 0 <= parts[share].low <= parts[share].high <= 1
 
 
 def test_tokens_reconstructed_exactly_and_at_half_length_have_no_angle_but_an_angle_loss():
@@ -110,6 +115,54 @@ def test_tokens_reconstructed_exactly_and_at_half_length_have_no_angle_but_an_an
     )
     shares = {key: report.loss_parts["raw"][key].value for _, key in PARTS.values()}
     assert shares == pytest.approx({"tokens_share": 0, "factors_share": 0.8, "length_share": 0.2})
+
+
+def in_memory(strengths, folder) -> Checkpoint:
+    """An SAE with a latent for each axis, each too weak or too strong by its own factor."""
+    sae = SAE(torch.eye(D), torch.diag(strengths), torch.zeros(D), subtract_b_dec=False)
+    return Checkpoint(sae, "axes", Files(folder, folder), lambda _: pytest.fail("nothing is written here"))
+
+
+@pytest.mark.parametrize("active", [1, 3])
+def test_one_factor_per_latent_recovers_what_no_common_factor_does(active, tmp_path):
+    """Half of the rows are halved. With one latent on a token, this is a loss to factors; with three, to angles, too."""
+    generator = torch.Generator().manual_seed(0)
+    x = torch.zeros(3000, D).scatter(
+        1, torch.rand(3000, D, generator=generator).argsort(1)[:, :active], torch.rand(3000, active, generator=generator) + 0.1
+    )
+    settings = {"documents": np.arange(3000) // 30, "device": "cpu"}
+    halved = in_memory(torch.tensor([1.0, 0.5]).repeat(D // 2), tmp_path)
+    loss = {}
+    for kind in ("none", "scalar", "per-latent"):
+        sae = halved.sae
+        if kind != "none":
+            made = rescale(halved, x, kind=kind, **settings)
+            sae = sae.with_decoder(made.W_dec, made.b_dec)
+        loss[kind] = sandbox.measure(sae, x, look=False, **settings).loss_parts["raw"]
+    for key in ("tokens_loss", "factors_loss"):
+        before = loss["none"][key].value
+        assert before > 0.01 if active > 1 or key == "factors_loss" else before == pytest.approx(0, abs=1e-12)
+        assert loss["scalar"][key].value == pytest.approx(before, abs=1e-6)
+        assert loss["per-latent"][key].value == pytest.approx(0, abs=1e-9)
+    if active == 1:
+        assert loss["none"]["factors_share"].value == pytest.approx(0.8, abs=0.02)
+
+
+def test_the_words_limit_what_is_beyond_rescaling_to_a_common_factor():
+    for words in (WHAT_RECOVERS_IT, sandbox.report.parts.__doc__):
+        assert "no decoder" not in words
+        assert "only other latents" not in words.lower()
+    assert "No common factor recovers either, but one factor per latent" in WHAT_RECOVERS_IT
+
+
+@pytest.mark.parametrize("factor", [0.5, 0.9, 1.5, -0.25])
+def test_intervals_of_shares_end_where_the_shares_do(factor):
+    x, _, documents = pairs()
+    parts = sandbox.measure_pairs(x, factor * x, documents=documents, look=False).loss_parts["raw"]
+    for _, share in PARTS.values():
+        part = parts[share]
+        if part.value is not None:
+            assert 0 <= part.low <= part.value <= part.high <= 1, share
 
 
 def test_about_b_dec_the_parts_are_those_of_what_lies_beyond_it():

@@ -7,7 +7,7 @@ const WORDS = [
   ["c/a, c/b", "the multiple of x nearest to x̂, and the multiple of x̂ nearest to x: the two small rings, each at the foot of a perpendicular, and the minima of the two parabolas."],
   ["γ = 1, c/a = 1, r = 1", "three curves for the tip of x̂; each measure calls its own “no shrinkage”."],
   ["γ₁₀", "what equation 10 computed in the first version of the paper (arXiv 2404.16014)."],
-  ["violet and olive", "the two perpendicular parts of the loss: violet is due to the angle, olive to the length; rescaling recovers only the olive part."],
+  ["violet and olive", "the two perpendicular parts of the loss: violet is due to the angle, olive to the length; one common factor for x̂ recovers only the olive part."],
   ["the map", "each pair is a point (ρ, r). The chosen measure is constant along a curve and undefined in the grey area. Named points are real SAEs; the line is your trail."],
   ["L1 penalty λ", "what a lasso pays for each unit of its latents: x̂ goes with it, inside Thales’ circle (C17, C19). A hard threshold that cuts the same features stays on the circle (C18)."],
   ["population", "many pairs, scattered around the settings. Pooled is the measure of all of them together; a shared offset is one vector added to every x and every x̂; batches are fifty equal parts."],

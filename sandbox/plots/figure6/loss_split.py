@@ -1,7 +1,7 @@
 """The loss of each SAE in three parts (C23), or where these were not measured, in two (C12).
 
-Rescaling recovers the length's part. What stays is the angle's part of C12: in three parts, factors that differ between
-tokens, and the tokens' own angles.
+The best common factor recovers the length's part. What it leaves is the angle's part of C12: in three parts, factors
+that differ between tokens, and the tokens' own angles.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ SLOTS = 6  # the least number of slots
 LETTERS = 13  # of a name in an inch
 UPRIGHT = 16  # the most slots whose shares fit side by side
 REST = {
-    TOKENS: "tokens' angles: stay",
-    FACTORS: "tokens' own factors: stay",
-    ANGLE: f"angle, {REGISTRY[ANGLE].plain}: stays",
+    TOKENS: "tokens' angles: one factor does not recover it",
+    FACTORS: "tokens' own factors: one factor does not recover it",
+    ANGLE: f"angle, {REGISTRY[ANGLE].plain}: one factor does not recover it",
 }
-"""What a legend says of each part that no rescaling recovers."""
+"""What a legend says of each part that no common factor recovers."""
 
 
 def loss_split(points: Sequence[Point], ax: Axes | None = None, origin: str = "raw") -> Axes:
@@ -46,7 +46,7 @@ def loss_split(points: Sequence[Point], ax: Axes | None = None, origin: str = "r
     tokens' angles (C23). For points without the last two, the angle's part takes their place: for those of older files,
     and centred, where one reading of the activations cannot tell them apart. Intervals are those of the first part, the
     second, and the whole. The bars of a coefficient's seeds stand side by side over their mean L0; above them is the
-    share of the loss that rescaling could recover (the mean over the seeds).
+    share of the loss that one factor could recover (the mean over the seeds).
 
     Args: origin: as for `bias`
     """
@@ -107,7 +107,7 @@ def loss_split(points: Sequence[Point], ax: Axes | None = None, origin: str = "r
             for key, label in REST.items()
             if key in drawn
         ),
-        Patch(facecolor=INK, label=f"length, {REGISTRY[LENGTH].plain}: rescaling recovers it"),
+        Patch(facecolor=INK, label=f"length, {REGISTRY[LENGTH].plain}: one factor recovers it"),
         Patch(alpha=0, label=f"%: the length’s share{side_by_side}"),
         *drawing.left_out(points, parts),
     ]
