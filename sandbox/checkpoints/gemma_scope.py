@@ -11,7 +11,9 @@ same five arrays as its SAEs and no settings: only the names of their folders di
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from sandbox.checkpoints.activation_functions import JumpReLU
 from sandbox.checkpoints.layout import (
@@ -38,14 +40,22 @@ def _open(candidate: Candidate) -> Contents:
         raise InputError(
             f"{candidate.path}: affine_skip_connection is a linear path beside the latents, {TRANSCODER}; {INSTEAD}"
         )
-    parts = candidate.path.absolute().parts
-    release = [part for part in parts if "gemma-scope" in part] or parts[-5:-1]  # RELEASE/layer/width/L0/params.npz
-    if not candidate.settings and any("transcoder" in part for part in release):
+    if not candidate.settings and any("transcoder" in part for part in _release(candidate.path)):
         raise InputError(
             f"{candidate.path}: its folder says that it is a transcoder, whose output does not "
             f"reconstruct its input; {INSTEAD}"
         )
     return Contents.of(candidate)
+
+
+def _release(path: Path) -> Sequence[str]:
+    """The parts of the path that tell a transcoder from an SAE, in lower case: those from the name of the release on.
+
+    If none has the name, these are the folders of RELEASE/layer/width/L0/params.npz.
+    """
+    parts = [part.lower() for part in path.absolute().parts]
+    named = [i for i, part in enumerate(parts) if "gemma-scope" in part]
+    return parts[named[-1] :] if named else parts[-5:-1]
 
 
 def _conventions(contents: Contents) -> Conventions:

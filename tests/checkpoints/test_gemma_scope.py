@@ -142,9 +142,13 @@ def test_what_is_not_exactly_the_layout_is_refused(damage, tmp_path):
         ("models--google--gemma-scope-2b-pt-transcoders/snapshots/1/layer_5/width_16k/average_l0_9", 1),
         ("transcoders/layer_5/width_16k/average_l0_9", 1),
         ("transcoder", 2),
+        ("gemma-scope/2b-pt-transcoders/layer_0/width_1k/average_l0_7", 1),
+        ("Gemma-Scope-2b-pt-Transcoders/layer_5/width_16k/average_l0_9", 1),
+        ("gemma-scope-study/gemma-scope-2b-pt-transcoders/layer_5/width_16k/average_l0_9", 1),
+        ("Transcoders/a/b", 1),
     ],
 )
-def test_a_transcoder_that_only_its_folder_tells_from_an_sae_is_refused(folder, release, tmp_path):
+def test_what_only_its_folder_tells_from_an_sae_is_refused(folder, release, tmp_path):
     path = tmp_path / folder
     path.mkdir(parents=True)
     written(path, release)
@@ -154,7 +158,12 @@ def test_a_transcoder_that_only_its_folder_tells_from_an_sae_is_refused(folder, 
 
 
 @pytest.mark.parametrize(
-    "folder", ["transcoders-and-saes/gemma-scope-2b-pt-res/layer_5/width_16k/average_l0_9", "transcoders/a/b/c/d"]
+    "folder",
+    [
+        "transcoders-and-saes/gemma-scope-2b-pt-res/layer_5/width_16k/average_l0_9",
+        "gemma-scope-transcoder-study/gemma-scope-2b-pt-res/layer_0/width_16k/average_l0_9",
+        "transcoders/a/b/c/d",
+    ],
 )
 def test_an_sae_in_somebodys_folder_about_transcoders_is_read(folder, tmp_path):
     path = tmp_path / folder

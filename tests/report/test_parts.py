@@ -128,7 +128,9 @@ def test_one_factor_per_latent_recovers_what_no_common_factor_does(active, tmp_p
     """Half of the rows are halved. With one latent on a token, this is a loss to factors; with three, to angles, too."""
     generator = torch.Generator().manual_seed(0)
     x = torch.zeros(3000, D).scatter(
-        1, torch.rand(3000, D, generator=generator).argsort(1)[:, :active], torch.rand(3000, active, generator=generator) + 0.1
+        1,
+        torch.rand(3000, D, generator=generator).argsort(1)[:, :active],
+        torch.rand(3000, active, generator=generator) + 0.1,
     )
     settings = {"documents": np.arange(3000) // 30, "device": "cpu"}
     halved = in_memory(torch.tensor([1.0, 0.5]).repeat(D // 2), tmp_path)
