@@ -146,7 +146,8 @@ def _without_slope(proof: Proof) -> None:
         where=(t > 0, f > other),
     )
     proof.step(
-        "A gate's penalty does not see magnitudes. In all of these ω is 0. (An auxiliary loss has a slope of its own.)",
+        "A gate's penalty does not see magnitudes. In all of these ω is 0. (An auxiliary loss that moves live latents "
+        "has a slope of its own.)",
         b / c,
         "=",
         1,
