@@ -33,8 +33,8 @@ export function merged(title) {
   const line = html("p", { class: "merge-figures" }, ...figures.flatMap((data, i) => [html("span", {}, `${measures[keys[i]].plain} = `, data)]));
   const legend = html("p", { class: "note" });
   legend.textContent =
-    "Blue: points x. Orange: x̂, tied to the points of its cell; grey: the means that x̂ has left. On the right, x and x̂ as " +
-    "all points together have them, with a dot on the circle for each number of cells.";
+    "Blue: points x. Orange: x̂, tied to the points of its cell; grey: the means that x̂ has left. The semicircle: x and x̂ of " +
+    "all points together, with a dot for each number of cells.";
   const frame = html("div", {}, scatter);
   const pictures = html("div", { class: "merge-pictures" }, frame, html("div", {}, thales));
   const node = html("section", { class: "merging" }, html("h3", {}, title), line, pictures, legend);
