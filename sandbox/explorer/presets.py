@@ -125,7 +125,8 @@ def presets() -> tuple[Preset, ...]:
             "A real SAE with an L1 penalty: its reconstructions are {norm_ratio} times as long as x. How much of that "
             "is shrinkage?",
             "x̂ is {too_short} too short for its angle, which rescaling would undo: γ = {relative_reconstruction_bias}. "
-            "The penalty causes it: with λ = {law_l1}/{law_scale} in the units of x, P = {law_penalty} and c = {law_c}, 1 − λ·P/(2c) predicts "
+            "The penalty causes it: with λ = {law_l1}/{law_scale} in the units of x, "
+            "P = {law_penalty} and c = {law_c}, 1 − λ·P/(2c) predicts "
             "γ = {law_predicted}, and {law_gamma} was measured (all about b_dec). The rest of the missing length comes "
             "from the angle (ρ = {cosine}); see C10.",
             law_of_relu,
