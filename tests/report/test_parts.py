@@ -125,7 +125,7 @@ def in_memory(strengths, folder) -> Checkpoint:
 
 @pytest.mark.parametrize("active", [1, 3])
 def test_one_factor_per_latent_recovers_what_no_common_factor_does(active, tmp_path):
-    """Half of the rows are halved. With one latent on a token, this is a loss to factors; with three, to angles, too."""
+    """Half of the rows are halved. With one latent on a token, that is a loss to factors; with three, to angles too."""
     generator = torch.Generator().manual_seed(0)
     x = torch.zeros(3000, D).scatter(
         1,
