@@ -40,11 +40,13 @@ function thresholded(gate, threshold, coefficient) {
   };
 }
 
-// Where the penalty moves alone, x̂ goes with it to the lasso's, even from merged points.
-export function lassoFollowed(patch) {
-  if (!("penalty" in patch) || "angle" in patch) return patch;
+// A penalty shapes a single pair: merged points and a population turn it off, and raising it turns them off and takes
+// x̂ to the lasso's. A penalty of 0, or one that stays as it is, leaves x̂ alone.
+export function lassoFollowed(patch, before) {
+  if (patch.merged || patch.population) return { penalty: 0, ...patch };
+  if (!patch.penalty || patch.penalty === before.penalty || "angle" in patch) return patch;
   const { cosine, norm_ratio } = penalised(patch.penalty).soft;
-  return { angle: (Math.acos(cosine) * 180) / Math.PI, norm_ratio, merged: false, ...patch };
+  return { angle: (Math.acos(cosine) * 180) / Math.PI, norm_ratio, merged: false, population: false, ...patch };
 }
 
 // All that a trail passes, computed when it is first needed.

@@ -89,9 +89,10 @@ def test_undo_takes_back_the_whole_movement_and_zero_turns_it_off(shown):
     assert not shown.root.locator("svg.plane .ring").first.is_visible()
     slide(shown, 4)
     assert shown.root.locator(".law").is_visible()
+    drawn = shown.drawn()
     slide(shown, 0)
     assert not shown.root.locator(".law").is_visible()
-    assert shown.drawn() == pytest.approx((0, 1), abs=1e-6), "without a penalty x̂ is x"
+    assert shown.drawn() == drawn, "x̂ stays where the penalty left it"
 
 
 def test_the_keyboard_and_typing_do_the_same(shown):
@@ -154,8 +155,54 @@ def test_a_drag_recomputes_no_population_of_features(chromium, silence):
     assert (off, same, other) == (None, True, False)
 
 
-def test_from_merged_points_the_penalty_leads_back_to_one_pair(open_page):
-    shown = open_page("#merged=true&cells=3")
+@pytest.mark.parametrize("view", ["merged=true&cells=3", "population=true"])
+def test_from_many_points_the_penalty_leads_back_to_one_pair(open_page, view):
+    shown = open_page(f"#{view}")
     slide(shown, 2)
-    assert shown.address()["merged"] is False
-    assert shown.address()["angle"] == pytest.approx(penalised(2)["soft"].settings["angle"], rel=1e-9)
+    state = shown.address()
+    assert (state["merged"], state["population"]) == (False, False)
+    assert state["angle"] == pytest.approx(penalised(2)["soft"].settings["angle"], rel=1e-9)
+    assert shown.values()["relative_reconstruction_bias"] == pytest.approx(penalised(2)["soft"].predicted, rel=1e-9)
+
+
+@pytest.mark.parametrize("switch", ["merged", "population"])
+def test_many_points_turn_the_penalty_off(shown, switch):
+    slide(shown, 2)
+    shown.root.locator(f'input[name="{switch}"]').check()
+    shown.settle()
+    assert shown.address()["penalty"] == 0
+    assert not shown.root.locator(".law").is_visible()
+    assert not shown.root.locator("svg.plane .ring").first.is_visible()
+    shown.button("undo").click()
+    shown.settle()
+    assert (shown.address()["penalty"], shown.address()[switch]) == (2, False)
+
+
+@pytest.mark.parametrize("view", ["merged=true", "population=true"])
+def test_a_link_to_many_points_shows_no_penalty(open_page, view):
+    shown = open_page(f"#penalty=2&{view}")
+    assert not shown.root.locator(".law").is_visible()
+    assert not shown.root.locator("svg.plane .ring").first.is_visible()
+
+
+@pytest.mark.parametrize("view", ["merged=true&cells=5", "angle=60&norm_ratio=0.5", "population=true&angle=60"])
+def test_a_key_that_leaves_the_penalty_at_its_limit_changes_nothing(open_page, view):
+    shown = open_page(f"#{view}")
+    before = shown.address()
+    shown.slider("penalty").focus()
+    shown.press("ArrowLeft")
+    shown.type("penalty", "0")
+    assert shown.address() == before
+    assert shown.button("undo").get_attribute("aria-disabled") == "true"
+
+
+def test_a_link_with_only_a_penalty_shows_its_lasso_and_one_with_x_hat_keeps_it(open_page):
+    shown = open_page("#penalty=2")
+    assert shown.values()["relative_reconstruction_bias"] == pytest.approx(penalised(2)["soft"].predicted, rel=1e-9)
+    for name, text in (("angle", "40"), ("norm_ratio", "0.6")):
+        shown.type(name, text)
+    address = shown.page.evaluate("location.hash")
+    shown.go_to("#angle=100")
+    shown.go_to(address)
+    assert shown.drawn() == pytest.approx((40, 0.6)), "the defaults are a place like any other"
+    assert shown.address()["penalty"] == 2
