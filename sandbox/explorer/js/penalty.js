@@ -94,6 +94,8 @@ const LAW = [
   ["γ measured", "b/c", ({ bias }) => bias],
   ["γ predicted", "1 − λ·P/(2c)", ({ predicted }) => predicted],
   ["P", "what grows with x̂", ({ grows }) => grows],
+  ["a", "E‖x‖²", ({ moments }) => moments[0]],
+  ["b", "E‖x̂‖²", ({ moments }) => moments[1]],
   ["c", "E[x·x̂]", ({ moments }) => moments[2]],
   ["active", "share of the features", ({ active }) => active],
 ];
@@ -107,7 +109,8 @@ export function lawTable() {
   });
   const titles = ["", ...Object.values(GATES)].map((title) => html(title ? "th" : "td", title ? { scope: "col" } : {}, title));
   const note = html("p", { class: "note" });
-  const table = html("table", {}, html("thead", {}, html("tr", {}, ...titles)), html("tbody", {}, ...rows.map(({ node }) => node)));
+  const caption = html("caption", {}, "The two rings, in units of the features, not of the picture; x̂ may be elsewhere.");
+  const table = html("table", {}, caption, html("thead", {}, html("tr", {}, ...titles)), html("tbody", {}, ...rows.map(({ node }) => node)));
   const node = html("div", { class: "law" }, table, note);
 
   function draw({ penalty }) {

@@ -15,12 +15,20 @@ COEFFICIENTS = [0.01, 0.2, 1, 2.345, 6]
 def in_table(shown, gate):
     return [
         float(shown.root.locator(f'[data-law="{gate} {name}"]').get_attribute("value"))
-        for name in ("γ measured", "γ predicted", "P", "c", "active")
+        for name in ("γ measured", "γ predicted", "P", "a", "b", "c", "active")
     ]
 
 
 def in_python(each):
-    return [each.values["relative_reconstruction_bias"], each.predicted, each.penalty, each.c, each.active]
+    return [
+        each.values["relative_reconstruction_bias"],
+        each.predicted,
+        each.penalty,
+        each.a,
+        each.b,
+        each.c,
+        each.active,
+    ]
 
 
 def ring(shown, picture, gate):
@@ -115,6 +123,47 @@ def test_x_hat_can_be_dragged_away_and_the_rings_stay(shown):
     assert shown.address()["penalty"] == 2
     assert shown.address()["angle"] != pytest.approx(penalised(2)["soft"].settings["angle"], abs=1)
     assert [ring(shown, picture, gate) for picture in ("plane", "map") for gate in GATES] == before
+
+
+def test_the_laws_table_says_whose_units_it_has_and_can_be_checked_by_hand(shown):
+    slide(shown, 2)
+    assert "in units of the features, not of the picture" in shown.root.locator(".law caption").inner_text()
+    measured, predicted, grows, a, b, c, _ = in_table(shown, "soft")
+    assert (b / c, 1 - 2 * grows / (2 * c)) == pytest.approx((measured, predicted), rel=1e-12)
+    pair = shown.moments()  # the same shape at another size
+    assert (a / pair[0], b / pair[1]) == pytest.approx((c / pair[2],) * 2, rel=1e-9)
+
+
+def overlap(first, second):
+    gaps = [max(first[at], second[at]) - min(first[at] + first[of], second[at] + second[of]) for at, of in ("xw", "yh")]
+    return max(gaps) < -6  # a text's box is taller and wider than its letters
+
+
+def boxes(shown, *texts):
+    found = {}
+    for name in texts:
+        for i, node in enumerate(shown.root.locator(name).all()):
+            if box := node.is_visible() and node.bounding_box():
+                found[name, i] = {"x": box["x"], "y": box["y"], "w": box["width"], "h": box["height"]}
+    return found
+
+
+@pytest.mark.parametrize("width", [390, 1600])
+def test_the_presets_names_and_rings_lie_beside_one_another(open_page, width):
+    shown = open_page(viewport={"width": width, "height": 1000})
+    shown.root.locator('[data-preset="penalty"]').click()
+    shown.root.locator(".lesson summary").click()
+    shown.settle()
+    assert not shown.root.locator(".foot-name.of-x-hat").is_visible()
+    for picture in (".plane", ".map"):
+        names = (".ring", ".ring-name", ".arrow-name", ".foot-name")
+        placed = boxes(
+            shown, *(f"svg{picture} {name}" for name in names), *(["svg.map-back .saes text"] * (picture == ".map"))
+        )
+        assert len(placed) >= 4
+        for first, one in placed.items():
+            for second, other in placed.items():
+                assert first == second or not overlap(one, other), (first, second)
 
 
 def test_each_ring_says_what_it_is(shown):
