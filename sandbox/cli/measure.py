@@ -162,9 +162,9 @@ def measure(
                     else "stopped: only a run with --checkpoint FILE can be resumed"
                 )
             end_as_stopped(stopped.by)
-        except engine.NotSaved as unsaved:
+        except engine.AfterTheRun as unfinished:
             if first:
-                _write(unsaved.reports, json, csv, plot, latents)
+                _write(unfinished.reports, json, csv, plot, latents)
             raise
     if first:
         _write(reports, json, csv, plot, latents)

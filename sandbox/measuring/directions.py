@@ -6,9 +6,10 @@ x and x̂ of the others into its eigenvectors.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from operator import index
 
 import numpy as np
 import torch
@@ -22,8 +23,8 @@ from sandbox.measuring.forward import Forward, Pairs
 from sandbox.measuring.one_pass import Progress, counted_at_once
 from sandbox.measuring.ranks import Ranks, Share
 from sandbox.measuring.readings import Readings
-from sandbox.moments.clusters import runs_of
-from sandbox.moments.moments import GROUPS, Moments
+from sandbox.moments.clusters import Runs, runs_of
+from sandbox.moments.moments import GONE, GROUPS, Moments
 from sandbox.moments.sums import Sums
 from sandbox.report.directions import Band, Directions
 
@@ -34,17 +35,21 @@ PASSES = 2
 """Number of times that `directions` reads the activations."""
 
 
-def edges_of(bands: bool | Sequence[int]) -> tuple[int, ...]:
-    """The edges that a user asks for: True for EDGES, or the last component of each band but the last.
+def edges_of(bands: bool | Iterable[int] | None) -> tuple[int, ...]:
+    """The edges that a user asks for: the last component of each band but the last, or True for EDGES.
 
-    Raises: InputError unless they are whole numbers from 1 that rise
+    Returns: none for False and None
+    Raises:  InputError unless they are whole numbers from 1 that rise
     """
-    if bands is True:
-        return EDGES
-    edges = tuple(bands or ()) if isinstance(bands, Sequence) and not isinstance(bands, str) else None
-    if edges and all(type(edge) is int and edge >= 1 for edge in edges) and all(a < b for a, b in pairwise(edges)):
-        return edges
-    raise InputError(f"bands of components are {bands!r}: give rising whole numbers from 1, such as 5, 20, 50")
+    if bands is None or isinstance(bands, bool):
+        return EDGES if bands else ()
+    try:
+        edges = () if isinstance(bands, str) else tuple(index(edge) for edge in bands)
+    except TypeError:
+        edges = ()
+    if not edges or edges[0] < 1 or any(low >= high for low, high in pairwise(edges)):
+        raise InputError(f"bands of components are {bands!r}: give rising whole numbers from 1, such as 5, 20, 50")
+    return edges
 
 
 def refuse_once(source: Source) -> None:
@@ -91,7 +96,7 @@ def directions(
     """
     first = saes[0]
     readings = Readings(source, split, setting.batch, True, setting.ranks, setting.share, setting.progress)
-    at_once = counted_at_once(setting.batch, source.width, first.device)
+    at_once = counted_at_once(setting.batch, 4 * source.width, first.device)  # rotations are in float64
 
     def count_products(x: Tensor, cluster: np.ndarray) -> list[Covariance]:
         return [Covariance.of(x[:, : first.d_in], setting.limit)]
@@ -103,19 +108,24 @@ def directions(
     cuts = [0, *(edge for edge in edges if edge < d), d]
 
     def count_bands(x: Tensor, cluster: np.ndarray) -> list[Rotated]:
-        return [Rotated.of(*sae(x)[:2], cluster, components, cuts, setting.limit) for sae in saes]
+        kept = _kept(x[:, : first.d_in].to(components.dtype), setting.limit)[:, None]
 
+        def rotate(rows: Tensor) -> Tensor:
+            # `Moments` leaves out a token with a nan, which the rotation spreads to every band.
+            return torch.where(kept, rows.to(components.dtype), torch.nan) @ components
+
+        u, runs = rotate(x[:, : first.d_in]), runs_of(cluster, x.shape[:1], GROUPS)
+        return [Rotated.of(u, rotate(sae(x).x_hat), runs, cuts) for sae in saes]
+
+    left_out = int(covariance.left_out)
     rotated = readings.totals(saes, count_bands, fitting=False, batch=at_once)
     return [
         Directions(
-            tuple(
-                Band(low + 1, high, part.moments(i, low, high, readings.blocks))
-                for i, (low, high) in enumerate(pairwise(cuts))
-            ),
+            tuple(part.band(i, low, high, readings.blocks) for i, (low, high) in enumerate(pairwise(cuts))),
             readings.fitted,
             readings.held_out,
             readings.blocks,
-            int(part.left_out),
+            left_out + int(part.left_out),
             split.share,
             split.seed or 0,
         )
@@ -131,11 +141,13 @@ class Covariance(Sums):
         products: Float64[Tensor, "d d"], of x xᵀ, squared activation units
         sum:      Float64[Tensor, "d"], of x
         count:    Float64[Tensor, ""], tokens
+        left_out: Float64[Tensor, ""], other tokens: not finite, or of a norm above the limit
     """
 
     products: Float64[Tensor, "d d"]
     sum: Float64[Tensor, "d"]
     count: Float64[Tensor, ""]
+    left_out: Float64[Tensor, ""]
 
     @classmethod
     def of(cls, x: Tensor, limit: float) -> Covariance:
@@ -143,7 +155,8 @@ class Covariance(Sums):
         wide = x.to(_wide(x.device))
         kept = _kept(wide, limit)
         rows = torch.where(kept[:, None], wide, 0)
-        return cls(rows.mT @ rows, rows.sum(0), kept.sum().to(rows.dtype))
+        count = kept.sum().to(rows.dtype)
+        return cls(rows.mT @ rows, rows.sum(0), count, len(rows) - count)
 
     def components(self) -> Tensor:
         """The orthonormal eigenvectors of the covariance as columns, by falling variance."""
@@ -171,15 +184,8 @@ class Rotated(Sums):
     left_out: Float64[Tensor, ""]
 
     @classmethod
-    def of(
-        cls, x: Tensor, x_hat: Tensor, cluster: np.ndarray, basis: Tensor, cuts: Sequence[int], limit: float
-    ) -> Rotated:
-        """The totals of a batch: x and x̂ of shape (n, d), the components as columns, and the ends of the bands."""
-        x, x_hat = x.to(basis.dtype), x_hat.to(basis.dtype)
-        kept = _kept(x, limit)[:, None]
-        # `Moments` leaves out a token with a nan, which the rotation spreads to every band.
-        u, v = (torch.where(kept, rows, torch.nan) @ basis for rows in (x, x_hat))
-        runs = runs_of(cluster, x.shape[:1], GROUPS)
+    def of(cls, u: Tensor, v: Tensor, runs: Runs, cuts: Sequence[int]) -> Rotated:
+        """The totals of a batch: coordinates of x and of x̂, (n, d), the groups of its tokens, the ends of the bands."""
         bands = [Moments.with_dots(u[:, low:high], v[:, low:high], runs)[0] for low, high in pairwise(cuts)]
         return cls(
             torch.stack([band.totals for band in bands]),
@@ -188,10 +194,12 @@ class Rotated(Sums):
             bands[0].nonfinite,
         )
 
-    def moments(self, band: int, low: int, high: int, blocks: bool) -> Moments:
-        """The moments of a band about its means; `blocks`: the clusters are blocks of tokens, not documents."""
-        raw = Moments(self.totals[band], self.count, self.sums[:, :, low:high], self.left_out)
-        return (raw.in_stretches() if blocks else raw).centred()
+    def band(self, i: int, low: int, high: int, blocks: bool) -> Band:
+        """The i-th band, about its means; `blocks`: the clusters are blocks of tokens, not documents."""
+        raw = Moments(self.totals[i], self.count, self.sums[:, :, low:high], self.left_out)
+        centred = (raw.in_stretches() if blocks else raw).centred()
+        energy = self.totals[..., 0].sum() / self.count.sum()  # of all bands, which is what rounding is relative to
+        return Band(low + 1, high, centred, varies=bool(centred.a > GONE * energy))
 
 
 def _kept(x: Tensor, limit: float) -> Tensor:

@@ -18,7 +18,16 @@ from sandbox.measuring.directions import Setting, directions, edges_of, refuse_o
 from sandbox.measuring.forward import BATCH, FEW, Forward, Pairs
 from sandbox.measuring.identity import of_run
 from sandbox.measuring.objects import heads_side_by_side
-from sandbox.measuring.one_pass import NotSaved, Progress, Saving, Stopped, counted_at_once, stream
+from sandbox.measuring.one_pass import (
+    AfterTheRun,
+    NoDirections,
+    NotSaved,
+    Progress,
+    Saving,
+    Stopped,
+    counted_at_once,
+    stream,
+)
 from sandbox.measuring.preflight import Finding, outlier_limit, preflight, provenance, scale_to_root_d
 from sandbox.measuring.ranks import Ranks, each_has_its_own
 from sandbox.measuring.resume import State
@@ -30,7 +39,7 @@ from sandbox.system.devices import without_autocast
 from sandbox.system.files import written_whole
 from sandbox.system.interrupts import stoppable
 
-__all__ = ["BATCH", "NotSaved", "Stopped", "look", "measure", "measure_pairs"]
+__all__ = ["BATCH", "AfterTheRun", "NoDirections", "NotSaved", "Stopped", "look", "measure", "measure_pairs"]
 
 SAMPLE = 4096  # tokens that the preflight check reads
 
@@ -69,7 +78,7 @@ class Options:
     exclude_outliers: bool = False
     published: int = 0
     latents: bool = False
-    directions: bool | Sequence[int] = False
+    directions: bool | Sequence[int] | None = False
     l1: float | Sequence[float] | None = None
     look: bool = True
     strict: bool = False
@@ -100,7 +109,8 @@ def measure(sae: Any, source: SourceLike, *, device: str = "auto", dtype: str = 
         options:       see `Options`
     Returns: a Report, or a list of Reports for a list of SAEs
     Raises:  InputError for input that cannot be measured; Stopped (a KeyboardInterrupt with the partial reports) on
-             Ctrl-C and SIGTERM; NotSaved (an InputError with the complete reports) if the state could not be saved
+             Ctrl-C and SIGTERM; AfterTheRun (an InputError with the complete reports) if the state could not be saved,
+             or the directions could not be measured
     """
     chosen = _options(options)
     ranks = Ranks.here()
@@ -191,7 +201,7 @@ def _measured(
     names = _names(saes, chosen)
     for sae, penalty in zip(saes, _penalties(saes, chosen), strict=True):
         sae.penalty = penalty
-    edges = edges_of(chosen.directions) if chosen.directions is not False else None
+    edges = edges_of(chosen.directions)
     if edges:
         refuse_once(source)
     _try_on(saes, source)
@@ -253,6 +263,8 @@ def _measured(
             except Stopped as stopped:
                 stopped.reports = made
                 raise
+            except InputError as error:
+                raise NoDirections(error, made) from error
         made = [replace(report, directions=of_sae) for report, of_sae in zip(made, every, strict=True)]
     _say_what_the_pass_found(made, findings, chosen, ranks)
     if saving and saving.failed:

@@ -49,8 +49,8 @@ class Stopped(KeyboardInterrupt):
         self.state, self.by, self.unsaved, self.reports = state, by, unsaved, []
 
 
-class NotSaved(InputError):
-    """The run is complete, but its state could not be saved.
+class AfterTheRun(InputError):
+    """The run is complete, but something after it failed.
 
     Attributes: reports: the complete report of each SAE
     """
@@ -58,6 +58,14 @@ class NotSaved(InputError):
     def __init__(self, error: InputError, reports: list[Any]):
         super().__init__(str(error))
         self.reports = reports
+
+
+class NotSaved(AfterTheRun):
+    """The run's state could not be saved."""
+
+
+class NoDirections(AfterTheRun):
+    """The directions could not be measured; the reports are without them."""
 
 
 @dataclass(frozen=True)

@@ -7,20 +7,29 @@ anywhere: directions that are too short and directions that are too long can can
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from itertools import combinations
+from typing import Any, NamedTuple
 
 import torch
 
-from sandbox.maths.measures import REGISTRY
+from sandbox.maths.compile import MOMENTS, to_torch
+from sandbox.maths.measures import ANY, REGISTRY
+from sandbox.maths.symbols import a, c
 from sandbox.moments.moments import Moments
 from sandbox.report.estimates import Estimate, estimate
+from sandbox.report.jackknife import LEVEL, LeftOut, effective_clusters, ends, left_out, student
 
 GAMMA = "relative_reconstruction_bias"
 
-SHARES = {"energy": "energy of x", "inner": "share of c", "loss": "share of the loss"}
-"""The shares of a band, by the key that JSON and CSV have for each, in words."""
+PARTS = {"energy": a, "c": c, "loss": a * REGISTRY["relative_loss"].expression}
+"""What a band has a share of, by the key of the share in JSON and CSV."""
+
+SHARES = {"energy": "energy of x", "c": "share of c", "loss": "share of the loss"}
+"""The same in words."""
+
+STILL = "x does not vary along these components"
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,11 +39,13 @@ class Band:
     Attributes:
         first, last: their ranks, from 1 for the component of the largest variance
         moments:     of x and x̂ along them, about their means, by independent clusters
+        varies:      whether x varies along them by more than rounding
     """
 
     first: int
     last: int
     moments: Moments
+    varies: bool = True
 
     @property
     def name(self) -> str:
@@ -44,7 +55,23 @@ class Band:
     @cached_property
     def estimates(self) -> Mapping[str, Estimate]:
         """Every measure, by key, with its interval."""
+        if not self.varies:
+            return dict.fromkeys(REGISTRY, Estimate(None, None, None, STILL))
         return {key: estimate(self.moments, measure) for key, measure in REGISTRY.items()}
+
+    @cached_property
+    def gamma(self) -> LeftOut:
+        """γ, and γ without each group of clusters in turn."""
+        return left_out(self.moments, replace(REGISTRY[GAMMA], root=None))
+
+
+class Apart(NamedTuple):
+    """Two bands whose γ differ: the higher one, the lower one, and the difference with its interval."""
+
+    higher: Band
+    lower: Band
+    low: float
+    high: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,8 +86,8 @@ class Directions:
         fitted:      number of documents (or blocks) that the components come from
         measured:    number of the others, which are measured
         blocks:      whether both are blocks of tokens, because there are no documents
-        left_out:    number of tokens left out: those of extreme norm, which would be components of their own, and those
-                     that are not finite
+        left_out:    number of tokens of both halves left out: those of extreme norm, which would be components of their
+                     own, and those that are not finite
         share, seed: of the split (`sandbox.activations.split.Split`)
     """
 
@@ -82,19 +109,32 @@ class Directions:
         return Band(self.bands[0].first, self.bands[-1].last, moments)
 
     def shares(self, band: Band) -> dict[str, float | None]:
-        """Its shares of a = E‖x‖², of c = E[x·x̂] and of the loss, by the keys of SHARES; None where the whole is 0."""
-        whole = self.whole
+        """Its shares of a = E‖x‖², of c = E[x·x̂] and of the loss, by the keys of PARTS; None where the whole is 0."""
+        parts = {key: to_torch(part, MOMENTS) for key, part in PARTS.items()}
+        every = {key: [part(*of.moments.means).item() for of in (band, self.whole)] for key, part in parts.items()}
+        return {key: own / whole if whole else None for key, (own, whole) in every.items()}
 
-        def loss(part: Band) -> float:
-            relative = part.estimates["relative_loss"].value
-            return 0.0 if relative is None else relative * part.moments.a.item()
+    @cached_property
+    def apart(self) -> Apart | None:
+        """The two bands whose γ differ most clearly; None if no two can be told apart.
 
-        parts = {
-            "energy": (band.moments.a.item(), whole.moments.a.item()),
-            "inner": (band.moments.c.item(), whole.moments.c.item()),
-            "loss": (loss(band), loss(whole)),
-        }
-        return {key: part / total if total else None for key, (part, total) in parts.items()}
+        All pairs are compared, so each interval has the level 1 − 0.05/pairs (Bonferroni). It is the jackknife of the
+        difference itself, because both bands are measured on the same documents.
+        """
+        known = [band for band in self.bands if band.estimates[GAMMA].value is not None]
+        pairs = list(combinations(known, 2))
+        clearest, found = 0.0, None
+        for one, other in pairs:
+            count = one.moments.count
+            clusters = effective_clusters(one.moments).minimum(effective_clusters(other.moments))
+            difference = LeftOut(one.gamma.value - other.gamma.value, one.gamma.without - other.gamma.without)
+            quantile = student(clusters, 1 - (1 - LEVEL) / len(pairs))
+            low, high = (end.item() for end in ends(difference, ANY, count > 0, quantile))
+            clear = abs(difference.value.item()) / (high - low) if high > low else 0.0
+            if (low > 0 or high < 0) and clear > clearest:
+                clearest = clear
+                found = Apart(one, other, low, high) if low > 0 else Apart(other, one, -high, -low)
+        return found
 
     def to_dict(self) -> dict[str, Any]:
         """As in JSON."""
@@ -124,31 +164,18 @@ class Directions:
 
     def in_words(self) -> str:
         """Whether γ differs between directions, in a sentence or two."""
-        known = [band for band in self.bands if _ends(band) is not None]
-        if len(known) < 2:
-            return "Fewer than two bands have an interval of γ: directions cannot be compared."
-        lowest, highest = (choose(known, key=_gamma) for choose in (min, max))
-        low, high = _ends(highest), _ends(lowest)
-        assert low is not None
-        assert high is not None
-        if low[0] <= high[1]:
-            return "The intervals of the lowest and the highest γ overlap: no difference between directions is seen."
-        whole = self.whole.estimates[GAMMA].value
-        pooled = "undefined" if whole is None else f"{whole:.3f}"
+        if self.apart is None:
+            return "Cannot tell whether γ differs between directions: every interval of a difference contains 0."
+        gamma = self.whole.estimates[GAMMA].value
+        pooled = "undefined" if gamma is None else f"{gamma:.3f}"
         return (
-            f"γ differs between directions: it is {_gamma(highest):.3f} on components {highest.name} and "
-            f"{_gamma(lowest):.3f} on {lowest.name}. Over all, γ is {pooled}: the mean of the bands' γ, weighted by c "
-            "(C25). A band with a small share of the loss matters little, whatever its γ."
+            f"γ differs between directions: it is {self._in_figures(self.apart.higher)} and "
+            f"{self._in_figures(self.apart.lower)}. Of all pairs of bands, these differ most clearly, by "
+            f"{self.apart.low:.3f} to {self.apart.high:.3f}. Over all, γ is {pooled}: the mean of the bands' γ, "
+            "weighted by c (C25)."
         )
 
-
-def _gamma(band: Band) -> float:
-    value = band.estimates[GAMMA].value
-    assert value is not None
-    return value
-
-
-def _ends(band: Band) -> tuple[float, float] | None:
-    """The interval of its γ, if there is one."""
-    gamma = band.estimates[GAMMA]
-    return None if gamma.low is None or gamma.high is None else (gamma.low, gamma.high)
+    def _in_figures(self, band: Band) -> str:
+        loss = self.shares(band)["loss"]
+        share = "" if loss is None else f" ({100 * loss:.1f} % of the loss)"
+        return f"{band.estimates[GAMMA].value:.3f} on components {band.name}{share}"

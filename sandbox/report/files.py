@@ -50,10 +50,11 @@ def _rows(report: Report) -> Iterator[Sequence[object]]:
                 yield (*facts, prefix + origin, key, estimate.value, estimate.low, estimate.high, estimate.reason)
     facts = (report.name, report.tokens, report.documents, report.l0)
     if report.directions:
-        for band in report.directions.bands:
-            documents = None if report.directions.blocks else report.directions.measured
-            facts = (report.name, int(band.moments.n), documents, report.l0)
-            origin = f"components {band.name}"
+        documents = None if report.directions.blocks else report.directions.measured
+        bands = {band.name: band for band in report.directions.bands} | {"all": report.directions.whole}
+        for name, band in bands.items():
+            facts = (report.name, int(band.moments.n), documents, None)  # L0 is that of all documents
+            origin = f"components {name}"
             for key, estimate in band.estimates.items():
                 yield (*facts, origin, key, estimate.value, estimate.low, estimate.high, estimate.reason)
             for key, share in report.directions.shares(band).items():

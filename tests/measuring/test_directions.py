@@ -12,6 +12,7 @@ import sandbox
 from sandbox.activations.split import Split
 from sandbox.errors import InputError
 from sandbox.measuring.directions import EDGES
+from sandbox.measuring.measure import NoDirections
 from sandbox.report import to_csv, to_json
 from tests.helpers.runs import sandbox as command
 
@@ -64,14 +65,14 @@ def test_gamma_over_all_is_the_mean_of_the_bands_weighted_by_c():
     report = sandbox.measure(lambda x: torch.relu(x) * 0.9, x, documents=DOCUMENTS, look=False, directions=True)
     found = report.directions
     shares = [found.shares(band) for band in found.bands]
-    mean = sum(s["inner"] * band.estimates[GAMMA].value for s, band in zip(shares, found.bands, strict=True))
+    mean = sum(s["c"] * band.estimates[GAMMA].value for s, band in zip(shares, found.bands, strict=True))
     held_out = ~Split().chosen(DOCUMENTS)
     alone = sandbox.measure(lambda x: torch.relu(x) * 0.9, x[held_out], documents=DOCUMENTS[held_out], look=False)
     whole = found.whole.estimates[GAMMA]
     assert mean == pytest.approx(whole.value, abs=1e-9)
     assert whole.value == pytest.approx(alone.centred[GAMMA].value, abs=1e-9)
     assert whole.low == pytest.approx(alone.centred[GAMMA].low, abs=1e-9)
-    for key in ("energy", "inner", "loss"):
+    for key in ("energy", "c", "loss"):
         assert sum(share[key] for share in shares) == pytest.approx(1, abs=1e-9)
 
 
@@ -84,18 +85,64 @@ def test_what_shrinks_only_in_some_directions_is_found_there():
     assert (first.value, second.value) == pytest.approx((1, 1), abs=1e-4)
     assert last.value == pytest.approx(0.7, abs=1e-2)
     assert found.whole.estimates[GAMMA].value > 0.99, "which pooled γ hides"
+    assert found.apart.lower is found.bands[2]
     assert "γ differs between directions" in found.in_words()
-    assert "on 7-12" in found.in_words()
+    assert "on components 7-12 (100.0 % of the loss)" in found.in_words()
 
 
 def test_equal_shrinkage_everywhere_is_no_difference():
     x, _ = data()
     noise = torch.randn(N, D, generator=torch.Generator().manual_seed(1))
     pairs = sandbox.measure_pairs(x, 0.9 * x + 0.1 * noise, documents=DOCUMENTS, look=False, directions=(1, 2, 3))
-    words = pairs.directions.in_words()
-    assert "γ differs" in words, "the noise is in x̂ and lengthens it most where x is short"
+    assert pairs.directions.apart.higher.last == D, "the noise is in x̂ and lengthens it most where x is short"
     same = sandbox.measure_pairs(x, 0.9 * x, documents=DOCUMENTS, look=False, directions=(1, 2, 3))
-    assert "no difference between directions is seen" in same.directions.in_words()
+    assert same.directions.apart is None
+    assert "Cannot tell whether γ differs between directions" in same.directions.in_words()
+
+
+def test_bands_that_differ_only_by_chance_are_rarely_told_apart():
+    """80 documents, ten bands of the same true γ: lowest against highest would differ in a tenth of the runs."""
+    told = 0
+    for seed in range(40):
+        draw = torch.Generator().manual_seed(seed)
+        x, noise = torch.randn(2, 1600, 20, generator=draw)
+        x_hat = 0.5 * (x + noise)  # E x̂·x = E‖x̂‖² = 1/2: γ is 1 in every direction
+        found = sandbox.measure_pairs(x, x_hat, documents=np.arange(1600) // 10, look=False, directions=range(2, 20, 2))
+        told += found.directions.apart is not None
+    assert told <= 5  # at most 5 % are expected: 2 of 40
+
+
+def test_where_x_does_not_vary_nothing_is_measured_but_the_loss_there_counts():
+    x, basis = data(d=8)
+    flat = x.double() @ basis[:, :3] @ basis[:, :3].T + 5
+    noise = torch.randn(N, 8, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    found = sandbox.measure_pairs(flat, 0.9 * flat + noise, documents=DOCUMENTS, look=False, directions=(3,)).directions
+    varying, still = found.bands
+    assert varying.estimates[GAMMA].value is not None
+    assert not still.varies
+    assert still.estimates[GAMMA].reason == "x does not vary along these components"
+    assert found.apart is None
+    shares = found.shares(still)
+    assert shares["energy"] == pytest.approx(0, abs=1e-12)
+    assert shares["loss"] > 0.3
+
+
+def test_a_run_whose_directions_fail_keeps_its_report(tmp_path):
+    np.save(tmp_path / "x.npy", data()[0].numpy())
+    np.save(tmp_path / "documents.npy", np.zeros(N, int))
+    with pytest.raises(NoDirections, match="documents: found fewer than two") as failed:
+        by_direction(torch.relu, data()[0], documents=np.zeros(N, int))
+    assert failed.value.reports[0].raw[GAMMA].value is not None
+    given = ["--x", tmp_path / "x.npy", "--x-hat", tmp_path / "x.npy", "--documents", tmp_path / "documents.npy"]
+    done = command("measure", *given, "--directions", "--json", tmp_path / "report.json", "--no-preflight")
+    assert done.returncode == 2
+    assert "found fewer than two" in done.stderr
+    assert json.loads((tmp_path / "report.json").read_text("utf-8"))["saes"][0]["tokens"] == N
+
+
+def test_numbers_of_numpy_are_bands_and_none_is_none():
+    assert [band.last for band in by_direction(torch.relu, data()[0], np.array([3, 5])).bands] == [3, 5, 12]
+    assert by_direction(torch.relu, data()[0], None) is None
 
 
 def test_neither_the_order_of_documents_nor_the_batches_matter():
@@ -113,7 +160,7 @@ def test_outliers_are_left_out_and_counted():
     x, _ = data()
     x[7] *= 1e4
     found = by_direction(torch.relu, x)
-    assert found.left_out == int(not Split().chosen(DOCUMENTS[7:8])[0])
+    assert found.left_out == 1, "whichever half it is in"
     assert found.bands[0].estimates[GAMMA].value == pytest.approx(
         by_direction(torch.relu, torch.cat((x[:7], x[8:])), documents=np.delete(DOCUMENTS, 7))
         .bands[0]
@@ -129,7 +176,7 @@ def test_without_documents_blocks_are_split_and_it_says_so():
     assert "blocks of tokens" in found.origin_in_words()
 
 
-@pytest.mark.parametrize("bands", [(), (0, 5), (5, 5), (5, 3), (1.5,), "5,20", 5, (True,), [2, "x"]])
+@pytest.mark.parametrize("bands", [(), (0, 5), (5, 5), (5, 3), (1.5,), "5,20", 5, [2, "x"]])
 def test_bands_that_are_none_are_refused(bands):
     with pytest.raises(InputError, match="give rising whole numbers from 1"):
         by_direction(torch.relu, data()[0], bands)
@@ -178,9 +225,9 @@ def test_json_csv_and_the_table_have_every_band():
     assert bands[0][GAMMA]["value"] == report.directions.bands[0].estimates[GAMMA].value
     assert entry["directions"]["whole"][GAMMA] == report.directions.whole.estimates[GAMMA].to_dict()
     rows = [row for row in csv.DictReader(to_csv([report]).splitlines()) if row["origin"].startswith("components")]
-    assert {row["origin"] for row in rows} == {"components 1-2", "components 3-6", "components 7-12"}
+    assert {row["origin"] for row in rows} == {f"components {band}" for band in ("1-2", "3-6", "7-12", "all")}
     assert {row["documents"] for row in rows} == {str(report.directions.measured)}
-    assert {"share_of_energy", "share_of_inner", "share_of_loss", GAMMA} <= {row["measure"] for row in rows}
+    assert {"share_of_energy", "share_of_c", "share_of_loss", GAMMA} <= {row["measure"] for row in rows}
     text = str(report)
     assert "By principal component of x (centred): components from" in text
     assert "3-6" in text
