@@ -45,13 +45,15 @@ class Preset:
         values = {key: evaluate(measure, *means).item() for key, measure in REGISTRY.items()}
         numbers = {key: _short(value) for key, value in values.items()}
         numbers |= {f"one_over_{key}": _short(1 / value) for key, value in values.items() if value}
+        numbers["too_short"] = f"{100 * (1 - values['relative_reconstruction_bias']):.1f} %"
         numbers |= self.numbers
         words = {name: getattr(self, name).format(**numbers) for name in ("notice", "question", "answer")}
         return {"key": self.key, "title": self.title, "claim": self.claim, "state": state} | words
 
 
 def _short(value: float) -> str:
-    return f"{value:.3g}".replace("-", "−")
+    """With the digits that the pictures show (`shown` in js/dom.js)."""
+    return f"{value:.{0 if abs(value) >= 100 else 3}f}".replace("-", "−")
 
 
 def presets() -> tuple[Preset, ...]:
@@ -122,8 +124,9 @@ def presets() -> tuple[Preset, ...]:
             "norm ratio, {norm_ratio}, overstates the shrinkage.",
             "A real SAE with an L1 penalty: its reconstructions are {norm_ratio} times as long as x. How much of that "
             "is shrinkage?",
-            "γ = {relative_reconstruction_bias}: the part that a rescaling undoes. It is the share of the penalty: "
-            "with λ = {law_l1}/{law_scale} in the units of x, P = {law_penalty} and c = {law_c}, 1 − λ·P/(2c) predicts "
+            "x̂ is {too_short} too short for its angle, which rescaling would undo: γ = {relative_reconstruction_bias}. "
+            "The penalty causes it: with λ = {law_l1}/{law_scale} in the units of x, "
+            "P = {law_penalty} and c = {law_c}, 1 − λ·P/(2c) predicts "
             "γ = {law_predicted}, and {law_gamma} was measured (all about b_dec, unlike the table). "
             "The rest of the missing length comes from the angle (ρ = {cosine}); see C10.",
             law_of_relu,
@@ -147,7 +150,7 @@ def presets() -> tuple[Preset, ...]:
             "C19",
             {"penalty": 2} | penalised(2)["soft"].settings,
             "A small lasso beside a hard threshold that cuts the same features: γ = "
-            "{relative_reconstruction_bias} for the lasso. Raise the penalty, and γ keeps following γ = 1 − λ·P/(2c).",
+            "{relative_reconstruction_bias} for the lasso. Raise the penalty, and γ keeps following 1 − λ·P/(2c).",
             "Two ways to make x̂ sparse: a lasso pays for the size of its latents, a hard threshold for their number. "
             "Raise the penalty. Which of the two leaves the green circle (γ = 1, Thales’ circle)?",
             "The lasso. At its optimum no rescaling pays, and scaling x̂ up costs λ·P, so γ = 1 − λ·P/(2c): here "
@@ -180,14 +183,15 @@ def presets() -> tuple[Preset, ...]:
             "regression",
             "Three regressions",
             "C22",
-            {"angle": 40, "norm_ratio": 0.75, "population": True, "spread": 15, "norm_spread": 0.4, "n": 1000},
+            {"angle": 40, "norm_ratio": 0.6, "population": True, "spread": 15, "norm_spread": 0.4, "n": 1000},
             "c/a = {scale_x} ≤ r = {norm_ratio} ≤ γ = {relative_reconstruction_bias}. They are always in this "
             "order (c > 0); without scatter the three agree.",
             "Fit a line to the cloud of coordinates twice: x̂ on x, then x on x̂. Is it the same line, and which of the "
-            "two says “no shrinkage”?",
-            "They differ: x̂ on x has the slope c/a = {scale_x}, flat because least squares always falls short where "
-            "points scatter. x on x̂ has γ = {relative_reconstruction_bias}: rescaling x̂ gains nothing. r = "
-            "{norm_ratio} is their geometric mean, the reduced major axis.",
+            "two tells how much x̂ has shrunk?",
+            "They differ, and x on x̂ tells it: its slope is γ = {relative_reconstruction_bias}, so x̂ is {too_short} "
+            "too short for its angle. x̂ on x has the slope c/a = {scale_x}: too flat, because least squares "
+            "underestimates the slope when x and x̂ are imperfectly correlated. r = {norm_ratio} is their geometric "
+            "mean, the reduced major axis.",
         ),
         Preset(
             "merge",

@@ -92,7 +92,7 @@ CONTROLS: dict[str, Control] = {
         Control("n", "pairs", BLOCKS, 10_000, 1000, BLOCKS, 500, whole=True, group="population"),
         Control("seed", "sample", 0, 9999, 0, 1, 1, whole=True, group="population"),
         Control("cells", "cells", 1, POINTS, 12, 1, 1, whole=True, group="merged"),
-        Control("factor", "factor on the means", 0, 1.5, 1, 0.01, 0.05, group="merged"),
+        Control("factor", "factor applied to the means", 0, 1.5, 1, 0.01, 0.05, group="merged"),
     )
 }
 

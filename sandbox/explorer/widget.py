@@ -179,7 +179,7 @@ class Explorer(anywidget.AnyWidget):
     def claim(self, which: str, stay: bool = False) -> InNumbers:
         """Go to the preset that shows a claim best, and give its derivation with that state's numbers filled in.
 
-        The claims about thresholded features (C17, C18) concern no single state, so they come without numbers.
+        Claims whose symbols the state has no numbers for, such as the penalty of C17 to C20, come without numbers.
 
         Args:
             which: its number or name, such as "C5"
@@ -189,11 +189,9 @@ class Explorer(anywidget.AnyWidget):
         if not stay:
             self.preset(STATES_OF_CLAIMS[number])
         known: dict[Any, float] = {}
-        if self.merged:
-            known = {}
-        elif not self.population:
+        if not self.merged and not self.population:
             known[symbols.theta] = math.radians(self.angle)
-        elif not self.spread and not self.angle:  # x = m + z and x̂ = m + s·z, as in C14
+        elif not self.merged and not self.spread and not self.angle:  # x = m + z and x̂ = m + s·z, as in C14
             known = {symbols.offset: self.offset**2, symbols.s: self.norm_ratio}
             known[symbols.spread] = self.moments.a.item() - self.offset**2
         return InNumbers.at(prove(number), tuple(self.moments.means.tolist()), known)

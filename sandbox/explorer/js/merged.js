@@ -33,8 +33,8 @@ export function merged(title) {
   const line = html("p", { class: "merge-figures" }, ...figures.flatMap((data, i) => [html("span", {}, `${measures[keys[i]].plain} = `, data)]));
   const legend = html("p", { class: "note" });
   legend.textContent =
-    "Blue: points x. Orange: x̂, tied to the points of its cell; grey: the means that x̂ has left. On the right, x and x̂ as " +
-    "all points together have them, with a dot on the circle for each number of cells.";
+    "Blue: points x. Orange: x̂, tied to the points of its cell; grey: the means that x̂ has left. The semicircle: x and x̂ of " +
+    "all points together, with a dot for each number of cells.";
   const frame = html("div", {}, scatter);
   const pictures = html("div", { class: "merge-pictures" }, frame, html("div", {}, thales));
   const node = html("section", { class: "merging" }, html("h3", {}, title), line, pictures, legend);
@@ -99,7 +99,8 @@ export function merged(title) {
     set(stations, { d: there.map(([u, v]) => `M${u.toFixed(1)},${v.toFixed(1)}h0`).join("") });
   }
 
-  function detail({ state, values, merged: found }) {
+  // While `veiled`, no label says where x̂ lies.
+  function detail({ state, values, merged: found }, veiled) {
     if (!found) return;
     const n = controls.cells.high;
     figures.forEach((data, i) => {
@@ -111,7 +112,7 @@ export function merged(title) {
     const off = state.factor === 1 ? "their means" : `${shown(state.factor, 2)} times their means`;
     set(scatter, { "aria-label": `${n} points in ${state.cells} ${state.cells === 1 ? "cell" : "cells"}, and ${off}` });
     const where = value === null ? "undefined" : Math.abs(value - 1) < 1e-9 ? "on Thales’ circle" : value < 1 ? "inside Thales’ circle" : "outside Thales’ circle";
-    set(thales, { "aria-label": `all points together: x̂ is ${where}` });
+    set(thales, { "aria-label": veiled ? "all points together" : `all points together: x̂ is ${where}` });
   }
 
   return { node, frame, layout, draw, detail, pictures: [scatter, thales] };

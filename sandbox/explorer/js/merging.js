@@ -16,7 +16,9 @@ function merger(seed) {
   for (let cells = points.map((point, i) => ({ mean: point, members: [i] })); cells.length; cells = fewer(cells)) {
     stages[cells.length] = { cells, energy: cells.reduce((sum, { mean, members }) => sum + members.length * energyOf(mean), 0) / n };
   }
-  const made = { points, stages, energy: points.reduce((sum, point) => sum + energyOf(point), 0) / n };
+  const energy = points.reduce((sum, point) => sum + energyOf(point), 0) / n;
+  const cosines = stages.map((stage) => stage && measures.cosine.value(energy, stage.energy, stage.energy));
+  const made = { points, stages, cosines };
   if (mergers.size > 20) mergers.clear();
   mergers.set(seed, made);
   return made;
@@ -66,8 +68,7 @@ export function mergedOf({ seed, cells, factor, norm_x }) {
 
 // Where x̂ lies if it is the mean of its cell, for each number of cells: ρ, which is r as well.
 export function onTheMeans(seed) {
-  const { stages, energy } = merger(seed);
-  return stages.map((stage) => stage && measures.cosine.value(energy, stage.energy, stage.energy));
+  return merger(seed).cosines;
 }
 
 // The state with the angle and the norm ratio that the points have together.

@@ -137,18 +137,21 @@ export function view(state, { signal, link, resized, recoloured }) {
   }
 
   function drawPopulation(on, all) {
+    const opened = on && !slopes.node.seen;
     for (const node of [ofPopulation.node, averages.node, slopes.node]) toggle(node, on);
     if (!on) return;
-    layoutHidden();
+    if (opened) layoutHidden();
     ofPopulation.draw(scene);
     if (all || frames % 2) slopes.draw(scene);
   }
 
   function drawCells(on) {
+    const opened = on && !cells.node.seen;
     for (const node of [ofCells.node, cells.node]) toggle(node, on);
+    root.classList.toggle("merges", on);
     toggle(ofPair.node, !on); // the cells decide on the angle and the norm ratio
     if (!on) return;
-    layoutHidden();
+    if (opened) layoutHidden();
     for (const panel of [ofCells, cells]) panel.draw(scene);
   }
 
@@ -165,7 +168,7 @@ export function view(state, { signal, link, resized, recoloured }) {
   function read() {
     for (const panel of [ofPair, ofPenalty, law, atlas, vectors]) panel.detail(scene);
     if (scene.population) for (const panel of [ofPopulation, averages, slopes]) panel.detail(scene);
-    if (scene.merged) for (const panel of [ofCells, cells]) panel.detail(scene);
+    if (scene.merged) for (const panel of [ofCells, cells]) panel.detail(scene, veiled());
   }
 
   function finish(settings) {
@@ -180,8 +183,14 @@ export function view(state, { signal, link, resized, recoloured }) {
     status.classList.toggle("wrong", wrong);
   }
 
+  function veiled() {
+    return root.classList.contains("veiled");
+  }
+
   function veil(on) {
+    if (on === veiled()) return;
     root.classList.toggle("veiled", on);
+    if (scene?.merged) cells.detail(scene, on);
   }
 
   function leaveLesson() {
@@ -197,7 +206,7 @@ export function view(state, { signal, link, resized, recoloured }) {
   // To a screen reader, once a movement has ended.
   function announce() {
     say("");
-    write(spoken, root.classList.contains("veiled") ? "" : summary());
+    write(spoken, veiled() ? "" : summary());
   }
 
   function summary() {
@@ -236,8 +245,7 @@ export function view(state, { signal, link, resized, recoloured }) {
     ];
     if (scene.population) panels.push({ title: TITLES.slopes, layers: slopes.pictures });
     if (scene.merged) panels.push(...cells.pictures.map((layer, i) => ({ title: i ? "" : TITLES.merging, layers: [layer] })));
-    const veiled = root.classList.contains("veiled");
-    await saved(kind, panels, getComputedStyle(root), veiled ? settingsInWords() : summary());
+    await saved(kind, panels, getComputedStyle(root), veiled() ? settingsInWords() : summary());
     say(`Saved as shrinkage.${kind}.`);
   }
 

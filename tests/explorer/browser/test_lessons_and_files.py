@@ -32,6 +32,7 @@ def test_presets_set_their_state_ask_and_answer_with_the_tables_numbers(open_pag
         summary.click()
         notice.wait_for(state="visible")
         values = shown.values()
+        in_table = {key: shown.root.locator(f'tr[data-measure="{key}"] data').inner_text() for key in values}
         assert shown.root.locator("tr[data-measure] data").first.is_visible()
         for template, node in ((preset.notice, notice), (preset.answer, answer)):
             text = node.inner_text()
@@ -39,11 +40,19 @@ def test_presets_set_their_state_ask_and_answer_with_the_tables_numbers(open_pag
             for _, field, _, _ in string.Formatter().parse(template):
                 if field in preset.numbers:
                     assert preset.numbers[field] in text
+                elif field == "too_short":
+                    bias = values["relative_reconstruction_bias"]
+                    assert bias is not None, preset.key
+                    assert f" {100 * (1 - bias):.1f} % too short" in text, preset.key
                 elif field:
                     value = values[field.removeprefix("one_over_")]
                     assert value is not None, (preset.key, field)
-                    number = f"{1 / value if field.startswith('one_over_') else value:.3g}".replace("-", "−")
-                    assert number in text, preset.key
+                    value = 1 / value if field.startswith("one_over_") else value
+                    number = (f"{value:.0f}" if abs(value) >= 100 else f"{value:.3f}").replace("-", "−")
+                    assert re.search(rf"(?<![\d.−]){number}(?![.]?\d)", text), (preset.key, field, number)
+                    if not field.startswith("one_over_"):
+                        read = float(in_table[field].replace("−", "-"))
+                        assert float(number.replace("−", "-")) == pytest.approx(read, abs=5.01e-4), (preset.key, field)
 
 
 def test_what_is_veiled_is_seen_once_something_is_moved(shown):

@@ -175,6 +175,13 @@ def test_the_preset_asks_first_and_the_slider_answers(shown):
     assert not figure.is_visible()
     assert not tip.is_visible()
     assert not shown.root.locator(".stations").is_visible()
+    assert not any(node.is_visible() for node in shown.root.locator(".plane .locus, .plane .locus-name").all())
+    circle = shown.root.locator("svg.merge-circle")
+    assert circle.get_attribute("aria-label") == "all points together"
+    shown.root.locator(".lesson summary").click()
+    shown.settle()
+    assert circle.get_attribute("aria-label") == "all points together: x̂ is on Thales’ circle"
+    assert shown.root.locator(".plane .locus").first.is_visible()
     for cells in (4, 3, 2, 1):
         shown.type("cells", str(cells))
         assert figure.inner_text() == "1.000"
@@ -205,4 +212,9 @@ def test_merged_points_are_in_the_saved_picture(open_page, tmp_path, kind):
         assert "Cells, and where their means lie" in text
         assert text.count("<svg ") == 1 + 4 + 2
     else:
-        assert file.stat().st_size > 50_000
+        width = int.from_bytes(file.read_bytes()[16:20], "big")
+        boxes = [
+            shown.root.locator(name).bounding_box() for name in ("svg.plane", "svg.merge-points", "svg.merge-circle")
+        ]
+        plane, *both = [box["width"] for box in boxes if box]
+        assert width > 2 * (2 * plane + sum(both)), "the points and the semicircle are beside the other pictures"

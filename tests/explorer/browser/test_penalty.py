@@ -178,7 +178,10 @@ def test_each_ring_says_what_it_is(shown):
 def test_the_preset_hides_both_rings_and_numbers_until_the_penalty_moves(shown):
     shown.root.locator('[data-preset="penalty"]').click()
     shown.settle()
-    hidden = [shown.root.locator("svg.plane .ring").nth(1), shown.root.locator(".law data").first]
+    rings = [
+        shown.root.locator(f"svg.{picture} .penalised.{gate} .ring") for picture in ("plane", "map") for gate in GATES
+    ]
+    hidden = [*rings, shown.root.locator(".law data").first]
     assert not any(node.is_visible() for node in hidden)
     slide(shown, 1)
     assert all(node.is_visible() for node in hidden)
