@@ -63,8 +63,8 @@ figure-6-more: figure-6
 	$(call FIGURE_6,figure-6-three-passes) --seeds 0 --steps 12000 --coefficients gated=3.4
 	$(call FIGURE_6,figure-6-ten-passes) --seeds 0 --steps 36000 --coefficients relu=2.1 --coefficients gated=3.4
 	$(call FIGURE_6,figure-6-others) --seeds 0 --architecture jumprelu --architecture topk
-	$(call FIGURE_6,figure-6-law) --seeds 0 --architecture relu --architecture gated --architecture topk \
-		--coefficients gated=2.1 --coefficients topk=20
+	$(call FIGURE_6,figure-6-law) --seeds 0 --architecture relu --architecture gated --architecture jumprelu \
+		--architecture topk
 
 # An environment with exactly the packages whose docstrings are the text.
 build/venv-data: sandbox/data/requirements.txt pyproject.toml

@@ -47,7 +47,7 @@ WAITS = {
     "sandbox/measuring/summary.py:summary": "b_dec is copied to the CPU",
     "sandbox/moments/sums.py:<lambda>": "totals are copied to the CPU, once per reading of the activations",
     "sandbox/measuring/readings.py:totals": "the tokens must be those of the previous reading",
-    "sandbox/measuring/directions.py:directions": "principal components are copied to the device, and the count of outliers from it",
+    "sandbox/measuring/directions.py:directions": "principal components go to the device, and a count comes back",
     "sandbox/measuring/directions.py:components": "principal components of x are computed, and copied to the CPU",
     "sandbox/measuring/rescale.py:_per_latent": "rows of W_dec are assembled on the CPU",
     "sandbox/measuring/rescale.py:_from_l1": "rows of W_dec are assembled on the CPU",
