@@ -4,12 +4,15 @@ const values = { saes };
 let saving = 0;
 const listeners = {};
 
+// A link that names a penalty but no x̂ means the lasso's.
 function fromAddress() {
-  return sorted(Object.fromEntries(new URLSearchParams(location.hash.slice(1))));
+  const { good, wrong } = sorted(Object.fromEntries(new URLSearchParams(location.hash.slice(1))));
+  return { good: "norm_ratio" in good ? good : lassoFollowed(good, defaults), wrong };
 }
 
 function toAddress(state) {
-  const changed = Object.keys(defaults).filter((name) => state[name] !== defaults[name]);
+  const placed = (name) => state.penalty && ["angle", "norm_ratio"].includes(name); // else it would be the lasso's
+  const changed = Object.keys(defaults).filter((name) => state[name] !== defaults[name] || placed(name));
   const text = new URLSearchParams(changed.map((name) => [name, String(state[name])])).toString();
   return text ? `#${text}` : "#";
 }

@@ -127,8 +127,8 @@ def presets() -> tuple[Preset, ...]:
             "x̂ is {too_short} too short for its angle, which rescaling would undo: γ = {relative_reconstruction_bias}. "
             "The penalty causes it: with λ = {law_l1}/{law_scale} in the units of x, "
             "P = {law_penalty} and c = {law_c}, 1 − λ·P/(2c) predicts "
-            "γ = {law_predicted}, and {law_gamma} was measured (all about b_dec). The rest of the missing length comes "
-            "from the angle (ρ = {cosine}); see C10.",
+            "γ = {law_predicted}, and {law_gamma} was measured (all about b_dec, unlike the table). "
+            "The rest of the missing length comes from the angle (ρ = {cosine}); see C10.",
             law_of_relu,
         ),
         Preset(
@@ -148,11 +148,11 @@ def presets() -> tuple[Preset, ...]:
             "penalty",
             "Why it shrinks: the penalty",
             "C19",
-            {"penalty": 0.2} | penalised(0.2)["soft"].settings,
-            "A small lasso beside a hard threshold that cuts the same features. Already γ = "
-            "{relative_reconstruction_bias} for the lasso; raise the penalty, and γ keeps following 1 − λ·P/(2c).",
+            {"penalty": 2} | penalised(2)["soft"].settings,
+            "A small lasso beside a hard threshold that cuts the same features: γ = "
+            "{relative_reconstruction_bias} for the lasso. Raise the penalty, and γ keeps following 1 − λ·P/(2c).",
             "Two ways to make x̂ sparse: a lasso pays for the size of its latents, a hard threshold for their number. "
-            "Raise the penalty. Which of the two leaves the circle?",
+            "Raise the penalty. Which of the two leaves the green circle (γ = 1, Thales’ circle)?",
             "The lasso. At its optimum no rescaling pays, and scaling x̂ up costs λ·P, so γ = 1 − λ·P/(2c): here "
             "{relative_reconstruction_bias}, measured and predicted. The number of latents does not change when they "
             "are scaled, so the hard threshold stays on Thales’ circle: γ = 1 at any threshold.",

@@ -57,8 +57,8 @@ class Explorer(anywidget.AnyWidget):
         angle:       angle between x and x̂ in degrees, 0 to 180
         norm_ratio:  ‖x̂‖/‖x‖, 0 to 2
         norm_x:      ‖x‖, 0 to 2
-        penalty:     L1 coefficient λ of a small lasso, 0 (off) to 6; in the browser its slider takes x̂ along, while a
-                     value set here leaves x̂ where it is
+        penalty:     L1 coefficient λ of a small lasso, 0 (off) to 6, shown beside a single pair; in the browser its
+                     slider takes x̂ along, while a value set here leaves x̂ where it is
         measure:     key of the measure whose level curves the map shows
         population:  many pairs instead of one, centred on `angle` and the norms
         spread:      standard deviation of their angles in degrees, before those outside 0° to 180° are folded back

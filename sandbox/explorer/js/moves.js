@@ -24,10 +24,13 @@ export function tipMoved(state, [u, v]) {
   return { angle, norm_ratio: clamp(length / state.norm_x, 0, controls.norm_ratio.high) };
 }
 
-// The tip of x moves while x̂ stays, so the ratio of their norms follows.
+const SHORTEST = 0.02; // of x, which could not be gripped at 0
+
+// The tip of x moves while x̂ stays, so the ratio of their norms follows; merged points all scale with x.
 export function xMoved(state, u) {
+  if (state.merged) return { norm_x: clamp(u, SHORTEST, controls.norm_x.high) };
   const length = state.norm_ratio * state.norm_x;
-  const norm_x = clamp(u, Math.max(length / controls.norm_ratio.high, 0.02), controls.norm_x.high);
+  const norm_x = clamp(u, Math.max(length / controls.norm_ratio.high, SHORTEST), controls.norm_x.high);
   if (!state.norm_x) return { norm_x }; // from zero length there is no ratio to follow
   return { norm_x, norm_ratio: Math.min(length / norm_x, controls.norm_ratio.high) };
 }

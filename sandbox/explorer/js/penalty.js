@@ -40,11 +40,13 @@ function thresholded(gate, threshold, coefficient) {
   };
 }
 
-// Where the penalty moves alone, x̂ goes with it to the lasso's, even from merged points.
-export function lassoFollowed(patch) {
-  if (!("penalty" in patch) || "angle" in patch) return patch;
+// A penalty shapes a single pair: merged points and a population turn it off, and raising it turns them off and takes
+// x̂ to the lasso's. A penalty of 0, or one that stays as it is, leaves x̂ alone.
+export function lassoFollowed(patch, before) {
+  if (patch.merged || patch.population) return { penalty: 0, ...patch };
+  if (!patch.penalty || patch.penalty === before.penalty || "angle" in patch) return patch;
   const { cosine, norm_ratio } = penalised(patch.penalty).soft;
-  return { angle: (Math.acos(cosine) * 180) / Math.PI, norm_ratio, merged: false, ...patch };
+  return { angle: (Math.acos(cosine) * 180) / Math.PI, norm_ratio, merged: false, population: false, ...patch };
 }
 
 // All that a trail passes, computed when it is first needed.
@@ -92,6 +94,8 @@ const LAW = [
   ["γ measured", "b/c", ({ bias }) => bias],
   ["γ predicted", "1 − λ·P/(2c)", ({ predicted }) => predicted],
   ["P", "what grows with x̂", ({ grows }) => grows],
+  ["a", "E‖x‖²", ({ moments }) => moments[0]],
+  ["b", "E‖x̂‖²", ({ moments }) => moments[1]],
   ["c", "E[x·x̂]", ({ moments }) => moments[2]],
   ["active", "share of the features", ({ active }) => active],
 ];
@@ -105,7 +109,8 @@ export function lawTable() {
   });
   const titles = ["", ...Object.values(GATES)].map((title) => html(title ? "th" : "td", title ? { scope: "col" } : {}, title));
   const note = html("p", { class: "note" });
-  const table = html("table", {}, html("thead", {}, html("tr", {}, ...titles)), html("tbody", {}, ...rows.map(({ node }) => node)));
+  const caption = html("caption", {}, "The two rings, in units of the features, not of the picture; x̂ may be elsewhere.");
+  const table = html("table", {}, caption, html("thead", {}, html("tr", {}, ...titles)), html("tbody", {}, ...rows.map(({ node }) => node)));
   const node = html("div", { class: "law" }, table, note);
 
   function draw({ penalty }) {

@@ -115,6 +115,7 @@ export function plane(act, signal) {
     grips.hat.classList.toggle("still", !state.norm_x); // it would lie on the tip of x, and could not be moved
     drawAngle(state, zero);
     drawFeet(state, values, tip, x);
+    if (scene.penalty) toggle(feetNames.hat, false); // the rings and their names lie there
     length = state.norm_x;
     penalty.draw(scene);
     toggle(pooled, Boolean(pooledTip));

@@ -13,8 +13,9 @@ export function sceneOf(settings, before) {
   const population = state.population ? populated(state, before?.drawn) : null;
   const moments = merged?.means ?? population?.means ?? momentsOf(state);
   const values = Object.fromEntries(Object.entries(measures).map(([key, measure]) => [key, evaluated(measure, moments)]));
-  const kept = before?.state.penalty === state.penalty; // a drag of x̂ or x changes nothing about the penalty
-  const penalty = kept ? before.penalty : state.penalty ? penalised(state.penalty) : null;
+  const coefficient = merged || population ? 0 : state.penalty; // it shapes a single pair
+  const kept = before?.penalty?.coefficient === coefficient; // a drag of x̂ or x changes nothing about the penalty
+  const penalty = kept ? before.penalty : coefficient ? penalised(coefficient) : null;
   const scene = { state, penalty, moments, values, population, merged, drawn: population ?? before?.drawn, x: [state.norm_x, 0], tip: tipOf(state) };
   if (population && values.scale_x.value !== null) {
     // The values are in lengths of x, as the loci are.

@@ -23,7 +23,7 @@ export function store(first, host, tell, signal) {
   signal.addEventListener("abort", () => clearTimeout(resting));
 
   function set(moved) {
-    const patch = lassoFollowed(moved);
+    const patch = lassoFollowed(moved, state);
     const moves = state.merged && !("merged" in patch);
     state = { ...state, ...(moves ? mergedPatch(state, patch) : patch) };
     tell.moved();

@@ -126,6 +126,18 @@ def test_dragging_x_scales_all_points(open_page):
     agrees(shown, state)
 
 
+def test_the_hidden_norm_ratio_does_not_hold_x_back(open_page):
+    shown = open_page("#merged=true&norm_ratio=2")
+    shown.handle("x").focus()
+    shown.press("ArrowLeft", "ArrowLeft")
+    state = shown.address()
+    assert (state["norm_x"], state["norm_ratio"]) == (0.9, 2)
+    shown.go_to("#merged=true&factor=1.5&cells=64")
+    (x, y), unit = shown.origin(), shown.arrow("x")[0]
+    shown.drag("x", (x + 0.3 * unit, y))
+    assert shown.address()["norm_x"] == pytest.approx(0.3, abs=0.02)
+
+
 def test_one_of_pair_population_and_merged_points_is_shown_and_undo_leads_back(shown):
     many, merge = (shown.root.locator(f"input[name={name}]") for name in ("population", "merged"))
     many.check()

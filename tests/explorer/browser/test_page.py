@@ -229,3 +229,17 @@ def test_any_name_of_an_sae_is_shown_as_it_is(open_page, tmp_path):
     shown = open_page(file=file)
     assert set(shown.root.locator(".saes text").all_text_contents()) == set(NAMES)
     assert shown.drawn() == pytest.approx((40, 0.6))
+
+
+def test_the_glossary_explains_the_words_of_the_presets(shown):
+    words = shown.root.locator(".help dt").all_text_contents()
+    assert {"Thales’ circle", "latent", "b_dec", "soft, hard threshold", "L1 penalty λ"} <= set(words)
+
+
+@pytest.mark.parametrize(("preset", "control"), [("merge", "cells"), ("pooled", "spread"), ("regression", "spread")])
+def test_what_a_preset_asks_to_move_is_on_a_desktops_screen(open_page, preset, control):
+    shown = open_page(viewport={"width": 1600, "height": 1000})
+    shown.root.locator(f'[data-preset="{preset}"]').click()
+    shown.settle()
+    box = shown.slider(control).bounding_box()
+    assert box["y"] + box["height"] < 1000

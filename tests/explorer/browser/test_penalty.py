@@ -15,12 +15,20 @@ COEFFICIENTS = [0.01, 0.2, 1, 2.345, 6]
 def in_table(shown, gate):
     return [
         float(shown.root.locator(f'[data-law="{gate} {name}"]').get_attribute("value"))
-        for name in ("γ measured", "γ predicted", "P", "c", "active")
+        for name in ("γ measured", "γ predicted", "P", "a", "b", "c", "active")
     ]
 
 
 def in_python(each):
-    return [each.values["relative_reconstruction_bias"], each.predicted, each.penalty, each.c, each.active]
+    return [
+        each.values["relative_reconstruction_bias"],
+        each.predicted,
+        each.penalty,
+        each.a,
+        each.b,
+        each.c,
+        each.active,
+    ]
 
 
 def ring(shown, picture, gate):
@@ -89,9 +97,10 @@ def test_undo_takes_back_the_whole_movement_and_zero_turns_it_off(shown):
     assert not shown.root.locator("svg.plane .ring").first.is_visible()
     slide(shown, 4)
     assert shown.root.locator(".law").is_visible()
+    drawn = shown.drawn()
     slide(shown, 0)
     assert not shown.root.locator(".law").is_visible()
-    assert shown.drawn() == pytest.approx((0, 1), abs=1e-6), "without a penalty x̂ is x"
+    assert shown.drawn() == drawn, "x̂ stays where the penalty left it"
 
 
 def test_the_keyboard_and_typing_do_the_same(shown):
@@ -114,6 +123,47 @@ def test_x_hat_can_be_dragged_away_and_the_rings_stay(shown):
     assert shown.address()["penalty"] == 2
     assert shown.address()["angle"] != pytest.approx(penalised(2)["soft"].settings["angle"], abs=1)
     assert [ring(shown, picture, gate) for picture in ("plane", "map") for gate in GATES] == before
+
+
+def test_the_laws_table_says_whose_units_it_has_and_can_be_checked_by_hand(shown):
+    slide(shown, 2)
+    assert "in units of the features, not of the picture" in shown.root.locator(".law caption").inner_text()
+    measured, predicted, grows, a, b, c, _ = in_table(shown, "soft")
+    assert (b / c, 1 - 2 * grows / (2 * c)) == pytest.approx((measured, predicted), rel=1e-12)
+    pair = shown.moments()  # the same shape at another size
+    assert (a / pair[0], b / pair[1]) == pytest.approx((c / pair[2],) * 2, rel=1e-9)
+
+
+def overlap(first, second):
+    gaps = [max(first[at], second[at]) - min(first[at] + first[of], second[at] + second[of]) for at, of in ("xw", "yh")]
+    return max(gaps) < -6  # a text's box is taller and wider than its letters
+
+
+def boxes(shown, *texts):
+    found = {}
+    for name in texts:
+        for i, node in enumerate(shown.root.locator(name).all()):
+            if box := node.is_visible() and node.bounding_box():
+                found[name, i] = {"x": box["x"], "y": box["y"], "w": box["width"], "h": box["height"]}
+    return found
+
+
+@pytest.mark.parametrize("width", [390, 1600])
+def test_the_presets_names_and_rings_lie_beside_one_another(open_page, width):
+    shown = open_page(viewport={"width": width, "height": 1000})
+    shown.root.locator('[data-preset="penalty"]').click()
+    shown.root.locator(".lesson summary").click()
+    shown.settle()
+    assert not shown.root.locator(".foot-name.of-x-hat").is_visible()
+    for picture in (".plane", ".map"):
+        names = (".ring", ".ring-name", ".arrow-name", ".foot-name")
+        placed = boxes(
+            shown, *(f"svg{picture} {name}" for name in names), *(["svg.map-back .saes text"] * (picture == ".map"))
+        )
+        assert len(placed) >= 4
+        for first, one in placed.items():
+            for second, other in placed.items():
+                assert first == second or not overlap(one, other), (first, second)
 
 
 def test_each_ring_says_what_it_is(shown):
@@ -157,8 +207,54 @@ def test_a_drag_recomputes_no_population_of_features(chromium, silence):
     assert (off, same, other) == (None, True, False)
 
 
-def test_from_merged_points_the_penalty_leads_back_to_one_pair(open_page):
-    shown = open_page("#merged=true&cells=3")
+@pytest.mark.parametrize("view", ["merged=true&cells=3", "population=true"])
+def test_from_many_points_the_penalty_leads_back_to_one_pair(open_page, view):
+    shown = open_page(f"#{view}")
     slide(shown, 2)
-    assert shown.address()["merged"] is False
-    assert shown.address()["angle"] == pytest.approx(penalised(2)["soft"].settings["angle"], rel=1e-9)
+    state = shown.address()
+    assert (state["merged"], state["population"]) == (False, False)
+    assert state["angle"] == pytest.approx(penalised(2)["soft"].settings["angle"], rel=1e-9)
+    assert shown.values()["relative_reconstruction_bias"] == pytest.approx(penalised(2)["soft"].predicted, rel=1e-9)
+
+
+@pytest.mark.parametrize("switch", ["merged", "population"])
+def test_many_points_turn_the_penalty_off(shown, switch):
+    slide(shown, 2)
+    shown.root.locator(f'input[name="{switch}"]').check()
+    shown.settle()
+    assert shown.address()["penalty"] == 0
+    assert not shown.root.locator(".law").is_visible()
+    assert not shown.root.locator("svg.plane .ring").first.is_visible()
+    shown.button("undo").click()
+    shown.settle()
+    assert (shown.address()["penalty"], shown.address()[switch]) == (2, False)
+
+
+@pytest.mark.parametrize("view", ["merged=true", "population=true"])
+def test_a_link_to_many_points_shows_no_penalty(open_page, view):
+    shown = open_page(f"#penalty=2&{view}")
+    assert not shown.root.locator(".law").is_visible()
+    assert not shown.root.locator("svg.plane .ring").first.is_visible()
+
+
+@pytest.mark.parametrize("view", ["merged=true&cells=5", "angle=60&norm_ratio=0.5", "population=true&angle=60"])
+def test_a_key_that_leaves_the_penalty_at_its_limit_changes_nothing(open_page, view):
+    shown = open_page(f"#{view}")
+    before = shown.address()
+    shown.slider("penalty").focus()
+    shown.press("ArrowLeft")
+    shown.type("penalty", "0")
+    assert shown.address() == before
+    assert shown.button("undo").get_attribute("aria-disabled") == "true"
+
+
+def test_a_link_with_only_a_penalty_shows_its_lasso_and_one_with_x_hat_keeps_it(open_page):
+    shown = open_page("#penalty=2")
+    assert shown.values()["relative_reconstruction_bias"] == pytest.approx(penalised(2)["soft"].predicted, rel=1e-9)
+    for name, text in (("angle", "40"), ("norm_ratio", "0.6")):
+        shown.type(name, text)
+    address = shown.page.evaluate("location.hash")
+    shown.go_to("#angle=100")
+    shown.go_to(address)
+    assert shown.drawn() == pytest.approx((40, 0.6)), "the defaults are a place like any other"
+    assert shown.address()["penalty"] == 2
