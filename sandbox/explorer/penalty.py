@@ -61,8 +61,8 @@ def penalised(coefficient: float) -> dict[str, Penalised]:
     """The lasso with this L1 coefficient ("soft"), and the hard threshold that cuts the same features ("hard").
 
     Source: C17, C18, C19
-    >>> penalised(1.0)["soft"].predicted
-    0.8...
+    >>> f"{penalised(1.0)['soft'].predicted:.3f}"
+    '0.798'
     """
     f = strengths()
     threshold = to_torch(lasso_threshold(), (L1,))(coefficient)

@@ -117,8 +117,7 @@ def _smooth_step(proof: Proof) -> None:
     weighted = Symbol("u", real=True)  # f_j‖d_j‖
     share = s * weighted * (1 - tanh(k * s * weighted) ** 2) / k
     proof.step(
-        "Anthropic's JumpReLU pays λ·tanh(s·u) for a latent with u = fⱼ·‖dⱼ‖. The slope is an L1 penalty's, λ·s·u, "
-        "where s·u is small, and almost a step's, 0, where it is large.",
+        "Anthropic's JumpReLU pays λ·tanh(s·u) for a latent, u = fⱼ·‖dⱼ‖: small, it costs as in L1, large, as a step.",
         slope_at_1(lam * tanh(s * t * weighted)),
         "=",
         lam * s * weighted * (1 - tanh(s * weighted) ** 2),
