@@ -99,6 +99,7 @@ def measure(
     with embedded:activations and embedded:documents.
     """
     from sandbox.measuring import measure as engine
+    from sandbox.measuring.directions import PASSES
     from sandbox.measuring.latents import check_table_format
     from sandbox.measuring.ranks import Ranks
     from sandbox.system.interrupts import stoppable
@@ -143,7 +144,7 @@ def measure(
                     source = inputs.open(device)
                     total = getattr(source, "tokens", None) or 0
                     # this process measures its share
-                    passes = 3 if options["directions"] else 1
+                    passes = 1 + PASSES * bool(options["directions"])
                     options["progress"] = bars("tokens", passes * total // Ranks.here().world)
                     options["documents"] = inputs.documents if isinstance(source, str) else None  # else already open
                     reports = engine.measure(sae, source, device=device, dtype=dtype, **options)

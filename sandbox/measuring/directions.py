@@ -31,6 +31,9 @@ from sandbox.report.directions import Band, Directions
 EDGES = (5, 20, 50, 100, 200, 500, 1000, 2000, 5000)
 """The last component of each band but the last, by default: the variance falls fast at first, then slowly."""
 
+SPLIT = Split(0.5, seed=0)
+"""Which documents the components come from; the others are measured."""
+
 PASSES = 2
 """Number of times that `directions` reads the activations."""
 
@@ -82,7 +85,6 @@ def directions(
     source: Source,
     edges: Sequence[int],
     setting: Setting,
-    split: Split = Split(),  # noqa: B008 - immutable
 ) -> list[Directions]:
     """γ and every other measure of each SAE along bands of the principal components of x.
 
@@ -95,7 +97,7 @@ def directions(
     Source:  C25
     """
     first = saes[0]
-    readings = Readings(source, split, setting.batch, True, setting.ranks, setting.share, setting.progress)
+    readings = Readings(source, SPLIT, setting.batch, True, setting.ranks, setting.share, setting.progress)
     at_once = counted_at_once(setting.batch, 4 * source.width, first.device)  # rotations are in float64
 
     def count_products(x: Tensor, cluster: np.ndarray) -> list[Covariance]:
@@ -126,8 +128,8 @@ def directions(
             readings.held_out,
             readings.blocks,
             left_out + int(part.left_out),
-            split.share,
-            split.seed or 0,
+            SPLIT.share,
+            SPLIT.seed,
         )
         for part in (total.to("cpu") for total in rotated)
     ]
@@ -161,7 +163,9 @@ class Covariance(Sums):
     def components(self) -> Tensor:
         """The orthonormal eigenvectors of the covariance as columns, by falling variance."""
         if not self.count:
-            raise InputError("no token of the documents that principal components come from is finite, and no outlier")
+            raise InputError(
+                "every token of the documents that principal components come from is an outlier or not finite"
+            )
         mean = self.sum / self.count
         _, vectors = torch.linalg.eigh(self.products / self.count - torch.outer(mean, mean))
         return vectors.flip(-1).cpu()

@@ -23,12 +23,12 @@ def directions(reports: Sequence[Report], ax: Axes | None = None) -> Axes:
 
     A dotted line in the SAE's colour is its γ over all directions: the mean of the levels, weighted by c.
     """
-    ax, shown = axes_or_current(ax), [report for report in reports if report.directions]
+    ax = axes_or_current(ax)
+    shown = [(report.name, report.directions) for report in reports if report.directions]
     ax.axhline(1, color=INK, linewidth=0.9, zorder=1)
     drawn = 0
-    for i, (report, (colour, marker)) in enumerate(zip(shown, sae_looks(), strict=False)):
-        assert report.directions is not None
-        bands = [band for band in report.directions.bands if band.estimates[GAMMA].value is not None]
+    for i, ((name, measured), (colour, marker)) in enumerate(zip(shown, sae_looks(), strict=False)):
+        bands = [band for band in measured.bands if band.estimates[GAMMA].value is not None]
         drawn += len(bands)
         gammas = [band.estimates[GAMMA] for band in bands]
         values = [value_of(gamma) for gamma in gammas]
@@ -38,13 +38,13 @@ def directions(reports: Sequence[Report], ax: Axes | None = None) -> Axes:
         place = (i + 1) / (len(shown) + 1)  # within the band, so that intervals do not hide one another
         at = [low ** (1 - place) * high**place for low, high in ends]
         style = {"fmt": marker, "color": colour, "markersize": 5, "capsize": 2.5}
-        ax.errorbar(at, values, yerr=error_bars(gammas), label=plain_name(report.name), **style)
-        if (pooled := report.directions.whole.estimates[GAMMA].value) is not None:
+        ax.errorbar(at, values, yerr=error_bars(gammas), label=plain_name(name), **style)
+        if (pooled := measured.whole.estimates[GAMMA].value) is not None:
             ax.axhline(pooled, color=colour, linewidth=1, linestyle=":", zorder=1)
     if drawn:
         ax.set_xscale("log")
-        edges = sorted({band.first for report in shown for band in report.directions.bands})  # type: ignore[union-attr]
-        last = max(report.directions.whole.last for report in shown)  # type: ignore[union-attr]
+        edges = sorted({band.first for _, measured in shown for band in measured.bands})
+        last = max(measured.whole.last for _, measured in shown)
         for edge in edges[1:]:
             ax.axvline(edge - 0.5, color=FAINT, linewidth=0.4, alpha=0.6)
         named = _apart([*edges, last])

@@ -97,7 +97,7 @@ class Directions:
     blocks: bool
     left_out: int
     share: float
-    seed: int
+    seed: int | None
 
     @cached_property
     def whole(self) -> Band:
