@@ -63,6 +63,7 @@ class Options:
         exclude_outliers: leave the activations of tokens of extreme norm (100 times the median) as they are
         libraries:        reproduce the loss recovered of SAELens, SAEBench and dictionary_learning
         look:             check a sample first; report the findings
+        strict:           raise InputError for any finding
         warn:             called with a message for each finding
         checkpoint:       file for the run's state: the same call resumes from it
         every:            seconds between saves of it
@@ -84,6 +85,7 @@ class Options:
     exclude_outliers: bool = False
     libraries: bool = True
     look: bool = True
+    strict: bool = False
     warn: Callable[[str], None] | None = None
     checkpoint: str | Path | None = None
     every: float = 30.0
@@ -238,6 +240,9 @@ class _Run:
             if self.chosen.look:
                 of_sae += look(sae.original, activations.source, device=str(self.device), dtype=self.chosen.dtype)
             findings += [{"sae": name, "key": finding.key, "message": finding.message} for finding in of_sae]
+        if self.chosen.strict and findings:
+            messages = "; ".join(finding["message"] for finding in findings)
+            raise InputError(f"strict: the preflight check failed: {messages}")
         if self.chosen.warn and self.ranks.first:
             for finding in findings:
                 self.chosen.warn(f"{finding['sae']}: {finding['message']}")
