@@ -38,9 +38,9 @@ def write(folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Folder 
     source: dict[str, Any] = {"gguf_file": file.name, "local_files_only": True}
     loaded = AutoModelForCausalLM.from_pretrained(file.parent, dtype=torch.float32, **source)
     tokenizer = AutoTokenizer.from_pretrained(file.parent, **source)
-    config = loaded.config
+    config: Any = loaded.config
     del config.quantization_config  # which from_pretrained would obey, although nothing is quantised any more
-    plain = LlamaForCausalLM(config)
+    plain: Any = LlamaForCausalLM(config)
     plain.load_state_dict(loaded.state_dict())
     with folder_written_whole(folder) as beside:
         plain.to(torch.bfloat16).save_pretrained(beside)

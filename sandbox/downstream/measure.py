@@ -28,6 +28,7 @@ from sandbox.downstream.splice import Splice
 from sandbox.downstream.totals import LossSums
 from sandbox.errors import InputError
 from sandbox.measuring.forward import FEW, Forward
+from sandbox.measuring.identity import size_and_time
 from sandbox.measuring.measure import look
 from sandbox.measuring.one_pass import Saving, Stopped, stream
 from sandbox.measuring.preflight import Finding, provenance
@@ -148,6 +149,7 @@ class _Run:
             )
         module = layer_named(self.model, layer) if layer is not None else module_named(self.model, str(chosen.hook))
         self.splice = Splice(self.model, module, self.device)
+        self.weights = list(Path(self.model.name_or_path).glob("*.safetensors"))
         self.origin = Origin(module, module, str(model), {})
         to_fit = self._contexts(fitting=True)
         self.name = f"{model}, {module} in {chosen.model_dtype}, on {text} in contexts of {to_fit.size}"
@@ -177,8 +179,19 @@ class _Run:
                 return
         raise InputError(f"{self.name}: the text holds no document of three different tokens")
 
+    def _check_documents(self) -> None:
+        """Raise InputError unless there are two documents to fit on, and one to measure the loss on."""
+        count = sum(1 for _ in documents(self.files, self.chosen.whole_files))
+        to_fit = int(self.split.chosen(np.arange(count)).sum())
+        if to_fit < 2 or to_fit == count:
+            raise InputError(
+                f"{self.name}: of {count} documents, {to_fit} are to fit on and {count - to_fit} to measure the loss "
+                "on: give more text, or another share or seed"
+            )
+
     def report(self) -> LossReport:
         chosen = self.chosen
+        self._check_documents()
         fitted = min(chosen.fit_tokens, self.to_fit.count())
         with gathered(
             self.to_fit, fitted, chosen.exclude_outliers, chosen.bars("tokens to fit on", fitted)
@@ -289,15 +302,15 @@ class _Run:
         chosen, chunk = self.chosen, self._chunk(source)
         forwards = [sae.sae for sae in saes]
         share = self.ranks.share(source, chunk)
-        if chosen.tokens is not None:
-            share = replace(share, stop=min(share.stop or chosen.tokens, chosen.tokens))
-        total = min(source.count(), chosen.tokens or source.count()) // self.ranks.world
+        total = min(source.count(), chosen.tokens or source.count())
+        stop = total if share.stop is None else min(share.stop, total)
+        share = replace(share, start=min(share.start, stop), stop=stop)
         saving = None
         if chosen.checkpoint is not None:
             path = Path(str(chosen.checkpoint))
             saving = Saving(path, self._facts(saes), chosen.every, chosen.tell, lambda tensors: LossSums(**tensors))
         try:
-            moved = chosen.bars("measuring the loss", total)
+            moved = chosen.bars("measuring the loss", stop - share.start)
             state = stream(forwards, source, chunk, _count, share, saving=saving, progress=moved)
         except Stopped as stopped:
             stopped.reports = [made(stopped.state, False)]
@@ -305,15 +318,17 @@ class _Run:
         return self.ranks.total(state, self.device)
 
     def _facts(self, saes: Sequence[Reconstructions]) -> Facts:
-        facts: Facts = {"--model, --layer and --text": self.name}
-        for number, sae in enumerate(saes, 1):
-            facts |= {f"SAE {number}": sae.sae.name, f"the digest of SAE {number}": sae.sae.identity}
-            facts |= {f"the factor of SAE {number}, {name}": round(factor, 4) for name, factor in sae.factors.items()}
         chosen = self.chosen
+        facts: Facts = {"--model, --layer and --text": self.name}
         facts |= {"--share": chosen.share, "--seed": chosen.seed, "--fit-tokens": chosen.fit_tokens}
         facts |= {"--search-tokens": chosen.search_tokens, "--tokens": chosen.tokens}
         facts["--exclude-outliers"] = "yes" if chosen.exclude_outliers else "no"
         facts["--published"] = "yes" if chosen.libraries else "no"
+        for path in (*sorted(self.weights), *self.files):
+            facts[str(path)] = size_and_time(path)
+        for number, sae in enumerate(saes, 1):
+            facts |= {f"SAE {number}": sae.sae.name, f"the digest of SAE {number}": sae.sae.identity}
+            facts |= {f"the factor of SAE {number}, {name}": round(factor, 4) for name, factor in sae.factors.items()}
         return facts
 
 

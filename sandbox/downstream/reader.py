@@ -54,7 +54,9 @@ class Reader:
         self.splice, self.saes, self.ablations, self.limit = splice, saes, ablations, limit
         self.model, self.device, self.module = splice.model, splice.device, splice.module
         self._special = torch.tensor(sorted(special), dtype=torch.int64, device=self.device)
-        self._libraries = [(library, library.ids(tokenizer).to(self.device)) for library in libraries]
+        # Each of them compares with zero.
+        compared = libraries if ablations else ()
+        self._libraries = [(library, library.ids(tokenizer).to(self.device)) for library in compared]
         self.columns = self._columns()
 
     def _columns(self) -> list[str]:

@@ -76,10 +76,17 @@ class Splice:
                 f"{self.model.name_or_path} is no causal language model: its prediction of a token depends on later "
                 "tokens"
             )
-        if not _same(self.replaced(inputs, clean, clean.x), clean.logits):
+        if not self._may_pass_over(inputs, clean):
             self._before = []
         if _same(self.replaced(inputs, clean, torch.zeros_like(clean.x)), clean.logits):
             raise InputError(f"the model's predictions do not depend on {self.module!r}: name another module")
+
+    def _may_pass_over(self, inputs: dict[str, Tensor], clean: Clean) -> bool:
+        """Whether the model computes the same without running the blocks before."""
+        try:
+            return _same(self.replaced(inputs, clean, clean.x), clean.logits)
+        except Exception:  # of any type: what the model misses is its own affair
+            return False
 
     def _logits(self, inputs: dict[str, Tensor]) -> Tensor:
         return self.model(**accepted(self.model, inputs, self.device)).logits
