@@ -176,7 +176,7 @@ def test_what_cannot_be_measured_is_refused(folder, tmp_path):
     with pytest.raises(InputError, match="the list of SAEs is empty"):
         loss(folder / "llama", 1, folder / "text.txt", [], **FEW)
     (tmp_path / "one.txt").write_text(max(make_texts(), key=len))
-    with pytest.raises(InputError, match="of 1 documents, [01] are to fit on"):
+    with pytest.raises(InputError, match=r"of 1 documents, [01] are to fit on"):
         loss(folder / "llama", 1, tmp_path / "one.txt", torch.relu, **FEW)
 
 
