@@ -10,7 +10,7 @@ import numpy as np
 
 from sandbox.plots.error_bars import ends_of, error_bars, value_of
 from sandbox.plots.style import INK, axes_or_current, figure, legend_below, message, plain_name, sae_looks
-from sandbox.report.losses import LEAST_ERROR, LossReport
+from sandbox.report.losses import LEAST_ERROR, LEAST_LOSS, LossReport
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -29,10 +29,16 @@ SHORT = {
 
 @contextmanager
 def losses(report: LossReport) -> Iterator[Figure]:
-    """The figure of `sandbox loss`: the cost of each reconstruction, and the loss against a factor that stretches x̂."""
-    with figure(11.5, 5.0 + 0.2 * len(report.saes), 2, (1,)) as (made, axes):
+    """The figure of `sandbox loss`: the cost of each reconstruction, and the loss against a factor that stretches x̂.
+
+    For several SAEs also what stretching wins back.
+    """
+    several = len(report.saes) > 1
+    with figure(17.25 if several else 11.5, 5.0 + 0.2 * len(report.saes), 2 + several, (1,)) as (made, axes):
         costs(report, axes[0])
         loss_curves(report, axes[1])
+        if several:
+            won_back(report, axes[2])
         yield made
 
 
@@ -83,4 +89,31 @@ def loss_curves(report: LossReport, ax: Axes | None = None) -> Axes:
         legend_below(ax)
     ax.set(xlabel="factor of x̂ − b_dec", ylabel="loss − loss at factor 1, nats per token")
     ax.set_title("▲ least error   ○ least loss")
+    return ax
+
+
+def won_back(report: LossReport, ax: Axes | None = None) -> Axes:
+    """What stretching x̂ wins back of its cost in nats, against what it wins back of the squared error.
+
+    A triangle is the factor of the least error, a ring that of the least loss, with 95 % intervals. On the diagonal,
+    the squared error says what stretching is worth to the model.
+    """
+    ax = axes_or_current(ax)
+    for sae, (colour, _) in zip(report.saes, sae_looks(), strict=False):
+        label = plain_name(sae.name)
+        for name, marker, face in ((LEAST_ERROR, "^", colour), (LEAST_LOSS, "o", "none")):
+            if name not in sae.factors or sae.length_share is None:
+                continue
+            share = sae.share_of_cost(name)
+            if share.value is not None:
+                style = {"fmt": marker, "color": colour, "markerfacecolor": face, "markersize": 6, "capsize": 2.5}
+                ax.errorbar([sae.length_share], [share.value], yerr=error_bars([share]), label=label, **style)
+                label = None
+    ax.axline((0, 0), slope=1, color=INK, linewidth=0.9, zorder=1)
+    ax.axhline(0, color=INK, linewidth=0.5, zorder=1)
+    ax.set(
+        xlabel="share of the squared error in a common factor, about b_dec", ylabel="share of the cost in nats won back"
+    )
+    ax.set_title("What stretching wins back")
+    legend_below(ax)
     return ax

@@ -189,6 +189,16 @@ class SaeLosses:
         """E‖x − x̂‖²/E‖x − b_dec‖² on the tokens replaced; None if it is undefined."""
         return self._measure("relative_loss")
 
+    @property
+    def length_share(self) -> float | None:
+        """The share of E‖x − x̂‖² that the best common factor recovers, about b_dec (C12); None if it is undefined."""
+        length = self._measure("length_loss")
+        return length / self.relative_loss if length is not None and self.relative_loss else None
+
+    def share_of_cost(self, name: str) -> Estimate:
+        """The share of x̂'s cost in nats that another reconstruction wins back."""
+        return self.ratios.of({self._loss(X_HAT): 1, self._loss(name): -1}, {self._loss(X_HAT): 1, CLEAN: -1})
+
     def _measure(self, key: str) -> float | None:
         abc = [self.ratios.mean(f"{self.number}.{name}").value for name in "abc"]
         if any(value is None for value in abc) or why_undefined(REGISTRY[key], *abc):  # pyright: ignore
@@ -216,6 +226,7 @@ class SaeLosses:
             "sae": self.description,
             "gamma_about_b_dec": self.gamma,
             "relative_loss_about_b_dec": self.relative_loss,
+            "length_share_about_b_dec": self.length_share,
             "l0": self.l0,
             "factors": dict(self.factors),
             "replacements": {
@@ -231,6 +242,7 @@ class SaeLosses:
             "cross_entropy": self.loss,
             "cost": self.cost,
             "gain": self.gain,
+            "share_of_cost": self.share_of_cost,
             "kl": self.divergence,
             "loss_recovered": self.recovered,
         }

@@ -82,7 +82,8 @@ def provenance(sweep: dict[str, Any], points: Sequence[Point]) -> str:
     )
     versions = sorted({f"{name} {number}" for sae in saes for name, number in sae["libraries"].items()})
     outliers = data.get("outliers", 0)  # figure-6.json of before there was a choice has no such entry
-    without = f"; {outliers:,} tokens of norm above 100 × the median are in neither" if outliers else ""
+    above = f"; {outliers:,} tokens of norm above {data.get('outliers_above'):g} × the median are in neither"
+    without = above if outliers else ""
     passes = training["steps"] * training["batch"] / data["tokens"]
     facts = [
         *([f"- **Command.** `{sweep['command']}`"] if sweep["command"] else []),
