@@ -163,7 +163,7 @@ def page() -> str:
         f"{_share(raw, found)} from their own files.",
         "Search this page for your release; the loader after it says how it is tested.",
         "",
-        "`docs/loaders.py` writes this page from the installed SAELens; `tests/checkpoints/test_loaders.py` recounts it.",
+        f"`docs/loaders.py` writes this page from the installed SAELens, and `{BY_NAME}` recounts it.",
         "",
         "## Loaders",
         "",
