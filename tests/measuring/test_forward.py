@@ -115,7 +115,9 @@ def test_one_token_that_is_too_much_and_other_errors_are_raised():
     def wrong(x):
         raise RuntimeError("a mistake")
 
-    with pytest.raises(InputError, match=r"wrong: its forward pass fails on x .* with RuntimeError: a mistake; it must"):
+    with pytest.raises(
+        InputError, match=r"wrong: its forward pass fails on x .* with RuntimeError: a mistake; it must"
+    ):
         opened(wrong)(X)
     assert _out_of_memory(RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory"))
     assert not _out_of_memory(RuntimeError("a mistake"))

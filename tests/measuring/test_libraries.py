@@ -147,7 +147,7 @@ def test_an_object_of_sparsify_is_decoded_from_its_k_latents(multi_topk):
     assert report.l0 <= 3
 
 
-# --- SAELens -----------------------------------------------------------------------------------------------------------
+# --- SAELens ----------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("iterations", [None, 3])
@@ -204,7 +204,9 @@ def test_an_error_in_the_middle_of_a_run_names_the_sae_too():
         return x * 0.9
 
     x = torch.cat([X, X * 100])
-    with pytest.raises(InputError, match="late: its forward pass fails on .* with KeyError: 'a code that is too large'"):
+    with pytest.raises(
+        InputError, match=r"late: its forward pass fails on .* with KeyError: 'a code that is too large'"
+    ):
         measure(late, x, batch_size=N, look=False)
 
 
