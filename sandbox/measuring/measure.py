@@ -156,7 +156,8 @@ def look(
     """
     ranks = Ranks.here()
     opened = activations(ranks.own(heads_side_by_side(source, sae)), ranks.own(documents))
-    forward = Forward(*with_k([sae], k), device, dtype, opened.device)
+    (item,) = with_k([sae], k)
+    forward = Forward(item, device, dtype, opened.device)
     forward.check_width(opened)
     _try_on([forward], opened)
     return _look([forward], opened, Options(drop_nonfinite=drop_nonfinite))[0][0]

@@ -99,8 +99,8 @@ def reference(folder, x: np.ndarray, weights=WEIGHTS) -> np.ndarray:
 NORMS, FUNCTIONS = ("dataset-wise", "token-wise", "inference"), ("jumprelu", "relu", "topk")
 
 
-@pytest.mark.parametrize(("by_norm", "newer"), product([False, True], repeat=2))
-@pytest.mark.parametrize(("norm", "function"), product(NORMS, FUNCTIONS))
+@pytest.mark.parametrize(("by_norm", "newer"), list(product([False, True], repeat=2)))
+@pytest.mark.parametrize(("norm", "function"), list(product(NORMS, FUNCTIONS)))
 def test_the_reconstruction_is_that_of_training(norm, function, by_norm, newer, tmp_path):
     options = {"norm_activation": norm, "act_fn": function, "sparsity_include_decoder_norm": by_norm}
     written(tmp_path, newer=newer, **options)
