@@ -167,23 +167,23 @@ def page() -> str:
         "",
         "## Loaders",
         "",
-        "| loader | SAEs | by name | from files |",
-        "| --- | ---: | --- | --- |",
+        "| loader | by name | from files | SAEs |",
+        "| --- | --- | --- | ---: |",
     ]
     lines += [
-        f"| `{loader.name}`<br>{loader.what} | {saes[loader]:,} | {_named(loader, saes)} | {_files(loader)} |"
+        f"| `{loader.name}`<br>{loader.what} | {_named(loader, saes)} | {_files(loader)} | {saes[loader]:,} |"
         for loader in LOADERS
     ]
     lines += [
         "",
         "## Releases",
         "",
-        "| release | SAEs | by name | from files | loader |",
-        "| --- | ---: | --- | --- | --- |",
+        "| release | by name | from files | SAEs | loader |",
+        "| --- | --- | --- | ---: | --- |",
     ]
     for release in sorted(releases, key=str.lower):
         lines += [
-            f"| {release} | {count:,} | {_named(loader, saes)} | {_files(loader)} | `{loader.name}` |"
+            f"| {release} | {_named(loader, saes)} | {_files(loader)} | {count:,} | `{loader.name}` |"
             for loader, count in releases[release].items()
         ]
     lines += ["", "## Tests and notes", ""]
