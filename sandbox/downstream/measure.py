@@ -156,6 +156,7 @@ class _Run:
         to_fit = self._contexts(fitting=True)
         self.name = f"{model}, {module} in {chosen.model_dtype}, on {text} in contexts of {to_fit.size}"
         self.batch = contexts_at_once(to_fit.size, self.model.config.get_text_config().vocab_size, self.device)
+        self.chunk = self.batch * to_fit.size  # tokens between two saves, or two steps of a progress bar
         self._check_causal()
         self.to_fit = self._live(Tap(self.model, module, self.device), to_fit)
         self.saes = [_opened(item, str(self.device), chosen.dtype, self.to_fit) for item in saes]
@@ -284,7 +285,7 @@ class _Run:
             source = self._live(reader, self._contexts(fitting=True), self.batch)
             forwards = [sae.sae for sae in self.saes]
             moved = chosen.bars("searching the least loss", share.stop or 0)
-            sums = stream(forwards, source, self._chunk(source), _count, share, progress=moved).totals[0].sums.cpu()
+            sums = stream(forwards, source, self.chunk, _count, share, progress=moved).totals[0].sums.cpu()
             return [
                 (
                     sums[:, [reader.columns.index(f"{column(number, str(factor))}.ce") for factor in of_sae]],
@@ -296,12 +297,8 @@ class _Run:
         found = search(losses, [[start] if start else [] for start in starts])
         return [_curve(curve) for curve in self.ranks.broadcast(found)]
 
-    def _chunk(self, source: Live) -> int:
-        """Tokens to read at a time: those of a few batches of contexts."""
-        return max(self.batch, 16) * source._contexts.size
-
     def _measured(self, reader: Reader, source: Live, saes: Sequence[Reconstructions], made: Any) -> State:
-        chosen, chunk = self.chosen, self._chunk(source)
+        chosen, chunk = self.chosen, self.chunk
         forwards = [sae.sae for sae in saes]
         share = self.ranks.share(source, chunk)
         total = min(source.count(), chosen.tokens or source.count())

@@ -94,6 +94,7 @@ def test_the_json_is_complete_and_the_csv_has_the_same_numbers(folder, tmp_path)
 
 
 def test_a_stopped_run_resumes_to_the_same_report(folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(engine, "contexts_at_once", lambda context, vocabulary, device: 5)
     whole = loss(folder / "llama", 1, folder / "text.txt", folder / "sae", **FEW).to_dict()
     saved = FEW | {"checkpoint": tmp_path / "state"}
     counted = []
@@ -104,7 +105,6 @@ def test_a_stopped_run_resumes_to_the_same_report(folder, tmp_path, monkeypatch)
             raise KeyboardInterrupt
         return [engine.LossSums.of(rows, cluster)]
 
-    monkeypatch.setattr(engine._Run, "_chunk", lambda self, source: 60)
     with monkeypatch.context() as patch:
         patch.setattr(engine, "_count", stopping)
         with pytest.raises(Stopped) as stopped:
