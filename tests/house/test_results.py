@@ -151,7 +151,9 @@ def test_the_law_predicts_every_sae_of_figure_7():
 
 
 def test_the_readme_states_what_shrinkage_costs_a_language_model():
-    saes = json.loads((FOLDER.parent / "figure-6-smollm2/loss.json").read_text("utf-8"))["saes"]
+    report = json.loads((FOLDER.parent / "figure-6-smollm2/loss.json").read_text("utf-8"))
+    saes = report["saes"]
+    assert f"on {report['tokens']:,} tokens of {report['documents']} documents" in " ".join(README.split())
 
     def reach(estimate: dict) -> float:
         return (estimate["high"] - estimate["low"]) / 2
