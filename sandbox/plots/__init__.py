@@ -11,6 +11,7 @@ from sandbox.plots.directions import directions
 from sandbox.plots.feature_distributions import feature_distributions
 from sandbox.plots.intervals import intervals
 from sandbox.plots.latents import latents
+from sandbox.plots.losses import gains, loss_curves, losses, won_back
 from sandbox.plots.measured import measured
 from sandbox.plots.parabolas import parabolas
 from sandbox.plots.plane import at_tip, plane
@@ -36,13 +37,17 @@ __all__ = [
     "feature_distributions",
     "figure",
     "figure6",
+    "gains",
     "intervals",
     "latents",
     "levels",
+    "loss_curves",
+    "losses",
     "measured",
     "parabolas",
     "plane",
     "predicted_latents",
     "rho_r_map",
     "save",
+    "won_back",
 ]
