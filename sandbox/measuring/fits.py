@@ -79,12 +79,13 @@ class Fits:
     @cached_property
     def _moments(self) -> Moments:
         """Those of t and u; the same pass adds up the normal equations, if any kind needs them."""
-        equations = self._equations if self._with_equations else None
+        equations, split = self._equations if self._with_equations else None, self.readings.split
+        seed = split.seed if split and split.seed else 0
 
         def count(batch: Batch, cluster: np.ndarray) -> Moments:
             moments = moments_of(batch.t, batch.u, cluster)
             if equations:  # last, because what is added in place cannot be undone if memory runs out
-                equations.add(batch.feature_acts, batch.scale, batch.t, fold_of(cluster, self.readings.split.seed or 0))
+                equations.add(batch.feature_acts, batch.scale, batch.t, fold_of(cluster, seed))
             return moments
 
         return self.readings.checked(self.readings.total(self.sae, count, fitting=True))

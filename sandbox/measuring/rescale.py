@@ -117,7 +117,7 @@ def corrections(
         # The SAEs as they will be written, encoders included.
         saes = [work.sae, *(work.forward(work.changed(fit)) for fit in fits.values())]
         before, *after = _evaluated(saes, work.readings, work.facts())
-    split = work.readings.split
+    split = work.split
     assert split.seed is not None
     return {
         kind: Correction(
@@ -153,7 +153,7 @@ class _Work:
             raise InputError(f"batch_size is {self._batch}: at least one token at a time is needed")
         for kind in self.kinds:
             _check_known(kind)
-        split, ranks = Split(settings.get("share", 0.5), settings.get("seed", 0)), Ranks.here()
+        self.split, ranks = Split(settings.get("share", 0.5), settings.get("seed", 0)), Ranks.here()
         if not isinstance(checkpoint, Checkpoint):
             checkpoint = checkpoints.read(checkpoint)
         self.checkpoint, l1, documents = checkpoint, settings.get("l1"), settings.get("documents")
@@ -168,7 +168,7 @@ class _Work:
         def readings() -> Readings:
             mine = ranks.share(opened, self._batch, each_has_its_own(source), shared_ids=documents is not None)
             drop, progress = settings.get("drop_nonfinite", False), settings.get("progress")
-            return Readings(opened, split, self._batch, drop, ranks, mine, progress)
+            return Readings(opened, self.split, self._batch, drop, ranks, mine, progress)
 
         self._open, self._stack = readings, ExitStack()
 
