@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sandbox.cli.inputs import BatchSize, DropNonfinite, Dtype, Inputs, Saes, Strict, check_strict, with_inputs
+from sandbox.cli.inputs import BatchSize, DropNonfinite, Dtype, Inputs, K, Saes, Strict, check_strict, with_inputs
 from sandbox.cli.program import Device, Json, app, console, end_as_stopped, files_of, progress, say, show_and_write
 from sandbox.errors import InputError
 
@@ -28,6 +28,7 @@ def measure(
     inputs: Inputs,
     x: Annotated[str | None, typer.Option("--x", help="Instead of all the above: a file of activations.")] = None,
     x_hat: Annotated[str | None, typer.Option("--x-hat", help="With --x: a file of their reconstructions.")] = None,
+    k: K = None,
     name: Annotated[list[str] | None, typer.Option(help="Name of the SAE in the output; one per --sae.")] = None,
     device: Device = "auto",
     dtype: Dtype = "float32",
@@ -133,6 +134,7 @@ def measure(
         "published": published,
         "latents": latents is not None,
         "directions": _bands(bands) or directions,
+        "k": k,
         "l1": l1,
         "look": preflight,
         "strict": strict,

@@ -56,6 +56,10 @@ def rescale(
             "the latents alone.",
         ),
     ] = False,
+    k: Annotated[
+        int | None,
+        typer.Option("--k", help="Active latents per token, for an SAE of Qwen-Scope, whose files do not state it."),
+    ] = None,
     l1: Annotated[
         float | None,
         typer.Option(
@@ -102,7 +106,7 @@ def rescale(
     check_outputs(files_of(json), [*inputs.files(saes=[sae]), *files_of(str(out) if out else None)])
     if out is not None:
         check_new_folder(out)
-    checkpoint = read(sae)
+    checkpoint = read(sae, k)
     kinds = dict.fromkeys((*compared.KINDS * ceilings, kind))
     for one in kinds:
         engine.check_kind(checkpoint, one, l1, ridge, memory, written=out is not None and one == kind)

@@ -48,6 +48,7 @@ class Settings(TypedDict, total=False):
     dtype: str
     batch_size: int
     name: str | None
+    k: int | None
     l1: float | None
     ridge: float | None
     memory: float
@@ -87,6 +88,7 @@ def rescale(
         device, dtype:  of the SAE's forward pass; the corrected weights are float32
         batch_size:     tokens per batch
         name:           of the SAE, in the reports
+        k:              active latents per token of a checkpoint whose files do not state it (Qwen-Scope)
         l1:             for from-l1: the L1 coefficient, in the units of the activations that training saw, where the
                         checkpoint does not state it
         ridge:          for joint and decoder: how strongly each row is held where it starts, in tokens; by default,
@@ -154,8 +156,9 @@ class _Work:
         for kind in self.kinds:
             _check_known(kind)
         self.split, ranks = Split(settings.get("share", 0.5), settings.get("seed", 0)), Ranks.here()
-        if not isinstance(checkpoint, Checkpoint):
-            checkpoint = checkpoints.read(checkpoint)
+        k = settings.get("k")
+        if k is not None or not isinstance(checkpoint, Checkpoint):
+            checkpoint = checkpoints.read(checkpoint, k)
         self.checkpoint, l1, documents = checkpoint, settings.get("l1"), settings.get("documents")
         for kind in self.kinds:
             _check_fit(checkpoint, kind, l1, settings.get("ridge"), settings.get("memory", LIMIT))
