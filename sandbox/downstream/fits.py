@@ -19,12 +19,12 @@ from sandbox.downstream.replacements import Reconstructions
 from sandbox.errors import InputError
 from sandbox.maths.compile import evaluate, why_undefined
 from sandbox.maths.measures import REGISTRY
+from sandbox.measuring.fits import Fits
 from sandbox.measuring.forward import BATCH, Forward
 from sandbox.measuring.one_pass import stream
 from sandbox.measuring.preflight import outlier_limit
 from sandbox.measuring.ranks import Ranks, Share
 from sandbox.measuring.readings import Readings
-from sandbox.measuring.rescale import FITS
 from sandbox.moments.moments import Moments
 from sandbox.moments.sums import Sums
 
@@ -108,8 +108,7 @@ def refitted(checkpoint: Checkpoint, sae: Forward, gathered: Gathered, kind: str
     """
     readings = Readings(gathered.source, None, BATCH, False, Ranks(), Share(), None)
     placing = {"device": str(sae.device), "dtype": str(sae.dtype).removeprefix("torch."), "tokens": BATCH}
-    factor, shift = FITS[kind](Forward(checkpoint, **placing, sparse=False), readings)
-    original = checkpoint.sae
-    W_dec = (original.W_dec.double() * factor.reshape(-1, 1)).float()
-    b_dec = original.b_dec if shift is None else (original.b_dec.double() + shift).float()
-    return Forward(replace(checkpoint, sae=original.with_decoder(W_dec, b_dec)), **placing)
+    fits = Fits(Forward(checkpoint, **placing, sparse=False), checkpoint.sae, readings, (kind,))
+    fit = fits.of(kind)
+    changed = checkpoint.sae.with_decoder(fit.W_dec, fit.b_dec)
+    return Forward(replace(checkpoint, sae=changed), **placing)
