@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -101,14 +101,17 @@ def best_factor(sae: Reconstructions, gathered: Gathered) -> float | None:
     return evaluate(REGISTRY["scale_x_hat"], *means).item()
 
 
-def refitted(checkpoint: Checkpoint, sae: Forward, gathered: Gathered, kind: str) -> Forward:
-    """The SAE with a decoder corrected as `sandbox.measuring.rescale.rescale` does, fitted on all that was gathered.
+def refitted(checkpoint: Checkpoint, sae: Forward, gathered: Gathered, kinds: Sequence[str]) -> dict[str, Forward]:
+    """The SAE with its decoder corrected as `sandbox.measuring.rescale.rescale` does, fitted on all that was gathered.
 
-    Args: kind: as for `rescale`
+    Args: kinds: as for `rescale`
     """
     readings = Readings(gathered.source, None, BATCH, False, Ranks(), Share(), None)
     placing = {"device": str(sae.device), "dtype": str(sae.dtype).removeprefix("torch."), "tokens": BATCH}
-    fits = Fits(Forward(checkpoint, **placing, sparse=False), checkpoint.sae, readings, (kind,))
-    fit = fits.of(kind)
-    changed = checkpoint.sae.with_decoder(fit.W_dec, fit.b_dec)
-    return Forward(replace(checkpoint, sae=changed), **placing)
+    fits = Fits(Forward(checkpoint, **placing, sparse=False), checkpoint.sae, readings, kinds)
+    corrected = {}
+    for kind in kinds:
+        fit = fits.of(kind)
+        changed = replace(checkpoint, sae=checkpoint.sae.with_decoder(fit.W_dec, fit.b_dec))
+        corrected[kind] = Forward(changed, **placing)
+    return corrected
