@@ -50,6 +50,13 @@ def loss(
     search_tokens: Annotated[
         int, typer.Option(min=0, help="Number of tokens to search the factor of the least loss on; 0: no search.")
     ] = 8192,
+    ceilings: Annotated[
+        bool,
+        typer.Option(
+            "--ceilings",
+            help="Also replace by x̂ with the best factors of all latents together, and with the best decoder.",
+        ),
+    ] = False,
     published: Annotated[
         bool, typer.Option(help="Show loss recovered as SAELens, SAEBench and dictionary_learning define it.")
     ] = True,
@@ -107,6 +114,7 @@ def loss(
         "search_tokens": search_tokens,
         "exclude_outliers": exclude_outliers,
         "outliers_above": outliers_above,
+        "ceilings": ceilings,
         "libraries": published,
         "look": preflight,
         "strict": strict,
