@@ -191,3 +191,11 @@ def test_the_readme_states_what_attention_sinks_do_to_each_measure():
         f"from {ratio[0]:.3f} to {ratio[1]:.3f}",
     ):
         assert words in " ".join(README.split()), words
+
+
+def test_the_law_holds_on_a_language_model():
+    points = read_points(FOLDER.parent / "figure-6-smollm2")
+    finished = [point for point in points if point.finished and point.measured_on == "held-out"]
+    assert Counter(point.architecture for point in finished) == {"relu": 3, "gated": 3, "jumprelu": 1, "topk": 1}
+    most = max(abs(point.origins[LAW]["difference"].value) for point in finished)
+    assert f"for eight SAEs on this model, it misses γ by at most {most:.4f}" in " ".join(README.split())
