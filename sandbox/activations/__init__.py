@@ -24,7 +24,7 @@ from sandbox.activations import hf_datasets
 from sandbox.activations.files import ACTIVATIONS, IDS, READERS, Kind, file_rows, width_of
 from sandbox.activations.pairs import SideBySide
 from sandbox.activations.shards import is_pattern, shard_rows
-from sandbox.activations.source import Chunk, Source, check_counts
+from sandbox.activations.source import Chunk, Source, Targets, check_counts
 from sandbox.activations.stream import Stream
 from sandbox.activations.windows import ArrayRows, RandomAccess, Windows
 from sandbox.data import resolve
@@ -42,6 +42,7 @@ __all__ = [
     "Source",
     "SourceLike",
     "Stream",
+    "Targets",
     "Windows",
     "activations",
     "document_ids",

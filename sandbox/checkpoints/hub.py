@@ -32,12 +32,23 @@ CONVERTED = {
     "deepseek_r1": "standard",
     "goodfire": "standard",
     "gemma_2": "jumprelu",
+    "gemma_2_transcoder": "jumprelu_transcoder",
     "gemma_3": "jumprelu",
     "llama_scope": "jumprelu",
     "llama_scope_r1_distill": "jumprelu",
+    "mntss_clt_layer_transcoder": "transcoder",
+    "mwhanna_transcoder": "transcoder",
     "qwen_scope": "topk",
 }
-"""The architecture that each of SAELens' converters must produce, for converters with only one."""
+"""The architecture that each of SAELens' converters must produce, for converters with only one kind of SAE."""
+
+CROSS_LAYER = ("mntss_clt_layer_transcoder",)
+"""Converters of cross-layer transcoders, which add up the decoders of a layer's latents for all later layers."""
+
+SUMMED = (
+    "W_dec is the sum of a cross-layer transcoder's decoders for several layers, made by SAELens: ŷ reconstructs no "
+    "layer, and its shrinkage against any target means nothing"
+)
 
 DICTIONARIES = {
     "AutoEncoder": "standard",
@@ -73,6 +84,8 @@ def read(name: str) -> Checkpoint:
     files, kind = _fetched(name, release, sae_id)
     checkpoint = read_saved(files)
     notes = (*checkpoint.notes, f"fetched by SAELens {sae_lens.__version__}")
+    if _is_cross_layer(kind, directory[release].saes_map[sae_id]):
+        notes = (*notes, SUMMED)
     if kind not in ("sae_lens", "dictionary_learning_1", *CONVERTED):
         notes = (*notes, f"converted by its {kind}, whose choice of architecture is not verified")
     return replace(checkpoint, notes=notes)
@@ -101,7 +114,7 @@ def _fetched(name: str, release: str, sae_id: str) -> tuple[Files, str]:
     ) -> Any:
         loader = NAMED_PRETRAINED_SAE_LOADERS[kind]
         converted = loader(repo_id, folder_name, device, force_download, cfg_overrides)
-        _check(name, kind, converted[0], repo_id, folder_name)
+        _check(name, kind, converted[0], converted[1], repo_id, folder_name)
         return converted
 
     try:
@@ -131,10 +144,18 @@ def saved(sae: Any, name: str) -> Files:
     return files
 
 
-def _check(name: str, kind: str, config: dict[str, Any], repo_id: str, folder_name: str) -> None:
+def _is_cross_layer(kind: str, folder_name: str) -> bool:
+    """Whether SAELens made a transcoder of one layer from a cross-layer transcoder."""
+    return kind in CROSS_LAYER or (kind == "gemma_3" and "clt" in folder_name)
+
+
+def _check(name: str, kind: str, config: dict[str, Any], state: dict[str, Any], repo_id: str, folder_name: str) -> None:
     """Refuse an SAE that SAELens would convert wrongly: it drops settings that its dataclasses do not have."""
     path = Path(name)
     made, expected = architecture_of(path, config)[0], CONVERTED.get(kind)
+    if kind == "gemma_3" and ("transcoder" in folder_name or _is_cross_layer(kind, folder_name)):
+        skips = "W_skip" in state
+        expected = "jumprelu_skip_transcoder" if skips else "jumprelu_transcoder"
     if kind == "sae_lens":
         understood(path, config)
     if kind == "dictionary_learning_1":

@@ -7,7 +7,17 @@ from typing import Annotated
 
 import typer
 
-from sandbox.cli.inputs import BatchSize, DropNonfinite, Dtype, Inputs, Strict, check_strict, with_inputs
+from sandbox.cli.inputs import (
+    BatchSize,
+    DropNonfinite,
+    Dtype,
+    Inputs,
+    Strict,
+    TargetHook,
+    Targets,
+    check_strict,
+    with_inputs,
+)
 from sandbox.cli.program import Device, Json, app, console, end_as_stopped, files_of, progress, say, show_and_write
 from sandbox.errors import InputError
 
@@ -21,6 +31,8 @@ def rescale(
     sae: Annotated[str, typer.Option(help="Folder or file of a checkpoint, saelens:RELEASE/ID, or embedded:NAME.")],
     out: Annotated[Path, typer.Option(help="New folder for the corrected checkpoint; it keeps its layout.")],
     inputs: Inputs,
+    targets: Targets = None,
+    target_hook: TargetHook = None,
     kind: Annotated[
         str, typer.Option(help="scalar (one factor), scale-shift (also a new b_dec), per-latent, or from-l1.")
     ] = "scalar",
@@ -64,6 +76,7 @@ def rescale(
     from sandbox.system.outputs import check_outputs
 
     inputs.check_with([sae], None, None)
+    inputs.check_targets(targets, target_hook)
     check_strict(strict, preflight)
     if from_l1:
         if kind not in ("scalar", engine.FROM_L1):
@@ -71,12 +84,12 @@ def rescale(
         kind = engine.FROM_L1
     if l1 is not None and kind != engine.FROM_L1:
         raise InputError("--l1 needs --from-l1")
-    check_outputs(files_of(json), [*inputs.files(saes=[sae]), str(out)])
+    check_outputs(files_of(json), [*inputs.files(targets, saes=[sae]), str(out)])
     check_new_folder(out)
     checkpoint = read(sae)
     engine.check_kind(checkpoint, kind, l1)
-    source = inputs.open(device)
-    settings = {"device": device, "dtype": dtype, "drop_nonfinite": drop_nonfinite}
+    source = inputs.open(device, target_hook)
+    settings = {"targets": targets, "device": device, "dtype": dtype, "drop_nonfinite": drop_nonfinite}
     # a path that each process opens for itself still needs the document ids
     settings["documents"] = inputs.documents if isinstance(source, str) else None
     findings = look(checkpoint, source, **settings) if preflight else []

@@ -91,20 +91,45 @@ class Options:
 
 @overload
 def measure(
-    sae: OneSAE, source: SourceLike, *, device: str = "auto", dtype: str = "float32", **options: Any
+    sae: OneSAE,
+    source: SourceLike,
+    *,
+    targets: SourceLike | None = None,
+    device: str = "auto",
+    dtype: str = "float32",
+    **options: Any,
 ) -> Report: ...
 @overload
 def measure(
-    sae: Sequence[OneSAE], source: SourceLike, *, device: str = "auto", dtype: str = "float32", **options: Any
+    sae: Sequence[OneSAE],
+    source: SourceLike,
+    *,
+    targets: SourceLike | None = None,
+    device: str = "auto",
+    dtype: str = "float32",
+    **options: Any,
 ) -> list[Report]: ...
 @without_autocast()
-def measure(sae: Any, source: SourceLike, *, device: str = "auto", dtype: str = "float32", **options: Any) -> Any:
+def measure(
+    sae: Any,
+    source: SourceLike,
+    *,
+    targets: SourceLike | None = None,
+    device: str = "auto",
+    dtype: str = "float32",
+    **options: Any,
+) -> Any:
     """Every measure of shrinkage of an SAE on activations, with its uncertainty.
+
+    A transcoder's output ŷ reconstructs other activations y than the x that it reads (arXiv 2406.11944). All measures
+    are then of y and ŷ: wherever the report says x and x̂, it means these.
 
     Args:
         sae:           a checkpoint's path, or any module or callable that maps x to x̂ (including SAELens objects);
                        the SAEs of a list share one read of the activations
         source:        activations of shape (..., d): files, shards, arrays, tensors, iterables (`activations`)
+        targets:       for transcoders, y of shape (..., d_out), in the same order and of the same kinds as `source`.
+                       Documents are those of `source`. Omit it where `source` has targets (`live` with `target_hook`)
         device, dtype: of a checkpoint's forward pass; objects keep their own
         options:       see `Options`
     Returns: a Report, or a list of Reports for a list of SAEs
@@ -118,13 +143,13 @@ def measure(sae: Any, source: SourceLike, *, device: str = "auto", dtype: str = 
     items = sae if several else [sae]
     for item in items:
         source = heads_side_by_side(source, item)
-    opened = activations(ranks.own(source), ranks.own(chosen.documents))
+    opened = _with_targets(activations(ranks.own(source), ranks.own(chosen.documents)), ranks.own(targets))
     saes = [Forward(item, ranks.device(device), dtype, opened.device, chosen.batch_size) for item in items]
     if not saes:
         raise InputError("the list of SAEs is empty: at least one is needed")
     first = saes[0]
     for forward in saes:
-        forward.check_width(opened)
+        forward.read_from(opened)
         if forward.device != first.device:
             raise InputError(
                 f"{forward.name} is on {forward.device}, {first.name} on {first.device}: one device is needed"
@@ -138,6 +163,7 @@ def look(
     sae: OneSAE,
     source: SourceLike,
     *,
+    targets: SourceLike | None = None,
     device: str = "auto",
     dtype: str = "float32",
     documents: PathOrArray | None = None,
@@ -150,8 +176,9 @@ def look(
     """
     ranks = Ranks.here()
     opened = activations(ranks.own(heads_side_by_side(source, sae)), ranks.own(documents))
+    opened = _with_targets(opened, ranks.own(targets))
     forward = Forward(sae, device, dtype, opened.device)
-    forward.check_width(opened)
+    forward.read_from(opened)
     _try_on([forward], opened)
     return _look([forward], opened, Options(drop_nonfinite=drop_nonfinite))[0][0]
 
@@ -170,6 +197,15 @@ def measure_pairs(x: SourceLike, x_hat: SourceLike, **options: Any) -> Report:
     own = ranks.own(x), ranks.own(x_hat), ranks.own(chosen.documents)
     pairs = SideBySide(activations(own[0], own[2], name="x"), activations(own[1], name="x_hat"))
     return _measured([Pairs(label, pairs.width // 2, pairs.device)], pairs, chosen, ranks, own=each_has_its_own(x))[0]
+
+
+def _with_targets(source: Source, targets: SourceLike | None) -> Source:
+    """The source, with the targets beside it if there are any."""
+    if targets is None:
+        return source
+    if getattr(source, "targets", None) is not None:
+        raise InputError(f"{source.name} already has targets: leave out the others")
+    return SideBySide(source, activations(targets, name="targets"), as_targets=True)
 
 
 def _options(options: dict[str, Any]) -> Options:
@@ -297,7 +333,7 @@ def _look(saes: Sequence[Forward | Pairs], source: Source, chosen: Options) -> t
     """The findings of a sample for each SAE; then, for `Counting`, the outlier limit and the scale."""
     sample = source.sample(SAMPLE)
     refuse_out_of_range(sample, source.name)  # before the pass rather than after it
-    x = sample[:, : saes[0].d_in] if isinstance(saes[0], Pairs) else sample
+    x = saes[0].compared(sample)
     if not chosen.look:
         return [[] for _ in saes], outlier_limit(x), scale_to_root_d(x)
     findings = []
@@ -307,7 +343,12 @@ def _look(saes: Sequence[Forward | Pairs], source: Source, chosen: Options) -> t
                 findings.append(preflight(None, x, x_hat=sample[:, sae.d_in :]))
             else:
                 elsewhere = provenance(sae.trained_on, getattr(source, "origin", None))
-                findings.append(elsewhere + preflight(sae.run, x.to(sae.device), b_dec=sae.b_dec))
+                y = None
+                if sae.targets is not None:
+                    elsewhere += provenance(sae.reconstructs, sae.targets.origin, of_targets=True)
+                    y = x.to(sae.device)
+                read = sae.read(sample).to(sae.device)
+                findings.append(elsewhere + preflight(sae.run, read, y=y, b_dec=sae.b_dec))
         bad = next((finding for finding in findings[-1] if finding.key.startswith("nonfinite")), None)
         if bad and not chosen.drop_nonfinite:  # the run would fail with this at its end
             raise InputError(bad.message)

@@ -27,14 +27,8 @@ RESHAPING = ("reshape_fn_in", "reshape_fn_out", "d_head", "hook_z_reshaping_mode
 def refuse_settings(sae: Any, name: str) -> None:
     """Refuse an object whose own settings say that its output is not the SAE's x̂.
 
-    Raises: InputError for a transcoder, whose output does not reconstruct its input; if the error term is on (then x̂ is
-            x); or if training has not set the threshold yet
+    Raises: InputError if the error term is on (then x̂ is x), or if training has not set the threshold yet
     """
-    if _is_transcoder(sae):
-        raise InputError(
-            f"{name} is a transcoder: its output reconstructs another layer, not its input; measure that layer's true "
-            "output and the transcoder's as x and x̂ (sandbox.measure_pairs)"
-        )
     if getattr(sae, "use_error_term", False) is True:
         raise InputError(
             f"{name}: use_error_term is on, which adds x − x̂ back to x̂ and makes it x: set sae.use_error_term = False"
@@ -48,12 +42,15 @@ def refuse_settings(sae: Any, name: str) -> None:
         )
 
 
-def _is_transcoder(sae: Any) -> bool:
-    """Whether a SAELens or sparsify object, or one whose class says so in its name, maps x to another layer."""
+def transcodes(sae: Any) -> bool | None:
+    """Whether an object is a transcoder, by its settings (SAELens, sparsify) or its class's name; None if unknown."""
     cfg = getattr(sae, "cfg", None)
     architecture = getattr(cfg, "architecture", "")
-    stated = (architecture() if callable(architecture) else architecture, type(sae).__name__)
-    return getattr(cfg, "transcode", False) is True or any("transcoder" in str(word).lower() for word in stated)
+    architecture = architecture() if callable(architecture) else architecture
+    setting = getattr(cfg, "transcode", None)
+    if setting is True or any("transcoder" in str(word).lower() for word in (architecture, type(sae).__name__)):
+        return True
+    return False if setting is False or architecture else None
 
 
 def refuse_dependence(run: Callable[[Tensor], Tensor], x: Tensor, x_hat: Tensor, name: str) -> None:
