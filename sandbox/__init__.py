@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from sandbox.claims.check import check
     from sandbox.claims.exercises import exercise
+    from sandbox.downstream import loss
     from sandbox.errors import InputError
     from sandbox.explorer.widget import Explorer
     from sandbox.maths.derivations import prove
@@ -33,6 +34,7 @@ _HOMES = {
     "exercise": "claims.exercises",
     "figure6": "training",
     "look": "measuring.measure",
+    "loss": "downstream",
     "measure": "measuring.measure",
     "measure_pairs": "measuring.measure",
     "prove": "maths.derivations",
@@ -45,6 +47,7 @@ _MODULES = {
     "claims": "claims",
     "compile": "maths.compile",
     "derivations": "maths.derivations",
+    "downstream": "downstream",
     "explorer": "explorer",
     "features": "simulate.features",
     "maths": "maths",
@@ -69,6 +72,7 @@ __all__ = [
     "exercise",
     "figure6",
     "look",
+    "loss",
     "measure",
     "measure_pairs",
     "prove",

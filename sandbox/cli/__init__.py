@@ -4,6 +4,7 @@ from sandbox.cli import (  # importing a module adds its commands to the program
     argument,
     explorer,
     figure6,
+    loss,
     measure,
     rescale,
 )
@@ -11,4 +12,4 @@ from sandbox.cli.program import app, main, unwrap_help
 
 unwrap_help()
 
-__all__ = ["app", "argument", "explorer", "figure6", "main", "measure", "rescale"]
+__all__ = ["app", "argument", "explorer", "figure6", "loss", "main", "measure", "rescale"]

@@ -14,8 +14,10 @@ import re
 from pathlib import Path
 from typing import Annotated
 
+import numpy as np
 import typer
 
+from sandbox.activations.split import Split
 from sandbox.system.files import written_whole
 
 PACKAGES = "torch, numpy, scipy, sympy, matplotlib, transformers, sklearn, pandas, statsmodels, networkx, nltk"
@@ -77,10 +79,18 @@ def documents() -> list[list[str]]:
     return [document for document in by_file if document]
 
 
-def write(path: Annotated[Path, typer.Argument(metavar="FILE.jsonl", help="File to write.")]) -> None:
+def write(
+    path: Annotated[Path, typer.Argument(metavar="FILE.jsonl", help="File to write.")],
+    held_out: Annotated[
+        float | None, typer.Option(help="Write only the documents that a sweep with this --held-out does not train on.")
+    ] = None,
+) -> None:
     """Write every document as one line of JSON, in a fixed random order that mixes the packages."""
     shuffled = documents()
     random.Random(0).shuffle(shuffled)
+    if held_out is not None:
+        chosen = Split(held_out, seed=None).chosen(np.arange(len(shuffled)))
+        shuffled = [document for document, kept in zip(shuffled, chosen, strict=True) if kept]
     lines = (json.dumps({"text": "\n".join(document)}) for document in shuffled)
     with written_whole(path) as beside:
         beside.write_text("\n".join(lines) + "\n", "utf-8")

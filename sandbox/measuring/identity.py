@@ -44,7 +44,7 @@ def of_run(saes: Sequence[Forward | Pairs], source: Source, counting: Counting, 
     documents: Windows | None = getattr(source, "documents", None)
     facts["the number of document ids"] = "none" if documents is None else len(documents)
     for path in (*getattr(source, "files", ()), *(documents.files if documents else ())):
-        facts[str(path)] = _size_and_time(path)
+        facts[str(path)] = size_and_time(path)
     for number, sae in enumerate(saes, 1):
         suffix = f" {number}" if len(saes) > 1 else ""
         facts[f"the digest of SAE{suffix}"] = sae.identity
@@ -59,7 +59,7 @@ def _of_penalty(sae: Forward | Pairs) -> str:
     return "none or L1" if scale is None else f"tanh, scale {scale:g}"
 
 
-def _size_and_time(path: Path) -> str:
+def size_and_time(path: Path) -> str:
     """The size and modification time of a file."""
     try:
         status = path.stat()

@@ -19,6 +19,7 @@ from sandbox.errors import InputError
 from sandbox.measuring.forward import Forward, Pairs
 from sandbox.measuring.ranks import Share
 from sandbox.measuring.resume import Facts, State
+from sandbox.measuring.totals import Totals
 from sandbox.moments.moments import BLOCK
 from sandbox.moments.sums import Sums
 from sandbox.system.interrupts import stoppable
@@ -77,6 +78,7 @@ class Saving:
         run:   facts that identify the run: the state file of another run is refused
         every: seconds between saves
         tell:  called with a message when the run resumes from a saved state
+        rebuilt: makes the totals of an SAE from their tensors
         failed: the error of the last save, if it failed; the run continues
     """
 
@@ -84,6 +86,7 @@ class Saving:
     run: Facts
     every: float = 30.0
     tell: Callable[[str], None] | None = None
+    rebuilt: Callable[[dict[str, torch.Tensor]], Sums] = Totals.from_tensors
     failed: list[InputError] = field(default_factory=list)
 
     def save(self, state: State) -> None:
@@ -129,7 +132,7 @@ def stream(
         progress: called with the number of tokens after each chunk
     Raises: Stopped after the chunk during which Ctrl-C or SIGTERM arrived; any error of the source or `count`
     """
-    state = State.load(saving.path, saving.run, saes[0].device) if saving else State()
+    state = State.load(saving.path, saving.run, saes[0].device, saving.rebuilt) if saving else State()
     if state.position and progress:
         progress(state.position)
     if state.position and saving and saving.tell:

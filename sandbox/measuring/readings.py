@@ -56,13 +56,14 @@ class Batch(NamedTuple):
 class Readings:
     """Passes over the same activations; each counts either the documents to fit on or those held out.
 
+    Attributes: split: which documents to fit on; None: all
     Attributes (set by the first pass):
         blocks:           whether blocks of tokens were split, because there are no documents
         fitted, held_out: number of documents (or blocks) in each part
     """
 
     source: Source
-    split: Split
+    split: Split | None
     batch_size: int
     drop_nonfinite: bool
     ranks: Ranks
@@ -109,7 +110,7 @@ class Readings:
 
         def count_part(x: Tensor, cluster: np.ndarray) -> list[S]:
             nonlocal start, order
-            to_fit = self.split.chosen(cluster)
+            to_fit = self._to_fit(cluster)
             rows = np.flatnonzero(to_fit == fitting)
             order += _order(x, start, sent(to_fit, x.device))
             start += len(x)
@@ -122,13 +123,18 @@ class Readings:
         self._count_documents(state.documents, state.position)
         return state.totals
 
+    def _to_fit(self, ids: np.ndarray) -> np.ndarray:
+        return np.ones(len(ids), bool) if self.split is None else self.split.chosen(ids)
+
     def _count_documents(self, documents: set[int], tokens: int) -> None:
         """Raise InputError unless both parts contain documents (or blocks)."""
         self.blocks = not documents
         ids = np.arange(-(-tokens // BLOCK)) if self.blocks else np.array(sorted(documents), np.int64)
-        self.fitted = int(self.split.chosen(ids).sum())
+        self.fitted = int(self._to_fit(ids).sum())
         self.held_out = len(ids) - self.fitted
         what = f"blocks of {BLOCK} tokens" if self.blocks else "documents"
+        if self.split is None:
+            return
         if len(ids) < 2:
             raise InputError(
                 f"{what}: found fewer than two, but some are to fit on and the others are held out; give more"

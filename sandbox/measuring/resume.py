@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from pathlib import Path
@@ -17,6 +17,7 @@ from torch import Tensor
 from sandbox.errors import InputError
 from sandbox.measuring.forward import fingerprint
 from sandbox.measuring.totals import Totals
+from sandbox.moments.sums import Sums
 from sandbox.system.files import written_whole
 
 Facts = dict[str, str | int | float | None]
@@ -60,9 +61,16 @@ class State:
             save_file(tensors, beside, metadata | {"checksum": _checksum(metadata, tensors)})
 
     @classmethod
-    def load(cls, path: Path, run: Facts, device: torch.device | str = "cpu") -> State:
+    def load(
+        cls,
+        path: Path,
+        run: Facts,
+        device: torch.device | str = "cpu",
+        rebuilt: Callable[[dict[str, Tensor]], Sums] = Totals.from_tensors,
+    ) -> State:
         """Read the state that `save` wrote onto `device`; if there is no such file, return a new state.
 
+        Args:   rebuilt: makes the totals of an SAE from the result of their `tensors`
         Raises: InputError if the file is not a run state, has another version, is damaged, or belongs to another run
                 (the message lists the differences)
         """
@@ -78,7 +86,7 @@ class State:
                 "files (cp -p keeps their times when copying); to start over, name another --checkpoint file"
             )
         totals = tuple(
-            Totals.from_tensors({k: t.to(device) for k, t in _with_prefix(tensors, f"{i}.").items()})
+            rebuilt({k: t.to(device) for k, t in _with_prefix(tensors, f"{i}.").items()})
             for i in range(int(metadata["saes"]))
         )
         return cls(int(metadata["position"]), totals, set(tensors["documents"].tolist()))

@@ -11,6 +11,7 @@ from sandbox.plots.directions import directions
 from sandbox.plots.feature_distributions import feature_distributions
 from sandbox.plots.intervals import intervals
 from sandbox.plots.latents import latents
+from sandbox.plots.losses import costs, loss_curves, losses
 from sandbox.plots.measured import measured
 from sandbox.plots.parabolas import parabolas
 from sandbox.plots.plane import at_tip, plane
@@ -31,6 +32,7 @@ __all__ = [
     "at_tip",
     "check_format",
     "closed_form",
+    "costs",
     "differences",
     "directions",
     "feature_distributions",
@@ -39,6 +41,8 @@ __all__ = [
     "intervals",
     "latents",
     "levels",
+    "loss_curves",
+    "losses",
     "measured",
     "parabolas",
     "plane",

@@ -81,11 +81,13 @@ def provenance(sweep: dict[str, Any], points: Sequence[Point]) -> str:
         f"{data['held_out_documents'] or 0:,} documents" if data["held_out_documents"] else "stretches of 4096 tokens"
     )
     versions = sorted({f"{name} {number}" for sae in saes for name, number in sae["libraries"].items()})
+    outliers = data.get("outliers", 0)  # figure-6.json of before there was a choice has no such entry
+    without = f"; {outliers:,} tokens of norm above 100 × the median are in neither" if outliers else ""
     passes = training["steps"] * training["batch"] / data["tokens"]
     facts = [
         *([f"- **Command.** `{sweep['command']}`"] if sweep["command"] else []),
         f"- **Activations.** {data['source']}: {data['tokens']:,} training tokens of dimension {data['d_in']}; "
-        f"{data['held_out_tokens']:,} held-out tokens of {kept}, for measuring. SHA-256 {data['sha256']}.",
+        f"{data['held_out_tokens']:,} held-out tokens of {kept}, for measuring{without}. SHA-256 {data['sha256']}.",
         f"- **Training.** SAELens' trainer, {training['d_sae']} latents, {training['steps']:,} steps of "
         f"{training['batch']} tokens ({passes:.1f} passes), Adam with learning rate {training['lr']:g}, warmed up over "
         "the first 1/20 of the steps and decayed to 0 over the last 1/3; the sparsity penalty is warmed up over the "

@@ -18,6 +18,7 @@ from sandbox.activations import Source, activations
 from sandbox.activations.split import Split
 from sandbox.errors import InputError
 from sandbox.measuring.forward import FEW, fingerprint
+from sandbox.measuring.preflight import SAMPLE, outlier_limit
 from sandbox.system.files import folder_written_whole
 
 CHUNK = 16_384  # tokens read at a time
@@ -39,6 +40,7 @@ class SweepData:
         scale:              factor that gives the training tokens a mean norm of √d, so that coefficients mean the same
                             for any model
         sha256:             hash of both parts, by alternating chunks in the order of writing
+        outliers:           number of tokens left out of both parts, for their norm
     """
 
     folder: Path
@@ -49,6 +51,7 @@ class SweepData:
     held_out_documents: int | None
     scale: float
     sha256: str
+    outliers: int = 0
 
     @cached_property
     def train(self) -> np.ndarray:
@@ -94,6 +97,8 @@ def gather(
     share: float,
     tokens: int | None = None,
     progress: Callable[[int], None] | None = None,
+    *,
+    exclude_outliers: bool = False,
 ) -> SweepData:
     """Read the source once into `folder`, or reuse what was gathered there.
 
@@ -102,8 +107,10 @@ def gather(
     float16, else as float32.
 
     Args:
-        share:  share of the documents to hold out, above 0 and below 1
-        tokens: maximum number of training tokens; None for all
+        share:            share of the documents to hold out, above 0 and below 1
+        tokens:           maximum number of training tokens; None for all
+        exclude_outliers: leave out tokens of norm above 100 times the median of the first 4096 tokens, as
+                          `sandbox.measure` does: in a causal language model, often the first token of each context
     Raises: InputError if `folder` holds other activations, a value is not finite, a part would be empty, or the
             training part would be less than half as large as it should be
     """
@@ -114,12 +121,14 @@ def gather(
         "d_in": source.width,
         "share": share,
         "tokens": tokens,
+        "exclude_outliers": exclude_outliers or None,  # None, as in folders gathered before there was this choice
         FIRST_LOOK: fingerprint([source.sample(FEW), *([] if ids is None else [ids[0:STRETCH]])]),
     }
     if (folder / "split.json").exists():
         return _reuse(folder, settings)
+    limit = outlier_limit(source.sample(SAMPLE)) if exclude_outliers else float("inf")
     with folder_written_whole(folder) as beside:
-        facts = {"source": source.name, "d_in": source.width, **_split(beside, source, split, tokens, progress)}
+        facts = {"source": source.name, "d_in": source.width, **_split(beside, source, split, tokens, limit, progress)}
         (beside / "split.json").write_text(json.dumps({"asked": settings, "facts": facts}, indent=2) + "\n", "utf-8")
     return SweepData(folder, **facts)
 
@@ -150,10 +159,15 @@ PARTS = ("train", "held-out")
 
 
 def _split(
-    folder: Path, source: Source, split: Split, tokens: int | None, progress: Callable[[int], None] | None
+    folder: Path,
+    source: Source,
+    split: Split,
+    tokens: int | None,
+    limit: float,
+    progress: Callable[[int], None] | None,
 ) -> dict[str, Any]:
-    """Write both parts; return the remaining fields of `SweepData`."""
-    digest, counts, norms, at = hashlib.sha256(), [0, 0], 0.0, 0
+    """Write the tokens of norm up to `limit` to both parts; return the remaining fields of `SweepData`."""
+    digest, counts, norms, at, outliers = hashlib.sha256(), [0, 0], 0.0, 0, 0
     ids: list[list[np.ndarray]] = [[], []]
     dtype = np.dtype(np.float32)
     with ExitStack() as stack:
@@ -168,8 +182,11 @@ def _split(
                 where = at + int(np.argmin(np.isfinite(x).all(1)))
                 raise InputError(f"{source.name}: token {where} has a NaN or an infinity: remove it first")
             unit = (np.arange(at, at + len(x)) // STRETCH) if chunk.documents is None else chunk.documents
-            out = split.chosen(unit)
-            wanted = np.flatnonzero(~out)[: None if tokens is None else tokens - counts[0]], np.flatnonzero(out)
+            out, size = split.chosen(unit), np.linalg.norm(x.astype(np.float32), axis=1)
+            typical = size <= limit
+            outliers += int(np.count_nonzero(~typical))
+            room = None if tokens is None else tokens - counts[0]
+            wanted = np.flatnonzero(typical & ~out)[:room], np.flatnonzero(typical & out)
             for i, rows in enumerate(wanted):
                 written = np.ascontiguousarray(x[rows]).tobytes()
                 digest.update(written)
@@ -177,7 +194,7 @@ def _split(
                 counts[i] += len(rows)
                 if chunk.documents is not None:
                     ids[i].append(chunk.documents[rows])
-            norms += float(np.linalg.norm(x[wanted[0]].astype(np.float32), axis=1).sum(dtype=np.float64))
+            norms += float(size[wanted[0]].sum(dtype=np.float64))
             at += len(x)
             if progress:
                 progress(len(x))
@@ -188,7 +205,7 @@ def _split(
                 unit = "document" if ids[0] else f"stretch of {STRETCH} tokens"
                 raise InputError(f"{source.name}: no {unit} is left {what}: {at} tokens are too few")
             _write_header(file, dtype, (count, source.width))
-    kept = counts[1] / at
+    kept = counts[1] / (at - outliers)
     if 1 - kept < (1 - split.share) / 2:  # one whole document may be too large a share of few tokens
         unit = "documents" if ids[0] else f"stretches of {STRETCH} tokens (without document IDs)"
         raise InputError(
@@ -205,6 +222,7 @@ def _split(
         "held_out_documents": len(np.unique(np.concatenate(ids[1]))) if ids[0] else None,
         "scale": float(np.sqrt(source.width) * counts[0] / norms),
         "sha256": digest.hexdigest(),
+        "outliers": outliers,
     }
 
 

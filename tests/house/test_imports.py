@@ -20,6 +20,8 @@ RANK = {
     "system.dtypes": 1,
     "system": 1,
     "data": 2,
+    "data.docstrings": 6,
+    "data.smollm2": 6,
     "maths.letters": 0,
     "maths.symbols": 1,
     "maths.proof": 2,
@@ -55,6 +57,7 @@ RANK = {
     "measuring": 9,
     "training.architectures": 3,
     "training": 10,
+    "downstream": 10,
     "plots": 10,
     "explorer": 11,
     "claims": 11,
@@ -64,6 +67,8 @@ RANK = {
 }
 SYMPY = {"maths", "report", "claims"}
 TORCH = {
+    "data.smollm2",
+    "downstream",
     "moments",
     "simulate",
     "system.devices",

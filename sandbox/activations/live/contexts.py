@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -36,10 +36,19 @@ class Contexts:
     tokens (BOS, CLS, SEP, EOS …) that the tokenizer would add to it. The model reads them, but they are not measured,
     and neither are special tokens spelled out in the text ("<|endoftext|>"). The token for unknown words is measured,
     because it stands for text.
+
+    Attributes: reads: whether to read a document, from its number; None reads all
     """
 
-    def __init__(self, tokenizer: Any, config: Any, model: nn.Module, context: int | None) -> None:
-        self.tokenizer = tokenizer
+    def __init__(
+        self,
+        tokenizer: Any,
+        config: Any,
+        model: nn.Module,
+        context: int | None,
+        reads: Callable[[int], bool] | None = None,
+    ) -> None:
+        self.tokenizer, self.reads = tokenizer, reads
         self.vocabulary: int | None = getattr(config, "vocab_size", None)
         self.special = np.array(sorted(special_ids(tokenizer)), dtype=np.int64)
         self.before, self.after, self.types = template(tokenizer)
@@ -53,18 +62,21 @@ class Contexts:
             )
 
     def __call__(self, documents: Iterable[str]) -> Iterator[Context]:
-        """The contexts of the documents, in order. A document without tokens to measure yields none."""
-        for number, ids in enumerate(self._tokenised(documents)):
+        """The contexts of the documents to read, in order. A document without tokens to measure yields none."""
+        for number, ids in self._tokenised(documents):
             for start in range(0, len(ids), self.room):
                 part = ids[start : start + self.room]
                 measured = np.flatnonzero(~np.isin(part, self.special))
                 if len(measured):
                     yield Context(number, np.concatenate([self.before, part, self.after]), measured + len(self.before))
 
-    def _tokenised(self, documents: Iterable[str]) -> Iterator[np.ndarray]:
-        for texts in _batches(documents):
-            for ids in self.tokenizer(texts, add_special_tokens=False, verbose=False)["input_ids"]:
-                yield self._checked(np.array(ids, dtype=np.int64))
+    def _tokenised(self, documents: Iterable[str]) -> Iterator[tuple[int, np.ndarray]]:
+        for batch in _batches(item for item in enumerate(documents) if self.reads is None or self.reads(item[0])):
+            texts = [text for _, text in batch]
+            for (number, _), ids in zip(
+                batch, self.tokenizer(texts, add_special_tokens=False, verbose=False)["input_ids"], strict=True
+            ):
+                yield number, self._checked(np.array(ids, dtype=np.int64))
 
     def _checked(self, ids: np.ndarray) -> np.ndarray:
         if self.vocabulary is not None and len(ids) and ids.max() >= self.vocabulary:
@@ -141,11 +153,12 @@ def context_size(tokenizer: Any, config: Any, model: nn.Module, context: int | N
     return context
 
 
-def _batches(documents: Iterable[str]) -> Iterator[list[str]]:
-    batch: list[str] = []
+def _batches(documents: Iterable[tuple[int, str]]) -> Iterator[list[tuple[int, str]]]:
+    """Numbered documents, in groups that are tokenised at once."""
+    batch: list[tuple[int, str]] = []
     characters = 0
-    for document in documents:
-        batch.append(document)
+    for number, document in documents:
+        batch.append((number, document))
         characters += len(document)
         if characters >= AT_ONCE or len(batch) >= 1024:
             yield batch

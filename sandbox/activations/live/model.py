@@ -30,7 +30,6 @@ class Tap:
 
     def __init__(self, model: nn.Module, module: str, device: torch.device) -> None:
         self.model, self.module, self.device = model.to(device), module, device
-        self.accepts = frozenset(inspect.signature(model.forward).parameters)
 
     @torch.no_grad()
     def __call__(self, inputs: dict[str, Tensor]) -> Tensor:
@@ -45,10 +44,9 @@ class Tap:
             raise _Reached
 
         shape = inputs["input_ids"].shape
-        accepted = {key: value.to(self.device) for key, value in inputs.items() if key in self.accepts}
         hook = self.model.get_submodule(self.module).register_forward_hook(stop)
         try:
-            self.model(**accepted)
+            self.model(**accepted(self.model, inputs, self.device))
         except _Reached:
             pass
         except torch.OutOfMemoryError as error:
@@ -60,22 +58,32 @@ class Tap:
             hook.remove()
         if not outputs:
             raise InputError(f"the model does not run {self.module!r} when it reads text: name another module")
-        output = outputs[0]
-        if isinstance(output, tuple | list) and output:
-            output = output[0]
-        if not isinstance(output, Tensor) or not output.is_floating_point() or output.shape[:-1] != shape:
-            actual = f"shape {tuple(output.shape)}" if isinstance(output, Tensor) else f"a {type(output).__name__}"
-            needed = f"activations of shape ({shape[0]}, {shape[1]}, d)"
-            raise InputError(f"{self.module!r} outputs {actual} for {tuple(shape)} tokens: {needed} are needed")
-        return output
+        return activations_of(outputs[0], self.module, shape)
+
+
+def accepted(model: nn.Module, inputs: dict[str, Tensor], device: torch.device) -> dict[str, Tensor]:
+    """Those of a tokenizer's outputs that the model takes, on its device."""
+    takes = inspect.signature(model.forward).parameters
+    return {key: value.to(device) for key, value in inputs.items() if key in takes}
+
+
+def activations_of(output: Any, module: str, shape: torch.Size) -> Tensor:
+    """A module's output, or the first of its outputs; raises InputError unless it is a vector for each token."""
+    if isinstance(output, tuple | list) and output:
+        output = output[0]
+    if not isinstance(output, Tensor) or not output.is_floating_point() or output.shape[:-1] != shape:
+        actual = f"shape {tuple(output.shape)}" if isinstance(output, Tensor) else f"a {type(output).__name__}"
+        needed = f"activations of shape ({shape[0]}, {shape[1]}, d)"
+        raise InputError(f"{module!r} outputs {actual} for {tuple(shape)} tokens: {needed} are needed")
+    return output
 
 
 class _Reached(BaseException):
     """Ends the forward pass at the hooked module. Not an Exception, so that no model catches it."""
 
 
-def load(model: str | Path, dtype: str) -> tuple[Any, set[str], Any]:
-    """A model without its head, the names of weights that its checkpoint lacks, and its tokenizer.
+def load(model: str | Path, dtype: str, *, head: bool = False) -> tuple[Any, set[str], Any]:
+    """A model without its head, or a causal language model with it; the names of missing weights; and its tokenizer.
 
     Nothing is downloaded, and no code from the folder is executed: weights are read only from safetensors, and classes
     are transformers' own.
@@ -83,6 +91,7 @@ def load(model: str | Path, dtype: str) -> tuple[Any, set[str], Any]:
     Args:
         model: a folder written by save_pretrained, or a name in the local Hugging Face cache
         dtype: to compute in: float32, float64, bfloat16 or float16
+        head:  whether to load the head that predicts the next token, too
     Raises: InputError if the model or its tokenizer cannot be loaded
     """
     compute_dtype = dtype_named(dtype, MODEL_DTYPES)
@@ -95,9 +104,8 @@ def load(model: str | Path, dtype: str) -> tuple[Any, set[str], Any]:
             # A config may request a kernel, that is, code from elsewhere. Let transformers choose its own instead.
             config._attn_implementation = config._experts_implementation = None
             options = {"use_safetensors": True, "ignore_mismatched_sizes": True, "output_loading_info": True}
-            loaded, info = transformers.AutoModel.from_pretrained(
-                folder, config=config, dtype=compute_dtype, **options, **local
-            )
+            kind = transformers.AutoModelForCausalLM if head else transformers.AutoModel
+            loaded, info = kind.from_pretrained(folder, config=config, dtype=compute_dtype, **options, **local)
         except Exception as error:  # of any type, from several libraries
             raise InputError(f"{folder} cannot be loaded by transformers: {_first_sentence(error)}") from error
         try:
@@ -177,20 +185,32 @@ def _first_sentence(error: Exception) -> str:
 
 def tap_layer(model: nn.Module, layer: int, device: torch.device) -> Tap:
     """The residual stream after block `layer`, counted from 0. Later blocks never run and are deleted."""
-    name, blocks = find_blocks(model)
-    if not 0 <= layer < len(blocks):
-        raise InputError(f"layer is {layer}: the model has {len(blocks)} blocks, 0 to {len(blocks) - 1}")
-    del blocks[layer + 1 :]
-    return Tap(model, f"{name}.{layer}", device)
+    module = layer_named(model, layer)
+    del find_blocks(model)[1][layer + 1 :]
+    return Tap(model, module, device)
 
 
 def tap_hook(model: nn.Module, hook: str, device: torch.device) -> Tap:
     """A module by its name, with or without the prefix of the model with a head (transformer.h.3 is h.3)."""
+    return Tap(model, module_named(model, hook), device)
+
+
+def layer_named(model: nn.Module, layer: int) -> str:
+    """The name of block `layer`, counted from 0."""
+    name, blocks = find_blocks(model)
+    if not 0 <= layer < len(blocks):
+        raise InputError(f"layer is {layer}: the model has {len(blocks)} blocks, 0 to {len(blocks) - 1}")
+    return f"{name}.{layer}"
+
+
+def module_named(model: nn.Module, hook: str) -> str:
+    """The name of a module in this model, from its name in the model with or without a head."""
     names = {name for name, _ in model.named_modules() if name}
-    bare = hook.removeprefix(f"{getattr(model, 'base_model_prefix', '')}.")
-    for name in (hook, bare):
+    prefix = f"{getattr(model, 'base_model_prefix', '')}."
+    bare = hook.removeprefix(prefix)
+    for name in (hook, bare, prefix + hook):
         if name in names:
-            return Tap(model, name, device)
+            return name
     near = difflib.get_close_matches(bare, sorted(names), n=4, cutoff=0.3) or sorted(names)[:4]
     raise InputError(f"the model has no module {hook!r}; similar names: {', '.join(near)}")
 

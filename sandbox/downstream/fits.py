@@ -1,0 +1,114 @@
+"""Corrections of an SAE's decoder, fitted on some documents, that the loss is then measured with on the others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from sandbox.activations import Source, activations
+from sandbox.checkpoints import Checkpoint
+from sandbox.downstream.replacements import Reconstructions
+from sandbox.errors import InputError
+from sandbox.maths.compile import evaluate, why_undefined
+from sandbox.maths.measures import REGISTRY
+from sandbox.measuring.forward import BATCH, Forward
+from sandbox.measuring.one_pass import stream
+from sandbox.measuring.preflight import outlier_limit
+from sandbox.measuring.ranks import Ranks, Share
+from sandbox.measuring.readings import Readings
+from sandbox.measuring.rescale import FITS
+from sandbox.moments.moments import Moments
+from sandbox.moments.sums import Sums
+
+SAMPLE = 4096
+"""Tokens whose median norm says which tokens are outliers."""
+
+
+@dataclass(frozen=True, eq=False)
+class Gathered:
+    """Activations to fit on, in a temporary file, because they are read several times.
+
+    Attributes:
+        source:   the activations, with their documents
+        limit:    norm above which a token is an outlier
+        outliers: number of tokens above it
+        mean:     Float[Tensor, "d"], of the activations
+    """
+
+    source: Source
+    limit: float
+    outliers: int
+    mean: Float[Tensor, "d"]
+
+
+@contextmanager
+def gathered(
+    source: Source, tokens: int, exclude_outliers: bool, progress: Callable[[int], None] | None = None
+) -> Iterator[Gathered]:
+    """The first tokens of a source; their file is removed at the end.
+
+    Args:
+        tokens:           maximum number of tokens
+        exclude_outliers: leave out tokens above the limit; they are counted
+    Raises: InputError if a number is not finite, or if no token is left
+    """
+    limit = outlier_limit(source.sample(SAMPLE))
+    with TemporaryDirectory(prefix="sandbox-") as folder:
+        file = np.lib.format.open_memmap(Path(folder) / "fit.npy", "w+", np.float32, (tokens, source.width))
+        total, ids, kept, outliers = torch.zeros(source.width, dtype=torch.float64), [], 0, 0
+        for chunk in source.chunks(BATCH, 0, tokens):
+            x = chunk.x.detach().cpu().float()
+            if not x.isfinite().all():
+                raise InputError(f"{source.name}: an activation is nan or infinite: compute the model in float32")
+            typical = x.norm(dim=-1) <= limit
+            outliers += int((~typical).sum())
+            rows = x[typical] if exclude_outliers else x
+            file[kept : kept + len(rows)] = rows.numpy()
+            kept += len(rows)
+            total += rows.double().sum(0)
+            assert chunk.documents is not None  # those of the text
+            ids.append(chunk.documents[typical.numpy()] if exclude_outliers else chunk.documents)
+            if progress:
+                progress(len(x))
+        documents = np.concatenate(ids)
+        if len(np.unique(documents)) < 2:
+            raise InputError(f"{source.name}: fewer than two documents are left to fit on: give more text")
+        kept_source = activations(file[:kept], documents, source.name)
+        yield Gathered(kept_source, limit, outliers, (total / kept).float())
+
+
+def best_factor(sae: Reconstructions, gathered: Gathered) -> float | None:
+    """C2 of x − b_dec and x̂ − b_dec: the factor of the decoder that brings x̂ closest to x; None if undefined."""
+
+    def count(x: Tensor, cluster: np.ndarray) -> list[Sums]:
+        computed = sae.computed(x)
+        t, u = x - computed.bias, computed.x_hat - computed.bias
+        return [Moments.from_pairs(t, u, cluster, drop_nonfinite=True)]
+
+    moments: Moments = stream([sae.sae], gathered.source, BATCH, count, Share()).totals[0].to("cpu")
+    means = moments.means.tolist()
+    if why_undefined(REGISTRY["scale_x_hat"], *means):
+        return None
+    return evaluate(REGISTRY["scale_x_hat"], *means).item()
+
+
+def refitted(checkpoint: Checkpoint, sae: Forward, gathered: Gathered, kind: str) -> Forward:
+    """The SAE with a decoder corrected as `sandbox.measuring.rescale.rescale` does, fitted on all that was gathered.
+
+    Args: kind: as for `rescale`
+    """
+    readings = Readings(gathered.source, None, BATCH, False, Ranks(), Share(), None)
+    placing = {"device": str(sae.device), "dtype": str(sae.dtype).removeprefix("torch."), "tokens": BATCH}
+    factor, shift = FITS[kind](Forward(checkpoint, **placing, sparse=False), readings)
+    original = checkpoint.sae
+    W_dec = (original.W_dec.double() * factor.reshape(-1, 1)).float()
+    b_dec = original.b_dec if shift is None else (original.b_dec.double() + shift).float()
+    return Forward(replace(checkpoint, sae=original.with_decoder(W_dec, b_dec)), **placing)

@@ -1,0 +1,386 @@
+"""What SAEs cost a causal language model: fit corrections on some documents, and measure its loss on the others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sandbox import checkpoints
+from sandbox.activations.live.contexts import Contexts
+from sandbox.activations.live.model import Tap, layer_named, load, module_named
+from sandbox.activations.live.source import Live
+from sandbox.activations.live.texts import documents, text_files
+from sandbox.activations.origin import Origin
+from sandbox.activations.split import Split
+from sandbox.checkpoints import Checkpoint
+from sandbox.downstream.fits import Gathered, best_factor, gathered, refitted
+from sandbox.downstream.libraries import LIBRARIES
+from sandbox.downstream.reader import Reader, column, contexts_at_once
+from sandbox.downstream.replacements import Ablations, Reconstructions
+from sandbox.downstream.search import Curve, search
+from sandbox.downstream.splice import Splice
+from sandbox.downstream.totals import LossSums
+from sandbox.errors import InputError
+from sandbox.measuring.forward import FEW, Forward
+from sandbox.measuring.identity import size_and_time
+from sandbox.measuring.measure import look
+from sandbox.measuring.one_pass import Saving, Stopped, stream
+from sandbox.measuring.preflight import Finding, provenance
+from sandbox.measuring.ranks import Ranks, Share
+from sandbox.measuring.resume import Facts, State
+from sandbox.report.losses import LEAST_ERROR, LEAST_LOSS, LossCurve, LossReport, Ratios, SaeLosses
+from sandbox.system.devices import device_named, without_autocast
+from sandbox.system.interrupts import stoppable
+
+FIT_TOKENS = 100_000
+SEARCH_TOKENS = 8192
+PER_LATENT = "per-latent"
+
+Bars = Callable[[str, int], Callable[[int], None]]
+"""A label and a total (0: unknown) ► a function that is called with the amount just done."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """Options of `loss`.
+
+    Attributes:
+        hook:             instead of a layer, the name of a module whose output is replaced
+        context:          tokens per context; by default, as many as the model takes, at most 1024
+        whole_files:      treat each .txt file as one document
+        model_dtype:      dtype that the model computes in
+        dtype:            dtype that checkpoints compute in
+        name:             name of the SAE in the report (a list for several SAEs)
+        share, seed:      share of the documents to fit on, and random seed of the split (`Split`)
+        tokens:           maximum number of tokens to measure the loss on; all by default
+        fit_tokens:       maximum number of tokens to fit corrections on
+        search_tokens:    maximum number of tokens to search the factor of the least loss on; 0: no search
+        exclude_outliers: leave the activations of tokens of extreme norm (100 times the median) as they are
+        libraries:        reproduce the loss recovered of SAELens, SAEBench and dictionary_learning
+        look:             check a sample first; report the findings
+        strict:           raise InputError for any finding
+        warn:             called with a message for each finding
+        checkpoint:       file for the run's state: the same call resumes from it
+        every:            seconds between saves of it
+        tell:             called with a message when a run resumes
+        bars:             makes progress bars
+    """
+
+    hook: str | None = None
+    context: int | None = None
+    whole_files: bool = False
+    model_dtype: str = "float32"
+    dtype: str = "float32"
+    name: str | Sequence[str] | None = None
+    share: float = 0.5
+    seed: int = 0
+    tokens: int | None = None
+    fit_tokens: int = FIT_TOKENS
+    search_tokens: int = SEARCH_TOKENS
+    exclude_outliers: bool = False
+    libraries: bool = True
+    look: bool = True
+    strict: bool = False
+    warn: Callable[[str], None] | None = None
+    checkpoint: str | Path | None = None
+    every: float = 30.0
+    tell: Callable[[str], None] | None = None
+    bars: Bars = lambda label, total: lambda done: None
+
+
+@without_autocast()
+def loss(
+    model: str | Path, layer: int | None, text: str | Path, sae: Any, *, device: str = "auto", **options: Any
+) -> LossReport:
+    """What SAEs cost a causal language model, in nats per token, and how much of that correcting them wins back.
+
+    The activations at one module are replaced by x̂, by x̂ stretched about the decoder bias with the factor of the least
+    error and with that of the least loss, by x̂ with a factor per latent, by their mean, and by zero. The corrections
+    and the mean come from some documents; the losses from the others, on the same tokens, so that differences are
+    paired. Special tokens keep their activations.
+
+    Args:
+        model:   a folder of a causal language model, as `sandbox.activations.live.live` takes it
+        layer:   replace the residual stream after this block, counted from 0; None with the option `hook`
+        text:    as for `live`
+        sae:     a checkpoint's path, a `Checkpoint`, a SAELens object, or any callable that maps x to x̂, for which
+                 there is no factor per latent; or a list of these
+        device:  of the model and of checkpoints
+        options: see `Options`
+    Returns: a `LossReport`
+    Raises:  InputError for input that cannot be measured; Stopped (a KeyboardInterrupt with the partial report) on
+             Ctrl-C and SIGTERM
+    """
+    chosen = _options(options)
+    ranks = Ranks.here()
+    run = _Run(Path(model), layer, text, _listed(sae), ranks.device(device), chosen, ranks)
+    with ranks.joined(str(run.device)), stoppable():
+        return run.report()
+
+
+class _Run:
+    """A run: its model, its SAEs, and the two halves of its text."""
+
+    def __init__(
+        self,
+        model: Path,
+        layer: int | None,
+        text: str | Path,
+        saes: list[Any],
+        device: str,
+        chosen: Options,
+        ranks: Ranks,
+    ) -> None:
+        if (layer is None) == (chosen.hook is None):
+            raise InputError("name either a layer or a hook: they say which activations to replace")
+        self.chosen, self.ranks, self.device = chosen, ranks, device_named(device)
+        self.files, self.split = text_files(text), Split(chosen.share, chosen.seed)
+        self.model, missing, self.tokenizer = load(model, chosen.model_dtype, head=True)
+        if missing:
+            raise InputError(
+                f"{model} lacks {sorted(missing)[0]}, which transformers would fill at random: "
+                "give a causal language model with its head"
+            )
+        module = layer_named(self.model, layer) if layer is not None else module_named(self.model, str(chosen.hook))
+        self.splice = Splice(self.model, module, self.device)
+        self.weights = list(Path(self.model.name_or_path).glob("*.safetensors"))
+        self.origin = Origin(module, module, str(model), {})
+        to_fit = self._contexts(fitting=True)
+        self.name = f"{model}, {module} in {chosen.model_dtype}, on {text} in contexts of {to_fit.size}"
+        self.batch = contexts_at_once(to_fit.size, self.model.config.get_text_config().vocab_size, self.device)
+        self._check_causal()
+        self.to_fit = self._live(Tap(self.model, module, self.device), to_fit)
+        self.saes = [_opened(item, str(self.device), chosen.dtype, self.to_fit) for item in saes]
+        self.names = _names([sae.sae.name for sae in self.saes], chosen.name)
+
+    def _contexts(self, *, fitting: bool) -> Contexts:
+        def reads(number: int) -> bool:
+            return bool(self.split.chosen(np.array([number]))[0]) == fitting
+
+        config = self.model.config.get_text_config()
+        return Contexts(self.tokenizer, config, self.model, self.chosen.context, reads)
+
+    def _live(self, tap: Any, contexts: Contexts, batch: int = 16) -> Live:
+        return Live(self.name, tap, contexts, self.files, self.chosen.whole_files, batch, set(), self.origin)
+
+    def _check_causal(self) -> None:
+        """Try the splice on the first document with enough tokens."""
+        contexts = Contexts(self.tokenizer, self.model.config.get_text_config(), self.model, self.chosen.context)
+        for context in contexts(documents(self.files, self.chosen.whole_files)):
+            if len(set(context.ids[context.measured].tolist())) > 2:
+                short = context._replace(ids=context.ids[:FEW], measured=context.measured[context.measured < FEW])
+                self.splice.check(contexts.padded([short]))
+                return
+        raise InputError(f"{self.name}: the text holds no document of three different tokens")
+
+    def _check_documents(self) -> None:
+        """Raise InputError unless there are two documents to fit on, and one to measure the loss on."""
+        count = sum(1 for _ in documents(self.files, self.chosen.whole_files))
+        to_fit = int(self.split.chosen(np.arange(count)).sum())
+        if to_fit < 2 or to_fit == count:
+            raise InputError(
+                f"{self.name}: of {count} documents, {to_fit} are to fit on and {count - to_fit} to measure the loss "
+                "on: give more text, or another share or seed"
+            )
+
+    def report(self) -> LossReport:
+        chosen = self.chosen
+        self._check_documents()
+        fitted = min(chosen.fit_tokens, self.to_fit.count())
+        with gathered(
+            self.to_fit, fitted, chosen.exclude_outliers, chosen.bars("tokens to fit on", fitted)
+        ) as activations:
+            for sae in self.saes:
+                sae.sae.try_on(activations.source.sample(FEW))
+            findings = self._look(activations)
+            factors, corrected = [], []
+            for sae in self.saes:
+                factors.append(best_factor(sae, activations))
+                corrected.append(self._corrected(sae, activations))
+        limit = activations.limit if chosen.exclude_outliers else float("inf")
+        curves = self._curves(limit, factors)
+        saes = []
+        for sae, factor, curve, others in zip(self.saes, factors, curves, corrected, strict=True):
+            by_name = {} if factor is None else {LEAST_ERROR: factor}
+            by_name |= {} if curve is None else {LEAST_LOSS: curve.best}
+            saes.append(replace(sae, factors=by_name, corrected=others))
+        libraries = LIBRARIES if chosen.libraries else ()
+        reader = Reader(self.splice, self.tokenizer, self._special, saes, Ablations(activations.mean), limit, libraries)
+        source = self._live(reader, self._contexts(fitting=False), self.batch)
+        outliers = {"limit": activations.limit, "tokens": activations.outliers, "excluded": chosen.exclude_outliers}
+
+        def made(state: State, complete: bool) -> LossReport:
+            sums = state.totals[0].sums.cpu() if state.totals else torch.zeros(1, len(reader.columns)).double()
+            ratios = Ratios(reader.columns, sums)
+            shown = {library.key: library.name for library in libraries}
+            every = [
+                SaeLosses(name, sae.sae.description, number, sae.names, sae.factors, curve, shown, ratios)
+                for number, (name, sae, curve) in enumerate(zip(self.names, saes, curves, strict=True))
+            ]
+            facts = {"fitted_on": len(activations.source.documents), "outliers": outliers}  # pyright: ignore
+            return LossReport(
+                self.name,
+                self.splice.module,
+                ratios,
+                len(state.documents),
+                saes=every,
+                complete=complete,
+                findings=findings,
+                **facts,
+            )
+
+        state = self._measured(reader, source, saes, made)
+        if not state.totals or not state.totals[0].sums[:, 0].sum():
+            raise InputError(f"{self.name}: no document is left to measure the loss on: give more text")
+        if not state.totals[0].sums[:, 1].isfinite().all():
+            raise InputError(f"{self.name}: the model's own loss is nan or infinite: compute it in float32")
+        return made(state, True)
+
+    @property
+    def _special(self) -> list[int]:
+        return self._contexts(fitting=True).special.tolist()
+
+    def _look(self, activations: Gathered) -> list[dict[str, str]]:
+        findings = []
+        for name, sae in zip(self.names, self.saes, strict=True):
+            of_sae: list[Finding] = provenance(sae.sae.trained_on, self.origin)
+            if self.chosen.look:
+                of_sae += look(sae.original, activations.source, device=str(self.device), dtype=self.chosen.dtype)
+            findings += [{"sae": name, "key": finding.key, "message": finding.message} for finding in of_sae]
+        if self.chosen.strict and findings:
+            messages = "; ".join(finding["message"] for finding in findings)
+            raise InputError(f"strict: the preflight check failed: {messages}")
+        if self.chosen.warn and self.ranks.first:
+            for finding in findings:
+                self.chosen.warn(f"{finding['sae']}: {finding['message']}")
+        return findings
+
+    def _corrected(self, sae: _Opened, activations: Gathered) -> dict[str, Forward]:
+        if sae.checkpoint is None:
+            return {}
+        return {PER_LATENT: refitted(sae.checkpoint, sae.sae, activations, PER_LATENT)}
+
+    def _curves(self, limit: float, starts: Sequence[float | None]) -> list[LossCurve | None]:
+        """The search of each SAE, on the documents that were fitted on."""
+        chosen = self.chosen
+        if not chosen.search_tokens:
+            return [None] * len(self.saes)
+        share = Share(stop=min(chosen.search_tokens, self.to_fit.count()))
+
+        def losses(factors: Sequence[Sequence[float]]) -> list[tuple[Tensor, Tensor]]:
+            stretched = [
+                replace(sae, factors={str(factor): factor for factor in of_sae})
+                for sae, of_sae in zip(self.saes, factors, strict=True)
+            ]
+            reader = Reader(self.splice, self.tokenizer, self._special, stretched, None, limit, ())
+            source = self._live(reader, self._contexts(fitting=True), self.batch)
+            forwards = [sae.sae for sae in self.saes]
+            moved = chosen.bars("searching the least loss", share.stop or 0)
+            sums = stream(forwards, source, self._chunk(source), _count, share, progress=moved).totals[0].sums.cpu()
+            return [
+                (
+                    sums[:, [reader.columns.index(f"{column(number, str(factor))}.ce") for factor in of_sae]],
+                    sums[:, 0],
+                )
+                for number, of_sae in enumerate(factors)
+            ]
+
+        found = search(losses, [[start] if start else [] for start in starts])
+        return [_curve(curve) for curve in self.ranks.broadcast(found)]
+
+    def _chunk(self, source: Live) -> int:
+        """Tokens to read at a time: those of a few batches of contexts."""
+        return max(self.batch, 16) * source._contexts.size
+
+    def _measured(self, reader: Reader, source: Live, saes: Sequence[Reconstructions], made: Any) -> State:
+        chosen, chunk = self.chosen, self._chunk(source)
+        forwards = [sae.sae for sae in saes]
+        share = self.ranks.share(source, chunk)
+        total = min(source.count(), chosen.tokens or source.count())
+        stop = total if share.stop is None else min(share.stop, total)
+        share = replace(share, start=min(share.start, stop), stop=stop)
+        saving = None
+        if chosen.checkpoint is not None:
+            path = Path(str(chosen.checkpoint))
+            saving = Saving(path, self._facts(saes), chosen.every, chosen.tell, lambda tensors: LossSums(**tensors))
+        try:
+            moved = chosen.bars("measuring the loss", stop - share.start)
+            state = stream(forwards, source, chunk, _count, share, saving=saving, progress=moved)
+        except Stopped as stopped:
+            stopped.reports = [made(stopped.state, False)]
+            raise
+        return self.ranks.total(state, self.device)
+
+    def _facts(self, saes: Sequence[Reconstructions]) -> Facts:
+        chosen = self.chosen
+        facts: Facts = {"--model, --layer and --text": self.name}
+        facts |= {"--share": chosen.share, "--seed": chosen.seed, "--fit-tokens": chosen.fit_tokens}
+        facts |= {"--search-tokens": chosen.search_tokens, "--tokens": chosen.tokens}
+        facts["--exclude-outliers"] = "yes" if chosen.exclude_outliers else "no"
+        facts["--published"] = "yes" if chosen.libraries else "no"
+        for path in (*sorted(self.weights), *self.files):
+            facts[str(path)] = size_and_time(path)
+        for number, sae in enumerate(saes, 1):
+            facts |= {f"SAE {number}": sae.sae.name, f"the digest of SAE {number}": sae.sae.identity}
+            facts |= {f"the factor of SAE {number}, {name}": round(factor, 4) for name, factor in sae.factors.items()}
+        return facts
+
+
+@dataclass
+class _Opened(Reconstructions):
+    """An SAE as it was given, and its checkpoint; None if it is any other callable."""
+
+    original: Any = None
+    checkpoint: Checkpoint | None = None
+
+
+def _opened(item: Any, device: str, dtype: str, source: Live) -> _Opened:
+    checkpoint = item if isinstance(item, Checkpoint) else None
+    if isinstance(item, str | Path) or callable(getattr(item, "save_model", None)):
+        checkpoint = checkpoints.read(item)
+    original = item if checkpoint is None else checkpoint
+    sae = Forward(original, device, dtype, source.device)
+    sae.check_width(source)
+    return _Opened(sae, original=original, checkpoint=checkpoint)
+
+
+def _count(rows: Tensor, cluster: np.ndarray) -> list[LossSums]:
+    return [LossSums.of(rows, cluster)]
+
+
+def _curve(curve: Curve) -> LossCurve:
+    return LossCurve(curve.factors, curve.sums, curve.tokens, curve.best, curve.at_bound)
+
+
+def _listed(sae: Any) -> list[Any]:
+    saes = list(sae) if isinstance(sae, Sequence) and not isinstance(sae, str) else [sae]
+    if not saes:
+        raise InputError("the list of SAEs is empty: at least one is needed")
+    return saes
+
+
+def _names(own: Sequence[str], given: str | Sequence[str] | None) -> list[str]:
+    names = [given] if isinstance(given, str) else list(given or own)
+    if len(names) != len(own):
+        raise InputError(f"name is given {len(names)} times for {len(own)} SAEs: give one name per SAE")
+    return names
+
+
+def _options(options: dict[str, Any]) -> Options:
+    try:
+        chosen = Options(**options)
+    except TypeError as error:
+        raise InputError(
+            f"{str(error).split('__init__() ')[-1]}; there are {', '.join(Options.__annotations__)}"
+        ) from error
+    for key, least in (("fit_tokens", 1), ("search_tokens", 0), ("tokens", 1)):
+        value = getattr(chosen, key)
+        if value is not None and (not isinstance(value, int) or value < least):
+            raise InputError(f"{key} is {value!r}: a whole number of tokens, {least} or more, is needed")
+    return chosen

@@ -1,0 +1,399 @@
+"""What an SAE costs the model: its loss with x replaced, paired by token, with intervals over documents."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import torch
+from jaxtyping import Float64
+from torch import Tensor
+
+from sandbox.maths.compile import evaluate, why_undefined
+from sandbox.maths.measures import ANY, REGISTRY
+from sandbox.report.csv_text import csv_text
+from sandbox.report.estimates import NO_TOKENS, Estimate
+from sandbox.report.jackknife import LeftOut, effective, ends, student
+from sandbox.report.layout import PRINTED, fitting, stacked, table
+from sandbox.report.tables import plus_minus
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+TOKENS, CLEAN, MEAN, ZERO, X_HAT = "tokens", "clean", "mean", "zero", "x_hat"
+LEAST_ERROR, LEAST_LOSS = "least_error", "least_loss"
+
+WORDS = {
+    CLEAN: "x (the clean model)",
+    X_HAT: "x̂",
+    LEAST_ERROR: "x̂ stretched for the least error",
+    LEAST_LOSS: "x̂ stretched for the least loss",
+    "per-latent": "x̂ with a factor per latent",
+    "joint": "x̂ with the best factors of all latents",
+    "decoder": "x̂ with the best decoder",
+    MEAN: "the mean of x",
+    ZERO: "zero",
+}
+"""What takes the place of x, by name."""
+
+DIGITS = 4  # decimals of a loss
+
+COLUMNS = ("sae", "replacement", "measure", "value", "low", "high", "reason")
+
+
+@dataclass(frozen=True, eq=False)
+class Ratios:
+    """Ratios of sums over tokens, with jackknife intervals over groups of documents.
+
+    Attributes:
+        columns: name of each column
+        sums:    Float64[Tensor, "groups columns"]
+    """
+
+    columns: Sequence[str]
+    sums: Float64[Tensor, "groups columns"]
+
+    def of(self, above: Mapping[str, float], below: Mapping[str, float], weight: str = TOKENS) -> Estimate:
+        """Σ above / Σ below, each a weighted sum of columns.
+
+        Args: weight: the column that counts the tokens of a group
+        """
+        numerator, denominator = (
+            sum((factor * self.sums[:, self.columns.index(name)] for name, factor in side.items()), torch.zeros(()))
+            for side in (above, below)
+        )
+        assert isinstance(numerator, Tensor)
+        assert isinstance(denominator, Tensor)
+        count = self.sums[:, self.columns.index(weight)]
+        if not count.sum():
+            return Estimate(None, None, None, NO_TOKENS)
+        if not (denominator.sum() != 0 and (numerator.sum() / denominator.sum()).isfinite()):
+            return Estimate(None, None, None, "the denominator is 0, or a loss is not finite")
+        without = (numerator.sum() - numerator) / (denominator.sum() - denominator)
+        statistic, clusters = LeftOut(numerator.sum() / denominator.sum(), without), effective(count)
+        interval = ends(statistic, ANY, count > 0, student(clusters))
+        return Estimate.within(statistic.value.item(), interval, count, clusters)
+
+    def mean(self, name: str) -> Estimate:
+        """The mean of a column over the tokens."""
+        return self.of({name: 1}, {TOKENS: 1})
+
+    def difference(self, name: str, other: str) -> Estimate:
+        """The mean difference of two columns, paired by token."""
+        return self.of({name: 1, other: -1} if name != other else {name: 0}, {TOKENS: 1})
+
+
+@dataclass(frozen=True, eq=False)
+class LossCurve:
+    """The model's loss against the factor that stretches x̂ about the decoder bias, on the documents fitted on.
+
+    Attributes:
+        factors:  in ascending order
+        sums:     Float64[Tensor, "groups factors"], cross-entropy summed over the tokens of each group
+        tokens:   Float64[Tensor, "groups"], predictions counted
+        best:     factor of the least loss
+        at_bound: whether that is the first or the last factor, so that a better one may be beyond
+    """
+
+    factors: Sequence[float]
+    sums: Float64[Tensor, "groups factors"]
+    tokens: Float64[Tensor, "groups"]
+    best: float
+    at_bound: bool
+
+    @cached_property
+    def changes(self) -> list[Estimate]:
+        """The loss at each factor less the loss at the factor 1, nats per token, paired by token."""
+        names = [TOKENS, *map(str, self.factors)]
+        ratios = Ratios(names, torch.cat((self.tokens[:, None], self.sums), 1))
+        return [ratios.difference(str(factor), str(1.0)) for factor in self.factors]
+
+    def to_dict(self) -> dict[str, Any]:
+        """As in JSON."""
+        points = zip(self.factors, self.changes, strict=True)
+        return {
+            "best": self.best,
+            "at_bound": self.at_bound,
+            "tokens": int(self.tokens.sum()),
+            "points": [{"factor": factor, **change.to_dict()} for factor, change in points],
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class SaeLosses:
+    """The losses with the reconstructions of one SAE in place of x.
+
+    Attributes:
+        name, description: of the SAE
+        number:            its number in the columns
+        replacements:      names of the reconstructions, x̂ first
+        factors:           of the stretched ones
+        curve:             the search for the factor of the least loss; None if there was none
+        libraries:         key and name of each library whose loss recovered is reproduced
+        ratios:            of the run
+    """
+
+    name: str
+    description: str
+    number: int
+    replacements: Sequence[str]
+    factors: Mapping[str, float]
+    curve: LossCurve | None
+    libraries: Mapping[str, str]
+    ratios: Ratios
+
+    def column(self, name: str) -> str:
+        """The start of the names of a replacement's columns."""
+        return name if name in (MEAN, ZERO, CLEAN) else f"{self.number}.{name}"
+
+    def _loss(self, name: str) -> str:
+        return CLEAN if name == CLEAN else f"{self.column(name)}.ce"
+
+    def loss(self, name: str) -> Estimate:
+        """The cross-entropy with this replacement, nats per token."""
+        return self.ratios.mean(self._loss(name))
+
+    def cost(self, name: str) -> Estimate:
+        """The loss with this replacement less the clean model's, nats per token."""
+        return self.ratios.difference(self._loss(name), CLEAN)
+
+    def gain(self, name: str) -> Estimate:
+        """The loss with x̂ less the loss with this replacement, nats per token."""
+        return self.ratios.difference(self._loss(X_HAT), self._loss(name))
+
+    def divergence(self, name: str) -> Estimate:
+        """The KL divergence from the clean model's predictions to those with this replacement, nats per token."""
+        return self.ratios.mean(f"{self.column(name)}.kl")
+
+    def recovered(self, name: str) -> Estimate:
+        """(CE of zero − CE of this replacement) / (CE of zero − CE of the clean model), on the tokens replaced."""
+        zero = self._loss(ZERO)
+        own = {zero: 1.0, self._loss(name): -1.0} if name != ZERO else {zero: 0.0}
+        return self.ratios.of(own, {zero: 1, CLEAN: -1})
+
+    def recovered_as_in(self, library: str) -> Estimate:
+        """Loss recovered by x̂ as a library defines it."""
+        zero, clean = f"{library}.{ZERO}", f"{library}.{CLEAN}"
+        own = f"{library}.{self.column(X_HAT)}"
+        return self.ratios.of({zero: 1, own: -1}, {zero: 1, clean: -1}, f"{library}.{TOKENS}")
+
+    @cached_property
+    def gamma(self) -> float | None:
+        """γ about the decoder bias, on the tokens replaced; None if it is undefined."""
+        return self._measure("relative_reconstruction_bias")
+
+    @cached_property
+    def relative_loss(self) -> float | None:
+        """E‖x − x̂‖²/E‖x − b_dec‖² on the tokens replaced; None if it is undefined."""
+        return self._measure("relative_loss")
+
+    def _measure(self, key: str) -> float | None:
+        abc = [self.ratios.mean(f"{self.number}.{name}").value for name in "abc"]
+        if any(value is None for value in abc) or why_undefined(REGISTRY[key], *abc):  # pyright: ignore
+            return None
+        return evaluate(REGISTRY[key], *abc).item()  # pyright: ignore
+
+    @cached_property
+    def l0(self) -> float | None:
+        """Mean number of active latents on the tokens replaced; None if they are not visible."""
+        return self.ratios.mean(f"{self.number}.l0").value
+
+    def words(self, name: str) -> str:
+        """What takes the place of x, with its factor."""
+        return f"{WORDS[name]} (× {self.factors[name]:.3f})" if name in self.factors else WORDS[name]
+
+    @property
+    def order(self) -> Sequence[str]:
+        """Everything that takes the place of x."""
+        return (*self.replacements, MEAN, ZERO)
+
+    def to_dict(self) -> dict[str, Any]:
+        """As in JSON."""
+        return {
+            "name": self.name,
+            "sae": self.description,
+            "gamma_about_b_dec": self.gamma,
+            "relative_loss_about_b_dec": self.relative_loss,
+            "l0": self.l0,
+            "factors": dict(self.factors),
+            "replacements": {
+                name: {key: of(name).to_dict() for key, of in self._measures.items()} for name in self.order
+            },
+            "loss_recovered": {key: self.recovered_as_in(key).to_dict() for key in self.libraries},
+            "curve": None if self.curve is None else self.curve.to_dict(),
+        }
+
+    @property
+    def _measures(self) -> Mapping[str, Any]:
+        return {
+            "cross_entropy": self.loss,
+            "cost": self.cost,
+            "gain": self.gain,
+            "kl": self.divergence,
+            "loss_recovered": self.recovered,
+        }
+
+    def rows(self) -> Iterator[Sequence[object]]:
+        """Rows of the CSV."""
+        for name in self.order:
+            for key, of in self._measures.items():
+                estimate = of(name)
+                yield self.name, name, key, estimate.value, estimate.low, estimate.high, estimate.reason
+        for key in self.libraries:
+            estimate = self.recovered_as_in(key)
+            yield (
+                self.name,
+                X_HAT,
+                f"loss_recovered {key}",
+                estimate.value,
+                estimate.low,
+                estimate.high,
+                estimate.reason,
+            )
+        if self.curve:
+            for factor, change in zip(self.curve.factors, self.curve.changes, strict=True):
+                yield self.name, f"factor {factor:.6g}", "change", change.value, change.low, change.high, change.reason
+
+    def in_words(self) -> str:
+        """One or two sentences: the cost, what stretching gains, and whether loss recovered shows it."""
+        cost, recovered = self.cost(X_HAT), self.recovered(X_HAT)
+        if cost.value is None or recovered.value is None:
+            return f"{self.name}: the loss is not finite."
+        gamma = "" if self.gamma is None else f" (γ about b_dec {self.gamma:.3f})"
+        words = f"{self.name}{gamma} costs the model {signed(cost)} nats per token."
+        stretched = [name for name in self.replacements if name in self.factors]
+        parts = []
+        for name in stretched:
+            gain, after = self.gain(name), self.recovered(name)
+            if gain.value is None or after.value is None:
+                continue
+            share = f", {gain.value / cost.value:.0%} of it".replace("%", " %") if cost.value > 0 else ""
+            parts.append(
+                f"the factor of {'the least error' if name == LEAST_ERROR else 'the least loss'}, "
+                f"{self.factors[name]:.3f}, wins back {signed(gain)}{share} "
+                f"(loss recovered {recovered.value:.4f} ► {after.value:.4f})"
+            )
+        return f"{words} Stretched about b_dec, {'; '.join(parts)}." if parts else words
+
+
+@dataclass(frozen=True, eq=False)
+class LossReport:
+    """What SAEs cost a language model; a notebook shows it as tables.
+
+    Attributes:
+        source:    the model, the module and the text
+        module:    name of the module whose output is replaced
+        ratios:    of all losses
+        documents: number of documents measured
+        fitted_on: number of tokens that the factors were fitted on, of other documents
+        outliers:  `limit` (norm of x), `tokens` (of those fitted on), and whether they keep their activations
+        saes:      of each SAE
+        complete:  False if the run was stopped early
+        findings:  findings of the preflight check: `sae`, `key` and `message`
+    """
+
+    source: str
+    module: str
+    ratios: Ratios
+    documents: int
+    fitted_on: int
+    outliers: Mapping[str, Any]
+    saes: Sequence[SaeLosses]
+    complete: bool = True
+    findings: Sequence[Mapping[str, Any]] = field(default_factory=tuple)
+
+    @property
+    def tokens(self) -> int:
+        """Number of predictions counted."""
+        return int(self.ratios.sums[:, self.ratios.columns.index(TOKENS)].sum())
+
+    @cached_property
+    def clean(self) -> Estimate:
+        """The clean model's cross-entropy, nats per token."""
+        return self.ratios.mean(CLEAN)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON object."""
+        return {
+            "source": self.source,
+            "module": self.module,
+            "complete": self.complete,
+            "tokens": self.tokens,
+            "documents": self.documents,
+            "fitted_on": self.fitted_on,
+            "outliers": dict(self.outliers),
+            "clean": self.clean.to_dict(),
+            "saes": [sae.to_dict() for sae in self.saes],
+            "findings": [dict(finding) for finding in self.findings],
+        }
+
+    def to_csv(self) -> str:
+        """Every number as CSV text, one row per SAE, replacement and measure, with the columns COLUMNS."""
+        return csv_text(COLUMNS, [row for sae in self.saes for row in sae.rows()])
+
+    def facts(self) -> str:
+        """One line: tokens, documents, the clean loss."""
+        kept = ", outliers left as they are" if self.outliers["excluded"] and self.outliers["tokens"] else ""
+        early = "stopped early · " if not self.complete else ""
+        clean = plus_minus(self.clean, DIGITS)
+        return (
+            f"{early}{self.tokens:,} tokens of {self.documents:,} documents{kept} · clean model {clean} nats per token "
+            f"· factors fitted on {self.fitted_on:,} other tokens"
+        )
+
+    def tables(self, width: int = PRINTED) -> list[Table]:
+        """A table per SAE, for a terminal `width` columns wide."""
+        return [self._table(sae, width) for sae in self.saes]
+
+    def _table(self, sae: SaeLosses, width: int) -> Table:
+        from rich.markup import escape
+
+        title = f"[bold]{escape(sae.name)}[/]  in place of {escape(self.module)}\n{self.facts()}"
+        headers = ("in place of x", "loss − clean", "gain over x̂", "KL", "loss recovered")
+        rows = [
+            (
+                sae.words(name),
+                signed(sae.cost(name)),
+                "" if name in (X_HAT, MEAN, ZERO) else signed(sae.gain(name)),
+                plus_minus(sae.divergence(name), DIGITS),
+                plus_minus(sae.recovered(name), DIGITS),
+            )
+            for name in sae.order
+        ]
+        libraries = [f"{name} {plus_minus(sae.recovered_as_in(key), DIGITS)}" for key, name in sae.libraries.items()]
+        caption = escape(sae.in_words())
+        if libraries:
+            caption += f"\nLoss recovered by x̂ as the libraries define it: {', '.join(libraries)}."
+
+        def wide() -> Table:
+            return table(title, headers, rows, right=headers[1:], caption=caption)
+
+        def narrow() -> Table:
+            groups = ((row[0], zip(headers[1:], row[1:], strict=True)) for row in rows)
+            return stacked(title, (headers[0], "nats per token"), groups, caption)
+
+        return fitting(width, wide, narrow)
+
+    def in_words(self) -> str:
+        """A sentence or two for each SAE."""
+        return " ".join(sae.in_words() for sae in self.saes)
+
+    def __repr__(self) -> str:
+        return f"LossReport({self.facts()})"
+
+    def __str__(self) -> str:
+        from rich.console import Console
+
+        console = Console(width=PRINTED)
+        with console.capture() as text:
+            for made in self.tables():
+                console.print(made)
+        return text.get()
+
+
+def signed(estimate: Estimate) -> str:
+    """A difference: its value with its sign, ± half its interval."""
+    words = plus_minus(estimate, DIGITS)
+    return f"+{words}" if estimate.value is not None and estimate.value >= 0 else words.replace("-", "−", 1)
