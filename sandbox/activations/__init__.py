@@ -46,6 +46,7 @@ __all__ = [
     "Windows",
     "activations",
     "document_ids",
+    "with_targets",
 ]
 
 PathOrArray = str | Path | np.ndarray | Tensor
@@ -85,6 +86,19 @@ def activations(source: SourceLike, documents: PathOrArray | None = None, name: 
         kind = type(source).__name__
         raise InputError(f"{name} is a {kind}: a file path, an array, a tensor or an iterable is needed")
     return Stream(source, None if documents is None else document_ids(documents), name)
+
+
+def with_targets(source: Source, targets: SourceLike | None) -> Source:
+    """The source, with a transcoder's targets beside it if there are any.
+
+    Args:   targets: any source of the same tokens in the same order, of any width
+    Raises: InputError if both have targets, or differ in number of tokens or, on reading, in documents
+    """
+    if targets is None:
+        return source
+    if getattr(source, "targets", None) is not None:
+        raise InputError(f"{source.name} already has targets: leave out the others")
+    return SideBySide(source, activations(targets, name="targets"), as_targets=True)
 
 
 def document_ids(source: PathOrArray, tokens: int | None = None) -> Windows:

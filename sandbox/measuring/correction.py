@@ -117,9 +117,11 @@ class Correction:
     def to_dict(self) -> dict[str, Any]:
         """The JSON object."""
         factor = self.factor
+        targets = self.before.report.targets
         return {
             "kind": self.kind,
             "sae": self.checkpoint.describe(),
+            **({"targets": targets} if targets else {}),
             "factor": {"least": factor.min().item(), "mean": factor.mean().item(), "greatest": factor.max().item()},
             "shift": (self.b_dec - self.checkpoint.sae.b_dec).double().norm().item(),
             "share": self.share,
@@ -173,9 +175,8 @@ class Correction:
         assert after is not None
         gammas = (side.gamma.value for side in (self.before, self.after))
         gamma = " ► ".join("undefined" if value is None else f"{value:.3f}" for value in gammas)
-        words = (
-            f"{change}: γ {gamma} (about the decoder bias), relative loss {before:.4f} ► {after:.4f} (raw); {effect}."
-        )
+        against = f", ŷ against targets {self.before.report.targets}" * bool(self.before.report.targets)
+        words = f"{change}: γ {gamma} (about the decoder bias), relative loss {before:.4f} ► {after:.4f} (raw){against}; {effect}."
         return words if self.before.report.documents is not None else f"{words} {BLOCKS}"
 
 

@@ -10,7 +10,7 @@ from typing import Any, overload
 import torch
 from torch import Tensor
 
-from sandbox.activations import PathOrArray, SideBySide, Source, SourceLike, activations
+from sandbox.activations import PathOrArray, SideBySide, Source, SourceLike, activations, with_targets
 from sandbox.checkpoints import Checkpoint
 from sandbox.checkpoints.penalty import Penalty, given
 from sandbox.errors import InputError
@@ -143,7 +143,7 @@ def measure(
     items = sae if several else [sae]
     for item in items:
         source = heads_side_by_side(source, item)
-    opened = _with_targets(activations(ranks.own(source), ranks.own(chosen.documents)), ranks.own(targets))
+    opened = with_targets(activations(ranks.own(source), ranks.own(chosen.documents)), ranks.own(targets))
     saes = [Forward(item, ranks.device(device), dtype, opened.device, chosen.batch_size) for item in items]
     if not saes:
         raise InputError("the list of SAEs is empty: at least one is needed")
@@ -176,7 +176,7 @@ def look(
     """
     ranks = Ranks.here()
     opened = activations(ranks.own(heads_side_by_side(source, sae)), ranks.own(documents))
-    opened = _with_targets(opened, ranks.own(targets))
+    opened = with_targets(opened, ranks.own(targets))
     forward = Forward(sae, device, dtype, opened.device)
     forward.read_from(opened)
     _try_on([forward], opened)
@@ -197,15 +197,6 @@ def measure_pairs(x: SourceLike, x_hat: SourceLike, **options: Any) -> Report:
     own = ranks.own(x), ranks.own(x_hat), ranks.own(chosen.documents)
     pairs = SideBySide(activations(own[0], own[2], name="x"), activations(own[1], name="x_hat"))
     return _measured([Pairs(label, pairs.width // 2, pairs.device)], pairs, chosen, ranks, own=each_has_its_own(x))[0]
-
-
-def _with_targets(source: Source, targets: SourceLike | None) -> Source:
-    """The source, with the targets beside it if there are any."""
-    if targets is None:
-        return source
-    if getattr(source, "targets", None) is not None:
-        raise InputError(f"{source.name} already has targets: leave out the others")
-    return SideBySide(source, activations(targets, name="targets"), as_targets=True)
 
 
 def _options(options: dict[str, Any]) -> Options:

@@ -20,7 +20,7 @@ from torch import Tensor
 from torch.nn.functional import linear
 
 from sandbox import checkpoints
-from sandbox.activations import activations
+from sandbox.activations import activations, with_targets
 from sandbox.activations.split import Split
 from sandbox.checkpoints import Checkpoint
 from sandbox.checkpoints.penalty import Penalty, given, penalty_of
@@ -53,6 +53,7 @@ def rescale(
     checkpoint: str | Path | Checkpoint | Any,
     source: Any,
     *,
+    targets: Any = None,
     kind: str = "scalar",
     documents: Any = None,
     share: float = 0.5,
@@ -83,6 +84,8 @@ def rescale(
     Args:
         checkpoint:     a path, the result of `sandbox.checkpoints.read`, or a SAELens object
         source:         activations, as for `sandbox.measuring.measure.measure`; read several times (`passes`)
+        targets:        for a transcoder, the activations that it reconstructs, as for `measure`: the decoder is fitted
+                        to them; a skip stays as it is
         documents:      one ID per token, if the source has none; without IDs, blocks of BLOCK tokens are split
                         instead, although neighbouring blocks may belong to the same document
         share, seed:    share of the documents to fit on, and random seed of the split (`Split`)
@@ -108,8 +111,8 @@ def rescale(
         _check_penalty(checkpoint, l1)
     placing = {"device": ranks.device(device), "dtype": dtype, "tokens": batch_size, "sparse": False}
     sae, original = Forward(checkpoint, **placing), checkpoint.sae
-    opened = activations(ranks.own(source), ranks.own(documents))
-    sae.check_width(opened)
+    opened = with_targets(activations(ranks.own(source), ranks.own(documents)), ranks.own(targets))
+    sae.read_from(opened)
     sae.penalty = _penalty(checkpoint, l1)
     with ranks.joined(str(sae.device)):
         mine = ranks.share(opened, batch_size, each_has_its_own(source), shared_ids=documents is not None)
@@ -119,12 +122,14 @@ def rescale(
         b_dec = original.b_dec if shift is None else (original.b_dec.double() + shift).float()
         # The SAE as it will be written, encoder included.
         changed = Forward(replace(checkpoint, sae=original.with_decoder(W_dec, b_dec)), **placing)
+        changed.read_from(opened)
         facts = {
             "name": name or checkpoint.name,
             "documents": None if readings.blocks else readings.held_out,
             "dtype": dtype,
             "device": str(sae.device),
             "description": checkpoint.describe(),
+            "targets": "" if sae.targets is None else sae.targets.name,
         }
         before, after = (_evaluated(side, readings, facts) for side in (sae, changed))
     return Correction(kind, checkpoint, W_dec, b_dec, factor, share, seed, readings.fitted, before, after)
@@ -168,6 +173,8 @@ def _check_penalty(checkpoint: Checkpoint, l1: float | None) -> None:
         )
     if not penalty.l1:
         raise InputError(f"{start} has the L1 coefficient {penalty.l1:g} ({penalty.source}): choose another kind")
+    if checkpoint.sae.W_skip is not None:
+        raise InputError(f"{start} has a skip, which the law does not cover: choose another kind")
     if checkpoint.sae.normalisation is not None:
         raise InputError(f"{start} normalises each token, which the law does not cover: choose another kind")
 
