@@ -176,7 +176,8 @@ class Correction:
         gammas = (side.gamma.value for side in (self.before, self.after))
         gamma = " ► ".join("undefined" if value is None else f"{value:.3f}" for value in gammas)
         against = f", ŷ against targets {self.before.report.targets}" * bool(self.before.report.targets)
-        words = f"{change}: γ {gamma} (about the decoder bias), relative loss {before:.4f} ► {after:.4f} (raw){against}; {effect}."
+        loss = f"relative loss {before:.4f} ► {after:.4f} (raw)"
+        words = f"{change}: γ {gamma} (about the decoder bias), {loss}{against}; {effect}."
         return words if self.before.report.documents is not None else f"{words} {BLOCKS}"
 
 
