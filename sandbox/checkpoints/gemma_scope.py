@@ -3,6 +3,8 @@
 A latent is its pre-activation if that exceeds its threshold and 0, else 0 (arXiv 2408.05147, section 2.2, and the
 tutorial that it links to). Training divided the activations by a scalar and subtracted a bias from them; both are
 folded into the arrays (section 3.1 and appendix A), so x is the model's own activation and b_dec is not subtracted.
+The SAEs in the folders `embedding` reconstruct the embeddings before Gemma multiplies them by √d (`hub_repairs` has the
+sources): for those x is a row of the embedding matrix.
 
 Both releases also contain transcoders of MLPs. Those of the first have the same five arrays as its SAEs and no
 settings: only the names of their folders tell them apart. In the second (Gemma Scope 2) settings name what is read and
@@ -32,6 +34,7 @@ from sandbox.checkpoints.layout import (
 from sandbox.errors import InputError
 
 ARRAYS = MATRICES | B_ENC | {"threshold": Weight("threshold", "s")}
+EMBEDDING = "trained on token embeddings: x is a row of the embedding matrix, without Gemma's factor √d"
 
 
 TRANSCODER = {
@@ -93,7 +96,9 @@ def _release(path: Path) -> Sequence[str]:
 
 
 def _conventions(contents: Contents) -> Conventions:
-    return Conventions(JumpReLU(contents.tensors["threshold"]), subtract_b_dec=False, transcodes=_transcodes(contents))
+    notes = (EMBEDDING,) if "embedding" in _release(contents.path) else ()
+    activation = JumpReLU(contents.tensors["threshold"])
+    return Conventions(activation, subtract_b_dec=False, notes=notes, transcodes=_transcodes(contents))
 
 
 GEMMA_SCOPE = Layout(

@@ -1,7 +1,7 @@
 """SAEs by their names in SAELens' directory, `saelens:RELEASE/ID`: SAELens downloads and converts them.
 
 SAELens (loading/pretrained_sae_loaders.py) has a converter for each foreign layout. A converter that mistakes the
-architecture would silently change x̂, so its result is checked against the source.
+architecture would silently change x̂, so its result is checked against the source; `hub_repairs` puts right two others.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from typing import Any
 from sandbox.checkpoints import reading
 from sandbox.checkpoints.checkpoint import Checkpoint
 from sandbox.checkpoints.files import Files
+from sandbox.checkpoints.hub_repairs import repair
 from sandbox.checkpoints.saelens import SAELENS
 from sandbox.checkpoints.saelens_settings import architecture_of, understood
 from sandbox.errors import InputError
@@ -81,9 +82,9 @@ def read(name: str) -> Checkpoint:
     if sae_id not in directory[release].saes_map:
         ids = directory[release].saes_map
         raise InputError(f"--sae {name}: release {release} has no SAE {sae_id!r}{_near(sae_id, ids)}")
-    files, kind = _fetched(name, release, sae_id)
+    files, kind, repairs = _fetched(name, release, sae_id)
     checkpoint = read_saved(files)
-    notes = (*checkpoint.notes, f"fetched by SAELens {sae_lens.__version__}")
+    notes = (*checkpoint.notes, f"fetched by SAELens {sae_lens.__version__}", *repairs)
     if _is_cross_layer(kind, directory[release].saes_map[sae_id]):
         notes = (*notes, SUMMED)
     if kind not in ("sae_lens", "dictionary_learning_1", *CONVERTED):
@@ -102,12 +103,14 @@ def _near(name: str, known: Any) -> str:
     return f"; similar names: {', '.join(near)}"
 
 
-def _fetched(name: str, release: str, sae_id: str) -> tuple[Files, str]:
-    """The SAE as SAELens downloaded it, in SAELens' layout, and the converter's name."""
+def _fetched(name: str, release: str, sae_id: str) -> tuple[Files, str, list[str]]:
+    """The SAE as SAELens downloaded it, in SAELens' layout, with the converter's name and what was repaired."""
+    from huggingface_hub import hf_hub_download
     from sae_lens import SAE
     from sae_lens.loading.pretrained_sae_loaders import NAMED_PRETRAINED_SAE_LOADERS, get_conversion_loader_name
 
     kind = get_conversion_loader_name(release)
+    repairs: list[str] = []
 
     def converter(
         repo_id: str, folder_name: str, device: str, force_download: bool, cfg_overrides: dict[str, Any] | None
@@ -115,6 +118,7 @@ def _fetched(name: str, release: str, sae_id: str) -> tuple[Files, str]:
         loader = NAMED_PRETRAINED_SAE_LOADERS[kind]
         converted = loader(repo_id, folder_name, device, force_download, cfg_overrides)
         _check(name, kind, converted[0], converted[1], repo_id, folder_name)
+        repairs.extend(repair(kind, folder_name, converted[1], lambda path: hf_hub_download(repo_id, path)))
         return converted
 
     try:
@@ -125,7 +129,7 @@ def _fetched(name: str, release: str, sae_id: str) -> tuple[Files, str]:
     except Exception as error:  # from SAELens, the hub's client or torch
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise InputError(f"--sae {name}: SAELens could not fetch it: {reason}") from error
-    return saved(sae, name.removeprefix(PREFIX)), kind
+    return saved(sae, name.removeprefix(PREFIX)), kind, repairs
 
 
 def saved(sae: Any, name: str) -> Files:

@@ -35,10 +35,11 @@ def loss(
     ] = "float32",
     exclude_outliers: Annotated[
         bool,
-        typer.Option(
-            "--exclude-outliers", help="Leave the activations of tokens of norm above 100 × the median as they are."
-        ),
+        typer.Option("--exclude-outliers", help="Leave the activations of tokens of extreme norm as they are."),
     ] = False,
+    outliers_above: Annotated[
+        float, typer.Option(min=1, help="Norm above which a token is an outlier, as a multiple of the median norm.")
+    ] = 100,
     share: Annotated[float, typer.Option(help="Share of the documents to fit on; the rest measure the loss.")] = 0.5,
     seed: Annotated[int, typer.Option(help="Random seed of the split of documents.")] = 0,
     tokens: Annotated[
@@ -102,6 +103,7 @@ def loss(
         "fit_tokens": fit_tokens,
         "search_tokens": search_tokens,
         "exclude_outliers": exclude_outliers,
+        "outliers_above": outliers_above,
         "libraries": published,
         "look": preflight,
         "strict": strict,

@@ -47,8 +47,11 @@ def measure(
     batch_size: BatchSize = 4096,
     drop_nonfinite: DropNonfinite = False,
     exclude_outliers: Annotated[
-        bool, typer.Option("--exclude-outliers", help="Leave out tokens of norm above 100 × the median.")
+        bool, typer.Option("--exclude-outliers", help="Leave out tokens of extreme norm.")
     ] = False,
+    outliers_above: Annotated[
+        float, typer.Option(min=1, help="Norm above which a token is an outlier, as a multiple of the median norm.")
+    ] = 100,
     published: Annotated[
         int,
         typer.Option(
@@ -142,6 +145,7 @@ def measure(
         "batch_size": batch_size,
         "drop_nonfinite": drop_nonfinite,
         "exclude_outliers": exclude_outliers,
+        "outliers_above": outliers_above,
         "published": published,
         "latents": latents is not None,
         "directions": _bands(bands) or directions,

@@ -51,16 +51,17 @@ class Gathered:
 
 @contextmanager
 def gathered(
-    source: Source, tokens: int, exclude_outliers: bool, progress: Callable[[int], None] | None = None
+    source: Source, tokens: int, exclude_outliers: bool, above: float, progress: Callable[[int], None] | None = None
 ) -> Iterator[Gathered]:
     """The first tokens of a source; their file is removed at the end.
 
     Args:
         tokens:           maximum number of tokens
         exclude_outliers: leave out tokens above the limit; they are counted
+        above:            the limit as a multiple of the median norm
     Raises: InputError if a number is not finite, or if no token is left
     """
-    limit = outlier_limit(source.sample(SAMPLE))
+    limit = outlier_limit(source.sample(SAMPLE), above)
     with TemporaryDirectory(prefix="sandbox-") as folder:
         file = np.lib.format.open_memmap(Path(folder) / "fit.npy", "w+", np.float32, (tokens, source.width))
         total, ids, kept, outliers = torch.zeros(source.width, dtype=torch.float64), [], 0, 0

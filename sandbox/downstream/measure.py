@@ -31,7 +31,7 @@ from sandbox.measuring.forward import FEW, Forward
 from sandbox.measuring.identity import size_and_time
 from sandbox.measuring.measure import look
 from sandbox.measuring.one_pass import Saving, Stopped, stream
-from sandbox.measuring.preflight import Finding, provenance
+from sandbox.measuring.preflight import OUTLIER, Finding, provenance
 from sandbox.measuring.ranks import Ranks, Share
 from sandbox.measuring.resume import Facts, State
 from sandbox.report.losses import LEAST_ERROR, LEAST_LOSS, LossCurve, LossReport, Ratios, SaeLosses
@@ -61,7 +61,8 @@ class Options:
         tokens:           maximum number of tokens to measure the loss on; all by default
         fit_tokens:       maximum number of tokens to fit corrections on
         search_tokens:    maximum number of tokens to search the factor of the least loss on; 0: no search
-        exclude_outliers: leave the activations of tokens of extreme norm (100 times the median) as they are
+        exclude_outliers: leave the activations of tokens of extreme norm as they are
+        outliers_above:   the norm above which that is, as a multiple of the median norm
         libraries:        reproduce the loss recovered of SAELens, SAEBench and dictionary_learning
         look:             check a sample first; report the findings
         strict:           raise InputError for any finding
@@ -84,6 +85,7 @@ class Options:
     fit_tokens: int = FIT_TOKENS
     search_tokens: int = SEARCH_TOKENS
     exclude_outliers: bool = False
+    outliers_above: float = OUTLIER
     libraries: bool = True
     look: bool = True
     strict: bool = False
@@ -194,7 +196,7 @@ class _Run:
         self._check_documents()
         fitted = min(chosen.fit_tokens, self.to_fit.count())
         with gathered(
-            self.to_fit, fitted, chosen.exclude_outliers, chosen.bars("tokens to fit on", fitted)
+            self.to_fit, fitted, chosen.exclude_outliers, chosen.outliers_above, chosen.bars("tokens to fit on", fitted)
         ) as activations:
             for sae in self.saes:
                 sae.sae.try_on(activations.source.sample(FEW))
@@ -322,7 +324,7 @@ class _Run:
         facts: Facts = {"--model, --layer and --text": self.name}
         facts |= {"--share": chosen.share, "--seed": chosen.seed, "--fit-tokens": chosen.fit_tokens}
         facts |= {"--search-tokens": chosen.search_tokens, "--tokens": chosen.tokens}
-        facts["--exclude-outliers"] = "yes" if chosen.exclude_outliers else "no"
+        facts["--exclude-outliers"] = f"above {chosen.outliers_above:g}" if chosen.exclude_outliers else "no"
         facts["--published"] = "yes" if chosen.libraries else "no"
         for path in (*sorted(self.weights), *self.files):
             facts[str(path)] = size_and_time(path)

@@ -28,7 +28,7 @@ from sandbox.measuring.one_pass import (
     counted_at_once,
     stream,
 )
-from sandbox.measuring.preflight import Finding, outlier_limit, preflight, provenance, scale_to_root_d
+from sandbox.measuring.preflight import OUTLIER, Finding, outlier_limit, preflight, provenance, scale_to_root_d
 from sandbox.measuring.ranks import Ranks, each_has_its_own
 from sandbox.measuring.resume import State
 from sandbox.measuring.summary import summary
@@ -55,7 +55,8 @@ class Options:
         batch_size:       tokens per batch
         name:             name of the SAE in the report (a list for several SAEs)
         drop_nonfinite:   leave out tokens with a NaN or an infinity instead of refusing them
-        exclude_outliers: leave out tokens of extreme norm (100 times the median) instead of reporting both ways
+        exclude_outliers: leave out tokens of extreme norm instead of reporting both ways
+        outliers_above:   the norm above which that is, as a multiple of the median norm
         published:        tokens per batch of the libraries' evaluations, shown beside our values; 0: not shown
         latents:          measure each latent separately
         directions:       measure along bands of the principal components of x, too, in two more passes: True, or the
@@ -76,6 +77,7 @@ class Options:
     name: str | Sequence[str] | None = None
     drop_nonfinite: bool = False
     exclude_outliers: bool = False
+    outliers_above: float = OUTLIER
     published: int = 0
     latents: bool = False
     directions: bool | Sequence[int] | None = False
@@ -208,6 +210,10 @@ def _options(options: dict[str, Any]) -> Options:
         ) from error
     if chosen.strict and not chosen.look:
         raise InputError("strict needs look=True: it refuses what the preflight check finds")
+    if not chosen.outliers_above > 1:
+        raise InputError(
+            f"outliers_above is {chosen.outliers_above!r}: a multiple of the median norm, above 1, is needed"
+        )
     for key, least in (("batch_size", 1), ("published", 0)):
         value = getattr(chosen, key)
         if not isinstance(value, int) or value < least:
@@ -241,6 +247,7 @@ def _measured(
         if chosen.latents and (sae.W_dec is None or not sae.sees_latents):
             raise InputError(f"{sae.name}: its latents are not visible, or x̂ is not linear in them; leave latents out")
     with ranks.joined(str(saes[0].device)), stoppable():
+        above = chosen.outliers_above
         findings, limit, scale = ranks.broadcast(_look(saes, source, chosen) if ranks.first else None)
         if chosen.strict and (messages := [finding.message for of_sae in findings for finding in of_sae]):
             raise InputError(f"strict: the preflight check failed: {'; '.join(messages)}")
@@ -248,7 +255,7 @@ def _measured(
             for sae, of_sae in zip(saes, findings, strict=True):
                 for finding in of_sae:
                     chosen.warn(f"{sae.name}: {finding.message}")
-        counting = Counting(chosen.published, chosen.latents, limit, chosen.exclude_outliers, scale)
+        counting = Counting(chosen.published, chosen.latents, limit, chosen.exclude_outliers, scale, above)
         share = ranks.share(source, _batch(chosen), own, shared_ids=chosen.documents is not None)
         saving = _saving(saes, source, chosen, counting, ranks)
 
@@ -326,12 +333,12 @@ def _look(saes: Sequence[Forward | Pairs], source: Source, chosen: Options) -> t
     refuse_out_of_range(sample, source.name)  # before the pass rather than after it
     x = saes[0].compared(sample)
     if not chosen.look:
-        return [[] for _ in saes], outlier_limit(x), scale_to_root_d(x)
+        return [[] for _ in saes], outlier_limit(x, chosen.outliers_above), scale_to_root_d(x)
     findings = []
     for sae in saes:
         with torch.no_grad(), sae.evaluating():
             if isinstance(sae, Pairs):
-                findings.append(preflight(None, x, x_hat=sample[:, sae.d_in :]))
+                findings.append(preflight(None, x, x_hat=sample[:, sae.d_in :], above=chosen.outliers_above))
             else:
                 elsewhere = provenance(sae.trained_on, getattr(source, "origin", None))
                 y = None
@@ -339,11 +346,11 @@ def _look(saes: Sequence[Forward | Pairs], source: Source, chosen: Options) -> t
                     elsewhere += provenance(sae.reconstructs, sae.targets.origin, of_targets=True)
                     y = x.to(sae.device)
                 read = sae.read(sample).to(sae.device)
-                findings.append(elsewhere + preflight(sae.run, read, y=y, b_dec=sae.b_dec))
+                findings.append(elsewhere + preflight(sae.run, read, y=y, b_dec=sae.b_dec, above=chosen.outliers_above))
         bad = next((finding for finding in findings[-1] if finding.key.startswith("nonfinite")), None)
         if bad and not chosen.drop_nonfinite:  # the run would fail with this at its end
             raise InputError(bad.message)
-    return findings, outlier_limit(x), scale_to_root_d(x)
+    return findings, outlier_limit(x, chosen.outliers_above), scale_to_root_d(x)
 
 
 def _saving(

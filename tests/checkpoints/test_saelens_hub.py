@@ -1,6 +1,6 @@
 """`saelens:RELEASE/ID` is what SAELens fetches, unless it makes another SAE of it; without a network, one line.
 
-The hub's client is set to offline and to a cache of our own, in which files lie as it would have downloaded them.
+The fixture `cache` (conftest.py) stands for the hub.
 """
 
 import gc
@@ -10,37 +10,17 @@ from unittest.mock import patch
 
 import pytest
 import torch
-from huggingface_hub import constants
 from safetensors.torch import save_file
 
 from sandbox import checkpoints
 from sandbox.checkpoints import hub
 from sandbox.errors import InputError
 from tests.checkpoints.test_saelens import agree
-from tests.helpers.by_saelens import D_IN, D_SAE, TRANSCODERS, directory_of_saes, loaded, tokens, written
+from tests.helpers.by_saelens import D_IN, D_SAE, TRANSCODERS, loaded, tokens, written
 
 RES_JB = "gpt2-small-res-jb/blocks.0.hook_resid_pre"  # SAELens' own layout, of version 0
 BATCHTOPK = "saebench_gemma-2-2b_width-2pow12_date-0108/blocks.12.hook_resid_post__trainer_0"  # dictionary_learning's
 MISTRAL = "mistral-7b-res-wg/blocks.8.hook_resid_pre"  # SAELens' directory says that it normalises, its files do not
-
-
-@pytest.fixture
-def cache(tmp_path, monkeypatch):
-    """A function RELEASE/ID ► the folder of its files in the client's cache, as downloaded."""
-    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
-    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
-
-    def folder(name):
-        release, _, sae_id = name.partition("/")
-        found, commit = directory_of_saes()[release], "0" * 40
-        repository = tmp_path / "cache" / f"models--{found.repo_id.replace('/', '--')}"
-        (repository / "refs").mkdir(parents=True)
-        (repository / "refs" / "main").write_text(commit)
-        files = repository / "snapshots" / commit / found.saes_map[sae_id]
-        files.mkdir(parents=True)
-        return files
-
-    return folder
 
 
 def dictionary(folder, dict_class):

@@ -31,7 +31,8 @@ def test_the_files_agree(folder):
     result, points = json.loads((folder / "figure-6.json").read_text("utf-8")), read_points(folder)
     assert (folder / "figure-6.csv").read_text("utf-8") == points_to_csv(points)
     assert (folder / "figure-6.md").read_text("utf-8") == provenance(result, points)
-    if folder.name.startswith("figure-6"):  # the same tokens, so that sweeps can be compared
+    # The same tokens, so that sweeps can be compared; those of another model are others.
+    if folder.name.startswith("figure-6") and folder.name != "figure-6-smollm2":
         assert result["activations"] == RESULT["activations"]
     for picture in folder.glob("*.svg"):
         assert picture.with_suffix(".png").exists()

@@ -9,6 +9,7 @@ from torch import nn
 
 from sandbox import checkpoints
 from sandbox.activations import activations, with_targets
+from sandbox.activations.live import live
 from sandbox.checkpoints.activation_functions import JumpReLU
 from sandbox.checkpoints.autoencoder import SAE
 from sandbox.errors import InputError
@@ -16,6 +17,7 @@ from sandbox.measuring.forward import Forward
 from sandbox.measuring.measure import look, measure, measure_pairs
 from sandbox.measuring.rescale import rescale
 from tests.helpers.by_saelens import sae_lens
+from tests.helpers.models import make_texts, save_model
 from tests.helpers.runs import assert_same, by_torchrun, report_of, sandbox
 
 N, D, D_OUT, D_SAE = 3000, 24, 20, 96
@@ -283,3 +285,71 @@ def test_the_command_rescales_a_transcoder(files, tmp_path):
     correction = json.loads(done.stdout)
     assert correction["targets"] == str(files / "y.npy")
     assert correction["factor"]["mean"] == pytest.approx(1.25, abs=0.01)
+
+
+# --- a live model -----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def language_model(tmp_path_factory):
+    """The folder of a small random Llama, and its text."""
+    folder = save_model(tmp_path_factory.mktemp("llama"), "llama")
+    text = folder / "text.txt"
+    text.write_text("\n\n".join(make_texts()) + "\n", encoding="utf-8")
+    return folder, text
+
+
+@pytest.mark.parametrize("prefix", ["", "model."])
+def test_a_live_model_gives_what_a_module_reads_and_what_it_outputs(language_model, prefix):
+    folder, text = language_model
+    mlp = f"{prefix}layers.1.mlp"
+    source = live(folder, None, text, hook=f"{mlp}.input", target_hook=f"{mlp}.output", context=12, device="cpu")
+    assert (source.width, source.targets.start, source.targets.name) == (64, 32, "layers.1.mlp")
+    part = source._tap.model.get_submodule("layers.1.mlp")
+    (chunk,) = source.chunks(10**6)
+    with torch.no_grad():
+        torch.testing.assert_close(part(chunk.x[:, :32]), chunk.x[:, 32:], rtol=1e-5, atol=1e-6)
+    alone = next(iter(live(folder, None, text, hook=mlp, context=12, device="cpu").chunks(10**6)))
+    torch.testing.assert_close(chunk.x[:, 32:], alone.x, rtol=1e-5, atol=1e-6)
+    np.testing.assert_array_equal(chunk.documents, alone.documents)
+
+
+def test_a_target_may_come_before_the_input_and_a_layer_be_the_input(language_model):
+    folder, text = language_model
+    options = {"context": 12, "device": "cpu"}
+    later = live(folder, 0, text, target_hook="layers.2.mlp", **options)
+    before = live(folder, None, text, hook="layers.2.mlp", target_hook="layers.0", **options)
+    first, second = (next(iter(source.chunks(10**6))).x for source in (later, before))
+    torch.testing.assert_close(first[:, :32], second[:, 32:], rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(first[:, 32:], second[:, :32], rtol=1e-5, atol=1e-6)
+
+
+def test_the_command_measures_a_transcoder_of_a_live_model(language_model, tmp_path):
+    folder, text = language_model
+    sae_lens.Transcoder(sae_lens.TranscoderConfig(d_in=32, d_out=32, d_sae=64, apply_b_dec_to_input=False)).save_model(
+        tmp_path / "transcoder"
+    )
+    given = ["measure", "--sae", tmp_path / "transcoder", "--model", folder, "--text", text, "--context", "12"]
+    taps = ["--hook", "layers.1.mlp.input", "--target-hook", "layers.1.mlp"]
+    done = sandbox(*given, *taps, "--device", "cpu", "--json", "-")
+    assert report_of(done)["targets"] == "layers.1.mlp"
+    refused("give these as targets", *given, *taps[:2])
+    refused("the model has no module 'layers.9.mlp'", *given, *taps[:3], "layers.9.mlp")
+
+
+def test_targets_of_another_module_than_the_settings_say_are_found(language_model):
+    folder, text = language_model
+    made = sae_lens.Transcoder(sae_lens.TranscoderConfig(d_in=32, d_out=32, d_sae=64, apply_b_dec_to_input=False))
+    made.cfg.metadata.hook_name, made.cfg.metadata.hook_name_out = (
+        "blocks.1.ln2.hook_normalized",
+        "blocks.1.hook_mlp_out",
+    )
+
+    def hooks(target):
+        source = live(folder, None, text, hook="layers.1.mlp.input", target_hook=target, context=12, device="cpu")
+        return [finding.message for finding in look(made, source, device="cpu") if finding.key == "hook"]
+
+    assert hooks("layers.1.mlp") == []
+    (message,) = hooks("layers.2.mlp")
+    assert "a transcoder of the output of the MLP of block 1" in message
+    assert "but the targets are the output of the MLP of block 2" in message

@@ -18,6 +18,7 @@ from sandbox.measuring.preflight.input_spaces import GOOD_ENOUGH, input_finding,
 from sandbox.measuring.preflight.sample import (
     FLOAT16_MAX,
     MIN_TOKENS,
+    OUTLIER,
     look_at_read,
     look_at_sample,
     norms,
@@ -47,6 +48,7 @@ def preflight(
     *,
     x_hat: Float[Tensor, "n d"] | None = None,
     b_dec: Float[Tensor, "d"] | None = None,
+    above: float = OUTLIER,
     y: Float[Tensor, "n d_out"] | None = None,
 ) -> list[Finding]:
     """Find what in a sample would make the measured shrinkage misleading.
@@ -56,6 +58,7 @@ def preflight(
         x:     activations of a sample (SAMPLE tokens are enough), any float dtype, as they will be measured
         x_hat: for pairs, the reconstructions; checks that need the SAE are then skipped
         b_dec: the decoder bias, if any, to recognise when it is missing, doubled, or not subtracted
+        above: multiple of the median norm above which a token is an outlier
         y:     for a transcoder, what its output reconstructs: x̂ is then compared with y, and x only read
     Returns: findings about x alone, then about spaces and biases (the likeliest cause first), then about loss and L0;
              empty if there are none
@@ -78,7 +81,7 @@ def preflight(
         raise InputError(f"the sample has {len(x)} tokens of x and {len(compared)} of y: they must agree")
     if b_dec is not None and b_dec.shape != compared.shape[1:]:
         raise InputError(f"b_dec has shape {tuple(b_dec.shape)}, but the activations have d = {compared.shape[1]}")
-    found = look_at_sample(x) if y is None else look_at_read(x) + look_at_sample(y, "y")
+    found = look_at_sample(x, above) if y is None else look_at_read(x) + look_at_sample(y, above, "y")
     finite = (norms(x).isfinite() & norms(compared).isfinite()).to(x.device)
     if any(one.key in ("zero", "constant") for one in found) or not finite.any():
         return found
