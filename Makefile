@@ -24,9 +24,10 @@ test-all: test
 bench: $(VENV)/.installed-test $(VENV)/.chromium
 	$(BIN)/python -m benchmarks
 
-# The API reference, from the docstrings: build/docs/index.html.
+# The API reference, from the docstrings: build/docs/index.html; and docs/loaders.md, from the installed SAELens.
 docs: $(VENV)/.installed-test
 	$(BIN)/python docs/reference build/docs
+	$(BIN)/python docs/loaders.py
 
 # The benchmarks that need a GPU, in nine minutes: in the environment if it exists, else with a Python that has torch.
 OUT ?= build/gpu

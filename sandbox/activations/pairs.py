@@ -45,8 +45,8 @@ class SideBySide:
         for x, other in zip_longest(self.x.chunks(size, start, stop), self.other.chunks(size, start, stop)):
             if x is None or other is None or len(x.x) != len(other.x):
                 raise InputError(f"{self.name} hold different numbers of tokens: they must agree")
-            known = x.documents is not None and other.documents is not None
-            if known and not np.array_equal(x.documents, other.documents):
+            ids, others = x.documents, other.documents
+            if ids is not None and others is not None and not np.array_equal(ids, others):
                 raise InputError(f"{self.name} hold different documents: give the same tokens in the same order")
             yield Chunk(torch.cat((x.x, other.x), 1), other.documents if x.documents is None else x.documents)
 

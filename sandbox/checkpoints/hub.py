@@ -58,8 +58,18 @@ DICTIONARIES = {
     "JumpReluAutoEncoder": "jumprelu",
     "BatchTopKSAE": "jumprelu",
     "MatryoshkaBatchTopKSAE": "jumprelu",
+    "MatroyshkaBatchTopKSAE": "jumprelu",
+    "AutoEncoderNew": "standard",
 }
 """The architecture that its converter of dictionary_learning must produce from each class (`dict_class`)."""
+
+MISREAD = {
+    # not among the converter's names, which makes it a ReLU SAE without its threshold
+    "MatroyshkaBatchTopKSAE": {"architecture": "jumprelu"},
+    # taken for an AutoEncoder, which subtracts the bias that it adds
+    "AutoEncoderNew": {"apply_b_dec_to_input": False},
+}
+"""Settings to override where that converter (SAELens 6.54) misreads a class."""
 
 
 def read(name: str) -> Checkpoint:
@@ -116,8 +126,12 @@ def _fetched(name: str, release: str, sae_id: str) -> tuple[Files, str, list[str
         repo_id: str, folder_name: str, device: str, force_download: bool, cfg_overrides: dict[str, Any] | None
     ) -> Any:
         loader = NAMED_PRETRAINED_SAE_LOADERS[kind]
-        converted = loader(repo_id, folder_name, device, force_download, cfg_overrides)
-        _check(name, kind, converted[0], converted[1], repo_id, folder_name)
+        dict_class = _dict_class(repo_id, folder_name) if kind == "dictionary_learning_1" else None
+        overrides = {**MISREAD.get(dict_class or "", {}), **(cfg_overrides or {})}
+        converted = loader(repo_id, folder_name, device, force_download, overrides)
+        if dict_class == "AutoEncoderNew":  # the converter looks for its b_dec under three other names
+            converted[1]["b_dec"] = _weights(repo_id, folder_name)["decoder.bias"]
+        _check(name, kind, converted[0], dict_class, folder_name, skips="W_skip" in converted[1])
         repairs.extend(repair(kind, folder_name, converted[1], lambda path: hf_hub_download(repo_id, path)))
         return converted
 
@@ -153,20 +167,33 @@ def _is_cross_layer(kind: str, folder_name: str) -> bool:
     return kind in CROSS_LAYER or (kind == "gemma_3" and "clt" in folder_name)
 
 
-def _check(name: str, kind: str, config: dict[str, Any], state: dict[str, Any], repo_id: str, folder_name: str) -> None:
+def _dict_class(repo_id: str, folder_name: str) -> str:
+    """The class that dictionary_learning's config.json names."""
+    from huggingface_hub import hf_hub_download
+
+    source = hf_hub_download(repo_id, f"{folder_name}/config.json")
+    return json.loads(Path(source).read_text(encoding="utf-8"))["trainer"]["dict_class"]
+
+
+def _weights(repo_id: str, folder_name: str) -> dict[str, Any]:
+    """The tensors of dictionary_learning's ae.pt."""
+    from huggingface_hub import hf_hub_download
+
+    path = Path(hf_hub_download(repo_id, f"{folder_name}/ae.pt"))
+    return Files(path, path).tensors(path.name)
+
+
+def _check(
+    name: str, kind: str, config: dict[str, Any], dict_class: str | None, folder_name: str = "", skips: bool = False
+) -> None:
     """Refuse an SAE that SAELens would convert wrongly: it drops settings that its dataclasses do not have."""
     path = Path(name)
     made, expected = architecture_of(path, config)[0], CONVERTED.get(kind)
     if kind == "gemma_3" and ("transcoder" in folder_name or _is_cross_layer(kind, folder_name)):
-        skips = "W_skip" in state
         expected = "jumprelu_skip_transcoder" if skips else "jumprelu_transcoder"
     if kind == "sae_lens":
         understood(path, config)
-    if kind == "dictionary_learning_1":
-        from huggingface_hub import hf_hub_download
-
-        source = hf_hub_download(repo_id, f"{folder_name}/config.json")
-        dict_class = json.loads(Path(source).read_text(encoding="utf-8"))["trainer"]["dict_class"]
+    if dict_class is not None:
         if dict_class not in DICTIONARIES:
             raise InputError(
                 f"--sae {name}: SAELens does not support dictionary_learning's {dict_class}, and converts it to {made}"

@@ -44,6 +44,10 @@ def rescale(
             "the latents alone.",
         ),
     ] = False,
+    k: Annotated[
+        int | None,
+        typer.Option("--k", help="Active latents per token, for an SAE of Qwen-Scope, whose files do not state it."),
+    ] = None,
     l1: Annotated[
         float | None,
         typer.Option(
@@ -86,7 +90,7 @@ def rescale(
         raise InputError("--l1 needs --from-l1")
     check_outputs(files_of(json), [*inputs.files(targets, saes=[sae]), str(out)])
     check_new_folder(out)
-    checkpoint = read(sae)
+    checkpoint = read(sae, k)
     engine.check_kind(checkpoint, kind, l1)
     source = inputs.open(device, target_hook)
     settings = {"targets": targets, "device": device, "dtype": dtype, "drop_nonfinite": drop_nonfinite}

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from sandbox.activations import PathOrArray, SideBySide, Source, SourceLike, activations, with_targets
-from sandbox.checkpoints import Checkpoint
+from sandbox.checkpoints import Checkpoint, with_k
 from sandbox.checkpoints.penalty import Penalty, given
 from sandbox.errors import InputError
 from sandbox.measuring.directions import Setting, directions, edges_of, refuse_once
@@ -61,6 +61,8 @@ class Options:
         latents:          measure each latent separately
         directions:       measure along bands of the principal components of x, too, in two more passes: True, or the
                           last component of each band but the last, such as (5, 20, 50)
+        k:                active latents per token of an SAE whose files do not state it (Qwen-Scope): one for all SAEs,
+                          or a list; None or 0 for an SAE that does not need it
         l1:               the L1 coefficient of training (a list for several SAEs), instead of the one that a checkpoint
                           states; in the units of the activations that training saw
         look:             check a sample before the run, and norms and errors after it; report the findings
@@ -81,6 +83,7 @@ class Options:
     published: int = 0
     latents: bool = False
     directions: bool | Sequence[int] | None = False
+    k: int | Sequence[int | None] | None = None
     l1: float | Sequence[float] | None = None
     look: bool = True
     strict: bool = False
@@ -142,7 +145,7 @@ def measure(
     chosen = _options(options)
     ranks = Ranks.here()
     several = isinstance(sae, Sequence) and not isinstance(sae, str)
-    items = sae if several else [sae]
+    items = with_k(sae if several else [sae], chosen.k)
     for item in items:
         source = heads_side_by_side(source, item)
     opened = with_targets(activations(ranks.own(source), ranks.own(chosen.documents)), ranks.own(targets))
@@ -170,6 +173,7 @@ def look(
     dtype: str = "float32",
     documents: PathOrArray | None = None,
     drop_nonfinite: bool = False,
+    k: int | None = None,
 ) -> list[Finding]:
     """Check an SAE on a sample of the activations for causes that would make its shrinkage meaningless.
 
@@ -179,7 +183,8 @@ def look(
     ranks = Ranks.here()
     opened = activations(ranks.own(heads_side_by_side(source, sae)), ranks.own(documents))
     opened = with_targets(opened, ranks.own(targets))
-    forward = Forward(sae, device, dtype, opened.device)
+    (item,) = with_k([sae], k)
+    forward = Forward(item, device, dtype, opened.device)
     forward.read_from(opened)
     _try_on([forward], opened)
     return _look([forward], opened, Options(drop_nonfinite=drop_nonfinite))[0][0]
@@ -194,6 +199,8 @@ def measure_pairs(x: SourceLike, x_hat: SourceLike, **options: Any) -> Report:
     chosen = _options(options)
     if chosen.latents:
         raise InputError("pairs of x and x_hat have no latents: each latent is counted only where an SAE is given")
+    if chosen.k is not None:
+        raise InputError("k is given, but pairs of x and x_hat are measured without an SAE: leave it out")
     ranks = Ranks.here()
     label = Path(x_hat).stem if isinstance(x_hat, str | Path) else "x_hat"
     own = ranks.own(x), ranks.own(x_hat), ranks.own(chosen.documents)

@@ -27,8 +27,14 @@ RESHAPING = ("reshape_fn_in", "reshape_fn_out", "d_head", "hook_z_reshaping_mode
 def refuse_settings(sae: Any, name: str) -> None:
     """Refuse an object whose own settings say that its output is not the SAE's x̂.
 
-    Raises: InputError if the error term is on (then x̂ is x), or if training has not set the threshold yet
+    Raises: InputError for a temporal SAE, whose x̂ also depends on earlier tokens; if the error term is on (then x̂ is
+            x); or if training has not set the threshold yet
     """
+    if "temporal" in _stated_architecture(sae):
+        raise InputError(
+            f"{name} is a temporal SAE: its x̂ of a token also depends on the text's earlier tokens; compute x̂ text by "
+            "text, and measure x and x̂ (sandbox.measure_pairs)"
+        )
     if getattr(sae, "use_error_term", False) is True:
         raise InputError(
             f"{name}: use_error_term is on, which adds x − x̂ back to x̂ and makes it x: set sae.use_error_term = False"
@@ -44,13 +50,16 @@ def refuse_settings(sae: Any, name: str) -> None:
 
 def transcodes(sae: Any) -> bool | None:
     """Whether an object is a transcoder, by its settings (SAELens, sparsify) or its class's name; None if unknown."""
-    cfg = getattr(sae, "cfg", None)
-    architecture = getattr(cfg, "architecture", "")
-    architecture = architecture() if callable(architecture) else architecture
-    setting = getattr(cfg, "transcode", None)
-    if setting is True or any("transcoder" in str(word).lower() for word in (architecture, type(sae).__name__)):
+    setting, architecture = getattr(getattr(sae, "cfg", None), "transcode", None), _stated_architecture(sae)
+    if setting is True or any("transcoder" in word for word in (architecture, type(sae).__name__.lower())):
         return True
     return False if setting is False or architecture else None
+
+
+def _stated_architecture(sae: Any) -> str:
+    """The architecture that a SAELens object's settings state, in lower case; "" if none."""
+    architecture = getattr(getattr(sae, "cfg", None), "architecture", "")
+    return str(architecture() if callable(architecture) else architecture).lower()
 
 
 def refuse_dependence(run: Callable[[Tensor], Tensor], x: Tensor, x_hat: Tensor, name: str) -> None:

@@ -62,6 +62,7 @@ def rescale(
     dtype: str = "float32",
     batch_size: int = BATCH,
     name: str | None = None,
+    k: int | None = None,
     l1: float | None = None,
     drop_nonfinite: bool = False,
     progress: Callable[[int], None] | None = None,
@@ -92,6 +93,7 @@ def rescale(
         device, dtype:  of the SAE's forward pass; the corrected weights are float32
         batch_size:     tokens per batch
         name:           of the SAE, in the reports
+        k:              active latents per token of a checkpoint whose files do not state it (Qwen-Scope)
         l1:             for from-l1: the L1 coefficient, in the units of the activations that training saw, where the
                         checkpoint does not state it
         drop_nonfinite: leave out tokens with a NaN or an infinity instead of refusing them
@@ -105,8 +107,8 @@ def rescale(
     if batch_size < 1:
         raise InputError(f"batch_size is {batch_size}: at least one token at a time is needed")
     fit, split, ranks = _fit_of(kind), Split(share, seed), Ranks.here()
-    if not isinstance(checkpoint, Checkpoint):
-        checkpoint = checkpoints.read(checkpoint)
+    if k is not None or not isinstance(checkpoint, Checkpoint):
+        checkpoint = checkpoints.read(checkpoint, k)
     if kind == FROM_L1:
         _check_penalty(checkpoint, l1)
     placing = {"device": ranks.device(device), "dtype": dtype, "tokens": batch_size, "sparse": False}

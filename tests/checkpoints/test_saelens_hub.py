@@ -10,6 +10,7 @@ from unittest.mock import patch
 
 import pytest
 import torch
+from dictionary_learning.dictionary import AutoEncoderNew
 from safetensors.torch import save_file
 
 from sandbox import checkpoints
@@ -63,7 +64,7 @@ def test_what_the_directory_adds_to_the_files_counts(cache):
     agree(checkpoints.load(f"saelens:{MISTRAL}"), theirs, tokens())
 
 
-@pytest.mark.parametrize("dict_class", ["BatchTopKSAE", "MatryoshkaBatchTopKSAE"])
+@pytest.mark.parametrize("dict_class", ["BatchTopKSAE", "MatryoshkaBatchTopKSAE", "MatroyshkaBatchTopKSAE"])
 def test_a_batch_topk_dictionary_keeps_its_threshold(dict_class, cache):
     weights, x = dictionary(cache(BATCHTOPK), dict_class), tokens()
     sae = checkpoints.load(f"saelens:{BATCHTOPK}")
@@ -72,10 +73,22 @@ def test_a_batch_topk_dictionary_keeps_its_threshold(dict_class, cache):
     assert sae.architecture == "jumprelu"
 
 
+def test_an_auto_encoder_new_subtracts_nothing_and_keeps_its_bias(cache):
+    folder, x = cache(BATCHTOPK), tokens()
+    weights = dictionary(folder, "AutoEncoderNew")
+    weights["decoder.bias"] = weights.pop("b_dec")
+    del weights["threshold"]
+    torch.save(weights, folder / "ae.pt")
+    theirs = AutoEncoderNew.from_pretrained(folder / "ae.pt")
+    sae = checkpoints.load(f"saelens:{BATCHTOPK}")
+    torch.testing.assert_close(sae.encode(x), theirs.encode(x), rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(sae(x), theirs(x), rtol=1e-5, atol=1e-5)
+
+
 def test_a_dictionary_that_saelens_takes_for_relu_is_refused(cache):
-    dictionary(cache(BATCHTOPK), "AutoEncoderNew")
+    dictionary(cache(BATCHTOPK), "AutoEncoderNewest")
     with pytest.raises(
-        InputError, match="does not support dictionary_learning's AutoEncoderNew, and converts it to standard"
+        InputError, match="does not support dictionary_learning's AutoEncoderNewest, and converts it to standard"
     ):
         checkpoints.read(f"saelens:{BATCHTOPK}")
 
@@ -83,7 +96,7 @@ def test_a_dictionary_that_saelens_takes_for_relu_is_refused(cache):
 def test_a_converter_that_comes_to_another_architecture_is_refused():
     config = {"architecture": "standard", "apply_b_dec_to_input": False}  # of a JumpReLU SAE: a fall-back
     with pytest.raises(InputError, match="it is jumprelu at its source, but SAELens' gemma_2 converts it to standard"):
-        hub._check("saelens:gemma-scope-2b-pt-res/x", "gemma_2", config, {}, "owner/repository", "x")
+        hub._check("saelens:gemma-scope-2b-pt-res/x", "gemma_2", config, None)
 
 
 def test_an_activation_function_that_saelens_drops_is_refused(cache):
@@ -116,13 +129,11 @@ def drawn(*shape, seed=0):
 def test_a_converted_transcoder_must_be_of_its_kind(skips):
     made = "jumprelu_skip_transcoder" if skips else "jumprelu_transcoder"
     config = {"architecture": made, "apply_b_dec_to_input": False}
-    state = {"W_skip": torch.ones(2, 2)} if skips else {}
-    hub._check("saelens:x", "gemma_3", config, state, "owner/repository", "transcoder_all/layer_0")
-    other = {} if skips else {"W_skip": torch.ones(2, 2)}
+    hub._check("saelens:x", "gemma_3", config, None, "transcoder_all/layer_0", skips)
     with pytest.raises(InputError, match=f"at its source, but SAELens' gemma_3 converts it to {made}"):
-        hub._check("saelens:x", "gemma_3", config, other, "owner/repository", "transcoder_all/layer_0")
+        hub._check("saelens:x", "gemma_3", config, None, "transcoder_all/layer_0", not skips)
     with pytest.raises(InputError, match="it is jumprelu at its source"):
-        hub._check("saelens:x", "gemma_3", config, state, "owner/repository", "resid_post/layer_0")
+        hub._check("saelens:x", "gemma_3", config, None, "resid_post/layer_0", skips)
 
 
 def test_an_mlp_transcoder_of_qwen_is_what_saelens_makes_of_it(cache):
