@@ -136,6 +136,7 @@ def test_a_converted_transcoder_must_be_of_its_kind(skips):
         hub._check("saelens:x", "gemma_3", config, None, "resid_post/layer_0", skips)
 
 
+@pytest.mark.filterwarnings("ignore::UserWarning")  # SAELens' own, of how to load the model
 def test_an_mlp_transcoder_of_qwen_is_what_saelens_makes_of_it(cache):
     folder = cache(QWEN)  # in the directory of this release, the name is that of a file
     file = folder.parent / folder.name
@@ -152,7 +153,7 @@ def test_an_mlp_transcoder_of_qwen_is_what_saelens_makes_of_it(cache):
     assert sae.transcodes
 
 
-@pytest.mark.filterwarnings("ignore:This loads the CLT layer")
+@pytest.mark.filterwarnings("ignore::UserWarning")  # SAELens' own, of this kind of transcoder
 def test_one_layer_of_a_cross_layer_transcoder_is_said_to_reconstruct_nothing(cache):
     folder = cache(CLT)
     snapshot = folder.parent
