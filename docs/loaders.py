@@ -198,7 +198,7 @@ def page() -> str:
 
 
 def _share(count: int, of: tuple[Entry, ...]) -> str:
-    return f"{count:,} ({100 * count / len(of):.1f} %)"
+    return f"{count:,} ({100 * count / len(of):.2f} %)"
 
 
 def _named(loader: Loader, saes: dict[Loader, int]) -> str:

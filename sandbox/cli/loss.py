@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sandbox.cli.inputs import Dtype, Inputs, Saes, Strict, check_strict, with_inputs
+from sandbox.cli.inputs import Dtype, Inputs, K, Saes, Strict, check_strict, with_inputs
 from sandbox.cli.program import Device, Json, app, console, end_as_stopped, files_of, progress, say, show_and_write
 from sandbox.errors import InputError
 
@@ -27,6 +27,7 @@ def loss(
     *,
     sae: Saes = None,
     inputs: Inputs,
+    k: K = None,
     name: Annotated[list[str] | None, typer.Option(help="Name of the SAE in the output; one per --sae.")] = None,
     device: Device = "auto",
     dtype: Dtype = "float32",
@@ -49,6 +50,13 @@ def loss(
     search_tokens: Annotated[
         int, typer.Option(min=0, help="Number of tokens to search the factor of the least loss on; 0: no search.")
     ] = 8192,
+    ceilings: Annotated[
+        bool,
+        typer.Option(
+            "--ceilings",
+            help="Also replace by x̂ with the best factors of all latents together, and with the best decoder.",
+        ),
+    ] = False,
     published: Annotated[
         bool, typer.Option(help="Show loss recovered as SAELens, SAEBench and dictionary_learning define it.")
     ] = True,
@@ -72,6 +80,7 @@ def loss(
     Loss recovered is (CE of zero − CE of x̂) / (CE of zero − CE of the clean model). Zero is so much worse than any
     reconstruction that it hides differences: look at the nats.
     """
+    from sandbox.checkpoints import with_k
     from sandbox.downstream import loss as engine
     from sandbox.measuring.one_pass import Stopped
     from sandbox.measuring.ranks import Ranks
@@ -90,6 +99,7 @@ def loss(
         from sandbox import plots
 
         plots.check_format(plot)
+    saes = with_k(sae or [], k)
     options: dict[str, Any] = {
         "hook": inputs.hook,
         "context": inputs.context,
@@ -104,6 +114,7 @@ def loss(
         "search_tokens": search_tokens,
         "exclude_outliers": exclude_outliers,
         "outliers_above": outliers_above,
+        "ceilings": ceilings,
         "libraries": published,
         "look": preflight,
         "strict": strict,
@@ -115,7 +126,7 @@ def loss(
     with stoppable(), progress() as bars:
         try:
             report = engine(
-                inputs.model or "", inputs.layer, inputs.text or "", sae, device=device, bars=bars, **options
+                inputs.model or "", inputs.layer, inputs.text or "", saes, device=device, bars=bars, **options
             )
         except Stopped as stopped:
             if first and stopped.reports:

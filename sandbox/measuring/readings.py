@@ -20,6 +20,7 @@ from sandbox.errors import InputError
 from sandbox.measuring.forward import Forward, Pairs
 from sandbox.measuring.one_pass import Progress, stream
 from sandbox.measuring.ranks import Ranks, Share
+from sandbox.measuring.resume import State
 from sandbox.moments.moments import BLOCK, Moments
 from sandbox.moments.sums import Sums
 from sandbox.system.devices import sent
@@ -89,18 +90,21 @@ class Readings:
             fitting: whether to count the documents to fit on; otherwise those held out
         Raises: InputError if a part is empty or the tokens differ from those of the previous pass
         """
+        return self.total_of_each([sae], count, fitting=fitting)[0]
 
-        def count_batches(rows: Tensor, cluster: np.ndarray) -> list[S]:
-            pieces: list[S] = []
-            read = sae.read(rows)
+    def total_of_each(
+        self, saes: Sequence[Forward], count: Callable[[Batch, np.ndarray], S], *, fitting: bool
+    ) -> tuple[S, ...]:
+        """As `total`, for several SAEs in one pass."""
 
-            def observe(feature_acts: Tensor, x: Tensor, x_hat: Tensor, window: slice) -> None:
-                pieces.append(count(Batch.of(sae.sae, feature_acts, x, x_hat, read[window]), cluster[window]))
+        def count_batches(x: Tensor, cluster: np.ndarray) -> list[S]:
+            return [_counted(sae, count, x, cluster) for sae in saes]
 
-            sae(rows, observe)
-            return [reduce(add, pieces)]
+        return tuple(total.to("cpu") for total in self.totals(saes, count_batches, fitting=fitting))
 
-        return self.totals([sae], count_batches, fitting=fitting)[0].to("cpu")
+    def summed(self, total: S, device: torch.device) -> S:
+        """The sum over all processes, on the CPU, of totals that each process has added up in place."""
+        return self.ranks.total(State(0, (total,)), device).totals[0].to("cpu")
 
     def totals(
         self,
@@ -173,6 +177,18 @@ class Readings:
             )
         moments.refuse_out_of_range()
         return moments
+
+
+def _counted(sae: Forward, count: Callable[[Batch, np.ndarray], S], rows: Tensor, cluster: np.ndarray) -> S:
+    """The totals of some tokens, counted in pieces if memory is short."""
+    pieces: list[S] = []
+    read = sae.read(rows)
+
+    def observe(feature_acts: Tensor, x: Tensor, x_hat: Tensor, window: slice) -> None:
+        pieces.append(count(Batch.of(sae.sae, feature_acts, x, x_hat, read[window]), cluster[window]))
+
+    sae(rows, observe)
+    return reduce(add, pieces)
 
 
 def _order(x: Tensor, start: int, fitted: Tensor) -> Tensor:

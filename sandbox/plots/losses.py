@@ -101,13 +101,13 @@ def won_back(report: LossReport, ax: Axes | None = None) -> Axes:
     """What stretching x̂ wins back of its cost in nats, against what it wins back of the squared error.
 
     A triangle is the factor of the least error, a ring that of the least loss, with 95 % intervals. On the diagonal,
-    the squared error says what stretching is worth to the model.
+    the squared error says what stretching is worth to the model. An SAE whose cost may be 0 has no share of it.
     """
     ax = axes_or_current(ax)
     for sae, (colour, _) in zip(report.saes, sae_looks(), strict=False):
         label = plain_name(sae.name)
         for name, marker, face in ((LEAST_ERROR, "^", colour), (LEAST_LOSS, "o", "none")):
-            if name not in sae.factors or sae.length_share is None:
+            if name not in sae.factors or sae.length_share is None or not sae.costs_something:
                 continue
             share = sae.share_of_cost(name)
             if share.value is not None:
@@ -117,7 +117,7 @@ def won_back(report: LossReport, ax: Axes | None = None) -> Axes:
     ax.axline((0, 0), slope=1, color=INK, linewidth=0.9, zorder=1)
     ax.axhline(0, color=INK, linewidth=0.5, zorder=1)
     ax.set(
-        xlabel="share of the squared error in a common factor, about b_dec", ylabel="share of the cost in nats won back"
+        xlabel="share of the squared error that a common factor removes", ylabel="share of the cost in nats won back"
     )
     ax.set_title("What stretching wins back")
     legend_below(ax)

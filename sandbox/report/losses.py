@@ -159,6 +159,12 @@ class SaeLosses:
         """The loss with this replacement less the clean model's, nats per token."""
         return self.ratios.difference(self._loss(name), CLEAN)
 
+    @property
+    def costs_something(self) -> bool:
+        """Whether x̂ costs the model more than chance explains; otherwise shares of the cost mean nothing."""
+        low = self.cost(X_HAT).low
+        return low is not None and low > 0
+
     def gain(self, name: str) -> Estimate:
         """The loss with x̂ less the loss with this replacement, nats per token."""
         return self.ratios.difference(self._loss(X_HAT), self._loss(name))
@@ -284,7 +290,7 @@ class SaeLosses:
         assert gain.value is not None
         size = plus_minus(gain, DIGITS).removeprefix("-")
         cost = self.cost(X_HAT).value
-        share = f", {abs(gain.value / cost):.0%} of it".replace("%", " %") if cost and cost > 0 else ""
+        share = f", {abs(gain.value / cost):.0%} of it,".replace("%", " %") if cost and self.costs_something else ""
         shown = f"; loss recovered {before:.4f} ► {after:.4f}" if before is not None and after is not None else ""
         bound = ", a bound of the search" if name == LEAST_LOSS and self.curve and self.curve.at_bound else ""
         return (

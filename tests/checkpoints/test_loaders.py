@@ -19,7 +19,8 @@ from tests.helpers.checkpoint_files import agrees
 ROOT = Path(__file__).parents[2]
 MODULE = runpy.run_path(str(ROOT / "docs" / "loaders.py"))
 LOADERS, PAGE = MODULE["LOADERS"], (ROOT / "docs" / "loaders.md").read_text(encoding="utf-8")
-FURTHER = {"topk": {"k": 9}, **{name: {"d_out": D_IN} for name in MODULE["TRANSCODERS"]}}
+OUTPUT = {"d_out": 16, "apply_b_dec_to_input": False}
+FURTHER = {"topk": {"k": 9}, **dict.fromkeys(MODULE["TRANSCODERS"], OUTPUT)}
 DICT_CLASSES = {
     "standard": "AutoEncoder",
     "gated": "GatedAutoEncoder",

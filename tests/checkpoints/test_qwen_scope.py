@@ -152,3 +152,11 @@ def test_the_commands_take_k(tmp_path):
     run = CliRunner().invoke(app, ["rescale", *inputs, *out, "--k", "5"])
     assert run.exit_code == 0, run.output
     assert (tmp_path / "out" / FILE).exists()
+
+
+def test_the_loss_takes_k(tmp_path):
+    path = written(tmp_path)
+    inputs = ["loss", "--sae", str(path), "--model", str(tmp_path), "--layer", "0", "--text", str(tmp_path / "a.txt")]
+    for options, message in ((["--k", "99"], "k is 99"), (["--k", "5", "--k", "5"], "given 2 times")):
+        run = CliRunner().invoke(app, [*inputs, *options])
+        assert message in f"{run.output} {run.exception}".replace("\n", " ")

@@ -263,7 +263,7 @@ def test_a_run_resumes_and_two_processes_give_the_same(files, tmp_path):
     assert_same(report_of(done), whole, tolerance=1e-6)
 
 
-@pytest.mark.parametrize("kind", ["scalar", "scale-shift", "per-latent"])
+@pytest.mark.parametrize("kind", ["scalar", "scale-shift", "per-latent", "joint", "decoder"])
 def test_rescaling_brings_the_output_closer_to_the_target(kind, made, pair, tmp_path):
     x, y = pair
     correction = rescale(made, x, targets=y, kind=kind, documents=np.arange(N) // 30, device="cpu")
