@@ -24,7 +24,7 @@ from sandbox.activations import hf_datasets
 from sandbox.activations.files import ACTIVATIONS, IDS, READERS, Kind, file_rows, width_of
 from sandbox.activations.pairs import SideBySide
 from sandbox.activations.shards import is_pattern, shard_rows
-from sandbox.activations.source import Chunk, Source, check_counts
+from sandbox.activations.source import Chunk, Source, Targets, check_counts
 from sandbox.activations.stream import Stream
 from sandbox.activations.windows import ArrayRows, RandomAccess, Windows
 from sandbox.data import resolve
@@ -42,9 +42,11 @@ __all__ = [
     "Source",
     "SourceLike",
     "Stream",
+    "Targets",
     "Windows",
     "activations",
     "document_ids",
+    "with_targets",
 ]
 
 PathOrArray = str | Path | np.ndarray | Tensor
@@ -84,6 +86,19 @@ def activations(source: SourceLike, documents: PathOrArray | None = None, name: 
         kind = type(source).__name__
         raise InputError(f"{name} is a {kind}: a file path, an array, a tensor or an iterable is needed")
     return Stream(source, None if documents is None else document_ids(documents), name)
+
+
+def with_targets(source: Source, targets: SourceLike | None) -> Source:
+    """The source, with a transcoder's targets beside it if there are any.
+
+    Args:   targets: any source of the same tokens in the same order, of any width
+    Raises: InputError if both have targets, or differ in number of tokens or, on reading, in documents
+    """
+    if targets is None:
+        return source
+    if getattr(source, "targets", None) is not None:
+        raise InputError(f"{source.name} already has targets: leave out the others")
+    return SideBySide(source, activations(targets, name="targets"), as_targets=True)
 
 
 def document_ids(source: PathOrArray, tokens: int | None = None) -> Windows:

@@ -1,46 +1,62 @@
-"""Two sources side by side: existing x and x̂, in one row per token."""
+"""Two sources side by side, in one row per token: existing x and x̂, or the x and the y of a transcoder."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import zip_longest
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from sandbox.activations.source import Chunk, Source
+from sandbox.activations.origin import Origin
+from sandbox.activations.source import Chunk, Source, Targets
 from sandbox.errors import InputError
 
 
 class SideBySide:
-    """Rows of x, each with its x̂ appended. The documents are those of x.
+    """Rows of x, each with a row of another source appended. The documents are those of x, or else of the other.
 
-    Raises: InputError if the two differ in number of tokens, dimension or device
+    Args:
+        x, other:   the sources
+        as_targets: whether `other` holds the targets of a transcoder that reads x, and so may have another dimension
+    Raises: InputError if the two differ in number of tokens, dimension or device, and, on reading, in documents
     """
 
-    def __init__(self, x: Source, x_hat: Source):
-        if (x.tokens, x.width) != (x_hat.tokens, x_hat.width):
-            raise InputError(
-                f"{x.name} holds {x.tokens} tokens of dimension {x.width} and {x_hat.name} {x_hat.tokens} of dimension "
-                f"{x_hat.width}: they must agree"
-            )
-        if x.device != x_hat.device:
-            raise InputError(f"{x.name} is on {x.device} and {x_hat.name} on {x_hat.device}: move them to one device")
-        self.x, self.x_hat, self.device = x, x_hat, x.device
-        self.name, self.width, self.tokens = f"{x.name} and {x_hat.name}", 2 * x.width, x.tokens
-        self.documents = getattr(x, "documents", None)
-        self.once = any(getattr(source, "once", False) for source in (x, x_hat))
-        self.files = [path for source in (x, x_hat) for path in getattr(source, "files", ())]
+    targets: Targets | None = None
+
+    def __init__(self, x: Source, other: Source, *, as_targets: bool = False):
+        if x.tokens != other.tokens or (x.width != other.width and not as_targets):
+            raise InputError(f"{_described(x)} and {_described(other)}: they must agree")
+        if as_targets:
+            self.targets = Targets(x.width, other.name, getattr(other, "origin", None))
+        if x.device != other.device:
+            raise InputError(f"{x.name} is on {x.device} and {other.name} on {other.device}: move them to one device")
+        self.x, self.other, self.device = x, other, x.device
+        self.name, self.width = f"{x.name} and {other.name}", x.width + other.width
+        self.tokens = x.tokens
+        self.documents = getattr(x, "documents", None) or getattr(other, "documents", None)
+        self.once = any(getattr(source, "once", False) for source in (x, other))
+        self.files = [path for source in (x, other) for path in getattr(source, "files", ())]
+        self.origin: Origin | None = getattr(x, "origin", None)
 
     def chunks(self, size: int, start: int = 0, stop: int | None = None) -> Iterator[Chunk]:
         """Tokens start to stop of both."""
-        for x, x_hat in zip_longest(self.x.chunks(size, start, stop), self.x_hat.chunks(size, start, stop)):
-            if x is None or x_hat is None or len(x.x) != len(x_hat.x):
+        for x, other in zip_longest(self.x.chunks(size, start, stop), self.other.chunks(size, start, stop)):
+            if x is None or other is None or len(x.x) != len(other.x):
                 raise InputError(f"{self.name} hold different numbers of tokens: they must agree")
-            yield Chunk(torch.cat((x.x, x_hat.x), 1), x.documents)
+            ids, others = x.documents, other.documents
+            if ids is not None and others is not None and not np.array_equal(ids, others):
+                raise InputError(f"{self.name} hold different documents: give the same tokens in the same order")
+            yield Chunk(torch.cat((x.x, other.x), 1), other.documents if x.documents is None else x.documents)
 
     def sample(self, size: int) -> Tensor:
         """The same tokens of both."""
-        x, x_hat = self.x.sample(size), self.x_hat.sample(size)
-        shared = min(len(x), len(x_hat))
-        return torch.cat((x[:shared], x_hat[:shared]), 1)
+        x, other = self.x.sample(size), self.other.sample(size)
+        shared = min(len(x), len(other))
+        return torch.cat((x[:shared], other[:shared]), 1)
+
+
+def _described(source: Source) -> str:
+    tokens = "an unknown number of" if source.tokens is None else source.tokens
+    return f"{source.name} holds {tokens} tokens of dimension {source.width}"

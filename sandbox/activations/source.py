@@ -9,7 +9,22 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from sandbox.activations.origin import Origin
 from sandbox.errors import InputError
+
+
+class Targets(NamedTuple):
+    """What a source's rows hold beside the x that a transcoder reads: the y that it reconstructs.
+
+    Attributes:
+        start:  column at which they begin, so that x is the columns before it
+        name:   what messages and reports call them
+        origin: the model and hook that they come from, if known
+    """
+
+    start: int
+    name: str
+    origin: Origin | None = None
 
 
 class Chunk(NamedTuple):
@@ -34,7 +49,10 @@ class Chunk(NamedTuple):
 
 @runtime_checkable
 class Source(Protocol):
-    """Activations, wherever they come from. Opening a source reads no activations."""
+    """Activations, wherever they come from. Opening a source reads no activations.
+
+    A source for transcoders also has an attribute `targets` (`Targets`): each of its rows holds x, then y.
+    """
 
     @property
     def name(self) -> str:

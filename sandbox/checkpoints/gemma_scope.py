@@ -6,28 +6,28 @@ folded into the arrays (section 3.1 and appendix A), so x is the model's own act
 The SAEs in the folders `embedding` reconstruct the embeddings before Gemma multiplies them by √d (`hub_repairs` has the
 sources): for those x is a row of the embedding matrix.
 
-The second release (Gemma Scope 2) also contains transcoders, some with an affine connection around the latents, and
-cross-layer transcoders with a third axis in w_dec; these are refused. The transcoders of the first release have the
-same five arrays as its SAEs and no settings: only the names of their folders differ, and these are refused by name.
+Both releases also contain transcoders of MLPs. Those of the first have the same five arrays as its SAEs and no
+settings: only the names of their folders tell them apart. In the second (Gemma Scope 2) settings name what is read and
+what is reconstructed, and affine_skip_connection, (d_in, d_out), adds x·W to the decoder's output (SAELens,
+loading/pretrained_sae_loaders.py, gemma_3_sae_huggingface_loader). Its cross-layer transcoders, with a third axis in
+w_dec, are refused: each reads one layer and adds to the reconstructions of many.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from sandbox.checkpoints.activation_functions import JumpReLU
 from sandbox.checkpoints.layout import (
     B_ENC,
-    INSTEAD,
     MATRICES,
-    TRANSCODER,
-    Candidate,
     Contents,
     Conventions,
     Layout,
     Option,
+    Variant,
     Weight,
     free,
 )
@@ -35,20 +35,54 @@ from sandbox.errors import InputError
 
 ARRAYS = MATRICES | B_ENC | {"threshold": Weight("threshold", "s")}
 EMBEDDING = "trained on token embeddings: x is a row of the embedding matrix, without Gemma's factor √d"
-LOWER_CASE = {name.lower(): array for name, array in ARRAYS.items()}
 
 
-def _open(candidate: Candidate) -> Contents:
-    if "affine_skip_connection" in candidate.tensors:
-        raise InputError(
-            f"{candidate.path}: affine_skip_connection is a linear path beside the latents, {TRANSCODER}; {INSTEAD}"
-        )
-    if not candidate.settings and any("transcoder" in part for part in _release(candidate.path)):
-        raise InputError(
-            f"{candidate.path}: its folder says that it is a transcoder, whose output does not "
-            f"reconstruct its input; {INSTEAD}"
-        )
-    return Contents.of(candidate)
+TRANSCODER = {
+    "W_enc": Weight("W_enc", "is"),
+    "b_enc": Weight("b_enc", "s"),
+    "threshold": Weight("threshold", "s"),
+    "W_dec": Weight("W_dec", "so"),
+    "b_dec": Weight("b_dec", "o"),
+}
+AFFINE = "affine_skip_connection"
+CROSS_LAYER = (
+    "a cross-layer transcoder reads one layer and adds to the reconstructions of many, each of which is a sum over "
+    "layers: nothing that it reconstructs alone can be compared with a target"
+)
+
+
+def _tensors(spelt: Callable[[str], str]) -> Callable[[Contents], Variant]:
+    """The tensors of an SAE or a transcoder, with the arrays' names spelt as a release spells them."""
+
+    def variant(contents: Contents) -> Variant:
+        stored, decoder = contents.stored, spelt("W_dec")
+        if getattr(stored.get(decoder), "ndim", 2) == 3:
+            raise InputError(f"{contents.path}: {decoder} has shape {tuple(stored[decoder].shape)}: {CROSS_LAYER}")
+        transcodes, skips = _transcodes(contents), AFFINE in stored
+        if skips and not transcodes:
+            raise InputError(f"{contents.path}: {AFFINE} belongs to a transcoder, but its settings make it an SAE")
+        if contents.settings.get("affine_connection", skips) != skips:
+            raise contents.refused("affine_connection", f", but the weights have {'an' if skips else 'no'} {AFFINE}")
+        arrays = {spelt(name): weight for name, weight in (TRANSCODER if transcodes else ARRAYS).items()}
+        skip = {AFFINE: Weight("W_skip", "io")} if skips else {}
+        return Variant(f"{'a transcoder' if transcodes else 'an SAE'} of Gemma Scope", arrays | skip)
+
+    return variant
+
+
+def _transcodes(contents: Contents) -> bool | None:
+    """Whether it is a transcoder: by its settings or, if it has none, by its tensors and the name of its release."""
+    settings = contents.settings
+    if settings:
+        kind, read = settings.get("type"), settings.get("hf_hook_point_in")
+        reconstructed = settings.get("hf_hook_point_out") or read
+        if kind not in (None, "transcoder" if read != reconstructed else "sae"):
+            raise contents.refused("type", f", but it reads {read} and reconstructs {reconstructed}; one is wrong")
+        return read != reconstructed
+    release = _release(contents.path)
+    if AFFINE in contents.stored or any("transcoder" in part for part in release):
+        return True
+    return False if any("gemma-scope" in part for part in release) else None
 
 
 def _release(path: Path) -> Sequence[str]:
@@ -63,7 +97,8 @@ def _release(path: Path) -> Sequence[str]:
 
 def _conventions(contents: Contents) -> Conventions:
     notes = (EMBEDDING,) if "embedding" in _release(contents.path) else ()
-    return Conventions(JumpReLU(contents.tensors["threshold"]), subtract_b_dec=False, notes=notes)
+    activation = JumpReLU(contents.tensors["threshold"])
+    return Conventions(activation, subtract_b_dec=False, notes=notes, transcodes=_transcodes(contents))
 
 
 GEMMA_SCOPE = Layout(
@@ -71,27 +106,25 @@ GEMMA_SCOPE = Layout(
     weights=("params.npz",),
     suffixes=(".npz",),
     signature=tuple(ARRAYS),
-    tensors=ARRAYS,
+    tensors=_tensors(str),
     settings_file="config.json",
     settings_optional=True,
     settings={
         "architecture": Option(("jump_relu",)),
-        "affine_connection": Option((False,)),
-        "type": Option(("sae",)),
+        "affine_connection": Option((False, True)),
+        "type": Option(("sae", "transcoder"), reason="which reads or reconstructs several layers at once"),
         "width": Option((None,), size="s"),
-        "hf_hook_point_out": Option(same_as="hf_hook_point_in", reason=TRANSCODER),
-        **free("l0 model_name hf_hook_point_in"),
+        **free("l0 model_name hf_hook_point_in hf_hook_point_out"),
     },
     conventions=_conventions,
-    open=_open,
 )
-"""JumpReLU with one threshold per latent; b_dec is not subtracted from the input."""
+"""JumpReLU with one threshold per latent, SAEs and transcoders; b_dec is not subtracted from the input."""
 
 GEMMA_SCOPE_2 = replace(
     GEMMA_SCOPE,
     weights=("params.safetensors",),
     suffixes=(".safetensors",),
-    signature=tuple(LOWER_CASE),
-    tensors=LOWER_CASE,
+    signature=tuple(name.lower() for name in ARRAYS),
+    tensors=_tensors(str.lower),
 )
 """The same arrays in the files of the second release."""

@@ -33,12 +33,23 @@ CONVERTED = {
     "deepseek_r1": "standard",
     "goodfire": "standard",
     "gemma_2": "jumprelu",
+    "gemma_2_transcoder": "jumprelu_transcoder",
     "gemma_3": "jumprelu",
     "llama_scope": "jumprelu",
     "llama_scope_r1_distill": "jumprelu",
+    "mntss_clt_layer_transcoder": "transcoder",
+    "mwhanna_transcoder": "transcoder",
     "qwen_scope": "topk",
 }
-"""The architecture that each of SAELens' converters must produce, for converters with only one."""
+"""The architecture that each of SAELens' converters must produce, for converters with only one kind of SAE."""
+
+CROSS_LAYER = ("mntss_clt_layer_transcoder",)
+"""Converters of cross-layer transcoders, which add up the decoders of a layer's latents for all later layers."""
+
+SUMMED = (
+    "W_dec is the sum of a cross-layer transcoder's decoders for several layers, made by SAELens: ŷ reconstructs no "
+    "layer, and its shrinkage against any target means nothing"
+)
 
 DICTIONARIES = {
     "AutoEncoder": "standard",
@@ -84,6 +95,8 @@ def read(name: str) -> Checkpoint:
     files, kind, repairs = _fetched(name, release, sae_id)
     checkpoint = read_saved(files)
     notes = (*checkpoint.notes, f"fetched by SAELens {sae_lens.__version__}", *repairs)
+    if _is_cross_layer(kind, directory[release].saes_map[sae_id]):
+        notes = (*notes, SUMMED)
     if kind not in ("sae_lens", "dictionary_learning_1", *CONVERTED):
         notes = (*notes, f"converted by its {kind}, whose choice of architecture is not verified")
     return replace(checkpoint, notes=notes)
@@ -118,7 +131,7 @@ def _fetched(name: str, release: str, sae_id: str) -> tuple[Files, str, list[str
         converted = loader(repo_id, folder_name, device, force_download, overrides)
         if dict_class == "AutoEncoderNew":  # the converter looks for its b_dec under three other names
             converted[1]["b_dec"] = _weights(repo_id, folder_name)["decoder.bias"]
-        _check(name, kind, converted[0], dict_class)
+        _check(name, kind, converted[0], dict_class, folder_name, skips="W_skip" in converted[1])
         repairs.extend(repair(kind, folder_name, converted[1], lambda path: hf_hub_download(repo_id, path)))
         return converted
 
@@ -149,6 +162,11 @@ def saved(sae: Any, name: str) -> Files:
     return files
 
 
+def _is_cross_layer(kind: str, folder_name: str) -> bool:
+    """Whether SAELens made a transcoder of one layer from a cross-layer transcoder."""
+    return kind in CROSS_LAYER or (kind == "gemma_3" and "clt" in folder_name)
+
+
 def _dict_class(repo_id: str, folder_name: str) -> str:
     """The class that dictionary_learning's config.json names."""
     from huggingface_hub import hf_hub_download
@@ -165,10 +183,14 @@ def _weights(repo_id: str, folder_name: str) -> dict[str, Any]:
     return Files(path, path).tensors(path.name)
 
 
-def _check(name: str, kind: str, config: dict[str, Any], dict_class: str | None) -> None:
+def _check(
+    name: str, kind: str, config: dict[str, Any], dict_class: str | None, folder_name: str = "", skips: bool = False
+) -> None:
     """Refuse an SAE that SAELens would convert wrongly: it drops settings that its dataclasses do not have."""
     path = Path(name)
     made, expected = architecture_of(path, config)[0], CONVERTED.get(kind)
+    if kind == "gemma_3" and ("transcoder" in folder_name or _is_cross_layer(kind, folder_name)):
+        expected = "jumprelu_skip_transcoder" if skips else "jumprelu_transcoder"
     if kind == "sae_lens":
         understood(path, config)
     if dict_class is not None:

@@ -4,8 +4,9 @@ To add a layout, write a module with one `Layout` and add it to `sandbox.checkpo
 worked example, newlib, and `tests/checkpoints/test_new_layout.py` tests it: copy both for your own. A layout has
 
 - `tensors`, which gives each stored tensor a role, that is, the name of an SAE's weight (`W_enc`, `W_dec`, `b_enc`,
-  `b_dec`, `threshold`, `b_gate`, `b_mag`, `r_mag`), and a letter for each axis: i for d_in, s for d_sae. An SAE's W_enc
-  is "is" and its W_dec "si"; a matrix stored the other way round is transposed on reading, and back on writing.
+  `b_dec`, `threshold`, `b_gate`, `b_mag`, `r_mag`, `W_skip`), and a letter for each axis: i for d_in, s for d_sae, and
+  in a transcoder o for d_out. An SAE's W_enc is "is" and its W_dec "si" ("so" in a transcoder, whose W_skip is "oi"); a
+  matrix stored the other way round is transposed on reading, and back on writing.
 - `settings`, which lists every key. A key that changes x̂ lists its supported values; `free` keys do not change x̂, or
   are interpreted by `conventions`. A key that is not listed is refused.
 - `conventions`, which supplies what the files leave out or put into settings: the activation function, whether b_dec is
@@ -41,7 +42,8 @@ class Weight(NamedTuple):
 
     Attributes:
         role:  the SAE's name for it, or a name that `conventions` looks up; "" for a tensor that does not affect x̂
-        axes:  a letter for each axis: i for d_in, s for d_sae, any other for another length; "" for a single number
+        axes:  a letter for each axis: i for d_in, s for d_sae, o for d_out, any other for another length; "" for a
+               single number
         whole: whether it holds whole numbers instead of floats
     """
 
@@ -178,6 +180,7 @@ class Conventions:
         written_tensors:  the tensors to write, if they differ from those of the file that was read (SAELens)
         written_settings: settings that change when the checkpoint is written
         unwritable:       the reason why the files cannot hold a given SAE, or "" (OpenAI)
+        transcodes:       whether it is a transcoder; None if the files do not say (Gemma Scope)
     """
 
     activation: nn.Module
@@ -190,6 +193,7 @@ class Conventions:
     written_tensors: Mapping[str, Weight] | None = None
     written_settings: Mapping[str, Any] = field(default_factory=dict)
     unwritable: Callable[[SAE], str] = lambda _: ""
+    transcodes: bool | None = False
 
 
 @dataclass(frozen=True)

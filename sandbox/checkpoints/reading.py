@@ -16,8 +16,8 @@ from sandbox.checkpoints.checkpoint import Checkpoint
 from sandbox.checkpoints.layout import INSTEAD, Candidate, Contents, Conventions, Layout, Option, Variant, Weight
 from sandbox.errors import InputError
 
-AXES = {"W_enc": "is", "W_dec": "si"}
-"""The orientation of an SAE's matrices."""
+FIRST = {"W_enc": "i", "W_dec": "s", "W_skip": "o"}
+"""The orientation of an SAE's matrices: the letter of the first axis."""
 
 
 def read(layout: Layout, candidate: Candidate, k: int | None = None) -> Checkpoint:
@@ -139,7 +139,7 @@ def by_role(
 
 def _oriented(tensor: Tensor, weight: Weight) -> Tensor:
     """From the file's orientation to the SAE's, or back."""
-    return tensor if AXES.get(weight.role, weight.axes) == weight.axes else tensor.mT
+    return tensor.mT if FIRST.get(weight.role, " ") in weight.axes[1:] else tensor
 
 
 def _sae(contents: Contents, conventions: Conventions) -> SAE:
@@ -156,11 +156,13 @@ def _sae(contents: Contents, conventions: Conventions) -> SAE:
     sae = SAE(
         tensors["W_enc"],
         tensors["W_dec"],
-        tensors["b_dec"] if "b_dec" in tensors else torch.zeros(contents.d_in, dtype=torch.float32),
+        tensors["b_dec"] if "b_dec" in tensors else torch.zeros_like(tensors["W_dec"][0]),
         tensors.get("b_enc"),
         activation=conventions.activation,
         normalisation=conventions.normalisation,
         subtract_b_dec=conventions.subtract_b_dec and "b_dec" in tensors,
+        W_skip=tensors.get("W_skip"),
+        transcodes=conventions.transcodes,
     )
     for name, tensor in sae.state_dict().items():  # folding may overflow float32
         if tensor.is_floating_point() and not tensor.isfinite().all():

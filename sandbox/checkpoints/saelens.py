@@ -1,7 +1,8 @@
 """SAELens' layout: cfg.json beside sae_weights.safetensors (SAELens 6, saes/sae.py, save_model).
 
 A token is normalised first, then b_dec is subtracted from it if `apply_b_dec_to_input` is set (process_sae_in); the
-normalisation is undone after b_dec is added (decode). `saelens_settings` interprets the settings.
+normalisation is undone after b_dec is added (decode). A transcoder subtracts no b_dec, and its forward adds W_skip·x
+(saes/transcoder.py). `saelens_settings` interprets the settings.
 
 Files are written for inference: scales that were folded on reading stay folded, and the settings are changed to match.
 """
@@ -19,11 +20,23 @@ from sandbox.errors import InputError
 
 SCALER = "activation_scaler.json"
 
+TRANSCODER = {
+    "W_enc": Weight("W_enc", "is"),
+    "b_enc": Weight("b_enc", "s"),
+    "W_dec": Weight("W_dec", "so"),
+    "b_dec": Weight("b_dec", "o"),
+}
+SKIP, THRESHOLD = {"W_skip": Weight("W_skip", "oi")}, {"threshold": Weight("threshold", "s")}
+
 TENSORS = {
     "standard": MATRICES | B_ENC,
     "gated": MATRICES | {name: Weight(name, "s") for name in ("b_gate", "b_mag", "r_mag")},
-    "jumprelu": MATRICES | B_ENC | {"threshold": Weight("threshold", "s")},
+    "jumprelu": MATRICES | B_ENC | THRESHOLD,
     "topk": MATRICES | B_ENC,
+    "transcoder": TRANSCODER,
+    "skip_transcoder": TRANSCODER | SKIP,
+    "jumprelu_transcoder": TRANSCODER | THRESHOLD,
+    "jumprelu_skip_transcoder": TRANSCODER | THRESHOLD | SKIP,
     **dict.fromkeys(TRAINED_BY_BATCH, MATRICES | B_ENC | {"topk_threshold": Weight("threshold", "")}),
 }
 """The tensors of each architecture (initialize_weights in its file of saes/)."""
@@ -36,14 +49,15 @@ def _tensors(contents: Contents) -> Variant:
     """The architecture's tensors, under the names of older versions if the file has these."""
     settings, stored = _settings(contents), contents.stored
     tensors = dict(TENSORS[settings.architecture])
-    if "threshold" in tensors and "threshold" not in stored:  # process_state_dict_for_loading, JumpReLUTrainingSAE
+    # process_state_dict_for_loading, JumpReLUTrainingSAE
+    if settings.architecture == "jumprelu" and "threshold" not in stored:
         del tensors["threshold"]
         tensors["log_threshold"] = Weight("log_threshold", "s")
     if settings.finetuned:
         tensors[next((name for name in FINETUNED if name in stored), FINETUNED[0])] = Weight("scale", "s")
     elif "scaling_factor" in stored and _is_one(stored["scaling_factor"]):  # read_sae_components_from_disk drops it
         tensors["scaling_factor"] = Weight("", "s")
-    return Variant(f"a {settings.architecture} SAE", tensors)
+    return Variant(f"a {settings.architecture}{'' if settings.transcodes else ' SAE'}", tensors)
 
 
 def _is_one(tensor: Tensor) -> bool:
@@ -74,8 +88,9 @@ def _conventions(contents: Contents) -> Conventions:
         notes=(*settings.notes, *notes),
         tensors=tensors,
         decoder_norms=settings.rescaled,
-        written_tensors=TENSORS[str(activation.architecture)],
+        written_tensors=TENSORS[settings.architecture if settings.transcodes else str(activation.architecture)],
         written_settings=_written(contents, settings),
+        transcodes=settings.transcodes,
     )
 
 
@@ -84,7 +99,7 @@ def _activation(contents: Contents, settings: Settings) -> nn.Module:
     tensors = contents.tensors
     if settings.architecture == "gated":
         return Gate(tensors["b_gate"], tensors["b_mag"], tensors["r_mag"])
-    if settings.architecture == "jumprelu":
+    if settings.architecture in ("jumprelu", "jumprelu_transcoder", "jumprelu_skip_transcoder"):
         return JumpReLU(tensors["threshold"] if "threshold" in tensors else tensors["log_threshold"].exp())
     if settings.architecture in TRAINED_BY_BATCH:  # saes/batchtopk_sae.py, process_state_dict_for_saving_inference
         threshold = tensors["threshold"]
@@ -112,4 +127,5 @@ SAELENS = Layout(
     conventions=_conventions,
     rewrites=True,
 )
-"""Standard, gated, JumpReLU and top-k SAEs, with or without a normalisation of each token."""
+"""Standard, gated, JumpReLU and top-k SAEs, with or without a normalisation of each token; ReLU and JumpReLU
+transcoders, with or without a skip."""

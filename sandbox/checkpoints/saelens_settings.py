@@ -20,16 +20,16 @@ from sandbox.checkpoints.normalisation import ConstantNorm, LayerNorm
 from sandbox.checkpoints.reading import check_settings
 from sandbox.errors import InputError
 
-READ = ("standard", "gated", "jumprelu", "topk", "batchtopk", "matryoshka_batchtopk")
-"""The supported architectures of SAELens; the last two exist only as training checkpoints."""
+TRANSCODERS = ("transcoder", "skip_transcoder", "jumprelu_transcoder", "jumprelu_skip_transcoder")
+"""The architectures whose output reconstructs other activations than they read."""
+
+READ = ("standard", "gated", "jumprelu", "topk", "batchtopk", "matryoshka_batchtopk", *TRANSCODERS)
+"""The supported architectures of SAELens; the two by batch exist only as training checkpoints."""
 
 TRAINED_BY_BATCH = ("batchtopk", "matryoshka_batchtopk")
 """Architectures that keep the largest latents of a whole batch in training, and become a JumpReLU SAE for inference."""
 
-_ELSEWHERE = "its x̂ is in another space than x; pass the layer's true output and the transcoder's (--x, --x-hat)"
-REFUSED = dict.fromkeys(
-    ("transcoder", "skip_transcoder", "jumprelu_transcoder", "jumprelu_skip_transcoder"), _ELSEWHERE
-) | {
+REFUSED = {
     "temporal": "its x̂ also depends on the text's earlier tokens; pass x and x̂ as files (--x, --x-hat)",
     "matching_pursuit": "it encodes iteratively, without an encoder; measure the SAE as a Python object",
     "abstopk": "its latents have both signs; measure the SAE as a Python object",
@@ -39,6 +39,7 @@ REFUSED = dict.fromkeys(
 OPTIONS = {
     "d_in": Option(size="i"),
     "d_sae": Option(size="s"),
+    "d_out": Option(size="o"),
     "use_error_term": Option((False, None)),
     "reshape_activations": Option(("none", "hook_z", None)),
     # interpreted below
@@ -92,6 +93,7 @@ class Settings:
         rescaled:       whether pre-activations are multiplied by the norms of W_dec, and latents divided by them
         finetuned:      whether latents are scaled once more before they are decoded
         notes:          conventions for the checkpoint's description
+        transcodes:     whether it is a transcoder
     """
 
     architecture: str
@@ -101,6 +103,7 @@ class Settings:
     rescaled: bool
     finetuned: bool
     notes: tuple[str, ...]
+    transcodes: bool
 
 
 def understood(path: Path, config: Mapping[str, Any]) -> Settings:
@@ -113,25 +116,30 @@ def understood(path: Path, config: Mapping[str, Any]) -> Settings:
     architecture, k = architecture_of(path, config)
     by_norm = architecture in ("topk", *TRAINED_BY_BATCH)
     scaled = old and architecture in ("standard", "jumprelu", "topk")
+    transcodes = architecture in TRANSCODERS
     on, off = Option((None, False, True)), Option((None, False))
     further = {
-        "apply_b_dec_to_input": Option((True, False), required=not old),
+        "apply_b_dec_to_input": Option((True, False)[transcodes:], required=not old),
         "rescale_acts_by_decoder_norm": on if by_norm else off,
         "finetuning_scaling_factor": on if scaled else off,
     }
+    if transcodes:  # SAELens would normalise x, but not undo it on ŷ (Transcoder.decode)
+        further["normalize_activations"] = Option(("none", "expected_average_only_in"))
+        further["reshape_activations"] = Option(("none", None))
     check_settings(path, config, OPTIONS | further)
     normalisation, unfolded = _normalisation(path, config, old)
     notes = (*_trained_as(path, config, architecture), *unfolded, *_heads(config, old))
-    if "apply_b_dec_to_input" not in config:
+    if "apply_b_dec_to_input" not in config and not transcodes:
         notes = (*notes, "apply_b_dec_to_input is not set: yes, by SAELens' default")
     return Settings(
         architecture,
-        subtract_b_dec=config.get("apply_b_dec_to_input", True),
+        subtract_b_dec=config.get("apply_b_dec_to_input", not transcodes),
         normalisation=normalisation,
         k=k,
         rescaled=bool(config.get("rescale_acts_by_decoder_norm")),
         finetuned=bool(config.get("finetuning_scaling_factor")),
         notes=notes,
+        transcodes=transcodes,
     )
 
 
@@ -167,7 +175,7 @@ def architecture_of(path: Path, config: Mapping[str, Any]) -> tuple[str, int | N
         )
     if not isinstance(kwargs, dict) or set(kwargs) - ({"k"} if architecture == "topk" else set()):
         raise InputError(f"{path}: activation_fn_kwargs is {kwargs!r}, which is unknown and may change x̂; {INSTEAD}")
-    if architecture in ("standard", "gated") and config.get("k") is not None:
+    if architecture in ("standard", "gated", *TRANSCODERS) and config.get("k") is not None:
         raise InputError(f"{path}: k is {config['k']!r}, but a {architecture} SAE has no k; one of the two is wrong")
     if architecture != "topk":
         return architecture, None

@@ -35,6 +35,24 @@ DropNonfinite = Annotated[bool, typer.Option("--drop-nonfinite", help="Leave out
 Strict = Annotated[bool, typer.Option("--strict", help="Refuse to run if the preflight check warns.")]
 
 
+Targets = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FILE",
+        help="For a transcoder, with --activations: the activations that it reconstructs, for the same tokens in the "
+        "same order.",
+    ),
+]
+TargetHook = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="For a transcoder, with --model: the module whose output it reconstructs (NAME.input: whose input). One "
+        "forward pass serves this and --hook.",
+    ),
+]
+
+
 @dataclass(frozen=True)
 class Inputs:
     """The options that name the activations: a file of them, or a model that computes them from text."""
@@ -61,7 +79,10 @@ class Inputs:
         ),
     ] = None
     hook: Annotated[
-        str | None, typer.Option(help="With --model, instead of --layer: name of the module whose output to read.")
+        str | None,
+        typer.Option(
+            help="With --model, instead of --layer: name of the module whose output to read (NAME.input: its input)."
+        ),
     ] = None
     text: Annotated[
         str | None,
@@ -103,8 +124,18 @@ class Inputs:
                 f"found {options}"
             )
 
-    def open(self, device: str) -> Any:
-        """The activations, opened; a path with {rank} stays a path, because each process opens its own."""
+    def check_targets(self, targets: str | None, target_hook: str | None) -> None:
+        """Refuse --targets without --activations, and --target-hook without --model."""
+        if targets is not None and self.activations is None:
+            raise InputError("--targets needs --activations; with --model, name the target's module by --target-hook")
+        if target_hook is not None and self.model is None:
+            raise InputError("--target-hook needs --model; with --activations, give the targets by --targets")
+
+    def open(self, device: str, target_hook: str | None = None) -> Any:
+        """The activations, opened; a path with {rank} stays a path, because each process opens its own.
+
+        Args: target_hook: with a model, the module whose output a transcoder reconstructs
+        """
         from sandbox.activations import activations
         from sandbox.measuring.ranks import OF_EACH, Ranks
 
@@ -115,6 +146,7 @@ class Inputs:
         if self.documents is not None:
             raise InputError("leave out --documents: with --model, documents come from the text")
         options: dict[str, Any] = {"hook": self.hook, "context": self.context, "whole_files": self.whole_files or None}
+        options["target_hook"] = target_hook
         options = {name: value for name, value in options.items() if value is not None}
         device = Ranks.here().device(device)
         return live(self.model or "", self.layer, self.text or "", device=device, **options)

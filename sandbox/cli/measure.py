@@ -9,7 +9,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sandbox.cli.inputs import BatchSize, DropNonfinite, Dtype, Inputs, K, Saes, Strict, check_strict, with_inputs
+from sandbox.cli.inputs import (
+    BatchSize,
+    DropNonfinite,
+    Dtype,
+    Inputs,
+    K,
+    Saes,
+    Strict,
+    TargetHook,
+    Targets,
+    check_strict,
+    with_inputs,
+)
 from sandbox.cli.program import Device, Json, app, console, end_as_stopped, files_of, progress, say, show_and_write
 from sandbox.errors import InputError
 
@@ -26,6 +38,8 @@ def measure(
     *,
     sae: Saes = None,
     inputs: Inputs,
+    targets: Targets = None,
+    target_hook: TargetHook = None,
     x: Annotated[str | None, typer.Option("--x", help="Instead of all the above: a file of activations.")] = None,
     x_hat: Annotated[str | None, typer.Option("--x-hat", help="With --x: a file of their reconstructions.")] = None,
     k: K = None,
@@ -92,6 +106,8 @@ def measure(
 ) -> None:
     """Measure shrinkage of SAEs on activations: every definition side by side, with its 95 % interval.
 
+    A transcoder is measured against the activations that it reconstructs: give them by --targets or --target-hook.
+
     "Where the loss is" divides it among the tokens' angles, factors that differ between tokens, and a common factor,
     raw and about b_dec; centred, it would need a second reading. A common factor ("sandbox rescale") recovers only the
     last part; one factor per latent ("--kind per-latent") may recover some of each.
@@ -110,11 +126,12 @@ def measure(
     from sandbox.system.outputs import check_outputs
 
     inputs.check_with(sae, x, x_hat)
+    inputs.check_targets(targets, target_hook)
     check_strict(strict, preflight)
     outputs = files_of(json, csv, plot, latents, checkpoint)
     first = Ranks.here().first
     if first:
-        check_outputs(outputs, inputs.files(x, x_hat, saes=sae or ()))
+        check_outputs(outputs, inputs.files(x, x_hat, targets, saes=sae or ()))
     if plot:
         from sandbox import plots
 
@@ -147,7 +164,8 @@ def measure(
         try:
             with progress() as bars:
                 if sae:
-                    source = inputs.open(device)
+                    source = inputs.open(device, target_hook)
+                    options["targets"] = targets
                     total = getattr(source, "tokens", None) or 0
                     # this process measures its share
                     passes = 1 + PASSES * bool(options["directions"])

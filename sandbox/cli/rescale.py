@@ -7,7 +7,17 @@ from typing import Annotated
 
 import typer
 
-from sandbox.cli.inputs import BatchSize, DropNonfinite, Dtype, Inputs, Strict, check_strict, with_inputs
+from sandbox.cli.inputs import (
+    BatchSize,
+    DropNonfinite,
+    Dtype,
+    Inputs,
+    Strict,
+    TargetHook,
+    Targets,
+    check_strict,
+    with_inputs,
+)
 from sandbox.cli.program import Device, Json, app, console, end_as_stopped, files_of, progress, say, show_and_write
 from sandbox.errors import InputError
 
@@ -20,6 +30,8 @@ from sandbox.errors import InputError
 def rescale(
     sae: Annotated[str, typer.Option(help="Folder or file of a checkpoint, saelens:RELEASE/ID, or embedded:NAME.")],
     inputs: Inputs,
+    targets: Targets = None,
+    target_hook: TargetHook = None,
     out: Annotated[
         Path | None, typer.Option(help="New folder for the corrected checkpoint; it keeps its layout.")
     ] = None,
@@ -94,6 +106,7 @@ def rescale(
     from sandbox.system.outputs import check_outputs
 
     inputs.check_with([sae], None, None)
+    inputs.check_targets(targets, target_hook)
     check_strict(strict, preflight)
     if from_l1:
         if kind not in ("scalar", FROM_L1):
@@ -103,15 +116,15 @@ def rescale(
         raise InputError("--l1 needs --from-l1")
     if out is None and not ceilings:
         raise InputError("--out is missing: name a new folder for the corrected checkpoint, or compare with --ceilings")
-    check_outputs(files_of(json), [*inputs.files(saes=[sae]), *files_of(str(out) if out else None)])
+    check_outputs(files_of(json), [*inputs.files(targets, saes=[sae]), *files_of(str(out) if out else None)])
     if out is not None:
         check_new_folder(out)
     checkpoint = read(sae, k)
     kinds = dict.fromkeys((*compared.KINDS * ceilings, kind))
     for one in kinds:
         engine.check_kind(checkpoint, one, l1, ridge, memory, written=out is not None and one == kind)
-    source = inputs.open(device)
-    settings = {"device": device, "dtype": dtype, "drop_nonfinite": drop_nonfinite}
+    source = inputs.open(device, target_hook)
+    settings = {"targets": targets, "device": device, "dtype": dtype, "drop_nonfinite": drop_nonfinite}
     # a path that each process opens for itself still needs the document ids
     settings["documents"] = inputs.documents if isinstance(source, str) else None
     findings = look(checkpoint, source, **settings) if preflight else []

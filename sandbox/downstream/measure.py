@@ -352,7 +352,12 @@ def _opened(item: Any, device: str, dtype: str, source: Live) -> _Opened:
         checkpoint = checkpoints.read(item)
     original = item if checkpoint is None else checkpoint
     sae = Forward(original, device, dtype, source.device)
-    sae.check_width(source)
+    if sae.transcodes:
+        raise InputError(
+            f"{sae.name} is a transcoder: here x̂ takes the place of the x that an SAE reads, which a transcoder does "
+            "not reconstruct; give an SAE"
+        )
+    sae.read_from(source)
     return _Opened(sae, original=original, checkpoint=checkpoint)
 
 

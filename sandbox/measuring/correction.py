@@ -145,9 +145,11 @@ class Correction:
     def to_dict(self) -> dict[str, Any]:
         """The JSON object."""
         factor = self.factor
+        targets = self.before.report.targets
         return {
             "kind": self.kind,
             "sae": self.checkpoint.describe(),
+            **({"targets": targets} if targets else {}),
             "factor": {"least": factor.min().item(), "mean": factor.mean().item(), "greatest": factor.max().item()},
             "shift": (self.b_dec - self.checkpoint.sae.b_dec).double().norm().item(),
             "share": self.share,
@@ -208,10 +210,9 @@ class Correction:
         assert after is not None
         gammas = (side.gamma.value for side in (self.before, self.after))
         gamma = " ► ".join("undefined" if value is None else f"{value:.3f}" for value in gammas)
-        words = (
-            f"{change}: γ {gamma} (about the decoder bias), relative loss {before:.4f} ► {after:.4f} (raw"
-            f"{self._in_pairs()}); {effect}."
-        )
+        against = f", ŷ against targets {self.before.report.targets}" * bool(self.before.report.targets)
+        loss = f"relative loss {before:.4f} ► {after:.4f} (raw{self._in_pairs()})"
+        words = f"{change}: γ {gamma} (about the decoder bias), {loss}{against}; {effect}."
         return words if self.before.report.documents is not None else f"{words} {BLOCKS}"
 
 

@@ -101,7 +101,7 @@ def directions(
     at_once = counted_at_once(setting.batch, 4 * source.width, first.device)  # rotations are in float64
 
     def count_products(x: Tensor, cluster: np.ndarray) -> list[Covariance]:
-        return [Covariance.of(x[:, : first.d_in], setting.limit)]
+        return [Covariance.of(first.compared(x), setting.limit)]
 
     (covariance,) = readings.totals(saes[:1], count_products, fitting=True, batch=at_once)
     # From the first process: eigenvectors that another computes may differ in sign, and where variances are close.
@@ -110,13 +110,14 @@ def directions(
     cuts = [0, *(edge for edge in edges if edge < d), d]
 
     def count_bands(x: Tensor, cluster: np.ndarray) -> list[Rotated]:
-        kept = _kept(x[:, : first.d_in].to(components.dtype), setting.limit)[:, None]
+        compared = first.compared(x)
+        kept = _kept(compared.to(components.dtype), setting.limit)[:, None]
 
         def rotate(rows: Tensor) -> Tensor:
             # `Moments` leaves out a token with a nan, which the rotation spreads to every band.
             return torch.where(kept, rows.to(components.dtype), torch.nan) @ components
 
-        u, runs = rotate(x[:, : first.d_in]), runs_of(cluster, x.shape[:1], GROUPS)
+        u, runs = rotate(compared), runs_of(cluster, x.shape[:1], GROUPS)
         return [Rotated.of(u, rotate(sae(x).x_hat), runs, cuts) for sae in saes]
 
     left_out = int(covariance.left_out)

@@ -92,7 +92,7 @@ class Fits:
 
     @cached_property
     def _equations(self) -> NormalEquations:
-        return NormalEquations.zeros(self.original.d_sae, self.original.d_in, self.sae.device)
+        return NormalEquations.zeros(self.original.d_sae, self.original.d_out, self.sae.device)
 
     @cached_property
     def _least_squares(self) -> LeastSquares:

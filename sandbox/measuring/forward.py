@@ -13,17 +13,18 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import linear
 
 from sandbox import checkpoints
-from sandbox.activations import Source
+from sandbox.activations import Source, Targets
 from sandbox.checkpoints import Checkpoint
 from sandbox.checkpoints.autoencoder import SAE
 from sandbox.checkpoints.normalisation import ConstantNorm, LayerNorm, Normalised
-from sandbox.checkpoints.origin import trained_on
+from sandbox.checkpoints.origin import reconstructs, trained_on
 from sandbox.checkpoints.penalty import Penalty, penalty_of
 from sandbox.errors import InputError
 from sandbox.measuring.libraries import call_of, decoder_of
-from sandbox.measuring.objects import refuse_dependence, refuse_settings, taking_flat_tokens, width
+from sandbox.measuring.objects import refuse_dependence, refuse_settings, taking_flat_tokens, transcodes, width
 from sandbox.measuring.sparse import is_sparse, nonzero, sparse_product
 from sandbox.system.devices import device_named, device_type
 from sandbox.system.dtypes import dtype_named
@@ -43,7 +44,10 @@ class Computed(NamedTuple):
 
 
 class Passed(NamedTuple):
-    """The result for a batch: x as compared with x̂, x̂, and the L0 of each token (None if latents are not visible)."""
+    """The result for a batch: what x̂ is compared with, x̂, and the L0 of each token (None if latents are hidden).
+
+    For a transcoder, x is the target y, and x_hat is ŷ.
+    """
 
     x: Tensor
     x_hat: Tensor
@@ -55,23 +59,31 @@ Observe = Callable[[Tensor, Tensor, Tensor, slice], None]
 
 
 class Forward:
-    """An SAE on its device, ready to compute.
+    """An SAE or a transcoder on its device, ready to compute.
+
+    A transcoder reads rows that hold x, then y (`Targets`); what it is compared with is y. A token whose x is not
+    finite gets a ŷ of nan, so that it is counted as such: its latents may all be zero, and its ŷ finite.
 
     Attributes:
         name:          for reports
         description:   layout, sizes and conventions of a checkpoint; the type of anything else
         device, dtype: of the forward pass
         d_in:          None if the object does not state it
+        d_out:         dimension of what it reconstructs; None until `read_from` for an object
+        transcodes:    whether it is a transcoder; None if nothing says so, and then the source's `targets` decide
+        targets:       of the source that it reads, set by `read_from`; None for an SAE
         penalty:       the penalty that its settings say it was trained with; None if they name none
         trained_on:    the activations that its settings say it was trained on; None if they name none
-        W_dec, b_dec:  x̂ = feature_acts·W_dec + b_dec. W_dec is None if x̂ has no such form; b_dec also if it differs
-                       between tokens. Set by `try_on`
+        reconstructs:  those that its settings say a transcoder reconstructs; None if they name none
+        W_dec, b_dec:  x̂ = feature_acts·W_dec + b_dec, apart from a skip. W_dec is None if x̂ has no such form; b_dec
+                       also if it differs between tokens. Set by `try_on`
         sees_latents:  whether the latents are visible. Set by `try_on`
     """
 
     W_dec: Tensor | None = None
     b_dec: Tensor | None = None
     sees_latents = False
+    targets: Targets | None = None
     sae: Any
 
     def __init__(
@@ -99,12 +111,14 @@ class Forward:
         if isinstance(sae, str | Path):
             sae = checkpoints.read(sae)
         self.d_in: int | None = None
+        self.d_out: int | None = None
         self._piece, self._sparse = tokens, sparse
         if isinstance(sae, Checkpoint):
             self.device, self.dtype = device_named(device), kind
             # Convert a copy: the checkpoint keeps its exact weights, to be written again.
             self.sae = deepcopy(sae.sae).to(self.device, self.dtype)
-            self.name, self.description, self.d_in = sae.name, sae.describe(), self.sae.d_in
+            self.name, self.description = sae.name, sae.describe()
+            self.d_in, self.d_out, self.transcodes = self.sae.d_in, self.sae.d_out, self.sae.transcodes
             self.trained_on, self.penalty = trained_on(sae), penalty_of(sae)
             self._compute: Callable[[Tensor], Computed] | None = self._encode_decode
         elif callable(sae):
@@ -112,6 +126,8 @@ class Forward:
             self._place_object(device, kind, source_device)
             self.name, self.d_in = getattr(sae, "__name__", type(sae).__name__), width(sae)
             refuse_settings(sae, self.name)
+            self.transcodes = sae.transcodes if isinstance(sae, SAE) else transcodes(sae)
+            self.d_out = sae.d_out if isinstance(sae, SAE) else None
             self.trained_on, self.penalty = trained_on(sae), penalty_of(sae)
             self.description = sae.describe() if isinstance(sae, SAE) else type(sae).__name__
             self._compute = self._encode_decode if isinstance(sae, SAE) else None
@@ -119,6 +135,7 @@ class Forward:
             raise InputError(
                 f"sae is a {type(sae).__name__}: give a checkpoint's path, or a module or callable that maps x to x̂"
             )
+        self.reconstructs = reconstructs(sae)
 
     def _place_object(self, device: str, dtype: torch.dtype, source_device: torch.device | None) -> None:
         """Set the device and dtype of a user's object, which is never moved or converted."""
@@ -133,11 +150,12 @@ class Forward:
             self.device = device_named((source_device or "cpu") if device == "auto" else device)
             self.dtype = dtype
 
-    def __call__(self, x: Tensor, observe: Observe | None = None) -> Passed:
+    def __call__(self, rows: Tensor, observe: Observe | None = None) -> Passed:
         """Compute x̂ of a batch; `observe` is called with the latents of each piece before they are freed.
 
         When memory runs out, the pieces are halved for the rest of the run. Raises only if one token is too many.
         """
+        x, compared = self.read(rows), self.compared(rows)
         x_hat: Tensor | None = None
         l0: Tensor | None = None
         start = 0
@@ -145,7 +163,7 @@ class Forward:
             stop = min(start + (self._piece or len(x)), len(x))
             window = slice(start, stop)
             try:
-                part_hat, count = self._observed(x[window], window, observe)
+                part_hat, count = self._observed(x[window], compared[window], window, observe)
             except (RuntimeError, MemoryError) as error:
                 if not _out_of_memory(error) or stop - start == 1:
                     raise
@@ -154,46 +172,79 @@ class Forward:
                 self._halve(stop - start)
                 continue
             if stop - start == len(x):
-                return Passed(x, part_hat, count)
-            x_hat = part_hat.new_empty(x.shape) if x_hat is None else x_hat
+                return Passed(compared, part_hat, count)
+            x_hat = part_hat.new_empty(compared.shape) if x_hat is None else x_hat
             x_hat[window] = part_hat
             if count is not None:
                 l0 = count.new_empty(len(x)) if l0 is None else l0
                 l0[window] = count
             start = stop
         assert x_hat is not None  # batches are not empty
-        return Passed(x, x_hat, l0)
+        return Passed(compared, x_hat, l0)
 
-    def _observed(self, part: Tensor, window: slice, observe: Observe | None) -> tuple[Tensor, Tensor | None]:
+    def _observed(
+        self, part: Tensor, compared: Tensor, window: slice, observe: Observe | None
+    ) -> tuple[Tensor, Tensor | None]:
         """x̂ of a piece and the L0 of each token; its latents are freed on return."""
         part_hat, feature_acts, count = self._computed(part.to(self.dtype))
+        if self.targets is not None:
+            part_hat = part_hat.masked_fill(~part.isfinite().all(1, keepdim=True), torch.nan)
         if count is None and feature_acts is not None:
             count = nonzero(feature_acts)
         if observe is not None and feature_acts is not None:
-            observe(feature_acts, part, part_hat, window)
+            observe(feature_acts, compared, part_hat, window)
         return part_hat, count
 
-    def check_width(self, source: Source) -> None:
-        """Raise InputError if the activations have a different dimension from the SAE's."""
-        if self.d_in is not None and self.d_in != source.width:
+    def read(self, rows: Tensor) -> Tensor:
+        """The columns of a source's rows that it reads: x."""
+        return rows if self.targets is None else rows[:, : self.targets.start]
+
+    def compared(self, rows: Tensor) -> Tensor:
+        """The columns of a source's rows that x̂ is compared with: x, or a transcoder's y."""
+        return rows if self.targets is None else rows[:, self.targets.start :]
+
+    def read_from(self, source: Source) -> None:
+        """Prepare to read a source.
+
+        Raises: InputError if its dimensions differ from the SAE's, and unless it holds targets exactly for a transcoder
+        """
+        self.targets = getattr(source, "targets", None)
+        if self.targets is None and self.transcodes:
+            raise InputError(
+                f"{self.name} is a transcoder: its output reconstructs other activations than it reads; give these as "
+                "targets, with --targets beside --activations, or --target-hook beside --model"
+            )
+        if self.targets is not None and self.transcodes is False:
+            raise InputError(
+                f"{self.name} is an SAE, which reconstructs the activations that it reads, but there are targets "
+                f"({self.targets.name}), which only a transcoder needs: leave them out"
+            )
+        width = source.width if self.targets is None else self.targets.start
+        if self.d_in is not None and self.d_in != width:
             heads = "; concatenate the outputs of heads, (..., heads, d_head), first: x.flatten(-2)"
             raise InputError(
-                f"the SAE reads activations of dimension {self.d_in}, but {source.name} has {source.width}"
-                f"{heads if source.width and not self.d_in % source.width else ''}"
+                f"the SAE reads activations of dimension {self.d_in}, but {source.name} has {width}"
+                f"{heads if width and not self.d_in % width else ''}"
             )
+        if self.targets is not None and self.d_out not in (None, source.width - width):
+            raise InputError(
+                f"the transcoder reconstructs activations of dimension {self.d_out}, but {self.targets.name} has "
+                f"{source.width - width}"
+            )
+        self.d_out = source.width - width if self.targets is not None else self.d_out
 
     def run(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
         """x̂ and the latents of a few tokens."""
         return self._computed(x.to(self.device, self.dtype))[:2]
 
-    def try_on(self, x: Tensor) -> None:
-        """Find out on a few tokens whether latents are visible, and whether x̂ = feature_acts·W_dec + constant.
+    def try_on(self, rows: Tensor) -> None:
+        """Find out on a few tokens whether latents are visible, and whether x̂ = feature_acts·W_dec + constant + skip.
 
         W_dec stays None for an object in half precision: rounding hides whether x̂ has that form.
 
         Raises: InputError if no token is finite, or if x̂ of a token depends on the other tokens
         """
-        x = x[x.isfinite().all(-1)][:FEW]
+        x = self.read(rows[rows.isfinite().all(-1)][:FEW])
         if not len(x):
             raise InputError(f"each of the first {FEW} tokens tried has a NaN or an infinity")
         x_hat, feature_acts = self.run(x)
@@ -206,18 +257,20 @@ class Forward:
         W_dec = decoder_of(self.sae)
         if W_dec is None or feature_acts is None or _is_half(x_hat.dtype):
             return
-        if W_dec.shape != (feature_acts.shape[-1], x.shape[-1]):
+        if W_dec.shape != (feature_acts.shape[-1], x_hat.shape[-1]):
             return
         normalised = self._normalise(x.to(x_hat))
         z_hat = x_hat if normalised is None else (x_hat - normalised.shift) / normalised.scale
-        rest = z_hat - feature_acts @ W_dec
+        skipped = self._skipped(x.to(x_hat))
+        rest = z_hat - feature_acts @ W_dec - (0 if skipped is None else skipped)
         if _close(rest, rest[:1].expand_as(rest), z_hat):
             self.W_dec, self.b_dec = W_dec.detach(), rest[0].detach() if normalised is None else None
 
     @cached_property
     def decoder_norms(self) -> Tensor | None:
         """‖d_j‖ of each latent, (d_sae,), in float32 or better; None unless x̂ is feature_acts·W_dec + b_dec."""
-        return None if self.W_dec is None or self.b_dec is None else row_norms(self.W_dec)
+        known = self.W_dec is not None and self.b_dec is not None and self._W_skip is None
+        return row_norms(self.W_dec) if known and self.W_dec is not None else None
 
     @property
     def identity(self) -> str:
@@ -229,8 +282,23 @@ class Forward:
         normalised = self._normalise(x.to(self.dtype))
         return None if normalised is None else normalised.scale
 
+    @property
+    def _W_skip(self) -> Tensor | None:
+        """The weights of a skip, (d_out, d_in); None without one."""
+        W_skip = getattr(self.sae, "W_skip", None)
+        return W_skip if isinstance(W_skip, Tensor) else None
+
+    def _skipped(self, x: Tensor) -> Tensor | None:
+        """W_skip·x; None without a skip."""
+        return None if self._W_skip is None else linear(x, self._W_skip)
+
     def _normalise(self, x: Tensor) -> Normalised | None:
-        """x as the encoder reads it if the SAE normalises tokens (our `SAE`, or SAELens' setting); otherwise None."""
+        """x as the encoder reads it if the SAE normalises tokens (our `SAE`, or SAELens' setting); otherwise None.
+
+        SAELens does not undo on ŷ what a transcoder's setting does to x, so that ŷ needs no scale.
+        """
+        if self.targets is not None:
+            return None
         if isinstance(self.sae, SAE):
             return None if self.sae.normalisation is None else self.sae.normalisation(x)
         setting = getattr(getattr(self.sae, "cfg", None), "normalize_activations", None)
@@ -271,20 +339,25 @@ class Forward:
             feature_acts = self.sae.encode(x)
             if self._sparse and is_sparse(feature_acts, self.sae.W_dec):
                 z_hat, l0 = sparse_product(feature_acts, self.sae.W_dec, self.sae.b_dec)
-                return Computed(self.sae.denormalise(z_hat, x), feature_acts, l0)
+                return Computed(self.sae.completed(z_hat, x), feature_acts, l0)
             return Computed(self.sae.decode(feature_acts, x), feature_acts)
         feature_acts = self.sae.encode(x.clone())  # protects x from an SAE that works in place
-        return Computed(self.sae.decode(feature_acts), feature_acts)
+        return Computed(self._decoded(feature_acts, x), feature_acts)
+
+    def _decoded(self, feature_acts: Tensor, x: Tensor) -> Tensor:
+        """x̂ of an object: its `decode` knows no skip (SAELens, saes/transcoder.py)."""
+        x_hat, skipped = self.sae.decode(feature_acts), self._skipped(x)
+        return x_hat if skipped is None else x_hat + skipped
 
     def _plain(self, x: Tensor) -> Computed:
         call = call_of(self.sae)
         x_hat, feature_acts = (self.sae(x.clone()), None) if call is None else call.compute(self.sae, x.clone())
-        if not isinstance(x_hat, Tensor) or x_hat.shape != x.shape:
+        shape = x.shape if self.targets is None else (len(x), self.d_out)
+        if not isinstance(x_hat, Tensor) or x_hat.shape != shape:
             got = tuple(x_hat.shape) if isinstance(x_hat, Tensor) else type(x_hat).__name__
+            needed = "x̂ of the same shape" if self.targets is None else f"ŷ of shape {shape}, as the targets have"
             alone = "" if isinstance(x_hat, Tensor) else ", alone, such as measure(lambda x: sae(x)[0], …)"
-            raise InputError(
-                f"the SAE gave {got} for x of shape {tuple(x.shape)}: it must return x̂ of the same shape{alone}"
-            )
+            raise InputError(f"the SAE gave {got} for x of shape {tuple(x.shape)}: it must return {needed}{alone}")
         visible = isinstance(feature_acts, Tensor) and feature_acts.shape[:-1] == x.shape[:-1]
         return Computed(x_hat, feature_acts if visible else None)
 
@@ -296,7 +369,7 @@ class Forward:
             feature_acts = self.sae.encode(x.clone())
             if not isinstance(feature_acts, Tensor) or feature_acts.shape[:-1] != x.shape[:-1]:
                 return False
-            decoded = self.sae.decode(feature_acts)
+            decoded = self._decoded(feature_acts, x)
         except Exception as error:  # they need more arguments than x, or another shape: forward alone will do
             if _out_of_memory(error):
                 raise
@@ -323,6 +396,7 @@ class Pairs:
     W_dec = b_dec = decoder_norms = dtype = None
     penalty: Penalty | None = None
     sees_latents = False
+    targets = None
     identity = ""  # the fingerprint of the activations covers x̂
     description = "existing reconstructions"
 
@@ -331,7 +405,11 @@ class Pairs:
 
     def __call__(self, x: Tensor, observe: Observe | None = None) -> Passed:
         """Split each row into x and x̂."""
-        return Passed(x[:, : self.d_in], x[:, self.d_in :], None)
+        return Passed(self.compared(x), x[:, self.d_in :], None)
+
+    def compared(self, rows: Tensor) -> Tensor:
+        """The columns that hold x."""
+        return rows[:, : self.d_in]
 
     def try_on(self, x: Tensor) -> None:
         """Do nothing: there are no latents."""

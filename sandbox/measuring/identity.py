@@ -71,7 +71,7 @@ def size_and_time(path: Path) -> str:
 def _sampled(source: Source) -> Iterator[Tensor]:
     if isinstance(source, SideBySide):
         yield from _sampled(source.x)
-        yield from _sampled(source.x_hat)
+        yield from _sampled(source.other)
     elif isinstance(source, RandomAccess) and not source.files:
         yield from _windows(source.rows)
     else:

@@ -10,7 +10,7 @@ from typing import Any, overload
 import torch
 from torch import Tensor
 
-from sandbox.activations import PathOrArray, SideBySide, Source, SourceLike, activations
+from sandbox.activations import PathOrArray, SideBySide, Source, SourceLike, activations, with_targets
 from sandbox.checkpoints import Checkpoint, with_k
 from sandbox.checkpoints.penalty import Penalty, given
 from sandbox.errors import InputError
@@ -96,20 +96,45 @@ class Options:
 
 @overload
 def measure(
-    sae: OneSAE, source: SourceLike, *, device: str = "auto", dtype: str = "float32", **options: Any
+    sae: OneSAE,
+    source: SourceLike,
+    *,
+    targets: SourceLike | None = None,
+    device: str = "auto",
+    dtype: str = "float32",
+    **options: Any,
 ) -> Report: ...
 @overload
 def measure(
-    sae: Sequence[OneSAE], source: SourceLike, *, device: str = "auto", dtype: str = "float32", **options: Any
+    sae: Sequence[OneSAE],
+    source: SourceLike,
+    *,
+    targets: SourceLike | None = None,
+    device: str = "auto",
+    dtype: str = "float32",
+    **options: Any,
 ) -> list[Report]: ...
 @without_autocast()
-def measure(sae: Any, source: SourceLike, *, device: str = "auto", dtype: str = "float32", **options: Any) -> Any:
+def measure(
+    sae: Any,
+    source: SourceLike,
+    *,
+    targets: SourceLike | None = None,
+    device: str = "auto",
+    dtype: str = "float32",
+    **options: Any,
+) -> Any:
     """Every measure of shrinkage of an SAE on activations, with its uncertainty.
+
+    A transcoder's output ŷ reconstructs other activations y than the x that it reads (arXiv 2406.11944). All measures
+    are then of y and ŷ: wherever the report says x and x̂, it means these.
 
     Args:
         sae:           a checkpoint's path, or any module or callable that maps x to x̂ (including SAELens objects);
                        the SAEs of a list share one read of the activations
         source:        activations of shape (..., d): files, shards, arrays, tensors, iterables (`activations`)
+        targets:       for transcoders, y of shape (..., d_out), in the same order and of the same kinds as `source`.
+                       Documents are those of `source`. Omit it where `source` has targets (`live` with `target_hook`)
         device, dtype: of a checkpoint's forward pass; objects keep their own
         options:       see `Options`
     Returns: a Report, or a list of Reports for a list of SAEs
@@ -123,13 +148,13 @@ def measure(sae: Any, source: SourceLike, *, device: str = "auto", dtype: str = 
     items = with_k(sae if several else [sae], chosen.k)
     for item in items:
         source = heads_side_by_side(source, item)
-    opened = activations(ranks.own(source), ranks.own(chosen.documents))
+    opened = with_targets(activations(ranks.own(source), ranks.own(chosen.documents)), ranks.own(targets))
     saes = [Forward(item, ranks.device(device), dtype, opened.device, chosen.batch_size) for item in items]
     if not saes:
         raise InputError("the list of SAEs is empty: at least one is needed")
     first = saes[0]
     for forward in saes:
-        forward.check_width(opened)
+        forward.read_from(opened)
         if forward.device != first.device:
             raise InputError(
                 f"{forward.name} is on {forward.device}, {first.name} on {first.device}: one device is needed"
@@ -143,6 +168,7 @@ def look(
     sae: OneSAE,
     source: SourceLike,
     *,
+    targets: SourceLike | None = None,
     device: str = "auto",
     dtype: str = "float32",
     documents: PathOrArray | None = None,
@@ -156,9 +182,10 @@ def look(
     """
     ranks = Ranks.here()
     opened = activations(ranks.own(heads_side_by_side(source, sae)), ranks.own(documents))
+    opened = with_targets(opened, ranks.own(targets))
     (item,) = with_k([sae], k)
     forward = Forward(item, device, dtype, opened.device)
-    forward.check_width(opened)
+    forward.read_from(opened)
     _try_on([forward], opened)
     return _look([forward], opened, Options(drop_nonfinite=drop_nonfinite))[0][0]
 
@@ -311,7 +338,7 @@ def _look(saes: Sequence[Forward | Pairs], source: Source, chosen: Options) -> t
     """The findings of a sample for each SAE; then, for `Counting`, the outlier limit and the scale."""
     sample = source.sample(SAMPLE)
     refuse_out_of_range(sample, source.name)  # before the pass rather than after it
-    x = sample[:, : saes[0].d_in] if isinstance(saes[0], Pairs) else sample
+    x = saes[0].compared(sample)
     if not chosen.look:
         return [[] for _ in saes], outlier_limit(x, chosen.outliers_above), scale_to_root_d(x)
     findings = []
@@ -321,9 +348,12 @@ def _look(saes: Sequence[Forward | Pairs], source: Source, chosen: Options) -> t
                 findings.append(preflight(None, x, x_hat=sample[:, sae.d_in :], above=chosen.outliers_above))
             else:
                 elsewhere = provenance(sae.trained_on, getattr(source, "origin", None))
-                findings.append(
-                    elsewhere + preflight(sae.run, x.to(sae.device), b_dec=sae.b_dec, above=chosen.outliers_above)
-                )
+                y = None
+                if sae.targets is not None:
+                    elsewhere += provenance(sae.reconstructs, sae.targets.origin, of_targets=True)
+                    y = x.to(sae.device)
+                read = sae.read(sample).to(sae.device)
+                findings.append(elsewhere + preflight(sae.run, read, y=y, b_dec=sae.b_dec, above=chosen.outliers_above))
         bad = next((finding for finding in findings[-1] if finding.key.startswith("nonfinite")), None)
         if bad and not chosen.drop_nonfinite:  # the run would fail with this at its end
             raise InputError(bad.message)

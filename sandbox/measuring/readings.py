@@ -11,6 +11,7 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.functional import linear
 
 from sandbox.activations import Source
 from sandbox.activations.split import Split
@@ -34,7 +35,10 @@ class Batch(NamedTuple):
         x, x_hat:     Float[Tensor, "n d"]
         feature_acts: Float[Tensor, "n d_sae"], before the SAE's normalisation is undone
         scale:        Float[Tensor, "n 1"], factor that undoes each token's normalisation
-        t, u:         Float[Tensor, "n d"], x and x̂ minus the decoder bias, in the space of x
+        t, u:         Float[Tensor, "n d"], x and x̂ minus the decoder bias, in the space of x, and minus a skip: the
+                      part of x̂ that the latents make, and what it should be
+
+    For a transcoder, x is the target y, and x_hat is ŷ.
     """
 
     x: Tensor
@@ -45,11 +49,14 @@ class Batch(NamedTuple):
     u: Tensor
 
     @classmethod
-    def of(cls, sae: SAE, feature_acts: Tensor, x: Tensor, x_hat: Tensor) -> Batch:
-        """From the arguments of `sandbox.measuring.forward.Observe`."""
-        _, scale, shift = sae.normalise(x.to(sae.W_dec.dtype))
+    def of(cls, sae: SAE, feature_acts: Tensor, x: Tensor, x_hat: Tensor, read: Tensor) -> Batch:
+        """From the arguments of `sandbox.measuring.forward.Observe`, and what the SAE reads."""
+        read = read.to(sae.W_dec.dtype)
+        _, scale, shift = sae.normalise(read)
         wide = torch.promote_types(x_hat.dtype, torch.float32)
         x, x_hat, bias = x.to(wide), x_hat.to(wide), (sae.b_dec * scale + shift).to(wide)
+        if sae.W_skip is not None:
+            bias = bias + linear(read, sae.W_skip).to(wide)
         return cls(x, x_hat, feature_acts, scale.expand(len(x), 1).to(wide), x - bias, x_hat - bias)
 
 
@@ -172,14 +179,15 @@ class Readings:
         return moments
 
 
-def _counted(sae: Forward, count: Callable[[Batch, np.ndarray], S], x: Tensor, cluster: np.ndarray) -> S:
+def _counted(sae: Forward, count: Callable[[Batch, np.ndarray], S], rows: Tensor, cluster: np.ndarray) -> S:
     """The totals of some tokens, counted in pieces if memory is short."""
     pieces: list[S] = []
+    read = sae.read(rows)
 
     def observe(feature_acts: Tensor, x: Tensor, x_hat: Tensor, window: slice) -> None:
-        pieces.append(count(Batch.of(sae.sae, feature_acts, x, x_hat), cluster[window]))
+        pieces.append(count(Batch.of(sae.sae, feature_acts, x, x_hat, read[window]), cluster[window]))
 
-    sae(x, observe)
+    sae(rows, observe)
     return reduce(add, pieces)
 
 

@@ -20,7 +20,7 @@ from jaxtyping import Float64
 from torch import Tensor
 
 from sandbox import checkpoints
-from sandbox.activations import activations
+from sandbox.activations import Source, activations, with_targets
 from sandbox.activations.split import Split
 from sandbox.checkpoints import Checkpoint
 from sandbox.checkpoints.autoencoder import SAE
@@ -41,6 +41,7 @@ from sandbox.system.devices import without_autocast
 class Settings(TypedDict, total=False):
     """The keyword arguments of `rescale`, except for `kind`."""
 
+    targets: Any
     documents: Any
     share: float
     seed: int
@@ -82,6 +83,8 @@ def rescale(
     Args:
         checkpoint:     a path, the result of `sandbox.checkpoints.read`, or a SAELens object
         source:         activations, as for `sandbox.measuring.measure.measure`; read several times (`passes`)
+        targets:        for a transcoder, the activations that it reconstructs, as for `measure`: the decoder is fitted
+                        to them; a skip stays as it is
         documents:      one ID per token, if the source has none; without IDs, blocks of BLOCK tokens are split
                         instead, although neighbouring blocks may belong to the same document
         share, seed:    share of the documents to fit on (0.5), and random seed of the split (0; `Split`)
@@ -163,9 +166,12 @@ class _Work:
         for kind in self.kinds:
             _check_fit(checkpoint, kind, l1, settings.get("ridge"), settings.get("memory", LIMIT))
         self._device, self._ranks = ranks.device(settings.get("device", "auto")), ranks
+        self._opened: Source | None = None
         self.sae = self.forward(checkpoint.sae)
-        opened = activations(ranks.own(source), ranks.own(documents))
-        self.sae.check_width(opened)
+        self._opened = opened = with_targets(
+            activations(ranks.own(source), ranks.own(documents)), ranks.own(settings.get("targets"))
+        )
+        self.sae.read_from(opened)
         self.sae.penalty = _penalty(checkpoint, l1)
 
         def readings() -> Readings:
@@ -186,7 +192,10 @@ class _Work:
     def forward(self, sae: SAE) -> Forward:
         """An SAE with the checkpoint's name, on the device."""
         checkpoint = replace(self.checkpoint, sae=sae)
-        return Forward(checkpoint, self._device, self._dtype, tokens=self._batch, sparse=False)
+        forward = Forward(checkpoint, self._device, self._dtype, tokens=self._batch, sparse=False)
+        if self._opened is not None:
+            forward.read_from(self._opened)
+        return forward
 
     def fits(self) -> dict[str, DecoderFit]:
         """The decoder of each kind."""
@@ -205,6 +214,7 @@ class _Work:
             "dtype": self._dtype,
             "device": str(self.sae.device),
             "description": self.checkpoint.describe(),
+            "targets": "" if self.sae.targets is None else self.sae.targets.name,
         }
 
 
@@ -246,7 +256,7 @@ def _check_fit(checkpoint: Checkpoint, kind: str, l1: float | None, ridge: float
             raise InputError(f"ridge is {ridge:g}: give a number of tokens, 0 or more")
         if not memory > 0:
             raise InputError(f"memory is {memory:g}: give a limit above 0, in GB")
-        check_memory(kind, checkpoint.sae.d_sae, checkpoint.sae.d_in, memory)
+        check_memory(kind, checkpoint.sae.d_sae, checkpoint.sae.d_out, memory)
 
 
 def _penalty(checkpoint: Checkpoint, l1: float | None) -> Penalty | None:
@@ -264,6 +274,8 @@ def _check_penalty(checkpoint: Checkpoint, l1: float | None) -> None:
         )
     if not penalty.l1:
         raise InputError(f"{start} has the L1 coefficient {penalty.l1:g} ({penalty.source}): choose another kind")
+    if checkpoint.sae.W_skip is not None:
+        raise InputError(f"{start} has a skip, which the law does not cover: choose another kind")
     if checkpoint.sae.normalisation is not None:
         raise InputError(f"{start} normalises each token, which the law does not cover: choose another kind")
 

@@ -52,6 +52,7 @@ def summary(
         "dtype": str(sae.dtype).removeprefix("torch.") if sae.dtype else "",
         "device": _device_name(sae.device) if sae.dtype else "",
         "description": sae.description,
+        "targets": "" if sae.targets is None else sae.targets.name,
         "b_dec": None if sae.b_dec is None else sae.b_dec.cpu(),
         "published": totals.published.values() if totals.published else {},
         "published_batch": counting.published,

@@ -34,6 +34,7 @@ class Report:
         l0:               mean number of nonzero latents per token; None if the reconstructions came without latents
         dtype, device:    of the SAE's computation
         description:      layout, sizes and conventions of the SAE
+        targets:          name of a transcoder's targets y: x in the report is y, and x̂ is ŷ; "" for an SAE
         b_dec:            Float[Tensor, "d"], the decoder bias, if x̂ contains the same one for every token
         outliers:         if there are any: `limit` (norm of x), `tokens`, `share_of_a`, and whether `excluded`
         without_outliers: the report without them, if there are any and they are not excluded
@@ -70,6 +71,7 @@ class Report:
     training: Training | None = None
     captured: Mapping[str, torch.Tensor] = field(default_factory=dict)
     directions: Directions | None = None
+    targets: str = ""
 
     @cached_property
     def raw(self) -> Mapping[str, Estimate]:
@@ -176,6 +178,7 @@ class Report:
         facts = {
             "name": self.name,
             "sae": self.description,
+            **({"targets": self.targets} if self.targets else {}),
             "complete": self.complete,
             "tokens": self.tokens,
             "documents": self.documents,
@@ -230,7 +233,8 @@ class Report:
             return f"{judgement}."
         difference = percent(abs(1 - length.value))
         longer = "shorter" if length.value < 1 else "longer"
-        compared = "as long as x" if difference == percent(0) else f"{difference} {longer} than x"
+        x = "the targets" if self.targets else "x"
+        compared = f"as long as {x}" if difference == percent(0) else f"{difference} {longer} than {x}"
         return f"{judgement}; its reconstructions are {compared} (r = {length.value:.3f})."
 
     @cached_property

@@ -350,6 +350,8 @@ def show(report: Report, console: Console) -> None:
     """Print the description, the warnings, all tables and the verdict in words."""
     if report.description:
         console.print(report.description, highlight=False, markup=False)
+    if report.targets:
+        console.print(_of_targets(report), highlight=False, markup=False)
     for line in _warnings(report):
         console.print(line, highlight=False, markup=False)
     console.print(measures(report, console.width))
@@ -375,8 +377,13 @@ def as_html(report: Report) -> str:
     tables += [where_lost(report)] if report.loss_parts else []
     tables += [explained(report.law)] if report.law else []
     tables += [by_direction(report.directions)] if report.directions else []
-    warnings = "".join(f"<p>{html_escape(line)}</p>" for line in _warnings(report))
+    said = [*([_of_targets(report)] if report.targets else []), *_warnings(report)]
+    warnings = "".join(f"<p>{html_escape(line)}</p>" for line in said)
     return warnings + "".join(_html(table) for table in tables)
+
+
+def _of_targets(report: Report) -> str:
+    return f"A transcoder, ŷ against targets {report.targets}: below, x is the target y, and x̂ is ŷ."
 
 
 def _warnings(report: Report) -> list[str]:

@@ -114,11 +114,19 @@ DAMAGE = {
     "nan": (npz(lambda a: a["W_dec"].fill(np.nan)), "W_dec holds a NaN"),
     "whole numbers": (npz(lambda a: a.update(b_dec=np.ones(D, int))), "b_dec is torch.int64"),
     "a pickle": (npz(lambda a: a.update(b_dec=np.array([{}]))), "without executing code"),
-    "an affine connection": (safe(lambda a: a.update(affine_skip_connection=some(D, D))), "makes it a transcoder"),
-    "decoders of many layers": (safe(lambda a: a.update(w_dec=some(LATENTS, 3, D))), r"shape \(48, 3, 16\)"),
-    "a transcoder by type": (config(type="transcoder"), "type is 'transcoder'"),
-    "a transcoder by its points": (config(hf_hook_point_out="model.layers.7.mlp"), "a transcoder, whose output"),
-    "a setting that is affine": (config(affine_connection=True), "affine_connection is True"),
+    "an affine connection": (safe(lambda a: a.update(affine_skip_connection=some(D, D))), "make it an SAE"),
+    "a cross-layer transcoder": (
+        safe(lambda a: a.update(w_dec=some(LATENTS, 3, D))),
+        r"w_dec has shape \(48, 3, 16\): a cross-layer transcoder reads one layer",
+    ),
+    "one of the first release's form": (npz(lambda a: a.update(W_dec=some(LATENTS, 3, D))), "a cross-layer transcoder"),
+    "a cross-layer transcoder by type": (config(type="clt"), "type is 'clt', which reads or reconstructs several"),
+    "a transcoder by type alone": (config(type="transcoder"), "type is 'transcoder', but it reads .*; one is wrong"),
+    "a transcoder by its points alone": (
+        config(hf_hook_point_out="model.layers.7.mlp"),
+        "type is 'sae', but it reads model.layers.7.output and reconstructs model.layers.7.mlp",
+    ),
+    "a setting that is affine": (config(affine_connection=True), "affine_connection is True, but the weights have no"),
     "another architecture": (config(architecture="topk"), "architecture is 'topk'"),
     "another width": (config(width=64), "width is 64, but 48 in the weights"),
     "an unknown setting": (config(input_scale=2.0), "input_scale may change x̂"),
@@ -148,13 +156,44 @@ def test_what_is_not_exactly_the_layout_is_refused(damage, tmp_path):
         ("Transcoders/a/b", 1),
     ],
 )
-def test_what_only_its_folder_tells_from_an_sae_is_refused(folder, release, tmp_path):
+def test_what_only_its_folder_tells_from_an_sae_is_a_transcoder(folder, release, tmp_path):
     path = tmp_path / folder
     path.mkdir(parents=True)
     written(path, release)
     (path / "config.json").unlink(missing_ok=True)
-    with pytest.raises(InputError, match="its folder says that it is a transcoder"):
-        checkpoints.load(path)
+    checkpoint = checkpoints.read(path)
+    assert checkpoint.sae.transcodes is True
+    assert checkpoint.describe().startswith("Gemma Scope jumprelu transcoder, d_in 16, d_out 16, d_sae 48")
+    x = some(60, D, seed=4, scale=1)
+    agrees(checkpoint.sae(torch.from_numpy(x)), reference(path, release, x))
+
+
+def test_a_transcoder_of_the_second_release_adds_its_affine_connection(tmp_path):
+    wide = 20  # d_out; in Gemma's transcoders it is d_in, but nothing depends on that
+    points = {"hf_hook_point_in": "model.layers.7.pre_feedforward_layernorm.output"}
+    points["hf_hook_point_out"] = "model.layers.7.post_feedforward_layernorm.output"
+    written(tmp_path, 2)
+    affine = some(D, wide, seed=6)
+    tensors(
+        "params.safetensors",
+        lambda a: a.update(w_dec=some(LATENTS, wide), b_dec=some(wide, seed=2), affine_skip_connection=affine),
+    )(tmp_path)
+    settings("config.json", type="transcoder", affine_connection=True, **points)(tmp_path)
+    checkpoint = checkpoints.read(tmp_path)
+    x = some(60, D, seed=4, scale=1)
+    expected = reference(tmp_path, 2, x) + np.float64(x) @ np.float64(affine)
+    agrees(checkpoint.sae(torch.from_numpy(x)), expected)
+    assert (checkpoint.sae.transcodes, checkpoint.sae.d_in, checkpoint.sae.d_out) == (True, D, wide)
+    decoder = other_decoder(checkpoint.sae)
+    checkpoint.write(tmp_path / "out", *decoder)
+    changed = checkpoint.sae.with_decoder(*decoder)(torch.from_numpy(x))
+    agrees(checkpoints.load(tmp_path / "out")(torch.from_numpy(x)), changed.double().numpy())
+
+
+def test_arrays_that_may_be_either_are_what_targets_make_them(tmp_path):
+    (tmp_path / "a" / "b" / "c").mkdir(parents=True)
+    written(tmp_path / "a" / "b" / "c", 1)
+    assert checkpoints.load(tmp_path / "a" / "b" / "c").transcodes is None
 
 
 @pytest.mark.parametrize(
@@ -169,4 +208,6 @@ def test_an_sae_in_somebodys_folder_about_transcoders_is_read(folder, tmp_path):
     path = tmp_path / folder
     path.mkdir(parents=True)
     written(path, 1)
-    assert checkpoints.load(path).d_in == D
+    sae = checkpoints.load(path)
+    assert sae.d_in == D
+    assert not sae.transcodes

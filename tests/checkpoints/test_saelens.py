@@ -9,8 +9,22 @@ from safetensors.torch import load_file
 
 from sandbox import checkpoints
 from sandbox.data import embedded
+from sandbox.errors import InputError
 from sandbox.measuring.measure import measure
-from tests.helpers.by_saelens import BY_BATCH, D_IN, D_SAE, INFERENCE, TRAINING, loaded, made, tokens, written
+from tests.helpers.by_saelens import (
+    BY_BATCH,
+    D_IN,
+    D_OUT,
+    D_SAE,
+    INFERENCE,
+    TRAINING,
+    TRANSCODERS,
+    loaded,
+    made,
+    tokens,
+    written,
+)
+from tests.helpers.checkpoint_files import other_decoder, settings, some, tensors
 
 NORMALISATIONS = ["none", "constant_norm_rescale", "layer_norm", "expected_average_only_in"]
 CASES = [
@@ -39,6 +53,50 @@ def test_the_reconstruction_is_saelens_own(architecture, options, tmp_path):
     assert checkpoint.describe().startswith(f"SAELens {architecture}")
     scaled = options["normalize_activations"] == "expected_average_only_in"
     assert scaled == ("x is not scaled here" in checkpoint.describe())
+
+
+@pytest.mark.parametrize("architecture", TRANSCODERS)
+def test_a_transcoder_is_saelens_own_and_is_written_so_that_saelens_agrees(architecture, tmp_path):
+    theirs = written(tmp_path / "in", architecture, TRANSCODERS)
+    checkpoint = checkpoints.read(tmp_path / "in")
+    x = tokens()
+    with torch.no_grad():
+        torch.testing.assert_close(checkpoint.sae.encode(x), theirs.encode(x), rtol=1e-5, atol=1e-5)
+        torch.testing.assert_close(checkpoint.sae(x), theirs(x), rtol=1e-5, atol=1e-5)
+    assert 0 < (theirs.encode(x) > 0).float().mean() < 1
+    kind = "jumprelu" if "jumprelu" in architecture else "standard"
+    described = f"SAELens {kind} transcoder, d_in 24, d_out 20, d_sae 96, decoder bias subtracted from the input: no"
+    skip = ", a skip, W_skip·x, is part of ŷ" * ("skip" in architecture)
+    assert checkpoint.describe() == described + skip
+    decoder = other_decoder(checkpoint.sae)
+    checkpoint.write(tmp_path / "out", *decoder)
+    with torch.no_grad():
+        expected = loaded(tmp_path / "out")(x)
+    torch.testing.assert_close(checkpoint.sae.with_decoder(*decoder)(x), expected, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(checkpoints.load(tmp_path / "out")(x), expected, rtol=1e-5, atol=1e-5)
+
+
+TRANSCODER_DAMAGE = {
+    "no skip": (tensors("sae_weights.safetensors", lambda t: t.pop("W_skip")), "but no W_skip; a skip_transcoder has"),
+    "a skip of another shape": (
+        tensors("sae_weights.safetensors", lambda t: t.update(W_skip=some(D_IN, D_OUT))),
+        r"W_skip is .* \(24, 20\)",
+    ),
+    "another d_out": (settings("cfg.json", d_out=D_IN), "d_out is 24, but 20 in the weights"),
+    "b_dec taken from x": (settings("cfg.json", apply_b_dec_to_input=True), "apply_b_dec_to_input is True"),
+    "x normalised": (settings("cfg.json", normalize_activations="layer_norm"), "normalize_activations is 'layer_norm'"),
+    "heads": (settings("cfg.json", reshape_activations="hook_z"), "reshape_activations is 'hook_z'"),
+    "an SAE by its settings": (settings("cfg.json", architecture="standard"), "a standard SAE has exactly"),
+}
+
+
+@pytest.mark.parametrize("damage", TRANSCODER_DAMAGE)
+def test_what_is_not_exactly_a_transcoder_is_refused(damage, tmp_path):
+    written(tmp_path, "skip_transcoder", TRANSCODERS)
+    harm, words = TRANSCODER_DAMAGE[damage]
+    harm(tmp_path)
+    with pytest.raises(InputError, match=words):
+        checkpoints.load(tmp_path)
 
 
 @pytest.mark.parametrize("normalise", NORMALISATIONS)

@@ -6,16 +6,18 @@ The fixture `cache` (conftest.py) stands for the hub.
 import gc
 import json
 import sys
+from unittest.mock import patch
 
 import pytest
 import torch
 from dictionary_learning.dictionary import AutoEncoderNew
+from safetensors.torch import save_file
 
 from sandbox import checkpoints
 from sandbox.checkpoints import hub
 from sandbox.errors import InputError
 from tests.checkpoints.test_saelens import agree
-from tests.helpers.by_saelens import D_IN, D_SAE, loaded, tokens, written
+from tests.helpers.by_saelens import D_IN, D_SAE, TRANSCODERS, loaded, tokens, written
 
 RES_JB = "gpt2-small-res-jb/blocks.0.hook_resid_pre"  # SAELens' own layout, of version 0
 BATCHTOPK = "saebench_gemma-2-2b_width-2pow12_date-0108/blocks.12.hook_resid_post__trainer_0"  # dictionary_learning's
@@ -107,14 +109,66 @@ def test_an_activation_function_that_saelens_drops_is_refused(cache):
         checkpoints.read(f"saelens:{RES_JB}")
 
 
-def test_a_transcoder_is_refused_before_it_is_made(cache):
-    folder = cache(RES_JB)
-    written(folder, "standard")
-    (folder / "cfg.json").write_text(
-        json.dumps(json.loads((folder / "cfg.json").read_text()) | {"architecture": "transcoder"})
-    )
-    with pytest.raises(InputError, match="its x̂ is in another space than x"):
-        checkpoints.read(f"saelens:{RES_JB}")
+def test_a_transcoder_of_saelens_own_is_read_by_its_name(cache):
+    theirs = written(cache(RES_JB), "skip_transcoder", TRANSCODERS)
+    checkpoint = checkpoints.read(f"saelens:{RES_JB}")
+    with torch.no_grad():
+        torch.testing.assert_close(checkpoint.sae(tokens()), theirs(tokens()), rtol=1e-5, atol=1e-5)
+    assert checkpoint.describe().startswith("SAELens standard transcoder, d_in 24, d_out 20, d_sae 96")
+
+
+QWEN = "mwhanna-qwen3-0.6b-transcoders-lowl0/layer_0"
+CLT = "mntss-gemma-2-2b-2.5m-clt-as-per-layer/layer_0"
+
+
+def drawn(*shape, seed=0):
+    return 0.3 * torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+
+
+@pytest.mark.parametrize("skips", [False, True])
+def test_a_converted_transcoder_must_be_of_its_kind(skips):
+    made = "jumprelu_skip_transcoder" if skips else "jumprelu_transcoder"
+    config = {"architecture": made, "apply_b_dec_to_input": False}
+    hub._check("saelens:x", "gemma_3", config, None, "transcoder_all/layer_0", skips)
+    with pytest.raises(InputError, match=f"at its source, but SAELens' gemma_3 converts it to {made}"):
+        hub._check("saelens:x", "gemma_3", config, None, "transcoder_all/layer_0", not skips)
+    with pytest.raises(InputError, match="it is jumprelu at its source"):
+        hub._check("saelens:x", "gemma_3", config, None, "resid_post/layer_0", skips)
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")  # SAELens' own, of how to load the model
+def test_an_mlp_transcoder_of_qwen_is_what_saelens_makes_of_it(cache):
+    folder = cache(QWEN)  # in the directory of this release, the name is that of a file
+    file = folder.parent / folder.name
+    file.rmdir()
+    weights = {"W_enc": drawn(D_SAE, D_IN), "W_dec": drawn(D_SAE, D_IN, seed=1)}
+    save_file(weights | {"b_enc": drawn(D_SAE), "b_dec": drawn(D_IN)}, file)
+    sizes = {"d_model": {"value": D_IN}, "d_feature": {"value": D_SAE}, "batch_size": {"value": 8}}
+    (file.parent / "wandb-config.yaml").write_text(json.dumps(sizes))
+    (file.parent / "config.yaml").write_text(json.dumps({"model_name": "Qwen/Qwen3-0.6B"}))
+    sae = checkpoints.load(f"saelens:{QWEN}")
+    x = tokens()
+    y_hat = torch.relu(x @ weights["W_enc"].T + drawn(D_SAE)) @ weights["W_dec"] + drawn(D_IN)
+    torch.testing.assert_close(sae(x), y_hat, rtol=1e-5, atol=1e-5)
+    assert sae.transcodes
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")  # SAELens' own, of this kind of transcoder
+def test_one_layer_of_a_cross_layer_transcoder_is_said_to_reconstruct_nothing(cache):
+    folder = cache(CLT)
+    snapshot = folder.parent
+    layer = folder.name
+    folder.rmdir()
+    encoder = {f"W_enc_{layer}": drawn(D_SAE, D_IN), f"b_enc_{layer}": drawn(D_SAE), f"b_dec_{layer}": drawn(D_IN)}
+    save_file(encoder, snapshot / f"W_enc_{layer}.safetensors")
+    save_file({f"W_dec_{layer}": drawn(D_SAE, 3, D_IN)}, snapshot / f"W_dec_{layer}.safetensors")
+    hooks = {"model_name": "google/gemma-2-2b", "feature_input_hook": "hook_resid_mid"}
+    (snapshot / "config.yaml").write_text(json.dumps(hooks | {"feature_output_hook": "hook_mlp_out"}))
+    with patch("sae_lens.loading.pretrained_sae_loaders.get_safetensors_tensor_shapes") as shapes:  # by HTTP requests
+        shapes.return_value = {name: list(tensor.shape) for name, tensor in encoder.items()}
+        checkpoint = checkpoints.read(f"saelens:{CLT}")
+    assert checkpoint.sae.transcodes
+    assert "ŷ reconstructs no layer, and its shrinkage against any target means nothing" in checkpoint.describe()
 
 
 NAMES = {

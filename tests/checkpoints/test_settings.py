@@ -169,7 +169,8 @@ def test_the_architecture_and_k(config, read):
         (SIX | {"architecture": "gated", "k": 7}, "k is 7, but a gated SAE has no k"),
         ({"metadata": {"sae_lens_version": "6.0"}}, "architecture is None"),
         (SIX | {"architecture": ["transcoder"]}, r"architecture is \['transcoder'\]"),
-        (SIX | {"architecture": "transcoder"}, "which is not supported: its x̂ is in another space"),
+        (SIX | {"architecture": "transcoder", "k": 7}, "k is 7, but a transcoder SAE has no k"),
+        (SIX | {"architecture": "crosscoder"}, "architecture is 'crosscoder'; supported: standard, .*, transcoder"),
     ],
 )
 def test_another_activation_is_refused(config, words):

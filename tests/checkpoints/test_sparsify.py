@@ -25,6 +25,9 @@ OPTIONS = {
     "multi-topk": {"multi_topk": True},
     "latents counted": {"num_latents": LATENTS, "expansion_factor": 32},
     "k of 1": {"k": 1},
+    "a transcoder": {"transcode": True},
+    "a transcoder with a skip connection": {"transcode": True, "skip_connection": True},
+    "an SAE with a skip connection": {"skip_connection": True},
 }
 
 
@@ -44,8 +47,10 @@ def x_hat(coder: SparseCoder, x: torch.Tensor):
     with torch.no_grad():
         top = coder.encode(x)
         decoded = coder.decode(top.top_acts, top.top_indices)
+        if coder.W_skip is not None:
+            decoded = decoded + x @ coder.W_skip.mT
         if not coder.cfg.multi_topk:
-            assert torch.equal(coder(x).sae_out, decoded)
+            torch.testing.assert_close(coder(x).sae_out, decoded)
     return decoded.numpy()
 
 
@@ -57,6 +62,9 @@ def test_the_reconstruction_is_sparsifys_own(option, tmp_path):
     top = theirs.encode(X)
     latents = torch.zeros(len(X), LATENTS).scatter_(-1, top.top_indices, top.top_acts.detach())
     agrees(ours.encode(X), latents.numpy())
+    assert ours.transcodes == theirs.cfg.transcode
+    assert ours.subtract_b_dec != theirs.cfg.transcode
+    assert (ours.W_skip is not None) == theirs.cfg.skip_connection
 
 
 def test_with_multi_topk_their_forward_has_four_times_as_many_latents_and_that_is_said(tmp_path):
@@ -75,8 +83,9 @@ def test_the_conventions_are_said(tmp_path):
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("activation", ["topk", "groupmax"])
-def test_sparsify_loads_a_changed_decoder(activation, dtype, tmp_path):
-    written_by_sparsify(tmp_path / "in", activation=activation).to(dtype).save_to_disk(tmp_path / "in")
+@pytest.mark.parametrize("kind", [{}, {"transcode": True, "skip_connection": True}])
+def test_sparsify_loads_a_changed_decoder(activation, dtype, kind, tmp_path):
+    written_by_sparsify(tmp_path / "in", activation=activation, **kind).to(dtype).save_to_disk(tmp_path / "in")
     checkpoint = checkpoints.read(tmp_path / "in")
     decoder = other_decoder(checkpoint.sae)
     checkpoint.write(tmp_path / "out", *decoder)
@@ -116,8 +125,12 @@ def weights(change):
 
 
 DAMAGE = {
-    "a transcoder": (config(transcode=True), "transcode is True, which makes it a transcoder"),
-    "a skip connection": (config(skip_connection=True), "skip_connection is True, a linear path"),
+    "a transcoder in words": (config(transcode="yes"), "transcode is 'yes'"),
+    "a skip connection": (config(skip_connection=True), "but no W_skip; a sparsify SAE with a skip connection has"),
+    "a skip connection to elsewhere": (
+        lambda f: (config(skip_connection=True)(f), weights(lambda w: w.update(W_skip=some(D, D + 1)))(f)),
+        r"W_skip is .* \(16, 17\)",
+    ),
     "a skip connection unsaid": (weights(lambda w: w.update(W_skip=some(D, D))), "W_skip may change x̂"),
     "another activation": (config(activation="jumprelu"), "activation is 'jumprelu'"),
     "signed": (config(signed=True), "signed is True"),

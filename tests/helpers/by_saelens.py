@@ -30,6 +30,17 @@ TRAINING = {
         {"k": 9.5, "matryoshka_widths": [32, D_SAE]},
     ),
 }
+D_OUT = 20
+TRANSCODERS = {
+    "transcoder": (sae_lens.Transcoder, sae_lens.TranscoderConfig, {}),
+    "skip_transcoder": (sae_lens.SkipTranscoder, sae_lens.SkipTranscoderConfig, {}),
+    "jumprelu_transcoder": (sae_lens.JumpReLUTranscoder, sae_lens.JumpReLUTranscoderConfig, {}),
+    "jumprelu_skip_transcoder": (sae_lens.JumpReLUSkipTranscoder, sae_lens.JumpReLUSkipTranscoderConfig, {}),
+}
+TRANSCODERS = {
+    name: (make, config, {"d_out": D_OUT, "apply_b_dec_to_input": False})
+    for name, (make, config, _) in TRANSCODERS.items()
+}
 BY_BATCH = ("batchtopk", "matryoshka_batchtopk")
 
 

@@ -23,8 +23,8 @@ def agrees(actual: torch.Tensor, expected: np.ndarray) -> None:
 def other_decoder(sae) -> tuple[torch.Tensor, torch.Tensor]:
     """A different decoder: every latent rescaled and slightly rotated, and b_dec shifted."""
     stretch = 1 + torch.rand(sae.d_sae, 1, generator=torch.Generator().manual_seed(7))
-    turn = torch.from_numpy(some(sae.d_sae, sae.d_in, seed=8, scale=0.02))
-    return sae.W_dec * stretch + turn, sae.b_dec + torch.from_numpy(some(sae.d_in, seed=9))
+    turn = torch.from_numpy(some(sae.d_sae, sae.d_out, seed=8, scale=0.02))
+    return sae.W_dec * stretch + turn, sae.b_dec + torch.from_numpy(some(sae.d_out, seed=9))
 
 
 def settings(name: str, **changes):

@@ -74,7 +74,7 @@ TRANSCODERS = {
 
 @pytest.mark.parametrize("library", TRANSCODERS)
 def test_a_transcoder_is_not_measured_against_its_input(library):
-    with pytest.raises(InputError, match="is a transcoder: its output reconstructs another layer"):
+    with pytest.raises(InputError, match="is a transcoder: its output reconstructs other activations than it reads"):
         measure(TRANSCODERS[library](), X)
 
 

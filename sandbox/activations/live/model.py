@@ -1,18 +1,20 @@
-"""A transformers model from disk, and the output of one of its modules, where the forward pass stops."""
+"""A transformers model from disk, and the activations at one or two of its modules, where the forward pass stops."""
 
 from __future__ import annotations
 
 import difflib
 import inspect
 import warnings
-from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
 
 from sandbox.errors import InputError
 from sandbox.system.dtypes import MODEL_DTYPES, dtype_named
@@ -20,45 +22,77 @@ from sandbox.system.dtypes import MODEL_DTYPES, dtype_named
 NEEDED = "a folder with config.json, .safetensors weights and a tokenizer, as save_pretrained writes it, is needed"
 
 
+INPUT, OUTPUT = ".input", ".output"
+"""What follows a module's name at the point of its input or its output, as in Gemma Scope 2's hf_hook_point_in."""
+
+
 class Tap:
-    """The output of one module of a model, from token ids.
+    """The activations at one point of a model, or at two, from token ids. A forward pass stops at the last of them.
+
+    A point is the output of a module, by its name in model.named_modules(), or its input, by that name and INPUT.
 
     Attributes:
-        module: its name, as in model.named_modules()
-        device: of the model and of the output
+        module: the first point
+        target: the second, whose activations are appended to those of the first; None for none
+        device: of the model and of the activations
     """
 
-    def __init__(self, model: nn.Module, module: str, device: torch.device) -> None:
-        self.model, self.module, self.device = model.to(device), module, device
+    def __init__(self, model: nn.Module, module: str, device: torch.device, target: str | None = None) -> None:
+        self.model, self.module, self.target, self.device = model.to(device), module, target, device
+
+    def __call__(self, inputs: dict[str, Tensor]) -> Tensor:
+        """The activations, (batch, tokens, d), for a tokenizer's output, (batch, tokens) each."""
+        return torch.cat(self.each(inputs), -1)
 
     @torch.no_grad()
-    def __call__(self, inputs: dict[str, Tensor]) -> Tensor:
-        """The module's output, (batch, tokens, d), for a tokenizer's output, (batch, tokens) each.
+    def each(self, inputs: dict[str, Tensor]) -> list[Tensor]:
+        """The activations at each point.
 
-        If the module has several outputs, or is called several times in a forward pass, the first counts.
+        If a module has several outputs or inputs, or is called several times in a forward pass, the first counts.
         """
-        outputs: list[Any] = []
-
-        def stop(_module: nn.Module, _inputs: Any, output: Any) -> None:
-            outputs.append(output)
-            raise _Reached
-
+        points = [point for point in (self.module, self.target) if point is not None]
+        reached: dict[int, Tensor] = {}
         shape = inputs["input_ids"].shape
-        hook = self.model.get_submodule(self.module).register_forward_hook(stop)
-        try:
-            self.model(**accepted(self.model, inputs, self.device))
-        except _Reached:
-            pass
-        except torch.OutOfMemoryError as error:
-            raise InputError(
-                f"the model runs out of memory on {shape[0]} contexts of {shape[1]} tokens: "
-                "choose a smaller batch, or context"
-            ) from error
-        finally:
-            hook.remove()
-        if not outputs:
-            raise InputError(f"the model does not run {self.module!r} when it reads text: name another module")
-        return activations_of(outputs[0], self.module, shape)
+
+        def keep(index: int, activations: Any) -> None:
+            if index not in reached:
+                found = activations_of(activations, points[index], shape)
+                reached[index] = found.clone() if len(points) > 1 else found  # the model may go on, and work in place
+            if len(reached) == len(points):
+                raise _Reached
+
+        with ExitStack() as hooks:
+            for index, point in enumerate(points):
+                hooks.callback(_hooked(self.model, point, partial(keep, index)).remove)
+            try:
+                self.model(**accepted(self.model, inputs, self.device))
+            except _Reached:
+                pass
+            except torch.OutOfMemoryError as error:
+                raise InputError(
+                    f"the model runs out of memory on {shape[0]} contexts of {shape[1]} tokens: "
+                    "choose a smaller batch, or context"
+                ) from error
+        for index, point in enumerate(points):
+            if index not in reached:
+                raise InputError(f"the model does not run {point!r} when it reads text: name another module")
+        return [reached[index] for index in range(len(points))]
+
+
+def _hooked(model: nn.Module, point: str, keep: Callable[[Any], None]) -> RemovableHandle:
+    """A hook that passes on the activations at a point."""
+    if _is_input(model, point):
+
+        def before(_module: nn.Module, args: tuple[Any, ...], named: dict[str, Any]) -> None:
+            keep(args or tuple(named.values()))
+
+        return model.get_submodule(point.removesuffix(INPUT)).register_forward_pre_hook(before, with_kwargs=True)
+    return model.get_submodule(point).register_forward_hook(lambda _module, _inputs, output: keep(output))
+
+
+def _is_input(model: nn.Module, point: str) -> bool:
+    """Whether a point is a module's input: not if a module has all of its name."""
+    return point.endswith(INPUT) and point not in {name for name, _ in model.named_modules()}
 
 
 def accepted(model: nn.Module, inputs: dict[str, Tensor], device: torch.device) -> dict[str, Tensor]:
@@ -183,16 +217,34 @@ def _first_sentence(error: Exception) -> str:
     return text.split(". ")[0][:300]
 
 
-def tap_layer(model: nn.Module, layer: int, device: torch.device) -> Tap:
-    """The residual stream after block `layer`, counted from 0. Later blocks never run and are deleted."""
+def tap_layer(model: nn.Module, layer: int, device: torch.device, target: str | None = None) -> Tap:
+    """The residual stream after block `layer`, counted from 0, and a target. Blocks behind both never run.
+
+    Without a target, they are deleted.
+    """
     module = layer_named(model, layer)
+    if target is not None:
+        return Tap(model, module, device, point_named(model, target))
     del find_blocks(model)[1][layer + 1 :]
     return Tap(model, module, device)
 
 
-def tap_hook(model: nn.Module, hook: str, device: torch.device) -> Tap:
-    """A module by its name, with or without the prefix of the model with a head (transformer.h.3 is h.3)."""
-    return Tap(model, module_named(model, hook), device)
+def tap_hook(model: nn.Module, hook: str, device: torch.device, target: str | None = None) -> Tap:
+    """One or two points by name, with or without the prefix of the model with a head (transformer.h.3 is h.3)."""
+    return Tap(model, point_named(model, hook), device, None if target is None else point_named(model, target))
+
+
+def point_named(model: nn.Module, point: str) -> str:
+    """A point of this model, from a module's name, with INPUT for its input and, if one likes, OUTPUT for its output.
+
+    A module whose own name ends so goes first.
+    """
+    for suffix, kept in ((INPUT, INPUT), (OUTPUT, "")):
+        if point.endswith(suffix):
+            with suppress(InputError):
+                return module_named(model, point)
+            return module_named(model, point.removesuffix(suffix)) + kept
+    return module_named(model, point)
 
 
 def layer_named(model: nn.Module, layer: int) -> str:
@@ -232,8 +284,8 @@ def find_blocks(model: Any) -> tuple[str, nn.ModuleList]:
     return outer[0], lists[outer[0]]
 
 
-def probe(tap: Tap, inputs: dict[str, Tensor], missing: Iterable[str]) -> int:
-    """The width d of the tap's output, from one short pass that refuses to use weights that the checkpoint lacks.
+def probe(tap: Tap, inputs: dict[str, Tensor], missing: Iterable[str]) -> list[int]:
+    """The width d at each point of the tap, from one short pass that refuses to use weights that the checkpoint lacks.
 
     transformers fills such weights with random numbers, which are harmless only behind the tap.
     """
@@ -243,7 +295,7 @@ def probe(tap: Tap, inputs: dict[str, Tensor], missing: Iterable[str]) -> int:
             if owner in {module for module, _ in tap.model.named_modules()}:
                 guard = tap.model.get_submodule(owner).register_forward_pre_hook(_refuse(tap.model, name))
                 guards.callback(guard.remove)
-        return tap(inputs).shape[-1]
+        return [activations.shape[-1] for activations in tap.each(inputs)]
 
 
 def _refuse(model: Any, name: str) -> Any:

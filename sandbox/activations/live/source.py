@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sandbox.activations import Chunk
+from sandbox.activations import Chunk, Targets
 from sandbox.activations.live.contexts import Context, Contexts
 from sandbox.activations.live.model import Tap, load, probe, tap_hook, tap_layer
 from sandbox.activations.live.texts import documents, text_files
@@ -26,6 +26,7 @@ def live(
     text: str | Path,
     *,
     hook: str | None = None,
+    target_hook: str | None = None,
     context: int | None = None,
     batch: int = 16,
     whole_files: bool = False,
@@ -43,7 +44,9 @@ def live(
         text:        a .txt file (blank lines separate documents), a .jsonl file (the field "text" of each line is a
                      document), or a folder or a pattern of such files
         hook:        instead of a layer, the name of a module in AutoModel's named_modules(): its output, or the first
-                     of its outputs
+                     of its outputs; followed by ".input", its input, such as "layers.14.mlp.input"
+        target_hook: for transcoders, a second module, named likewise: its output is the target y (`Targets`), from
+                     the same forward pass
         context:     tokens that the model reads at once, including special tokens; longer documents are cut. None is
                      the model's maximum, up to 1024
         batch:       contexts computed at a time
@@ -61,14 +64,15 @@ def live(
     loaded, missing, tokenizer = load(model, dtype)
     contexts = Contexts(tokenizer, loaded.config.get_text_config(), loaded, context)
     if layer is not None:
-        tap = tap_layer(loaded, layer, compute_device)
+        tap = tap_layer(loaded, layer, compute_device, target_hook)
         stated_in = f"layer {layer}, {tap.module}"
     else:
-        tap = tap_hook(loaded, str(hook), compute_device)
+        tap = tap_hook(loaded, str(hook), compute_device, target_hook)
         stated_in = f"hook {tap.module}"
     # The name determines the tokens: a saved run is resumed only under the same name.
     by_file = ", file by file," if whole_files else ""
-    name = f"{model}, {tap.module} in {dtype}, on {text}{by_file} in contexts of {contexts.size}"
+    points = tap.module if tap.target is None else f"{tap.module} and {tap.target}"
+    name = f"{model}, {points} in {dtype}, on {text}{by_file} in contexts of {contexts.size}"
     return Live(name, tap, contexts, files, whole_files, batch, missing, Origin(stated_in, tap.module, str(model), {}))
 
 
@@ -81,11 +85,14 @@ class Live:
 
     Attributes:
         name:   the model, the module and the text, for messages
-        width:  d, the dimension of the activations
+        width:  d, the dimension of the activations, with that of the targets if there are any
+        targets: where they begin in each row; None without any
         tokens: number of tokens without special tokens and padding; None until it is known
         files:  the text files
         origin: the model and the hook
     """
+
+    targets: Targets | None = None
 
     def __init__(
         self,
@@ -102,7 +109,12 @@ class Live:
         self.tokens: int | None = None
         self._tap, self._contexts, self.files, self._whole, self._batch = tap, contexts, files, whole, batch
         shortest = Context(0, np.concatenate([contexts.before, [0], contexts.after]), np.array([len(contexts.before)]))
-        self.width = probe(tap, contexts.padded([shortest, shortest]), missing)
+        widths = probe(tap, contexts.padded([shortest, shortest]), missing)
+        self.width = sum(widths)
+        if tap.target is not None:
+            model = "" if origin is None else origin.model
+            of_target = Origin(f"target {tap.target}", tap.target, model, {})
+            self.targets = Targets(widths[0], tap.target, of_target)
 
     @property
     def device(self) -> torch.device:

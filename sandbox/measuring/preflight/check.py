@@ -19,6 +19,7 @@ from sandbox.measuring.preflight.sample import (
     FLOAT16_MAX,
     MIN_TOKENS,
     OUTLIER,
+    look_at_read,
     look_at_sample,
     norms,
     ordinary,
@@ -48,6 +49,7 @@ def preflight(
     x_hat: Float[Tensor, "n d"] | None = None,
     b_dec: Float[Tensor, "d"] | None = None,
     above: float = OUTLIER,
+    y: Float[Tensor, "n d_out"] | None = None,
 ) -> list[Finding]:
     """Find what in a sample would make the measured shrinkage misleading.
 
@@ -57,6 +59,7 @@ def preflight(
         x_hat: for pairs, the reconstructions; checks that need the SAE are then skipped
         b_dec: the decoder bias, if any, to recognise when it is missing, doubled, or not subtracted
         above: multiple of the median norm above which a token is an outlier
+        y:     for a transcoder, what its output reconstructs: x̂ is then compared with y, and x only read
     Returns: findings about x alone, then about spaces and biases (the likeliest cause first), then about loss and L0;
              empty if there are none
     Raises:  InputError for mismatched shapes
@@ -73,13 +76,16 @@ def preflight(
         raise InputError(f"the sample has shape {tuple(x.shape)}: it must be (tokens, d), with at least one token")
     if (run is None) == (x_hat is None):
         raise InputError("preflight needs either run or x_hat: give one of the two")
-    if b_dec is not None and b_dec.shape != x.shape[1:]:
-        raise InputError(f"b_dec has shape {tuple(b_dec.shape)}, but the activations have d = {x.shape[1]}")
-    found = look_at_sample(x, above)
-    finite = norms(x).isfinite().to(x.device)
+    compared = x if y is None else y
+    if len(compared) != len(x):
+        raise InputError(f"the sample has {len(x)} tokens of x and {len(compared)} of y: they must agree")
+    if b_dec is not None and b_dec.shape != compared.shape[1:]:
+        raise InputError(f"b_dec has shape {tuple(b_dec.shape)}, but the activations have d = {compared.shape[1]}")
+    found = look_at_sample(x, above) if y is None else look_at_read(x) + look_at_sample(y, above, "y")
+    finite = (norms(x).isfinite() & norms(compared).isfinite()).to(x.device)
     if any(one.key in ("zero", "constant") for one in found) or not finite.any():
         return found
-    x = x[finite]
+    x, y = x[finite], None if y is None else y[finite]
     with torch.no_grad():
         if run is None:
             assert x_hat is not None
@@ -87,20 +93,20 @@ def preflight(
                 raise InputError(f"x has shape {(len(finite), x.shape[1])} and x_hat {tuple(x_hat.shape)}: they differ")
             x_hat, l0, d_sae = x_hat[finite], None, 0
         else:
-            x_hat, l0, d_sae = _run_through(run, x)
+            x_hat, l0, d_sae = _run_through(run, x, x.shape[1] if y is None else y.shape[1])
         found += _look_at_numbers(x_hat)
         both = norms(x_hat).isfinite().to(x.device)
         if both.any():
-            found += _look_at_pair(run, x[both], x_hat[both], b_dec)
+            found += _look_at_pair(run, x[both], x_hat[both], b_dec, None if y is None else y[both])
     return found + (_look_at_l0(l0, d_sae) if l0 is not None else [])
 
 
-def _run_through(run: Run, x: Tensor) -> tuple[Tensor, Tensor | None, int]:
-    """x̂, the number of active latents per token, and d_sae; computed in batches."""
+def _run_through(run: Run, x: Tensor, d: int) -> tuple[Tensor, Tensor | None, int]:
+    """x̂, (n, d), the number of active latents per token, and d_sae; computed in batches."""
     pieces, counts, d_sae = [], [], 0
     for part in x.split(BATCH):
         x_hat, feature_acts = run(part.clone())  # the SAE may work in place
-        if x_hat.shape != part.shape:
+        if x_hat.shape != (len(part), d):
             raise InputError(f"the SAE gave x̂ of shape {tuple(x_hat.shape)} for x of shape {tuple(part.shape)}")
         pieces.append(x_hat)
         if feature_acts is not None:
@@ -132,18 +138,22 @@ def _look_at_numbers(x_hat: Tensor) -> list[Finding]:
     return []
 
 
-def _look_at_pair(run: Run | None, x: Tensor, x_hat: Tensor, b_dec: Tensor | None) -> list[Finding]:
-    """Spaces, biases and the loss."""
+def _look_at_pair(
+    run: Run | None, read: Tensor, x_hat: Tensor, b_dec: Tensor | None, y: Tensor | None
+) -> list[Finding]:
+    """Spaces, biases and the loss; `read` is what the SAE reads, and y what a transcoder reconstructs."""
+    x, name = (read, "x") if y is None else (y, "y")
     if _is_same(x, x_hat):
         message = (
-            "x̂ equals x in every token of the sample, which no SAE achieves: one file or tensor was given twice, or "
-            "the error is added back to x̂ (use_error_term)"
+            f"x̂ equals {name} in every token of the sample, which no SAE achieves: one file or tensor was given twice, "
+            "or the error is added back to x̂ (use_error_term)"
         )
         return [Finding("identical", message)]
     usual = ordinary(x).to(x.device)
     chosen = usual.nonzero()[:, 0]
     chosen = chosen[spread(len(chosen), COMPARED).to(chosen.device)]
-    causes = _look_at_space(run, x[chosen], x_hat[chosen], b_dec) if len(chosen) >= MIN_TOKENS else []
+    few = None if y is None else y[chosen]
+    causes = _look_at_space(run, read[chosen], x_hat[chosen], b_dec, few) if len(chosen) >= MIN_TOKENS else []
     kept = norms(x).to(x.device) <= outlier_limit(x)
     raw = fit(x[kept], x_hat[kept])
     biased = any(one.key in ("missing_bias", "extra_bias") for one in causes)
@@ -174,8 +184,10 @@ def _is_same(x: Tensor, x_hat: Tensor) -> bool:
     return bool(((x - x_hat).abs() <= near * (size + size.median())).all()) and bool(x.any())
 
 
-def _look_at_space(run: Run | None, x: Tensor, x_hat: Tensor, b_dec: Tensor | None) -> list[Finding]:
-    kind, x, x_hat = x.dtype, _wide(x), _wide(x_hat)
+def _look_at_space(
+    run: Run | None, read: Tensor, x_hat: Tensor, b_dec: Tensor | None, y: Tensor | None
+) -> list[Finding]:
+    kind, x, x_hat = read.dtype, _wide(read if y is None else y), _wide(x_hat)
     b_dec = None if b_dec is None else b_dec.to(x)
     raw = fit(x, x_hat)
     if raw.loss < FINE:
@@ -183,7 +195,10 @@ def _look_at_space(run: Run | None, x: Tensor, x_hat: Tensor, b_dec: Tensor | No
     outcome = output_finding(x, x_hat)
     if run is not None:
         # Keep the dtype of x, as the measurement does: an SAE in half precision accepts no other.
-        inner = input_finding(lambda moved: _wide(_run_through(run, moved.to(kind))[0]), x, x_hat, b_dec)
+        def reconstruct(moved: Tensor) -> Tensor:
+            return _wide(_run_through(run, moved.to(kind), x.shape[1])[0])
+
+        inner = input_finding(reconstruct, _wide(read), x_hat, b_dec, None if y is None else x)
         # A normalisation leaves what it normalised as it is, so an SAE that applies one passes on both counts: then
         # what needs no change of the input is the simpler cause.
         if inner is not None and (outcome is None or inner[1].badness * 1.25 < outcome[1].badness):

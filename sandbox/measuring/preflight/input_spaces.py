@@ -115,20 +115,29 @@ def output_finding(x: Float[Tensor, "n d"], x_hat: Float[Tensor, "n d"]) -> tupl
 
 
 def input_finding(
-    run: Reconstruct, x: Float[Tensor, "n d"], x_hat: Float[Tensor, "n d"], b_dec: Tensor | None
+    run: Reconstruct,
+    x: Float[Tensor, "n d"],
+    x_hat: Float[Tensor, "n d_out"],
+    b_dec: Tensor | None,
+    y: Float[Tensor, "n d_out"] | None = None,
 ) -> tuple[Finding, Misfit] | None:
-    """Whether the SAE was trained on x in another space, or on x with another bias taken from it."""
+    """Whether the SAE was trained on x in another space, or on x with another bias taken from it.
+
+    Args: y: what a transcoder's x̂ is compared with, in whatever space its x is; None for an SAE, whose x̂ moves with x
+    """
     x = x.double()  # likewise; an SAE that is given more than its dtype holds gives what fits nothing
-    raw = fit(x, x_hat)
+    raw, name = (fit(x, x_hat), "x") if y is None else (fit(y, x_hat), "y")
+
+    def fit_on(moved: Tensor, tokens: Tensor | slice = slice(None)) -> Misfit:
+        return fit(moved if y is None else y[tokens], run(moved))
 
     def fit_in(space: Space) -> Misfit:
-        moved = space.apply(x)
-        found = fit(moved, run(moved))
+        found = fit_on(space.apply(x))
         # Without a mean in x there is none to be off, so this space must win by its loss alone.
         return NO_FIT if space.key == "mean_removed" and found.loss > FAR_BETTER * raw.loss else found
 
-    best, chosen, others = _best(known_spaces(x), fit_in, _factor_on_x(run, x, raw))
-    shifted = None if b_dec is None else _shifted_input(run, x, b_dec)
+    best, chosen, others = _best(known_spaces(x), fit_in, _factor_on_x(fit_on, x, raw))
+    shifted = None if b_dec is None or y is not None else _shifted_input(run, x, b_dec)
     if shifted is not None and shifted[1].badness < best.badness and _explains(shifted[1], raw):
         words, fitted = shifted
         message = (
@@ -139,11 +148,11 @@ def input_finding(
     if chosen is None or not _explains(best, raw):
         return None
     further = 8 * chosen.apply(x)  # a soft threshold loses the less, the larger its input: that explains nothing
-    if fit(further, run(further)).badness < 0.8 * best.badness:
+    if fit_on(further).badness < 0.8 * best.badness:
         return None
     message = (
-        f"the error is {raw.loss:.3g} times the variance of x, but {best.loss:.3g} times on {chosen.words}{others}: "
-        f"the SAE was probably trained in that space, which is not folded into its weights; {chosen.remedy}"
+        f"the error is {raw.loss:.3g} times the variance of {name}, but {best.loss:.3g} times on {chosen.words}"
+        f"{others}: the SAE was probably trained in that space, which is not folded into its weights; {chosen.remedy}"
     )
     return Finding(chosen.key, message), best
 
@@ -187,20 +196,22 @@ def _factor_on_x_hat(x: Tensor, x_hat: Tensor) -> tuple[Space, Misfit] | None:
     return scaling("scale", factor, "found by trying factors, to about 10 %"), best
 
 
-def _factor_on_x(run: Reconstruct, x: Tensor, raw: Misfit) -> tuple[Space, Misfit] | None:
+def _factor_on_x(
+    fit_on: Callable[[Tensor, Tensor | slice], Misfit], x: Tensor, raw: Misfit
+) -> tuple[Space, Misfit] | None:
     """The one factor k for which the SAE fits k·x best; looked for only where x as it is looks suspicious."""
     if raw.offset < 0.03 and raw.loss < 0.5:
         return None
-    few = x[spread(len(x), 256)]
+    few = spread(len(x), 256)
 
     def fit_at(factor: float) -> Misfit:
-        return fit(few * factor, run(few * factor))
+        return fit_on(x[few] * factor, few)
 
     factor, _ = _scanned(fit_at)
     if 1 / NO_CHANGE < factor < NO_CHANGE:
         return None
     space = scaling("scale", factor, "found by trying factors, to about 10 %")
-    return space, fit(space.apply(x), run(space.apply(x)))
+    return space, fit_on(space.apply(x), slice(None))
 
 
 def _scanned(fit_at: Callable[[float], Misfit]) -> tuple[float, Misfit]:

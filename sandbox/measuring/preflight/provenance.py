@@ -27,10 +27,11 @@ HARMLESS = {
 of norms into the layers behind them.)"""
 
 
-def provenance(trained: Origin | None, given: Origin | None) -> list[Finding]:
+def provenance(trained: Origin | None, given: Origin | None, *, of_targets: bool = False) -> list[Finding]:
     """What an SAE's settings say of the activations that it was trained on, against where those to measure come from.
 
     Args:    trained: of the SAE's settings; given: of the source of the activations; None where nothing is known
+             of_targets: whether both are of what a transcoder reconstructs: then only the hook is looked at
     Returns: findings "hook", "model", "model_loaded", each naming both; none where one of the two says nothing
 
     >>> sae, live = Origin("cfg.json", "blocks.2.hook_resid_pre"), Origin("layer 2", "model.layers.2")
@@ -39,20 +40,22 @@ def provenance(trained: Origin | None, given: Origin | None) -> list[Finding]:
     """
     if trained is None or given is None:
         return []
+    if of_targets:
+        return _look_at_hook(trained, given, "a transcoder of", "targets")
     return [*_look_at_hook(trained, given), *_look_at_model(trained, given), *_look_at_loading(trained, given)]
 
 
-def _look_at_hook(trained: Origin, given: Origin) -> list[Finding]:
+def _look_at_hook(trained: Origin, given: Origin, how: str = "trained on", what: str = "activations") -> list[Finding]:
     if not (trained.hook and given.hook) or trained.hook == given.hook:
         return []
     wanted, found = spot(trained.hook), spot(given.hook)
     if wanted is None or found is None or not wanted.differs(found):
         return []
-    remedy = "read the activations that the SAE was trained on"
-    if wanted.part == STREAM and wanted.layer and given.loaded is not None:
+    remedy = f"read the {what} that the SAE was trained on"
+    if what == "activations" and wanted.part == STREAM and wanted.layer and given.loaded is not None:
         remedy += f", here with --layer {wanted.layer - 1}"
     message = (
-        f"the SAE was trained on {wanted}, as {trained.stated_in} says ({trained.hook}), but the activations are "
+        f"the SAE was {how} {wanted}, as {trained.stated_in} says ({trained.hook}), but the {what} are "
         f"{found} ({given.stated_in}): {remedy}"
     )
     return [Finding("hook", message)]

@@ -62,8 +62,13 @@ def ordinary(x: Float[Tensor, "n d"]) -> Bool[Tensor, "n"]:
     return (size > 0) & (size <= outlier_limit(x) / OUTLIER * ORDINARY)
 
 
-def look_at_sample(x: Float[Tensor, "n d"], above: float = OUTLIER) -> list[Finding]:
-    """What is wrong with the activations alone. Args: above: as for `outlier_limit`"""
+def look_at_read(x: Float[Tensor, "n d"]) -> list[Finding]:
+    """What is wrong with the activations that a transcoder reads: their norms are of no account."""
+    return [finding for finding in look_at_sample(x) if finding.key in ("nonfinite", "float16", "zero", "constant")]
+
+
+def look_at_sample(x: Float[Tensor, "n d"], above: float = OUTLIER, name: str = "x") -> list[Finding]:
+    """What is wrong with the activations alone. Args: above: as for `outlier_limit`; name: as messages call them"""
     size = norms(x)
     n, finite = len(size), size.isfinite()
     found = []
@@ -71,28 +76,31 @@ def look_at_sample(x: Float[Tensor, "n d"], above: float = OUTLIER) -> list[Find
         found.append(
             Finding(
                 "nonfinite",
-                f"{bad} of {n} tokens of x have a NaN or an infinity (first: {_places(~finite)}): "
+                f"{bad} of {n} tokens of {name} have a NaN or an infinity (first: {_places(~finite)}): "
                 "save the activations in float32 or bfloat16, or drop those tokens with --drop-nonfinite",
             )
         )
-    found += _look_at_float16(x)
+    found += _look_at_float16(x, name)
     if not finite.any():
         return found
     size, kept = size.where(finite, 0), x.detach().cpu()[finite]
     if not size.any():
-        return [*found, Finding("zero", "x is zero in every token of the sample: there is nothing to reconstruct")]
+        return [
+            *found,
+            Finding("zero", f"{name} is zero in every token of the sample: there is nothing to reconstruct"),
+        ]
     if n > 1 and len(kept) > 1 and bool((kept == kept[0]).all()):
         return [*found, Finding("constant", "every token of the sample is the same vector: is this the right file?")]
     if zero := int((finite & (size == 0)).sum()):
-        found.append(zero_finding(zero, n, f" (first: {_places(finite & (size == 0))})"))
+        found.append(zero_finding(zero, n, f" (first: {_places(finite & (size == 0))})", name))
     if n < MIN_TOKENS:
         found.append(Finding("small", f"{n} tokens are too few for this check: give {MIN_TOKENS} or more"))
     return found + _look_at_long_tokens(size, above)
 
 
-def zero_finding(zero: int, tokens: int, first: str = "") -> Finding:
+def zero_finding(zero: int, tokens: int, first: str = "", name: str = "x") -> Finding:
     """The finding for tokens that are all zeros; `first` says where."""
-    message = f"{zero} of {tokens} tokens of x are all zeros{first}, probably padding: remove it"
+    message = f"{zero} of {tokens} tokens of {name} are all zeros{first}, probably padding: remove it"
     return Finding("zero_tokens", f"{message} before measuring")
 
 
@@ -129,14 +137,14 @@ def _look_at_long_tokens(size: Float64[Tensor, "n"], above: float) -> list[Findi
     return []
 
 
-def _look_at_float16(x: Float[Tensor, "n d"]) -> list[Finding]:
+def _look_at_float16(x: Float[Tensor, "n d"], name: str) -> list[Finding]:
     peak = x.detach().abs()
     peak = float(peak.where(peak.isfinite(), 0).max())
     if peak == FLOAT16_MAX:
         return [
             Finding(
                 "float16",
-                f"the largest |x| is exactly {peak:g}, the largest float16: the activations were cut "
+                f"the largest |{name}| is exactly {peak:g}, the largest float16: the activations were cut "
                 "off there when they were saved; save them in float32 or bfloat16",
             )
         ]
@@ -144,7 +152,7 @@ def _look_at_float16(x: Float[Tensor, "n d"]) -> list[Finding]:
         return [
             Finding(
                 "float16",
-                f"the largest |x| is {peak:g} in float16, which ends at {FLOAT16_MAX:g}: larger ones "
+                f"the largest |{name}| is {peak:g} in float16, which ends at {FLOAT16_MAX:g}: larger ones "
                 "may be infinite or cut off; save the activations in float32 or bfloat16",
             )
         ]
