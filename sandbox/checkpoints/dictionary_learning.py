@@ -42,7 +42,7 @@ def _recognise(candidate: Candidate) -> bool:
         return True
     names = set(_plain(_state(candidate.tensors)))
     known = {name for dictionary in CLASSES.values() for name in dictionary.tensors}
-    return names <= known and ({*ENCODER_WEIGHT, *DECODER} <= names or {"W_enc", "W_dec"} <= names)
+    return names <= known and ({*ENCODER_WEIGHT, *DECODER} <= names or {"W_enc", "W_dec", "threshold"} <= names)
 
 
 def _state(stored: Mapping[str, Any]) -> Mapping[str, Any]:

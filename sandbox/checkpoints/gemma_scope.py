@@ -3,6 +3,8 @@
 A latent is its pre-activation if that exceeds its threshold and 0, else 0 (arXiv 2408.05147, section 2.2, and the
 tutorial that it links to). Training divided the activations by a scalar and subtracted a bias from them; both are
 folded into the arrays (section 3.1 and appendix A), so x is the model's own activation and b_dec is not subtracted.
+The SAEs in the folders `embedding` reconstruct the embeddings before Gemma multiplies them by √d (`hub_repairs` has the
+sources): for those x is a row of the embedding matrix.
 
 The second release (Gemma Scope 2) also contains transcoders, some with an affine connection around the latents, and
 cross-layer transcoders with a third axis in w_dec; these are refused. The transcoders of the first release have the
@@ -32,6 +34,7 @@ from sandbox.checkpoints.layout import (
 from sandbox.errors import InputError
 
 ARRAYS = MATRICES | B_ENC | {"threshold": Weight("threshold", "s")}
+EMBEDDING = "trained on token embeddings: x is a row of the embedding matrix, without Gemma's factor √d"
 LOWER_CASE = {name.lower(): array for name, array in ARRAYS.items()}
 
 
@@ -59,7 +62,8 @@ def _release(path: Path) -> Sequence[str]:
 
 
 def _conventions(contents: Contents) -> Conventions:
-    return Conventions(JumpReLU(contents.tensors["threshold"]), subtract_b_dec=False)
+    notes = (EMBEDDING,) if "embedding" in _release(contents.path) else ()
+    return Conventions(JumpReLU(contents.tensors["threshold"]), subtract_b_dec=False, notes=notes)
 
 
 GEMMA_SCOPE = Layout(

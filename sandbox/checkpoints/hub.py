@@ -1,7 +1,7 @@
 """SAEs by their names in SAELens' directory, `saelens:RELEASE/ID`: SAELens downloads and converts them.
 
 SAELens (loading/pretrained_sae_loaders.py) has a converter for each foreign layout. A converter that mistakes the
-architecture would silently change x̂, so its result is checked against the source.
+architecture would silently change x̂, so its result is checked against the source; `hub_repairs` puts right two others.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from typing import Any
 from sandbox.checkpoints import reading
 from sandbox.checkpoints.checkpoint import Checkpoint
 from sandbox.checkpoints.files import Files
+from sandbox.checkpoints.hub_repairs import repair
 from sandbox.checkpoints.saelens import SAELENS
 from sandbox.checkpoints.saelens_settings import architecture_of, understood
 from sandbox.errors import InputError
@@ -46,8 +47,18 @@ DICTIONARIES = {
     "JumpReluAutoEncoder": "jumprelu",
     "BatchTopKSAE": "jumprelu",
     "MatryoshkaBatchTopKSAE": "jumprelu",
+    "MatroyshkaBatchTopKSAE": "jumprelu",
+    "AutoEncoderNew": "standard",
 }
 """The architecture that its converter of dictionary_learning must produce from each class (`dict_class`)."""
+
+MISREAD = {
+    # not among the converter's names, which makes it a ReLU SAE without its threshold
+    "MatroyshkaBatchTopKSAE": {"architecture": "jumprelu"},
+    # taken for an AutoEncoder, which subtracts the bias that it adds
+    "AutoEncoderNew": {"apply_b_dec_to_input": False},
+}
+"""Settings to override where that converter (SAELens 6.54) misreads a class."""
 
 
 def read(name: str) -> Checkpoint:
@@ -70,9 +81,9 @@ def read(name: str) -> Checkpoint:
     if sae_id not in directory[release].saes_map:
         ids = directory[release].saes_map
         raise InputError(f"--sae {name}: release {release} has no SAE {sae_id!r}{_near(sae_id, ids)}")
-    files, kind = _fetched(name, release, sae_id)
+    files, kind, repairs = _fetched(name, release, sae_id)
     checkpoint = read_saved(files)
-    notes = (*checkpoint.notes, f"fetched by SAELens {sae_lens.__version__}")
+    notes = (*checkpoint.notes, f"fetched by SAELens {sae_lens.__version__}", *repairs)
     if kind not in ("sae_lens", "dictionary_learning_1", *CONVERTED):
         notes = (*notes, f"converted by its {kind}, whose choice of architecture is not verified")
     return replace(checkpoint, notes=notes)
@@ -89,19 +100,26 @@ def _near(name: str, known: Any) -> str:
     return f"; similar names: {', '.join(near)}"
 
 
-def _fetched(name: str, release: str, sae_id: str) -> tuple[Files, str]:
-    """The SAE as SAELens downloaded it, in SAELens' layout, and the converter's name."""
+def _fetched(name: str, release: str, sae_id: str) -> tuple[Files, str, list[str]]:
+    """The SAE as SAELens downloaded it, in SAELens' layout, with the converter's name and what was repaired."""
+    from huggingface_hub import hf_hub_download
     from sae_lens import SAE
     from sae_lens.loading.pretrained_sae_loaders import NAMED_PRETRAINED_SAE_LOADERS, get_conversion_loader_name
 
     kind = get_conversion_loader_name(release)
+    repairs: list[str] = []
 
     def converter(
         repo_id: str, folder_name: str, device: str, force_download: bool, cfg_overrides: dict[str, Any] | None
     ) -> Any:
         loader = NAMED_PRETRAINED_SAE_LOADERS[kind]
-        converted = loader(repo_id, folder_name, device, force_download, cfg_overrides)
-        _check(name, kind, converted[0], repo_id, folder_name)
+        dict_class = _dict_class(repo_id, folder_name) if kind == "dictionary_learning_1" else None
+        overrides = {**MISREAD.get(dict_class or "", {}), **(cfg_overrides or {})}
+        converted = loader(repo_id, folder_name, device, force_download, overrides)
+        if dict_class == "AutoEncoderNew":  # the converter looks for its b_dec under three other names
+            converted[1]["b_dec"] = _weights(repo_id, folder_name)["decoder.bias"]
+        _check(name, kind, converted[0], dict_class)
+        repairs.extend(repair(kind, folder_name, converted[1], lambda path: hf_hub_download(repo_id, path)))
         return converted
 
     try:
@@ -112,7 +130,7 @@ def _fetched(name: str, release: str, sae_id: str) -> tuple[Files, str]:
     except Exception as error:  # from SAELens, the hub's client or torch
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise InputError(f"--sae {name}: SAELens could not fetch it: {reason}") from error
-    return saved(sae, name.removeprefix(PREFIX)), kind
+    return saved(sae, name.removeprefix(PREFIX)), kind, repairs
 
 
 def saved(sae: Any, name: str) -> Files:
@@ -131,17 +149,29 @@ def saved(sae: Any, name: str) -> Files:
     return files
 
 
-def _check(name: str, kind: str, config: dict[str, Any], repo_id: str, folder_name: str) -> None:
+def _dict_class(repo_id: str, folder_name: str) -> str:
+    """The class that dictionary_learning's config.json names."""
+    from huggingface_hub import hf_hub_download
+
+    source = hf_hub_download(repo_id, f"{folder_name}/config.json")
+    return json.loads(Path(source).read_text(encoding="utf-8"))["trainer"]["dict_class"]
+
+
+def _weights(repo_id: str, folder_name: str) -> dict[str, Any]:
+    """The tensors of dictionary_learning's ae.pt."""
+    from huggingface_hub import hf_hub_download
+
+    path = Path(hf_hub_download(repo_id, f"{folder_name}/ae.pt"))
+    return Files(path, path).tensors(path.name)
+
+
+def _check(name: str, kind: str, config: dict[str, Any], dict_class: str | None) -> None:
     """Refuse an SAE that SAELens would convert wrongly: it drops settings that its dataclasses do not have."""
     path = Path(name)
     made, expected = architecture_of(path, config)[0], CONVERTED.get(kind)
     if kind == "sae_lens":
         understood(path, config)
-    if kind == "dictionary_learning_1":
-        from huggingface_hub import hf_hub_download
-
-        source = hf_hub_download(repo_id, f"{folder_name}/config.json")
-        dict_class = json.loads(Path(source).read_text(encoding="utf-8"))["trainer"]["dict_class"]
+    if dict_class is not None:
         if dict_class not in DICTIONARIES:
             raise InputError(
                 f"--sae {name}: SAELens does not support dictionary_learning's {dict_class}, and converts it to {made}"

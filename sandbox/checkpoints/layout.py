@@ -201,7 +201,8 @@ class Layout:
         weights:       names of the file of weights, as glob patterns; if empty, the only file of weights in the folder
         tensors:       the tensors by stored name, or a function that chooses a `Variant` (SAELens)
         conventions:   how the SAE uses them; raises InputError for unknown settings
-        settings_file: name of the settings' JSON file, or None
+        settings_file: name of the settings' JSON file, or None; {stem} stands for the name of the weights without its
+                       suffix (Kissane and Krzyzanowski)
         settings_optional: whether that file may be missing (Gemma Scope)
         settings:      the permitted values of each setting
         unlisted:      whether no unlisted setting changes x̂ (dictionary_learning)
@@ -210,6 +211,7 @@ class Layout:
         recognise:     a further condition (dictionary_learning)
         open:          extracts tensors and settings from files that nest them (OpenAI)
         unused:        optional tensors that do not affect x̂ (OpenAI)
+        asks_for_k:    if no file states k, where the user finds it; the setting k is then the user's (Qwen-Scope)
         rewrites:      whether every tensor is written, in float32; otherwise only those that change with the decoder
                        are, and the others are copied
     """
@@ -227,13 +229,19 @@ class Layout:
     recognise: Callable[[Candidate], bool] = lambda _: True
     open: Callable[[Candidate], Contents] = Contents.of
     unused: tuple[str, ...] = ()
+    asks_for_k: str = ""
     rewrites: bool = False
 
     @property
     def expects(self) -> str:
         """The layout's files, in words."""
         weights = " or ".join(self.weights) or f"one {self.suffixes[0]} file with {', '.join(self.signature)}"
-        return weights if self.settings_file is None else f"{weights} with {self.settings_file}"
+        return weights if self.settings_file is None else f"{weights} with {self.settings_pattern}"
+
+    @property
+    def settings_pattern(self) -> str:
+        """A glob pattern for the name of the settings' file; "" for none."""
+        return (self.settings_file or "").replace("{stem}", "*")
 
     def candidates(self, files: Files) -> list[Candidate]:
         """The files of weights that match this layout by names of files, tensors and settings."""
@@ -249,25 +257,27 @@ class Layout:
         return [candidate for candidate in located if candidate is not None and self._recognises(candidate)]
 
     def _takes(self, name: str) -> bool:
-        return self._names(name) or Path(name).suffix in self.suffixes
+        return self.names(name) or Path(name).suffix in self.suffixes
 
-    def _names(self, name: str) -> bool:
+    def names(self, name: str) -> bool:
+        """Whether the name of a file of weights is one that this layout names, not merely one with its suffix."""
         return any(fnmatch(Path(name).name, Path(pattern).name) for pattern in self.weights)
 
     def _candidate(self, files: Files, name: str) -> Candidate | None:
         """The weights with their settings, which may be one folder up; None if required settings are missing."""
         path = files.folder / name
+        settings_file = (self.settings_file or "").replace("{stem}", path.stem)
         for folder in (path.parent, path.parent.parent) if path.parent.name == SUBFOLDER else (path.parent,):
-            if self.settings_file and (folder / self.settings_file).is_file():
+            if settings_file and (folder / settings_file).is_file():
                 own = files if folder == files.folder else Files(files.named, folder)
-                return Candidate(own, path.relative_to(folder).as_posix(), self.settings_file)
+                return Candidate(own, path.relative_to(folder).as_posix(), settings_file)
         if self.settings_file and not self.settings_optional:
             return None
         own = files if path.parent == files.folder else Files(files.named, path.parent)
         return Candidate(own, path.name, None)
 
     def _recognises(self, candidate: Candidate) -> bool:
-        by_name = self._names(candidate.weights) or set(self.signature) <= set(candidate.tensors)
+        by_name = self.names(candidate.weights) or set(self.signature) <= set(candidate.tensors)
         return by_name and self.recognise(candidate)
 
 

@@ -8,8 +8,8 @@ As OpenMOSS/Language-Model-SAEs reads it, October 2024 to January 2025 (lm_saes/
   scaled to norm √d.
 - `sparsity_include_decoder_norm`: latents are multiplied by the norm of their decoder row, which becomes 1.
 - `jump_relu_threshold`, one for all latents, is in the units after these scalings. (SAELens 6.54 multiplies the
-  threshold and x by √d/in, which is equivalent, but ignores the decoder's norms.) With `topk` and a threshold above 0
-  the library announces a JumpReLU, yet keeps the top k; this is refused.
+  threshold and x by √d/in, which is equivalent, but ignores the decoder's norms: see `hub_repairs`.) With `topk` and a
+  threshold above 0 the library announces a JumpReLU, yet keeps the top k; this is refused.
 - decoder.bias is subtracted from x, after its normalisation, if `apply_decoder_bias_to_pre_encoder` is set.
 
 Weights are written with `sparsity_include_decoder_norm` off: a changed decoder has other norms, and they must not

@@ -20,9 +20,20 @@ AXES = {"W_enc": "is", "W_dec": "si"}
 """The orientation of an SAE's matrices."""
 
 
-def read(layout: Layout, candidate: Candidate) -> Checkpoint:
-    """The checkpoint. Raises InputError for a setting or a tensor that the layout does not list."""
+def read(layout: Layout, candidate: Candidate, k: int | None = None) -> Checkpoint:
+    """The checkpoint.
+
+    Args:   k: active latents per token, for a layout that asks for it
+    Raises: InputError for a setting or a tensor that the layout does not list, for a k that is missing, or for one that
+            the layout does not ask for
+    """
     contents = layout.open(candidate)
+    if layout.asks_for_k:
+        if k is None:
+            raise InputError(f"{candidate.path}: this is {layout.name}, {layout.asks_for_k}: give --k")
+        contents = replace(contents, settings={**contents.settings, "k": k})
+    elif k is not None:
+        raise InputError(f"{candidate.path}: this is {layout.name}, which does not need --k; leave it out")
     check_settings(contents.settings_path, contents.settings, layout.settings, layout.unlisted)
     tensors = layout.tensors
     variant = tensors(contents) if callable(tensors) else Variant(f"an SAE of {layout.name}", tensors)
@@ -177,9 +188,8 @@ def _rewritten(
         for name, weight in stored.items()
         if weight.role in tensors and (layout.rewrites or weight.role in moved)
     }
-    files: dict[str, Mapping[str, Any]] = {
-        candidate.weights: written if layout.rewrites else {**candidate.tensors, **written}
-    }
+    copied = {} if conventions.written_tensors else candidate.tensors
+    files: dict[str, Mapping[str, Any]] = {candidate.weights: {**copied, **written}}
     if candidate.settings_file and conventions.written_settings:
         files[candidate.settings_file] = {**candidate.settings, **conventions.written_settings}
     return files

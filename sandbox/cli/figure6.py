@@ -60,12 +60,12 @@ def figure6(
         int, typer.Option(min=1, help="Tokens per step; on a GPU, larger batches cost little extra time.")
     ] = 256,
     lr: Annotated[float, typer.Option(help="Peak learning rate.")] = 1e-3,
-    exclude_outliers: Annotated[
-        bool,
+    outliers_above: Annotated[
+        float | None,
         typer.Option(
-            "--exclude-outliers", help="Leave tokens of norm above 100 × the median out of training and measuring."
+            min=1, help="Leave tokens of norm above this multiple of the median out of training and measuring."
         ),
-    ] = False,
+    ] = None,
     device: Device = "auto",
     workers: Annotated[
         int | None,
@@ -98,7 +98,7 @@ def figure6(
         "steps": steps,
         "batch": batch,
         "lr": lr,
-        "exclude_outliers": exclude_outliers,
+        "outliers_above": outliers_above,
         "device": device,
         "workers": workers,
         "command": without_credentials(join(["sandbox", *sys.argv[1:]])),

@@ -20,6 +20,15 @@ Saes = Annotated[
     list[str] | None,
     typer.Option("--sae", help="Folder or file of a checkpoint, saelens:RELEASE/ID, or embedded:NAME; repeatable."),
 ]
+K = Annotated[
+    list[int] | None,
+    typer.Option(
+        "--k",
+        metavar="K",
+        help="Active latents per token, for an SAE of Qwen-Scope, whose files do not state it; with several --sae, one "
+        "for all or one for each (0 for an SAE that does not need it).",
+    ),
+]
 Dtype = Annotated[str, typer.Option(help="Compute the SAE in float32, float64 or bfloat16.")]
 BatchSize = Annotated[int, typer.Option(min=1, help="Tokens per batch; halved when memory runs short.")]
 DropNonfinite = Annotated[bool, typer.Option("--drop-nonfinite", help="Leave out tokens with NaN or infinity.")]
@@ -121,7 +130,9 @@ class Inputs:
         names = (self.activations, *more, self.documents, self.model, self.text, *saes)
         read = [path for name in names if name and not name.startswith("saelens:") for path in _paths(name)]
         folders = [Path(sae).parent for sae in saes if isfile(sae)]
-        settings = (folder / up / name for folder in folders for up in (".", "..") for name in settings_files())
+        settings = (
+            p for folder in folders for up in (".", "..") for n in settings_files() for p in (folder / up).glob(n)
+        )
         return read + [str(path) for path in settings if path.is_file()]
 
     def _named(self) -> list[str]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sandbox.cli.inputs import Dtype, Inputs, Saes, Strict, check_strict, with_inputs
+from sandbox.cli.inputs import Dtype, Inputs, K, Saes, Strict, check_strict, with_inputs
 from sandbox.cli.program import Device, Json, app, console, end_as_stopped, files_of, progress, say, show_and_write
 from sandbox.errors import InputError
 
@@ -27,6 +27,7 @@ def loss(
     *,
     sae: Saes = None,
     inputs: Inputs,
+    k: K = None,
     name: Annotated[list[str] | None, typer.Option(help="Name of the SAE in the output; one per --sae.")] = None,
     device: Device = "auto",
     dtype: Dtype = "float32",
@@ -35,10 +36,11 @@ def loss(
     ] = "float32",
     exclude_outliers: Annotated[
         bool,
-        typer.Option(
-            "--exclude-outliers", help="Leave the activations of tokens of norm above 100 × the median as they are."
-        ),
+        typer.Option("--exclude-outliers", help="Leave the activations of tokens of extreme norm as they are."),
     ] = False,
+    outliers_above: Annotated[
+        float, typer.Option(min=1, help="Norm above which a token is an outlier, as a multiple of the median norm.")
+    ] = 100,
     share: Annotated[float, typer.Option(help="Share of the documents to fit on; the rest measure the loss.")] = 0.5,
     seed: Annotated[int, typer.Option(help="Random seed of the split of documents.")] = 0,
     tokens: Annotated[
@@ -48,6 +50,13 @@ def loss(
     search_tokens: Annotated[
         int, typer.Option(min=0, help="Number of tokens to search the factor of the least loss on; 0: no search.")
     ] = 8192,
+    ceilings: Annotated[
+        bool,
+        typer.Option(
+            "--ceilings",
+            help="Also replace by x̂ with the best factors of all latents together, and with the best decoder.",
+        ),
+    ] = False,
     published: Annotated[
         bool, typer.Option(help="Show loss recovered as SAELens, SAEBench and dictionary_learning define it.")
     ] = True,
@@ -71,6 +80,7 @@ def loss(
     Loss recovered is (CE of zero − CE of x̂) / (CE of zero − CE of the clean model). Zero is so much worse than any
     reconstruction that it hides differences: look at the nats.
     """
+    from sandbox.checkpoints import with_k
     from sandbox.downstream import loss as engine
     from sandbox.measuring.one_pass import Stopped
     from sandbox.measuring.ranks import Ranks
@@ -89,6 +99,7 @@ def loss(
         from sandbox import plots
 
         plots.check_format(plot)
+    saes = with_k(sae or [], k)
     options: dict[str, Any] = {
         "hook": inputs.hook,
         "context": inputs.context,
@@ -102,6 +113,8 @@ def loss(
         "fit_tokens": fit_tokens,
         "search_tokens": search_tokens,
         "exclude_outliers": exclude_outliers,
+        "outliers_above": outliers_above,
+        "ceilings": ceilings,
         "libraries": published,
         "look": preflight,
         "strict": strict,
@@ -113,7 +126,7 @@ def loss(
     with stoppable(), progress() as bars:
         try:
             report = engine(
-                inputs.model or "", inputs.layer, inputs.text or "", sae, device=device, bars=bars, **options
+                inputs.model or "", inputs.layer, inputs.text or "", saes, device=device, bars=bars, **options
             )
         except Stopped as stopped:
             if first and stopped.reports:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sandbox.cli.inputs import BatchSize, DropNonfinite, Dtype, Inputs, Saes, Strict, check_strict, with_inputs
+from sandbox.cli.inputs import BatchSize, DropNonfinite, Dtype, Inputs, K, Saes, Strict, check_strict, with_inputs
 from sandbox.cli.program import Device, Json, app, console, end_as_stopped, files_of, progress, say, show_and_write
 from sandbox.errors import InputError
 
@@ -28,14 +28,18 @@ def measure(
     inputs: Inputs,
     x: Annotated[str | None, typer.Option("--x", help="Instead of all the above: a file of activations.")] = None,
     x_hat: Annotated[str | None, typer.Option("--x-hat", help="With --x: a file of their reconstructions.")] = None,
+    k: K = None,
     name: Annotated[list[str] | None, typer.Option(help="Name of the SAE in the output; one per --sae.")] = None,
     device: Device = "auto",
     dtype: Dtype = "float32",
     batch_size: BatchSize = 4096,
     drop_nonfinite: DropNonfinite = False,
     exclude_outliers: Annotated[
-        bool, typer.Option("--exclude-outliers", help="Leave out tokens of norm above 100 × the median.")
+        bool, typer.Option("--exclude-outliers", help="Leave out tokens of extreme norm.")
     ] = False,
+    outliers_above: Annotated[
+        float, typer.Option(min=1, help="Norm above which a token is an outlier, as a multiple of the median norm.")
+    ] = 100,
     published: Annotated[
         int,
         typer.Option(
@@ -126,9 +130,11 @@ def measure(
         "batch_size": batch_size,
         "drop_nonfinite": drop_nonfinite,
         "exclude_outliers": exclude_outliers,
+        "outliers_above": outliers_above,
         "published": published,
         "latents": latents is not None,
         "directions": _bands(bands) or directions,
+        "k": k,
         "l1": l1,
         "look": preflight,
         "strict": strict,

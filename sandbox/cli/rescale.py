@@ -19,11 +19,35 @@ from sandbox.errors import InputError
 @with_inputs
 def rescale(
     sae: Annotated[str, typer.Option(help="Folder or file of a checkpoint, saelens:RELEASE/ID, or embedded:NAME.")],
-    out: Annotated[Path, typer.Option(help="New folder for the corrected checkpoint; it keeps its layout.")],
     inputs: Inputs,
+    out: Annotated[
+        Path | None, typer.Option(help="New folder for the corrected checkpoint; it keeps its layout.")
+    ] = None,
     kind: Annotated[
-        str, typer.Option(help="scalar (one factor), scale-shift (also a new b_dec), per-latent, or from-l1.")
+        str,
+        typer.Option(
+            help="scalar (one factor), scale-shift (also a new b_dec), per-latent, joint (all latents' factors at "
+            "once), decoder (W_dec and b_dec by least squares), or from-l1."
+        ),
     ] = "scalar",
+    ceilings: Annotated[
+        bool,
+        typer.Option(
+            "--ceilings",
+            help="Compare what a decoder can win back: uncorrected, scalar, per-latent, joint, decoder. Without --out, "
+            "nothing is written.",
+        ),
+    ] = False,
+    ridge: Annotated[
+        float | None,
+        typer.Option(
+            help="For joint and decoder: hold each row where it starts as if it had been right in that many further "
+            "tokens; by default chosen by cross-validation.",
+        ),
+    ] = None,
+    memory: Annotated[
+        float, typer.Option(help="For joint and decoder: limit in GB; they need 48 bytes times the square of d_sae.")
+    ] = 16.0,
     from_l1: Annotated[
         bool,
         typer.Option(
@@ -32,6 +56,10 @@ def rescale(
             "the latents alone.",
         ),
     ] = False,
+    k: Annotated[
+        int | None,
+        typer.Option("--k", help="Active latents per token, for an SAE of Qwen-Scope, whose files do not state it."),
+    ] = None,
     l1: Annotated[
         float | None,
         typer.Option(
@@ -56,7 +84,9 @@ def rescale(
     from json import dumps
 
     from sandbox.checkpoints import read
+    from sandbox.measuring import ceilings as compared
     from sandbox.measuring import rescale as engine
+    from sandbox.measuring.fits import FROM_L1
     from sandbox.measuring.measure import Stopped, look
     from sandbox.measuring.ranks import Ranks
     from sandbox.system.files import check_new_folder
@@ -66,15 +96,20 @@ def rescale(
     inputs.check_with([sae], None, None)
     check_strict(strict, preflight)
     if from_l1:
-        if kind not in ("scalar", engine.FROM_L1):
+        if kind not in ("scalar", FROM_L1):
             raise InputError(f"--from-l1 is a kind of its own: leave out --kind {kind}")
-        kind = engine.FROM_L1
-    if l1 is not None and kind != engine.FROM_L1:
+        kind = FROM_L1
+    if l1 is not None and kind != FROM_L1:
         raise InputError("--l1 needs --from-l1")
-    check_outputs(files_of(json), [*inputs.files(saes=[sae]), str(out)])
-    check_new_folder(out)
-    checkpoint = read(sae)
-    engine.check_kind(checkpoint, kind, l1)
+    if out is None and not ceilings:
+        raise InputError("--out is missing: name a new folder for the corrected checkpoint, or compare with --ceilings")
+    check_outputs(files_of(json), [*inputs.files(saes=[sae]), *files_of(str(out) if out else None)])
+    if out is not None:
+        check_new_folder(out)
+    checkpoint = read(sae, k)
+    kinds = dict.fromkeys((*compared.KINDS * ceilings, kind))
+    for one in kinds:
+        engine.check_kind(checkpoint, one, l1, ridge, memory, written=out is not None and one == kind)
     source = inputs.open(device)
     settings = {"device": device, "dtype": dtype, "drop_nonfinite": drop_nonfinite}
     # a path that each process opens for itself still needs the document ids
@@ -85,27 +120,36 @@ def rescale(
         say(f"warning: {checkpoint.name}: {finding.message}")
     if strict and findings:
         raise InputError("--strict: the preflight check failed, for the reasons above")
-    options = settings | {"kind": kind, "l1": l1, "share": share, "seed": seed}
+    settings |= {"l1": l1, "share": share, "seed": seed, "ridge": ridge, "memory": memory, "batch_size": batch_size}
     with stoppable(), progress() as bars:
         tokens = (getattr(source, "tokens", None) or 0) // Ranks.here().world  # this process's share
-        options |= {"batch_size": batch_size, "progress": bars("tokens", tokens * engine.passes(kind))}
+        settings["progress"] = bars("tokens", tokens * engine.passes([*kinds]))
         try:
-            made = engine.rescale(checkpoint, source, **options)
+            corrections = engine.corrections(checkpoint, source, [*kinds], **settings)
         except Stopped as stopped:
             if first:
                 say("stopped")
             end_as_stopped(stopped.by)
     if not first:
         return
-    screen = console()
+    screen, made = console(), corrections[kind]
+    every = compared.Ceilings(corrections) if ceilings else None
+
+    def text() -> str:
+        found = made.to_dict() if out is not None else {}
+        return dumps(found | (every.to_dict() if every else {}), indent=2, allow_nan=False)
 
     def show() -> None:
         screen.print(made.checkpoint.describe(), highlight=False, markup=False)
-        screen.print(made.table(screen.width))
+        if out is not None:
+            screen.print(made.table(screen.width))
+        if every:
+            screen.print(every.table(screen.width))
 
     def write() -> None:
-        made.write(out)
-        if json != "-":
-            screen.print(f"Written: {out}", highlight=False, markup=False)
+        if out is not None:
+            made.write(out)
+            if json != "-":
+                screen.print(f"Written: {out}", highlight=False, markup=False)
 
-    show_and_write(json, lambda: dumps(made.to_dict(), indent=2, allow_nan=False), show, write)
+    show_and_write(json, text, show, write)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,12 +19,12 @@ from sandbox.downstream.replacements import Reconstructions
 from sandbox.errors import InputError
 from sandbox.maths.compile import evaluate, why_undefined
 from sandbox.maths.measures import REGISTRY
+from sandbox.measuring.fits import Fits
 from sandbox.measuring.forward import BATCH, Forward
 from sandbox.measuring.one_pass import stream
 from sandbox.measuring.preflight import outlier_limit
 from sandbox.measuring.ranks import Ranks, Share
 from sandbox.measuring.readings import Readings
-from sandbox.measuring.rescale import FITS
 from sandbox.moments.moments import Moments
 from sandbox.moments.sums import Sums
 
@@ -51,16 +51,17 @@ class Gathered:
 
 @contextmanager
 def gathered(
-    source: Source, tokens: int, exclude_outliers: bool, progress: Callable[[int], None] | None = None
+    source: Source, tokens: int, exclude_outliers: bool, above: float, progress: Callable[[int], None] | None = None
 ) -> Iterator[Gathered]:
     """The first tokens of a source; their file is removed at the end.
 
     Args:
         tokens:           maximum number of tokens
         exclude_outliers: leave out tokens above the limit; they are counted
+        above:            the limit as a multiple of the median norm
     Raises: InputError if a number is not finite, or if no token is left
     """
-    limit = outlier_limit(source.sample(SAMPLE))
+    limit = outlier_limit(source.sample(SAMPLE), above)
     with TemporaryDirectory(prefix="sandbox-") as folder:
         file = np.lib.format.open_memmap(Path(folder) / "fit.npy", "w+", np.float32, (tokens, source.width))
         total, ids, kept, outliers = torch.zeros(source.width, dtype=torch.float64), [], 0, 0
@@ -100,15 +101,17 @@ def best_factor(sae: Reconstructions, gathered: Gathered) -> float | None:
     return evaluate(REGISTRY["scale_x_hat"], *means).item()
 
 
-def refitted(checkpoint: Checkpoint, sae: Forward, gathered: Gathered, kind: str) -> Forward:
-    """The SAE with a decoder corrected as `sandbox.measuring.rescale.rescale` does, fitted on all that was gathered.
+def refitted(checkpoint: Checkpoint, sae: Forward, gathered: Gathered, kinds: Sequence[str]) -> dict[str, Forward]:
+    """The SAE with its decoder corrected as `sandbox.measuring.rescale.rescale` does, fitted on all that was gathered.
 
-    Args: kind: as for `rescale`
+    Args: kinds: as for `rescale`
     """
     readings = Readings(gathered.source, None, BATCH, False, Ranks(), Share(), None)
     placing = {"device": str(sae.device), "dtype": str(sae.dtype).removeprefix("torch."), "tokens": BATCH}
-    factor, shift = FITS[kind](Forward(checkpoint, **placing, sparse=False), readings)
-    original = checkpoint.sae
-    W_dec = (original.W_dec.double() * factor.reshape(-1, 1)).float()
-    b_dec = original.b_dec if shift is None else (original.b_dec.double() + shift).float()
-    return Forward(replace(checkpoint, sae=original.with_decoder(W_dec, b_dec)), **placing)
+    fits = Fits(Forward(checkpoint, **placing, sparse=False), checkpoint.sae, readings, kinds)
+    corrected = {}
+    for kind in kinds:
+        fit = fits.of(kind)
+        changed = replace(checkpoint, sae=checkpoint.sae.with_decoder(fit.W_dec, fit.b_dec))
+        corrected[kind] = Forward(changed, **placing)
+    return corrected

@@ -31,7 +31,7 @@ from sandbox.measuring.forward import FEW, Forward
 from sandbox.measuring.identity import size_and_time
 from sandbox.measuring.measure import look
 from sandbox.measuring.one_pass import Saving, Stopped, stream
-from sandbox.measuring.preflight import Finding, provenance
+from sandbox.measuring.preflight import OUTLIER, Finding, provenance
 from sandbox.measuring.ranks import Ranks, Share
 from sandbox.measuring.resume import Facts, State
 from sandbox.report.losses import LEAST_ERROR, LEAST_LOSS, LossCurve, LossReport, Ratios, SaeLosses
@@ -41,6 +41,9 @@ from sandbox.system.interrupts import stoppable
 FIT_TOKENS = 100_000
 SEARCH_TOKENS = 8192
 PER_LATENT = "per-latent"
+
+CEILINGS = ("joint", "decoder")
+"""Kinds of correction that show how much any correction of the decoder could bring."""
 
 Bars = Callable[[str, int], Callable[[int], None]]
 """A label and a total (0: unknown) ► a function that is called with the amount just done."""
@@ -61,7 +64,9 @@ class Options:
         tokens:           maximum number of tokens to measure the loss on; all by default
         fit_tokens:       maximum number of tokens to fit corrections on
         search_tokens:    maximum number of tokens to search the factor of the least loss on; 0: no search
-        exclude_outliers: leave the activations of tokens of extreme norm (100 times the median) as they are
+        exclude_outliers: leave the activations of tokens of extreme norm as they are
+        outliers_above:   the norm above which that is, as a multiple of the median norm
+        ceilings:         also replace by x̂ with the best factors of all latents together, and with the best decoder
         libraries:        reproduce the loss recovered of SAELens, SAEBench and dictionary_learning
         look:             check a sample first; report the findings
         strict:           raise InputError for any finding
@@ -84,6 +89,8 @@ class Options:
     fit_tokens: int = FIT_TOKENS
     search_tokens: int = SEARCH_TOKENS
     exclude_outliers: bool = False
+    outliers_above: float = OUTLIER
+    ceilings: bool = False
     libraries: bool = True
     look: bool = True
     strict: bool = False
@@ -154,6 +161,7 @@ class _Run:
         to_fit = self._contexts(fitting=True)
         self.name = f"{model}, {module} in {chosen.model_dtype}, on {text} in contexts of {to_fit.size}"
         self.batch = contexts_at_once(to_fit.size, self.model.config.get_text_config().vocab_size, self.device)
+        self.chunk = self.batch * to_fit.size  # tokens between two saves, or two steps of a progress bar
         self._check_causal()
         self.to_fit = self._live(Tap(self.model, module, self.device), to_fit)
         self.saes = [_opened(item, str(self.device), chosen.dtype, self.to_fit) for item in saes]
@@ -194,7 +202,7 @@ class _Run:
         self._check_documents()
         fitted = min(chosen.fit_tokens, self.to_fit.count())
         with gathered(
-            self.to_fit, fitted, chosen.exclude_outliers, chosen.bars("tokens to fit on", fitted)
+            self.to_fit, fitted, chosen.exclude_outliers, chosen.outliers_above, chosen.bars("tokens to fit on", fitted)
         ) as activations:
             for sae in self.saes:
                 sae.sae.try_on(activations.source.sample(FEW))
@@ -264,7 +272,8 @@ class _Run:
     def _corrected(self, sae: _Opened, activations: Gathered) -> dict[str, Forward]:
         if sae.checkpoint is None:
             return {}
-        return {PER_LATENT: refitted(sae.checkpoint, sae.sae, activations, PER_LATENT)}
+        kinds = (PER_LATENT, *(CEILINGS if self.chosen.ceilings else ()))
+        return refitted(sae.checkpoint, sae.sae, activations, kinds)
 
     def _curves(self, limit: float, starts: Sequence[float | None]) -> list[LossCurve | None]:
         """The search of each SAE, on the documents that were fitted on."""
@@ -282,7 +291,7 @@ class _Run:
             source = self._live(reader, self._contexts(fitting=True), self.batch)
             forwards = [sae.sae for sae in self.saes]
             moved = chosen.bars("searching the least loss", share.stop or 0)
-            sums = stream(forwards, source, self._chunk(source), _count, share, progress=moved).totals[0].sums.cpu()
+            sums = stream(forwards, source, self.chunk, _count, share, progress=moved).totals[0].sums.cpu()
             return [
                 (
                     sums[:, [reader.columns.index(f"{column(number, str(factor))}.ce") for factor in of_sae]],
@@ -294,12 +303,8 @@ class _Run:
         found = search(losses, [[start] if start else [] for start in starts])
         return [_curve(curve) for curve in self.ranks.broadcast(found)]
 
-    def _chunk(self, source: Live) -> int:
-        """Tokens to read at a time: those of a few batches of contexts."""
-        return max(self.batch, 16) * source._contexts.size
-
     def _measured(self, reader: Reader, source: Live, saes: Sequence[Reconstructions], made: Any) -> State:
-        chosen, chunk = self.chosen, self._chunk(source)
+        chosen, chunk = self.chosen, self.chunk
         forwards = [sae.sae for sae in saes]
         share = self.ranks.share(source, chunk)
         total = min(source.count(), chosen.tokens or source.count())
@@ -322,7 +327,8 @@ class _Run:
         facts: Facts = {"--model, --layer and --text": self.name}
         facts |= {"--share": chosen.share, "--seed": chosen.seed, "--fit-tokens": chosen.fit_tokens}
         facts |= {"--search-tokens": chosen.search_tokens, "--tokens": chosen.tokens}
-        facts["--exclude-outliers"] = "yes" if chosen.exclude_outliers else "no"
+        facts["--exclude-outliers"] = f"above {chosen.outliers_above:g}" if chosen.exclude_outliers else "no"
+        facts["--ceilings"] = "yes" if chosen.ceilings else "no"
         facts["--published"] = "yes" if chosen.libraries else "no"
         for path in (*sorted(self.weights), *self.files):
             facts[str(path)] = size_and_time(path)

@@ -12,18 +12,23 @@ from jaxtyping import Float, Float64
 from torch import Tensor
 
 from sandbox.checkpoints import Checkpoint
+from sandbox.checkpoints.autoencoder import SAE
 from sandbox.maths.compile import evaluate
 from sandbox.maths.measures import REGISTRY
 from sandbox.moments.moments import BLOCK
 from sandbox.report import ORIGINS, Estimate, Report, verdict
+from sandbox.report.differences import difference, won_back
 from sandbox.report.layout import PRINTED, fitting, stacked, table
-from sandbox.report.tables import cells_of
+from sandbox.report.tables import cells_of, difference_cell
 from sandbox.report.verdict import DOES_NOT, WITHIN, percent, side, word_for
 
 if TYPE_CHECKING:
     from rich.table import Table
 
 GAMMA, LOSS = "relative_reconstruction_bias", "relative_loss"
+
+SHIFTED = ("scale-shift", "decoder")
+"""The kinds that also change b_dec."""
 
 BLOCKS = (
     f"Without document IDs, blocks of {BLOCK} tokens were split instead. One document can have blocks in both parts, "
@@ -61,16 +66,19 @@ class Correction:
     """A corrected decoder, with the SAE before and after the correction on the held-out documents.
 
     Attributes:
-        kind:       "scalar", "scale-shift", "per-latent" or "from-l1" (`sandbox.measuring.rescale.rescale`)
+        kind:       "scalar", "scale-shift", "per-latent", "joint", "decoder" or "from-l1"
+                    (`sandbox.measuring.rescale.rescale`)
         checkpoint: the original SAE
         W_dec:      Float[Tensor, "d_sae d_in"], corrected, float32
-        b_dec:      Float[Tensor, "d_in"], corrected if kind is "scale-shift", otherwise the original; float32
-        factor:     Float64[Tensor, ""] for all of W_dec, or Float64[Tensor, "d_sae"] with one factor per row
+        b_dec:      Float[Tensor, "d_in"], corrected if kind is in SHIFTED, otherwise the original; float32
+        factor:     Float64[Tensor, ""] for all of W_dec, or Float64[Tensor, "d_sae"] with one factor per row; for
+                    "decoder", that of the part of each row along the original one
         share:      share of the documents to fit on
         seed:       random seed of the split
         fitted:     number of documents it was fitted on (without document IDs: blocks of tokens)
         before:     the original SAE on the held-out documents
         after:      the SAE with the corrected decoder on them, its latents computed again
+        ridge:      for "joint" and "decoder": how strongly rows were held where they start, in tokens
     """
 
     kind: str
@@ -83,6 +91,7 @@ class Correction:
     fitted: int
     before: Evaluated
     after: Evaluated
+    ridge: float | None = None
 
     @cached_property
     def recovered(self) -> Estimate:
@@ -107,12 +116,31 @@ class Correction:
         value = gained / _energy(self.before.about_bias, "length_loss")
         return Estimate(value, None, None, "this value holds for this split of the documents; it has no interval")
 
+    @cached_property
+    def won_back(self) -> Estimate:
+        """Share of the held-out loss E‖x − x̂‖² that is gone, with its paired 95 % interval."""
+        return won_back(self.after.report, self.before.report)
+
+    @cached_property
+    def changes(self) -> dict[str, Estimate]:
+        """After minus before, raw, by measure (γ and the relative loss), with paired 95 % intervals."""
+        return {key: difference(self.after.report, self.before.report, key) for key in (GAMMA, LOSS)}
+
+    @property
+    def sae(self) -> SAE:
+        """The corrected SAE, a module that maps x to x̂, on the CPU in float32."""
+        return self.checkpoint.sae.with_decoder(self.W_dec, self.b_dec)
+
     def write(self, out: str | Path) -> None:
         """Write the corrected checkpoint to a new folder atomically, in the original's layout.
 
         Raises: InputError if `out` already exists or cannot be created
         """
         self.checkpoint.write(out, self.W_dec, self.b_dec)
+
+    def _in_pairs(self) -> str:
+        change = self.changes[LOSS]
+        return "" if change.low is None else f", paired difference {difference_cell(change)}"
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON object."""
@@ -125,7 +153,10 @@ class Correction:
             "share": self.share,
             "seed": self.seed,
             "fitted": self.fitted,
+            "ridge": self.ridge,
             "recovered": self.recovered.to_dict(),
+            "won_back": self.won_back.to_dict(),
+            "changes": {key: estimate.to_dict() for key, estimate in self.changes.items()},
             "before": self.before.to_dict(),
             "after": self.after.to_dict(),
         }
@@ -165,7 +196,11 @@ class Correction:
         """The change, its effect with the origin of each measure, and a caveat if blocks were split."""
         low, high = self.factor.min().item(), self.factor.max().item()
         factors = f"{low:.4f}" if low == high else f"{low:.3f} to {high:.3f} (one factor per latent)"
-        change = f"W_dec times {factors}" + (", with a new b_dec" if self.kind == "scale-shift" else "")
+        change = f"W_dec times {factors}" + (", with a new b_dec" if self.kind in SHIFTED else "")
+        if self.kind == "decoder":
+            change = f"W_dec and b_dec fitted by least squares, W_dec times {low:.3f} to {high:.3f} along its old rows"
+        if self.ridge is not None:
+            change += f" (ridge of {self.ridge:,.4g} tokens)"
         share = self.recovered
         effect = f"recovers {_share(share.value)} what one factor could" if share.value is not None else share.reason
         before, after = (side.report.raw[LOSS].value for side in (self.before, self.after))
@@ -174,7 +209,8 @@ class Correction:
         gammas = (side.gamma.value for side in (self.before, self.after))
         gamma = " ► ".join("undefined" if value is None else f"{value:.3f}" for value in gammas)
         words = (
-            f"{change}: γ {gamma} (about the decoder bias), relative loss {before:.4f} ► {after:.4f} (raw); {effect}."
+            f"{change}: γ {gamma} (about the decoder bias), relative loss {before:.4f} ► {after:.4f} (raw"
+            f"{self._in_pairs()}); {effect}."
         )
         return words if self.before.report.documents is not None else f"{words} {BLOCKS}"
 

@@ -22,6 +22,7 @@ from sandbox.checkpoints.normalisation import ConstantNorm, LayerNorm, Normalise
 from sandbox.checkpoints.origin import trained_on
 from sandbox.checkpoints.penalty import Penalty, penalty_of
 from sandbox.errors import InputError
+from sandbox.measuring.libraries import call_of, decoder_of
 from sandbox.measuring.objects import refuse_dependence, refuse_settings, taking_flat_tokens, width
 from sandbox.measuring.sparse import is_sparse, nonzero, sparse_product
 from sandbox.system.devices import device_named, device_type
@@ -202,8 +203,8 @@ class Forward:
             self.W_dec, self.b_dec = self.sae.W_dec, self.sae.b_dec if self.sae.normalisation is None else None
             return
         refuse_dependence(lambda few: self.run(few)[0], x, x_hat, self.name)
-        W_dec = getattr(self.sae, "W_dec", None)
-        if not isinstance(W_dec, Tensor) or feature_acts is None or _is_half(x_hat.dtype):
+        W_dec = decoder_of(self.sae)
+        if W_dec is None or feature_acts is None or _is_half(x_hat.dtype):
             return
         if W_dec.shape != (feature_acts.shape[-1], x.shape[-1]):
             return
@@ -242,11 +243,28 @@ class Forward:
         print(f"sandbox: out of memory; {self.name} continues with {self._piece} tokens at a time", file=sys.stderr)
 
     def _computed(self, x: Tensor) -> Computed:
-        if self._compute is None:
-            few = x[:FEW]
-            split = self._splits(few, self._plain(few).x_hat)
-            self._compute = self._encode_decode if split else self._plain
-        return self._compute(x)
+        if isinstance(self.sae, SAE):
+            return self._encode_decode(x)
+        with self._naming_its_errors(x):
+            if self._compute is None:
+                few = x[:FEW]
+                split = self._splits(few, self._plain(few).x_hat)
+                self._compute = self._encode_decode if split else self._plain
+            return self._compute(x)
+
+    @contextmanager
+    def _naming_its_errors(self, x: Tensor) -> Iterator[None]:
+        """Raise an InputError in place of an error of the user's object; let a lack of memory pass, to be handled."""
+        try:
+            yield
+        except Exception as error:
+            if isinstance(error, InputError) or _out_of_memory(error):
+                raise
+            said = (str(error).splitlines() or [""])[0]
+            raise InputError(
+                f"{self.name}: its forward pass fails on x of shape {tuple(x.shape)} with {type(error).__name__}"
+                f"{f': {said}' if said else ''}; it must map (n, d) to x̂ of the same shape, each token by itself"
+            ) from error
 
     def _encode_decode(self, x: Tensor) -> Computed:
         if isinstance(self.sae, SAE):
@@ -259,11 +277,16 @@ class Forward:
         return Computed(self.sae.decode(feature_acts), feature_acts)
 
     def _plain(self, x: Tensor) -> Computed:
-        x_hat = self.sae(x.clone())
+        call = call_of(self.sae)
+        x_hat, feature_acts = (self.sae(x.clone()), None) if call is None else call.compute(self.sae, x.clone())
         if not isinstance(x_hat, Tensor) or x_hat.shape != x.shape:
             got = tuple(x_hat.shape) if isinstance(x_hat, Tensor) else type(x_hat).__name__
-            raise InputError(f"the SAE gave {got} for x of shape {tuple(x.shape)}: it must return x̂ of the same shape")
-        return Computed(x_hat)
+            alone = "" if isinstance(x_hat, Tensor) else ", alone, such as measure(lambda x: sae(x)[0], …)"
+            raise InputError(
+                f"the SAE gave {got} for x of shape {tuple(x.shape)}: it must return x̂ of the same shape{alone}"
+            )
+        visible = isinstance(feature_acts, Tensor) and feature_acts.shape[:-1] == x.shape[:-1]
+        return Computed(x_hat, feature_acts if visible else None)
 
     def _splits(self, x: Tensor, x_hat: Tensor) -> bool:
         """Whether sae(x) equals sae.decode(sae.encode(x)), with one vector of latents per token."""
@@ -271,11 +294,14 @@ class Forward:
             return False
         try:
             feature_acts = self.sae.encode(x.clone())
-        except TypeError:  # this encode needs more arguments than x
+            if not isinstance(feature_acts, Tensor) or feature_acts.shape[:-1] != x.shape[:-1]:
+                return False
+            decoded = self.sae.decode(feature_acts)
+        except Exception as error:  # they need more arguments than x, or another shape: forward alone will do
+            if _out_of_memory(error):
+                raise
             return False
-        if not isinstance(feature_acts, Tensor) or feature_acts.shape[:-1] != x.shape[:-1]:
-            return False
-        return _close(self.sae.decode(feature_acts), x_hat, x_hat)
+        return isinstance(decoded, Tensor) and decoded.shape == x_hat.shape and _close(decoded, x_hat, x_hat)
 
     @contextmanager
     def evaluating(self) -> Iterator[None]:
@@ -353,6 +379,6 @@ def _tensors(sae: Any) -> Iterator[Tensor]:
         yield from sae.buffers()
 
 
-def _out_of_memory(error: RuntimeError | MemoryError) -> bool:
+def _out_of_memory(error: Exception) -> bool:
     """Whether memory ran out. On accelerators torch has an error type for it; on a CPU it raises RuntimeError."""
     return isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error)

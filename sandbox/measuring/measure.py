@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from sandbox.activations import PathOrArray, SideBySide, Source, SourceLike, activations
-from sandbox.checkpoints import Checkpoint
+from sandbox.checkpoints import Checkpoint, with_k
 from sandbox.checkpoints.penalty import Penalty, given
 from sandbox.errors import InputError
 from sandbox.measuring.directions import Setting, directions, edges_of, refuse_once
@@ -28,7 +28,7 @@ from sandbox.measuring.one_pass import (
     counted_at_once,
     stream,
 )
-from sandbox.measuring.preflight import Finding, outlier_limit, preflight, provenance, scale_to_root_d
+from sandbox.measuring.preflight import OUTLIER, Finding, outlier_limit, preflight, provenance, scale_to_root_d
 from sandbox.measuring.ranks import Ranks, each_has_its_own
 from sandbox.measuring.resume import State
 from sandbox.measuring.summary import summary
@@ -56,11 +56,14 @@ class Options:
         batch_size:       tokens per batch
         name:             name of the SAE in the report (a list for several SAEs)
         drop_nonfinite:   leave out tokens with a NaN or an infinity instead of refusing them
-        exclude_outliers: leave out tokens of extreme norm (100 times the median) instead of reporting both ways
+        exclude_outliers: leave out tokens of extreme norm instead of reporting both ways
+        outliers_above:   the norm above which that is, as a multiple of the median norm
         published:        tokens per batch of the libraries' evaluations, shown beside our values; 0: not shown
         latents:          measure each latent separately
         directions:       measure along bands of the principal components of x, too, in two more passes: True, or the
                           last component of each band but the last, such as (5, 20, 50)
+        k:                active latents per token of an SAE whose files do not state it (Qwen-Scope): one for all SAEs,
+                          or a list; None or 0 for an SAE that does not need it
         l1:               the L1 coefficient of training (a list for several SAEs), instead of the one that a checkpoint
                           states; in the units of the activations that training saw
         look:             check a sample before the run, and norms and errors after it; report the findings
@@ -77,9 +80,11 @@ class Options:
     name: str | Sequence[str] | None = None
     drop_nonfinite: bool = False
     exclude_outliers: bool = False
+    outliers_above: float = OUTLIER
     published: int = 0
     latents: bool = False
     directions: bool | Sequence[int] | None = False
+    k: int | Sequence[int | None] | None = None
     l1: float | Sequence[float] | None = None
     look: bool = True
     strict: bool = False
@@ -116,7 +121,7 @@ def measure(sae: Any, source: SourceLike, *, device: str = "auto", dtype: str = 
     chosen = _options(options)
     ranks = Ranks.here()
     several = isinstance(sae, Sequence) and not isinstance(sae, str)
-    items = sae if several else [sae]
+    items = with_k(sae if several else [sae], chosen.k)
     for item in items:
         source = heads_side_by_side(source, item)
     opened = activations(ranks.own(source), ranks.own(chosen.documents))
@@ -143,6 +148,7 @@ def look(
     dtype: str = "float32",
     documents: PathOrArray | None = None,
     drop_nonfinite: bool = False,
+    k: int | None = None,
 ) -> list[Finding]:
     """Check an SAE on a sample of the activations for causes that would make its shrinkage meaningless.
 
@@ -151,7 +157,8 @@ def look(
     """
     ranks = Ranks.here()
     opened = activations(ranks.own(heads_side_by_side(source, sae)), ranks.own(documents))
-    forward = Forward(sae, device, dtype, opened.device)
+    (item,) = with_k([sae], k)
+    forward = Forward(item, device, dtype, opened.device)
     forward.check_width(opened)
     _try_on([forward], opened)
     return _look([forward], opened, Options(drop_nonfinite=drop_nonfinite))[0][0]
@@ -166,6 +173,8 @@ def measure_pairs(x: SourceLike, x_hat: SourceLike, **options: Any) -> Report:
     chosen = _options(options)
     if chosen.latents:
         raise InputError("pairs of x and x_hat have no latents: each latent is counted only where an SAE is given")
+    if chosen.k is not None:
+        raise InputError("k is given, but pairs of x and x_hat are measured without an SAE: leave it out")
     ranks = Ranks.here()
     label = Path(without_credentials(str(x_hat))).stem if isinstance(x_hat, str | Path) else "x_hat"
     own = ranks.own(x), ranks.own(x_hat), ranks.own(chosen.documents)
@@ -182,6 +191,10 @@ def _options(options: dict[str, Any]) -> Options:
         ) from error
     if chosen.strict and not chosen.look:
         raise InputError("strict needs look=True: it refuses what the preflight check finds")
+    if not chosen.outliers_above > 1:
+        raise InputError(
+            f"outliers_above is {chosen.outliers_above!r}: a multiple of the median norm, above 1, is needed"
+        )
     for key, least in (("batch_size", 1), ("published", 0)):
         value = getattr(chosen, key)
         if not isinstance(value, int) or value < least:
@@ -215,6 +228,7 @@ def _measured(
         if chosen.latents and (sae.W_dec is None or not sae.sees_latents):
             raise InputError(f"{sae.name}: its latents are not visible, or x̂ is not linear in them; leave latents out")
     with ranks.joined(str(saes[0].device)), stoppable():
+        above = chosen.outliers_above
         findings, limit, scale = ranks.broadcast(_look(saes, source, chosen) if ranks.first else None)
         if chosen.strict and (messages := [finding.message for of_sae in findings for finding in of_sae]):
             raise InputError(f"strict: the preflight check failed: {'; '.join(messages)}")
@@ -222,7 +236,7 @@ def _measured(
             for sae, of_sae in zip(saes, findings, strict=True):
                 for finding in of_sae:
                     chosen.warn(f"{sae.name}: {finding.message}")
-        counting = Counting(chosen.published, chosen.latents, limit, chosen.exclude_outliers, scale)
+        counting = Counting(chosen.published, chosen.latents, limit, chosen.exclude_outliers, scale, above)
         share = ranks.share(source, _batch(chosen), own, shared_ids=chosen.documents is not None)
         saving = _saving(saes, source, chosen, counting, ranks)
 
@@ -300,19 +314,21 @@ def _look(saes: Sequence[Forward | Pairs], source: Source, chosen: Options) -> t
     refuse_out_of_range(sample, source.name)  # before the pass rather than after it
     x = sample[:, : saes[0].d_in] if isinstance(saes[0], Pairs) else sample
     if not chosen.look:
-        return [[] for _ in saes], outlier_limit(x), scale_to_root_d(x)
+        return [[] for _ in saes], outlier_limit(x, chosen.outliers_above), scale_to_root_d(x)
     findings = []
     for sae in saes:
         with torch.no_grad(), sae.evaluating():
             if isinstance(sae, Pairs):
-                findings.append(preflight(None, x, x_hat=sample[:, sae.d_in :]))
+                findings.append(preflight(None, x, x_hat=sample[:, sae.d_in :], above=chosen.outliers_above))
             else:
                 elsewhere = provenance(sae.trained_on, getattr(source, "origin", None))
-                findings.append(elsewhere + preflight(sae.run, x.to(sae.device), b_dec=sae.b_dec))
+                findings.append(
+                    elsewhere + preflight(sae.run, x.to(sae.device), b_dec=sae.b_dec, above=chosen.outliers_above)
+                )
         bad = next((finding for finding in findings[-1] if finding.key.startswith("nonfinite")), None)
         if bad and not chosen.drop_nonfinite:  # the run would fail with this at its end
             raise InputError(bad.message)
-    return findings, outlier_limit(x), scale_to_root_d(x)
+    return findings, outlier_limit(x, chosen.outliers_above), scale_to_root_d(x)
 
 
 def _saving(

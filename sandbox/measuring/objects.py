@@ -27,13 +27,19 @@ RESHAPING = ("reshape_fn_in", "reshape_fn_out", "d_head", "hook_z_reshaping_mode
 def refuse_settings(sae: Any, name: str) -> None:
     """Refuse an object whose own settings say that its output is not the SAE's x̂.
 
-    Raises: InputError for a transcoder, whose output does not reconstruct its input; if the error term is on (then x̂ is
-            x); or if training has not set the threshold yet
+    Raises: InputError for a transcoder, whose output does not reconstruct its input; for a temporal SAE, whose x̂ also
+            depends on earlier tokens; if the error term is on (then x̂ is x); or if training has not set the threshold
+            yet
     """
     if _is_transcoder(sae):
         raise InputError(
             f"{name} is a transcoder: its output reconstructs another layer, not its input; measure that layer's true "
             "output and the transcoder's as x and x̂ (sandbox.measure_pairs)"
+        )
+    if "temporal" in _stated_architecture(sae):
+        raise InputError(
+            f"{name} is a temporal SAE: its x̂ of a token also depends on the text's earlier tokens; compute x̂ text by "
+            "text, and measure x and x̂ (sandbox.measure_pairs)"
         )
     if getattr(sae, "use_error_term", False) is True:
         raise InputError(
@@ -50,10 +56,14 @@ def refuse_settings(sae: Any, name: str) -> None:
 
 def _is_transcoder(sae: Any) -> bool:
     """Whether a SAELens or sparsify object, or one whose class says so in its name, maps x to another layer."""
-    cfg = getattr(sae, "cfg", None)
-    architecture = getattr(cfg, "architecture", "")
-    stated = (architecture() if callable(architecture) else architecture, type(sae).__name__)
-    return getattr(cfg, "transcode", False) is True or any("transcoder" in str(word).lower() for word in stated)
+    transcodes = getattr(getattr(sae, "cfg", None), "transcode", False) is True
+    return transcodes or any("transcoder" in word for word in (_stated_architecture(sae), type(sae).__name__.lower()))
+
+
+def _stated_architecture(sae: Any) -> str:
+    """The architecture that a SAELens object's settings state, in lower case; "" if none."""
+    architecture = getattr(getattr(sae, "cfg", None), "architecture", "")
+    return str(architecture() if callable(architecture) else architecture).lower()
 
 
 def refuse_dependence(run: Callable[[Tensor], Tensor], x: Tensor, x_hat: Tensor, name: str) -> None:

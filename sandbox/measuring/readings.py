@@ -19,6 +19,7 @@ from sandbox.errors import InputError
 from sandbox.measuring.forward import Forward, Pairs
 from sandbox.measuring.one_pass import Progress, stream
 from sandbox.measuring.ranks import Ranks, Share
+from sandbox.measuring.resume import State
 from sandbox.moments.moments import BLOCK, Moments
 from sandbox.moments.sums import Sums
 from sandbox.system.devices import sent
@@ -82,17 +83,21 @@ class Readings:
             fitting: whether to count the documents to fit on; otherwise those held out
         Raises: InputError if a part is empty or the tokens differ from those of the previous pass
         """
+        return self.total_of_each([sae], count, fitting=fitting)[0]
+
+    def total_of_each(
+        self, saes: Sequence[Forward], count: Callable[[Batch, np.ndarray], S], *, fitting: bool
+    ) -> tuple[S, ...]:
+        """As `total`, for several SAEs in one pass."""
 
         def count_batches(x: Tensor, cluster: np.ndarray) -> list[S]:
-            pieces: list[S] = []
+            return [_counted(sae, count, x, cluster) for sae in saes]
 
-            def observe(feature_acts: Tensor, x: Tensor, x_hat: Tensor, window: slice) -> None:
-                pieces.append(count(Batch.of(sae.sae, feature_acts, x, x_hat), cluster[window]))
+        return tuple(total.to("cpu") for total in self.totals(saes, count_batches, fitting=fitting))
 
-            sae(x, observe)
-            return [reduce(add, pieces)]
-
-        return self.totals([sae], count_batches, fitting=fitting)[0].to("cpu")
+    def summed(self, total: S, device: torch.device) -> S:
+        """The sum over all processes, on the CPU, of totals that each process has added up in place."""
+        return self.ranks.total(State(0, (total,)), device).totals[0].to("cpu")
 
     def totals(
         self,
@@ -165,6 +170,17 @@ class Readings:
             )
         moments.refuse_out_of_range()
         return moments
+
+
+def _counted(sae: Forward, count: Callable[[Batch, np.ndarray], S], x: Tensor, cluster: np.ndarray) -> S:
+    """The totals of some tokens, counted in pieces if memory is short."""
+    pieces: list[S] = []
+
+    def observe(feature_acts: Tensor, x: Tensor, x_hat: Tensor, window: slice) -> None:
+        pieces.append(count(Batch.of(sae.sae, feature_acts, x, x_hat), cluster[window]))
+
+    sae(x, observe)
+    return reduce(add, pieces)
 
 
 def _order(x: Tensor, start: int, fitted: Tensor) -> Tensor:

@@ -77,7 +77,10 @@ def summary(
         if judged and moments.n:
             gamma = made.raw["relative_reconstruction_bias"]
             apart = None if without else extreme
-            combined = _combined(combined, whole_pass(moments, totals.norms, apart, counting.outlier_limit, gamma))
+            combined = _combined(
+                combined,
+                whole_pass(moments, totals.norms, apart, counting.outlier_limit, gamma, counting.outliers_above),
+            )
         return replace(made, findings=[finding.to_dict() for finding in combined])
 
     if not extreme.n:

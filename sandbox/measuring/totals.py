@@ -15,6 +15,7 @@ from sandbox.measuring.forward import Forward, Pairs
 from sandbox.measuring.latents import Latents
 from sandbox.measuring.norms import Norms
 from sandbox.measuring.penalties import slopes
+from sandbox.measuring.preflight import OUTLIER
 from sandbox.measuring.published import Published
 from sandbox.measuring.token_means import TokenMeans
 from sandbox.moments.clusters import runs_of
@@ -32,6 +33,7 @@ class Counting:
         published:        tokens per batch of the libraries' evaluations; 0: do not count them
         latents:          whether to count each latent separately
         outlier_limit:    norm of x above which a token is an outlier, counted apart
+        outliers_above:   that norm as a multiple of the median
         exclude_outliers: whether to leave outliers out of the latents, which do not count them apart
         scale:            k, the factor that brings the sample's mean norm to √d: that of training, perhaps
     """
@@ -41,6 +43,7 @@ class Counting:
     outlier_limit: float = float("inf")
     exclude_outliers: bool = False
     scale: float = 1.0
+    outliers_above: float = OUTLIER
 
 
 @dataclass(frozen=True, eq=False)

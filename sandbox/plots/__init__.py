@@ -11,7 +11,7 @@ from sandbox.plots.directions import directions
 from sandbox.plots.feature_distributions import feature_distributions
 from sandbox.plots.intervals import intervals
 from sandbox.plots.latents import latents
-from sandbox.plots.losses import costs, loss_curves, losses
+from sandbox.plots.losses import gains, loss_curves, losses, won_back
 from sandbox.plots.measured import measured
 from sandbox.plots.parabolas import parabolas
 from sandbox.plots.plane import at_tip, plane
@@ -32,12 +32,12 @@ __all__ = [
     "at_tip",
     "check_format",
     "closed_form",
-    "costs",
     "differences",
     "directions",
     "feature_distributions",
     "figure",
     "figure6",
+    "gains",
     "intervals",
     "latents",
     "levels",
@@ -49,4 +49,5 @@ __all__ = [
     "predicted_latents",
     "rho_r_map",
     "save",
+    "won_back",
 ]

@@ -24,7 +24,7 @@ from sandbox.report.verdict import DOES_NOT, SHRINKS, STRETCHES, WITHIN, in_figu
 if TYPE_CHECKING:
     from sandbox.report.report import Report
 
-GAMMA = "relative_reconstruction_bias"
+GAMMA, LOSS = "relative_reconstruction_bias", "relative_loss"
 
 SHRINKAGE = "distance_from_1"
 """The key of |γ − 1|, beside the measures' own keys: how far an SAE is from leaving the length alone."""
@@ -106,6 +106,31 @@ def known_differences(reports: Sequence[Report]) -> list[Difference]:
                 names = (report.name, reference.name, prefix + origin)
                 found += [Difference(*names, key, estimate) for key, estimate in estimates.items()]
     return found
+
+
+def difference(report: Report, reference: Report, measure: str = GAMMA, origin: str = "raw") -> Estimate:
+    """A measure of one SAE minus that of another, as in `differences`; undefined if the tokens differ."""
+    if reason := why_not_paired(report, reference):
+        return Estimate(None, None, None, reason)
+    return _difference(_Side(report, origin), _Side(reference, origin), measure)
+
+
+def won_back(report: Report, reference: Report) -> Estimate:
+    """The share of one SAE's loss E‖x − x̂‖² that another does not have, on the same tokens: 1 − L/L_reference.
+
+    1: no loss is left; 0: as much as before; below 0: more. Its interval is paired, as in `differences`.
+    """
+    if reason := why_not_paired(report, reference):
+        return Estimate(None, None, None, reason)
+    mine, theirs = _Side(report, "raw"), _Side(reference, "raw")
+    value, other = mine.estimates[LOSS].value, theirs.estimates[LOSS].value
+    if value is None or other is None:
+        return _undefined(mine, theirs, LOSS)
+    if not other > 0:
+        return Estimate(None, None, None, f"{reference.name} has no loss to win back")
+    after, before = mine.statistic(LOSS), theirs.statistic(LOSS)
+    share = LeftOut(1 - after.value / before.value, 1 - after.without / before.without)
+    return _estimate(mine, theirs, 1 - value / other, [share])
 
 
 def why_not_paired(report: Report, reference: Report) -> str | None:

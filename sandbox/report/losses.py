@@ -159,6 +159,12 @@ class SaeLosses:
         """The loss with this replacement less the clean model's, nats per token."""
         return self.ratios.difference(self._loss(name), CLEAN)
 
+    @property
+    def costs_something(self) -> bool:
+        """Whether x̂ costs the model more than chance explains; otherwise shares of the cost mean nothing."""
+        low = self.cost(X_HAT).low
+        return low is not None and low > 0
+
     def gain(self, name: str) -> Estimate:
         """The loss with x̂ less the loss with this replacement, nats per token."""
         return self.ratios.difference(self._loss(X_HAT), self._loss(name))
@@ -189,6 +195,16 @@ class SaeLosses:
         """E‖x − x̂‖²/E‖x − b_dec‖² on the tokens replaced; None if it is undefined."""
         return self._measure("relative_loss")
 
+    @property
+    def length_share(self) -> float | None:
+        """The share of E‖x − x̂‖² that the best common factor recovers, about b_dec (C12); None if it is undefined."""
+        length = self._measure("length_loss")
+        return length / self.relative_loss if length is not None and self.relative_loss else None
+
+    def share_of_cost(self, name: str) -> Estimate:
+        """The share of x̂'s cost in nats that another reconstruction wins back."""
+        return self.ratios.of({self._loss(X_HAT): 1, self._loss(name): -1}, {self._loss(X_HAT): 1, CLEAN: -1})
+
     def _measure(self, key: str) -> float | None:
         abc = [self.ratios.mean(f"{self.number}.{name}").value for name in "abc"]
         if any(value is None for value in abc) or why_undefined(REGISTRY[key], *abc):  # pyright: ignore
@@ -216,6 +232,7 @@ class SaeLosses:
             "sae": self.description,
             "gamma_about_b_dec": self.gamma,
             "relative_loss_about_b_dec": self.relative_loss,
+            "length_share_about_b_dec": self.length_share,
             "l0": self.l0,
             "factors": dict(self.factors),
             "replacements": {
@@ -231,6 +248,7 @@ class SaeLosses:
             "cross_entropy": self.loss,
             "cost": self.cost,
             "gain": self.gain,
+            "share_of_cost": self.share_of_cost,
             "kl": self.divergence,
             "loss_recovered": self.recovered,
         }
@@ -257,25 +275,28 @@ class SaeLosses:
                 yield self.name, f"factor {factor:.6g}", "change", change.value, change.low, change.high, change.reason
 
     def in_words(self) -> str:
-        """One or two sentences: the cost, what stretching gains, and whether loss recovered shows it."""
-        cost, recovered = self.cost(X_HAT), self.recovered(X_HAT)
-        if cost.value is None or recovered.value is None:
+        """One or two sentences: the cost, and what stretching x̂ gains."""
+        cost = self.cost(X_HAT)
+        if cost.value is None:
             return f"{self.name}: the loss is not finite."
-        gamma = "" if self.gamma is None else f" (γ about b_dec {self.gamma:.3f})"
-        words = f"{self.name}{gamma} costs the model {signed(cost)} nats per token."
-        stretched = [name for name in self.replacements if name in self.factors]
-        parts = []
-        for name in stretched:
-            gain, after = self.gain(name), self.recovered(name)
-            if gain.value is None or after.value is None:
-                continue
-            share = f", {gain.value / cost.value:.0%} of it".replace("%", " %") if cost.value > 0 else ""
-            parts.append(
-                f"the factor of {'the least error' if name == LEAST_ERROR else 'the least loss'}, "
-                f"{self.factors[name]:.3f}, wins back {signed(gain)}{share} "
-                f"(loss recovered {recovered.value:.4f} ► {after.value:.4f})"
-            )
-        return f"{words} Stretched about b_dec, {'; '.join(parts)}." if parts else words
+        gamma = "" if self.gamma is None else f" (γ about b_dec is {self.gamma:.3f})"
+        words = f"{self.name} costs the model {plus_minus(cost, DIGITS)} nats per token{gamma}."
+        stretched = [self._stretched(name) for name in self.replacements if name in self.factors]
+        return f"{words} Stretched about b_dec, x̂ costs {'; '.join(stretched)}." if stretched else words
+
+    def _stretched(self, name: str) -> str:
+        """What stretching gains, and how little of that loss recovered shows."""
+        gain, before, after = self.gain(name), self.recovered(X_HAT).value, self.recovered(name).value
+        assert gain.value is not None
+        size = plus_minus(gain, DIGITS).removeprefix("-")
+        cost = self.cost(X_HAT).value
+        share = f", {abs(gain.value / cost):.0%} of it,".replace("%", " %") if cost and self.costs_something else ""
+        shown = f"; loss recovered {before:.4f} ► {after:.4f}" if before is not None and after is not None else ""
+        bound = ", a bound of the search" if name == LEAST_LOSS and self.curve and self.curve.at_bound else ""
+        return (
+            f"{size} {'less' if gain.value >= 0 else 'more'}{share} with the factor of the "
+            f"{'least error' if name == LEAST_ERROR else 'least loss'} ({self.factors[name]:.3f}{bound}{shown})"
+        )
 
 
 @dataclass(frozen=True, eq=False)

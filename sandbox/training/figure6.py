@@ -41,7 +41,7 @@ def figure6(
     steps: int = 4000,
     batch: int = 256,
     lr: float = 1e-3,
-    exclude_outliers: bool = False,
+    outliers_above: float | None = None,
     device: str = "auto",
     workers: int | None = None,
     command: str | None = None,
@@ -64,7 +64,7 @@ def figure6(
         tokens:            maximum number of training tokens; all by default
         held_out:          share of the documents held out for measuring
         steps, batch, lr:  see `Training`
-        exclude_outliers:  leave tokens of extreme norm (100 times the median) out of training and measuring
+        outliers_above:    leave tokens whose norm is above this multiple of the median out of training and measuring
         workers:           SAEs trained at a time; by default one per core on the CPU, 1 on an accelerator
         command:           the command line to record in the results
         bars:              makes progress bars
@@ -92,7 +92,7 @@ def figure6(
             )
     with _alone_in(folder):
         moved = bars("gathering activations", getattr(opened, "tokens", None) or 0)
-        data = gather(folder / "activations", opened, held_out, tokens, moved, exclude_outliers=exclude_outliers)
+        data = gather(folder / "activations", opened, held_out, tokens, moved, outliers_above=outliers_above)
         training = Training(width, steps, batch, lr)
         count = workers or (min(_cores(), len(jobs)) if chosen_device.type == "cpu" else 1)
         progress = bars(f"training {len(jobs)} SAEs, {count} at a time", len(jobs) * steps)

@@ -81,8 +81,8 @@ def provenance(sweep: dict[str, Any], points: Sequence[Point]) -> str:
         f"{data['held_out_documents'] or 0:,} documents" if data["held_out_documents"] else "stretches of 4096 tokens"
     )
     versions = sorted({f"{name} {number}" for sae in saes for name, number in sae["libraries"].items()})
-    outliers = data.get("outliers", 0)  # figure-6.json of before there was a choice has no such entry
-    without = f"; {outliers:,} tokens of norm above 100 × the median are in neither" if outliers else ""
+    above = data.get("outliers_above")  # figure-6.json of before there was a choice has no such entry
+    without = f"; {data['outliers']:,} tokens of norm above {above:g} × the median are in neither" if above else ""
     passes = training["steps"] * training["batch"] / data["tokens"]
     facts = [
         *([f"- **Command.** `{sweep['command']}`"] if sweep["command"] else []),

@@ -41,6 +41,7 @@ class SweepData:
                             for any model
         sha256:             hash of both parts, by alternating chunks in the order of writing
         outliers:           number of tokens left out of both parts, for their norm
+        outliers_above:     multiple of the median norm above which they were left out; None if none were
     """
 
     folder: Path
@@ -52,6 +53,7 @@ class SweepData:
     scale: float
     sha256: str
     outliers: int = 0
+    outliers_above: float | None = None
 
     @cached_property
     def train(self) -> np.ndarray:
@@ -98,7 +100,7 @@ def gather(
     tokens: int | None = None,
     progress: Callable[[int], None] | None = None,
     *,
-    exclude_outliers: bool = False,
+    outliers_above: float | None = None,
 ) -> SweepData:
     """Read the source once into `folder`, or reuse what was gathered there.
 
@@ -109,8 +111,8 @@ def gather(
     Args:
         share:            share of the documents to hold out, above 0 and below 1
         tokens:           maximum number of training tokens; None for all
-        exclude_outliers: leave out tokens of norm above 100 times the median of the first 4096 tokens, as
-                          `sandbox.measure` does: in a causal language model, often the first token of each context
+        outliers_above:   leave out tokens whose norm is above this multiple of the median of the first 4096 tokens:
+                          in a causal language model, often the first token of each context. None leaves out none
     Raises: InputError if `folder` holds other activations, a value is not finite, a part would be empty, or the
             training part would be less than half as large as it should be
     """
@@ -121,14 +123,18 @@ def gather(
         "d_in": source.width,
         "share": share,
         "tokens": tokens,
-        "exclude_outliers": exclude_outliers or None,  # None, as in folders gathered before there was this choice
+        "outliers_above": outliers_above,
         FIRST_LOOK: fingerprint([source.sample(FEW), *([] if ids is None else [ids[0:STRETCH]])]),
     }
     if (folder / "split.json").exists():
         return _reuse(folder, settings)
-    limit = outlier_limit(source.sample(SAMPLE)) if exclude_outliers else float("inf")
+    limit = float("inf") if outliers_above is None else outlier_limit(source.sample(SAMPLE), outliers_above)
     with folder_written_whole(folder) as beside:
-        facts = {"source": source.name, "d_in": source.width, **_split(beside, source, split, tokens, limit, progress)}
+        facts = {
+            "source": source.name,
+            "d_in": source.width,
+            **_split(beside, source, split, tokens, (outliers_above, limit), progress),
+        }
         (beside / "split.json").write_text(json.dumps({"asked": settings, "facts": facts}, indent=2) + "\n", "utf-8")
     return SweepData(folder, **facts)
 
@@ -163,10 +169,14 @@ def _split(
     source: Source,
     split: Split,
     tokens: int | None,
-    limit: float,
+    longest: tuple[float | None, float],
     progress: Callable[[int], None] | None,
 ) -> dict[str, Any]:
-    """Write the tokens of norm up to `limit` to both parts; return the remaining fields of `SweepData`."""
+    """Write the tokens to both parts; return the remaining fields of `SweepData`.
+
+    Args: longest: `outliers_above`, and the norm that it comes to, up to which tokens are written
+    """
+    above, limit = longest
     digest, counts, norms, at, outliers = hashlib.sha256(), [0, 0], 0.0, 0, 0
     ids: list[list[np.ndarray]] = [[], []]
     dtype = np.dtype(np.float32)
@@ -223,6 +233,7 @@ def _split(
         "scale": float(np.sqrt(source.width) * counts[0] / norms),
         "sha256": digest.hexdigest(),
         "outliers": outliers,
+        "outliers_above": above,
     }
 
 

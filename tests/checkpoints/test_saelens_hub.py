@@ -1,6 +1,6 @@
 """`saelens:RELEASE/ID` is what SAELens fetches, unless it makes another SAE of it; without a network, one line.
 
-The hub's client is set to offline and to a cache of our own, in which files lie as it would have downloaded them.
+The fixture `cache` (conftest.py) stands for the hub.
 """
 
 import gc
@@ -9,36 +9,17 @@ import sys
 
 import pytest
 import torch
-from huggingface_hub import constants
+from dictionary_learning.dictionary import AutoEncoderNew
 
 from sandbox import checkpoints
 from sandbox.checkpoints import hub
 from sandbox.errors import InputError
 from tests.checkpoints.test_saelens import agree
-from tests.helpers.by_saelens import D_IN, D_SAE, directory_of_saes, loaded, tokens, written
+from tests.helpers.by_saelens import D_IN, D_SAE, loaded, tokens, written
 
 RES_JB = "gpt2-small-res-jb/blocks.0.hook_resid_pre"  # SAELens' own layout, of version 0
 BATCHTOPK = "saebench_gemma-2-2b_width-2pow12_date-0108/blocks.12.hook_resid_post__trainer_0"  # dictionary_learning's
 MISTRAL = "mistral-7b-res-wg/blocks.8.hook_resid_pre"  # SAELens' directory says that it normalises, its files do not
-
-
-@pytest.fixture
-def cache(tmp_path, monkeypatch):
-    """A function RELEASE/ID ► the folder of its files in the client's cache, as downloaded."""
-    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
-    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
-
-    def folder(name):
-        release, _, sae_id = name.partition("/")
-        found, commit = directory_of_saes()[release], "0" * 40
-        repository = tmp_path / "cache" / f"models--{found.repo_id.replace('/', '--')}"
-        (repository / "refs").mkdir(parents=True)
-        (repository / "refs" / "main").write_text(commit)
-        files = repository / "snapshots" / commit / found.saes_map[sae_id]
-        files.mkdir(parents=True)
-        return files
-
-    return folder
 
 
 def dictionary(folder, dict_class):
@@ -81,7 +62,7 @@ def test_what_the_directory_adds_to_the_files_counts(cache):
     agree(checkpoints.load(f"saelens:{MISTRAL}"), theirs, tokens())
 
 
-@pytest.mark.parametrize("dict_class", ["BatchTopKSAE", "MatryoshkaBatchTopKSAE"])
+@pytest.mark.parametrize("dict_class", ["BatchTopKSAE", "MatryoshkaBatchTopKSAE", "MatroyshkaBatchTopKSAE"])
 def test_a_batch_topk_dictionary_keeps_its_threshold(dict_class, cache):
     weights, x = dictionary(cache(BATCHTOPK), dict_class), tokens()
     sae = checkpoints.load(f"saelens:{BATCHTOPK}")
@@ -90,10 +71,22 @@ def test_a_batch_topk_dictionary_keeps_its_threshold(dict_class, cache):
     assert sae.architecture == "jumprelu"
 
 
+def test_an_auto_encoder_new_subtracts_nothing_and_keeps_its_bias(cache):
+    folder, x = cache(BATCHTOPK), tokens()
+    weights = dictionary(folder, "AutoEncoderNew")
+    weights["decoder.bias"] = weights.pop("b_dec")
+    del weights["threshold"]
+    torch.save(weights, folder / "ae.pt")
+    theirs = AutoEncoderNew.from_pretrained(folder / "ae.pt")
+    sae = checkpoints.load(f"saelens:{BATCHTOPK}")
+    torch.testing.assert_close(sae.encode(x), theirs.encode(x), rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(sae(x), theirs(x), rtol=1e-5, atol=1e-5)
+
+
 def test_a_dictionary_that_saelens_takes_for_relu_is_refused(cache):
-    dictionary(cache(BATCHTOPK), "AutoEncoderNew")
+    dictionary(cache(BATCHTOPK), "AutoEncoderNewest")
     with pytest.raises(
-        InputError, match="does not support dictionary_learning's AutoEncoderNew, and converts it to standard"
+        InputError, match="does not support dictionary_learning's AutoEncoderNewest, and converts it to standard"
     ):
         checkpoints.read(f"saelens:{BATCHTOPK}")
 
@@ -101,7 +94,7 @@ def test_a_dictionary_that_saelens_takes_for_relu_is_refused(cache):
 def test_a_converter_that_comes_to_another_architecture_is_refused():
     config = {"architecture": "standard", "apply_b_dec_to_input": False}  # of a JumpReLU SAE: a fall-back
     with pytest.raises(InputError, match="it is jumprelu at its source, but SAELens' gemma_2 converts it to standard"):
-        hub._check("saelens:gemma-scope-2b-pt-res/x", "gemma_2", config, "owner/repository", "x")
+        hub._check("saelens:gemma-scope-2b-pt-res/x", "gemma_2", config, None)
 
 
 def test_an_activation_function_that_saelens_drops_is_refused(cache):

@@ -94,6 +94,7 @@ def test_the_json_is_complete_and_the_csv_has_the_same_numbers(folder, tmp_path)
 
 
 def test_a_stopped_run_resumes_to_the_same_report(folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(engine, "contexts_at_once", lambda context, vocabulary, device: 5)
     whole = loss(folder / "llama", 1, folder / "text.txt", folder / "sae", **FEW).to_dict()
     saved = FEW | {"checkpoint": tmp_path / "state"}
     counted = []
@@ -104,7 +105,6 @@ def test_a_stopped_run_resumes_to_the_same_report(folder, tmp_path, monkeypatch)
             raise KeyboardInterrupt
         return [engine.LossSums.of(rows, cluster)]
 
-    monkeypatch.setattr(engine._Run, "_chunk", lambda self, source: 60)
     with monkeypatch.context() as patch:
         patch.setattr(engine, "_count", stopping)
         with pytest.raises(Stopped) as stopped:
@@ -194,3 +194,17 @@ def test_a_batch_that_does_not_fit_is_halved(folder, monkeypatch):
     halved = loss(folder / "llama", 1, folder / "text.txt", folder / "sae", **FEW).to_dict()
     assert max(sizes) > 3
     assert_same(_flat(whole), _flat(halved), 1e-5)
+
+
+def test_ceilings_are_the_corrections_of_rescale_of_the_same_name(folder, tmp_path):
+    x, ids = [], []
+    for chunk in live(folder / "llama", 1, folder / "text.txt", context=CONTEXT, device="cpu").chunks(100):
+        x.append(chunk.x)
+        ids.append(chunk.documents)
+    (sae,) = loss(folder / "llama", 1, folder / "text.txt", folder / "sae", ceilings=True, **FEW).saes
+    assert list(sae.replacements) == ["x_hat", "least_error", "least_loss", "per-latent", "joint", "decoder"]
+    for kind in ("joint", "decoder"):
+        made = rescale(folder / "sae", torch.cat(x), kind=kind, documents=np.concatenate(ids), device="cpu")
+        made.write(tmp_path / kind)
+        (alone,) = loss(folder / "llama", 1, folder / "text.txt", tmp_path / kind, **FEW).saes
+        assert alone.loss("x_hat").value == pytest.approx(sae.loss(kind).value, rel=1e-5)

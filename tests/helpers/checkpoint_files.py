@@ -46,7 +46,7 @@ def tensors(name: str, change):
             stored_tensors = safetensors.numpy.load_file(path)
             change(stored_tensors)
             safetensors.numpy.save_file(
-                {key: np.ascontiguousarray(value) for key, value in stored_tensors.items()}, path
+                {key: np.asarray(value, order="C") for key, value in stored_tensors.items()}, path
             )
         elif path.suffix == ".npz":
             with np.load(path) as archive:

@@ -49,8 +49,8 @@ WAITS = {
     "sandbox/measuring/readings.py:totals": "the tokens must be those of the previous reading",
     "sandbox/measuring/directions.py:directions": "principal components go to the device, and a count comes back",
     "sandbox/measuring/directions.py:components": "principal components of x are computed, and copied to the CPU",
-    "sandbox/measuring/rescale.py:_per_latent": "rows of W_dec are assembled on the CPU",
-    "sandbox/measuring/rescale.py:_from_l1": "rows of W_dec are assembled on the CPU",
+    "sandbox/measuring/fits.py:per_latent": "rows of W_dec are assembled on the CPU",
+    "sandbox/measuring/fits.py:from_l1": "rows of W_dec are assembled on the CPU",
     # at intervals of seconds or steps
     "sandbox/measuring/resume.py:<dictcomp>": "a run is saved",
     "sandbox/training/trainer.py:write": "an SAE is saved or measured during training",

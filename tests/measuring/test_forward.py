@@ -77,7 +77,7 @@ def test_a_function_has_no_latents_and_its_x_hat_must_fit():
     plain.try_on(X)
     assert torch.equal(plain(X).x_hat, 0.5 * X)
     assert plain(X).l0 is None
-    for wrong, got in ((lambda x: x[:, :2], r"\(64, 2\)"), (lambda x: 3, "int")):
+    for wrong, got in ((lambda x: x[:, :2], r"\(64, 2\)"), (lambda x: (x, x), "tuple")):
         with pytest.raises(InputError, match=f"the SAE gave {got} for x of shape"):
             opened(wrong).try_on(X)
     with pytest.raises(InputError, match="each of the first 64 tokens tried has a NaN"):
@@ -115,7 +115,9 @@ def test_one_token_that_is_too_much_and_other_errors_are_raised():
     def wrong(x):
         raise RuntimeError("a mistake")
 
-    with pytest.raises(RuntimeError, match="a mistake"):
+    with pytest.raises(
+        InputError, match=r"wrong: its forward pass fails on x .* with RuntimeError: a mistake; it must"
+    ):
         opened(wrong)(X)
     assert _out_of_memory(RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory"))
     assert not _out_of_memory(RuntimeError("a mistake"))

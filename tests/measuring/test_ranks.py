@@ -53,7 +53,7 @@ def one_thread():
     torch.set_num_threads(threads)
 
 
-KINDS = ("scalar", "per-latent", "from-l1")
+KINDS = ("scalar", "per-latent", "joint", "decoder", "from-l1")
 
 
 def rescaling(folder: Path, kind: str, out: Path) -> list[str]:

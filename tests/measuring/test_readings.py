@@ -11,10 +11,10 @@ from sandbox.activations import activations
 from sandbox.activations.split import Split
 from sandbox.checkpoints.autoencoder import SAE
 from sandbox.errors import InputError
+from sandbox.measuring.fits import Products
 from sandbox.measuring.forward import Forward
 from sandbox.measuring.ranks import Ranks, Share
 from sandbox.measuring.readings import Readings, _order
-from sandbox.measuring.rescale import Products
 from sandbox.moments.moments import Moments
 
 

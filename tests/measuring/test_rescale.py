@@ -21,9 +21,10 @@ from sandbox.cli import app
 from sandbox.data import embedded
 from sandbox.errors import InputError
 from sandbox.maths.measures import REGISTRY
-from sandbox.measuring.correction import Correction, Evaluated, _share
+from sandbox.measuring.correction import SHIFTED, Correction, Evaluated, _share
+from sandbox.measuring.fits import FITS, FROM_L1
 from sandbox.measuring.measure import measure
-from sandbox.measuring.rescale import FITS, FROM_L1, passes, rescale
+from sandbox.measuring.rescale import passes, rescale
 from sandbox.moments.moments import Moments
 from sandbox.report import Report, estimate
 from sandbox.system.files import check_new_folder
@@ -164,7 +165,7 @@ def test_every_kind_is_at_least_as_good_as_one_factor_where_it_is_fitted(normali
         losses[kind] = loss_on(fitted_part(tokens), checkpoint.sae.with_decoder(made.W_dec, made.b_dec))
         assert made.after.report.l0 == pytest.approx(made.before.report.l0, abs=0.005)  # a rounding in 600 tokens
     assert losses["scale-shift"] < losses["scalar"] < losses["none"]
-    assert losses["per-latent"] < losses["scalar"]
+    assert losses["decoder"] < losses["joint"] < losses["per-latent"] < losses["scalar"]
 
 
 @pytest.mark.parametrize("normalised", NORMALISATIONS)
@@ -343,7 +344,7 @@ def test_what_was_corrected_stays_as_it_is_and_the_record_is_json(tokens, tmp_pa
         assert record["kind"] == kind
         assert record["recovered"]["value"] == made.recovered.value
         assert record["before"]["decoder_bias"][GAMMA]["value"] == made.before.gamma.value
-        assert (record["shift"] > 0) == (kind == "scale-shift")
+        assert (record["shift"] > 0) == (kind in SHIFTED)
         assert made.table().row_count == 7
         assert f"{made.after.report.raw[LOSS].value:.4f}" in made.in_words()
 
@@ -448,7 +449,10 @@ def test_the_command_drops_tokens_that_are_not_finite(tmp_path, capsys):
 
 
 REFUSED = {
-    "another kind": ({"kind": "best"}, "kind is 'best': choose scalar, scale-shift, per-latent, from-l1"),
+    "another kind": (
+        {"kind": "best"},
+        "kind is 'best': choose scalar, scale-shift, per-latent, joint, decoder",
+    ),
     "no share": ({"share": 0.0}, "share is 0.0: a fraction between 0 and 1 is needed"),
     "all of them": ({"share": 1.0}, "share is 1.0"),
     "nan": ({"share": float("nan")}, "share is nan"),

@@ -18,8 +18,9 @@ from sandbox.checkpoints.activation_functions import Gate, GroupMax, JumpReLU, R
 from sandbox.checkpoints.autoencoder import SAE
 from sandbox.checkpoints.normalisation import ConstantNorm, LayerNorm
 from sandbox.data import embedded
+from sandbox.measuring.fits import FITS, FROM_L1
 from sandbox.measuring.measure import measure, measure_pairs
-from sandbox.measuring.rescale import FITS, FROM_L1, rescale
+from sandbox.measuring.rescale import rescale
 from sandbox.moments.moments import Moments
 from sandbox.simulate import features
 from sandbox.training import Job, Training, gather, train
@@ -153,7 +154,7 @@ def _totals(moments: Moments) -> dict[str, Tensor]:
 def _rescaled(kind: str, device: str, dtype: torch.dtype, batches: int) -> dict[str, Any]:
     x, documents = embedded_tokens(batches)
     l1 = 1.2 / 1.44 if kind == FROM_L1 else None  # these few tokens imply this coefficient
-    settings = {"documents": documents, "kind": kind, "device": device, "batch_size": BATCH, "l1": l1}
+    settings = {"documents": documents, "kind": kind, "device": device, "batch_size": BATCH, "l1": l1, "ridge": 1000.0}
     found = rescale(embedded("minilm-relu"), x, dtype=_name(dtype), **settings)
     return {"factor": found.factor, "before": found.before.to_dict(), "after": found.after.to_dict()}
 

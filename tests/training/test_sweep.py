@@ -117,14 +117,14 @@ def test_no_more_tokens_are_read_than_are_asked_for(tmp_path):
 def test_outliers_are_left_out_of_both_parts(tmp_path):
     x, ids = tokens()
     x[::DOCUMENT] *= 1000  # the first token of each document, as in many language models
-    found = gather(tmp_path / "activations", activations(x, ids), 0.2, exclude_outliers=True)
+    found = gather(tmp_path / "activations", activations(x, ids), 0.2, outliers_above=100)
     assert found.outliers == N // DOCUMENT
     assert found.tokens + found.held_out_tokens == N - found.outliers
     kept, trained = (np.load(tmp_path / f"activations/{part}-documents.npy") for part in ("held-out", "train"))
     assert set(np.bincount(np.concatenate([kept, trained]))) == {DOCUMENT - 1}
     assert found.scale == pytest.approx(D**0.5 / np.linalg.norm(found.train, axis=1).mean(), rel=1e-5)
-    assert gather(tmp_path / "activations", activations(x, ids), 0.2, exclude_outliers=True) == found
-    with pytest.raises(InputError, match="was gathered with exclude_outliers = True, not None"):
+    assert gather(tmp_path / "activations", activations(x, ids), 0.2, outliers_above=100) == found
+    with pytest.raises(InputError, match="was gathered with outliers_above = 100, not None"):
         gather(tmp_path / "activations", activations(x, ids), 0.2)
 
 

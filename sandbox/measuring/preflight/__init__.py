@@ -3,6 +3,6 @@
 from sandbox.measuring.preflight.check import SAMPLE, preflight
 from sandbox.measuring.preflight.finding import Finding
 from sandbox.measuring.preflight.provenance import provenance
-from sandbox.measuring.preflight.sample import outlier_limit, scale_to_root_d
+from sandbox.measuring.preflight.sample import OUTLIER, outlier_limit, scale_to_root_d
 
-__all__ = ["SAMPLE", "Finding", "outlier_limit", "preflight", "provenance", "scale_to_root_d"]
+__all__ = ["OUTLIER", "SAMPLE", "Finding", "outlier_limit", "preflight", "provenance", "scale_to_root_d"]

@@ -15,7 +15,15 @@ from sandbox.measuring.preflight.biases import COMPARED, offset_finding
 from sandbox.measuring.preflight.finding import Finding
 from sandbox.measuring.preflight.fit import fit
 from sandbox.measuring.preflight.input_spaces import GOOD_ENOUGH, input_finding, output_finding, spread
-from sandbox.measuring.preflight.sample import FLOAT16_MAX, MIN_TOKENS, look_at_sample, norms, ordinary, outlier_limit
+from sandbox.measuring.preflight.sample import (
+    FLOAT16_MAX,
+    MIN_TOKENS,
+    OUTLIER,
+    look_at_sample,
+    norms,
+    ordinary,
+    outlier_limit,
+)
 from sandbox.moments.moments import Moments
 
 Run = Callable[[Tensor], tuple[Tensor, Tensor | None]]
@@ -39,6 +47,7 @@ def preflight(
     *,
     x_hat: Float[Tensor, "n d"] | None = None,
     b_dec: Float[Tensor, "d"] | None = None,
+    above: float = OUTLIER,
 ) -> list[Finding]:
     """Find what in a sample would make the measured shrinkage misleading.
 
@@ -47,6 +56,7 @@ def preflight(
         x:     activations of a sample (SAMPLE tokens are enough), any float dtype, as they will be measured
         x_hat: for pairs, the reconstructions; checks that need the SAE are then skipped
         b_dec: the decoder bias, if any, to recognise when it is missing, doubled, or not subtracted
+        above: multiple of the median norm above which a token is an outlier
     Returns: findings about x alone, then about spaces and biases (the likeliest cause first), then about loss and L0;
              empty if there are none
     Raises:  InputError for mismatched shapes
@@ -65,7 +75,7 @@ def preflight(
         raise InputError("preflight needs either run or x_hat: give one of the two")
     if b_dec is not None and b_dec.shape != x.shape[1:]:
         raise InputError(f"b_dec has shape {tuple(b_dec.shape)}, but the activations have d = {x.shape[1]}")
-    found = look_at_sample(x)
+    found = look_at_sample(x, above)
     finite = norms(x).isfinite().to(x.device)
     if any(one.key in ("zero", "constant") for one in found) or not finite.any():
         return found

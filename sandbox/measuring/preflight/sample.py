@@ -28,8 +28,8 @@ def norms(x: Float[Tensor, "n d"]) -> Float64[Tensor, "n"]:
     return torch.linalg.vector_norm(x.detach().cpu(), dim=-1, dtype=torch.float64)
 
 
-def outlier_limit(x: Float[Tensor, "n d"]) -> float:
-    """The norm above which a token is an outlier: 100 times the median norm of this sample.
+def outlier_limit(x: Float[Tensor, "n d"], above: float = OUTLIER) -> float:
+    """The norm above which a token is an outlier: `above` times the median norm of this sample, 100 by default.
 
     Tokens that are zero or not finite do not count for the median.
 
@@ -40,7 +40,7 @@ def outlier_limit(x: Float[Tensor, "n d"]) -> float:
     """
     size = norms(x)
     size = size[size.isfinite() & (size > 0)]
-    return OUTLIER * size.median().item() if len(size) else float("inf")
+    return above * size.median().item() if len(size) else float("inf")
 
 
 def scale_to_root_d(x: Float[Tensor, "n d"]) -> float:
@@ -62,8 +62,8 @@ def ordinary(x: Float[Tensor, "n d"]) -> Bool[Tensor, "n"]:
     return (size > 0) & (size <= outlier_limit(x) / OUTLIER * ORDINARY)
 
 
-def look_at_sample(x: Float[Tensor, "n d"]) -> list[Finding]:
-    """What is wrong with the activations alone."""
+def look_at_sample(x: Float[Tensor, "n d"], above: float = OUTLIER) -> list[Finding]:
+    """What is wrong with the activations alone. Args: above: as for `outlier_limit`"""
     size = norms(x)
     n, finite = len(size), size.isfinite()
     found = []
@@ -87,7 +87,7 @@ def look_at_sample(x: Float[Tensor, "n d"]) -> list[Finding]:
         found.append(zero_finding(zero, n, f" (first: {_places(finite & (size == 0))})"))
     if n < MIN_TOKENS:
         found.append(Finding("small", f"{n} tokens are too few for this check: give {MIN_TOKENS} or more"))
-    return found + _look_at_long_tokens(size)
+    return found + _look_at_long_tokens(size, above)
 
 
 def zero_finding(zero: int, tokens: int, first: str = "") -> Finding:
@@ -96,23 +96,25 @@ def zero_finding(zero: int, tokens: int, first: str = "") -> Finding:
     return Finding("zero_tokens", f"{message} before measuring")
 
 
-def outlier_finding(count: int, tokens: int, limit: float, share: float, first: str = "") -> Finding:
-    """Of so many tokens of a norm above the limit, that hold a share of E‖x‖²."""
+def outlier_finding(
+    count: int, tokens: int, limit: float, share: float, first: str = "", above: float = OUTLIER
+) -> Finding:
+    """Of so many tokens of a norm above the limit, `above` times the median, that hold a share of E‖x‖²."""
     message = (
-        f"{count} of {tokens} tokens have a norm above {limit:.4g}, {OUTLIER} × the median{first}, and hold "
+        f"{count} of {tokens} tokens have a norm above {limit:.4g}, {above:g} × the median{first}, and hold "
         f"{share:.1%} of E‖x‖²: probably attention sinks or first positions; rely on the measures without them "
         "(--exclude-outliers)"
     )
     return Finding("outliers", message)
 
 
-def _look_at_long_tokens(size: Float64[Tensor, "n"]) -> list[Finding]:
+def _look_at_long_tokens(size: Float64[Tensor, "n"], above: float) -> list[Finding]:
     middle, energy = size[size > 0].median().item(), size.square()
-    long = size > OUTLIER * middle
+    long = size > above * middle
     if long.any():
         share = float(energy[long].sum() / energy.sum())
         first = f" (first: {_places(long)})"
-        return [outlier_finding(int(long.sum()), len(size), OUTLIER * middle, share, first)]
+        return [outlier_finding(int(long.sum()), len(size), above * middle, share, first, above)]
     longest = energy.sort(descending=True).values[: max(1, len(size) // 100)]
     share = float(longest.sum() / energy.sum())
     if len(size) >= 2 * MIN_TOKENS and share > HEAVY:

@@ -9,7 +9,7 @@ from sandbox.measuring.preflight.biases import OFF
 from sandbox.measuring.preflight.check import folding
 from sandbox.measuring.preflight.finding import Finding
 from sandbox.measuring.preflight.fit import fit_of
-from sandbox.measuring.preflight.sample import HEAVY, outlier_finding, zero_finding
+from sandbox.measuring.preflight.sample import HEAVY, OUTLIER, outlier_finding, zero_finding
 from sandbox.moments.moments import Moments
 from sandbox.report import Estimate
 
@@ -17,7 +17,9 @@ NOTABLE = 0.005
 """A difference in γ below which few long tokens do no harm, however sure it is: what rounds to 0 %."""
 
 
-def whole_pass(moments: Moments, norms: Norms, extreme: Moments | None, limit: float, gamma: Estimate) -> list[Finding]:
+def whole_pass(
+    moments: Moments, norms: Norms, extreme: Moments | None, limit: float, gamma: Estimate, above: float = OUTLIER
+) -> list[Finding]:
     """What all tokens show, under the keys of what a sample shows.
 
     Args:
@@ -25,6 +27,7 @@ def whole_pass(moments: Moments, norms: Norms, extreme: Moments | None, limit: f
         extreme, limit: of those of extreme norm, and the norm from which on they are that, activation units; None where
                         they were left out of `moments`, and long tokens are no question any more
         gamma:          the relative reconstruction bias, with its interval, of all tokens
+        above:          the limit as a multiple of the median norm
     Returns: findings "zero_tokens", "outliers", "heavy_tokens", "mean_error", "folding"
     """
     found = []
@@ -34,7 +37,7 @@ def whole_pass(moments: Moments, norms: Norms, extreme: Moments | None, limit: f
         pass
     elif extreme.n:
         share = float(extreme.totals[..., 0].sum() / moments.totals[..., 0].sum())
-        found.append(outlier_finding(int(extreme.n), norms.tokens, limit, share))
+        found.append(outlier_finding(int(extreme.n), norms.tokens, limit, share, above=above))
     elif (few := norms.longest()) is not None:
         found += _look_at_longest(few, norms, gamma)
     return found + _look_at_error(moments) + (folding(gamma.value, "of all tokens") if gamma.value else [])
