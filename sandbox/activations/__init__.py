@@ -4,6 +4,7 @@
 | --- | --- | --- |
 | a .npy, .safetensors, .pt or .pth file | yes | |
 | a folder of such files, or a pattern, `acts/*.npy` | yes | |
+| the same in a store: `s3://bucket/acts/*.npy`, any URL of fsspec; no .pt, .pth | yes | |
 | a folder saved by Hugging Face's datasets, as SAELens caches activations; `folder::column` | yes | its rows |
 | an array or a tensor | yes | |
 | an iterable or a DataLoader of tensors, or a function that returns an iterator | no | (x, documents), or a dict |
@@ -23,8 +24,9 @@ from torch import Tensor
 from sandbox.activations import hf_datasets
 from sandbox.activations.files import ACTIVATIONS, IDS, READERS, Kind, file_rows, width_of
 from sandbox.activations.pairs import SideBySide
-from sandbox.activations.shards import is_pattern, shard_rows
+from sandbox.activations.shards import is_pattern, joined, natural, shard_rows
 from sandbox.activations.source import Chunk, Source, Targets, check_counts
+from sandbox.activations.stores import found, is_url
 from sandbox.activations.stream import Stream
 from sandbox.activations.windows import ArrayRows, RandomAccess, Windows
 from sandbox.data import resolve
@@ -50,7 +52,7 @@ __all__ = [
 ]
 
 PathOrArray = str | Path | np.ndarray | Tensor
-"""Sources with random access: a path, an array, a tensor."""
+"""Sources with random access: a path or a URL, an array, a tensor."""
 
 SourceLike = PathOrArray | Iterable[Any] | Callable[[], Iterable[Any]] | Source
 """What `activations` opens."""
@@ -116,6 +118,8 @@ def document_ids(source: PathOrArray, tokens: int | None = None) -> Windows:
 
 def _opened(source: PathOrArray, name: str, kind: Kind) -> tuple[Windows, Windows | None]:
     """The source's rows, and its own documents."""
+    if isinstance(source, str) and is_url(source):
+        return _opened_url(source, name, kind), None
     if isinstance(source, str | Path):
         with readable(source):
             return _opened_path(resolve(source), name, kind)
@@ -131,6 +135,15 @@ def _opened(source: PathOrArray, name: str, kind: Kind) -> tuple[Windows, Window
     # An explicit length: -1 is ambiguous when there are no tokens.
     flat = source.reshape(prod(source.shape) // width, width)
     return Windows(name, width, [flat if isinstance(flat, Tensor) else ArrayRows(flat)]), None
+
+
+def _opened_url(url: str, name: str, kind: Kind) -> Windows:
+    shown, objects = found(url, name)
+    if isinstance(objects, list):
+        in_order = sorted(objects, key=lambda stored: natural(stored.url))
+        return joined(shown, in_order, name, kind)
+    part = file_rows(objects, name, kind)
+    return Windows(shown, part.width, [part])
 
 
 def _opened_path(path: Path, name: str, kind: Kind) -> tuple[Windows, Windows | None]:

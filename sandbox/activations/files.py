@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import json
 import os
 import warnings
 import zipfile
@@ -9,13 +11,14 @@ from math import prod
 from pathlib import Path
 from pickle import UnpicklingError
 from tokenize import TokenError
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
+from sandbox.activations.stores import StoredObject
 from sandbox.activations.windows import FileRows, TextRows
 from sandbox.errors import InputError
 from sandbox.system.dtypes import ANY_FLOAT, FLOATS, NAMES, TORCH, numpy_dtype
@@ -58,17 +61,20 @@ class ArrayHeader(NamedTuple):
     offset: int
 
 
-def file_rows(path: Path, name: str, kind: Kind) -> FileRows | TextRows:
-    """The rows of one file, possibly none. Only the header is read.
+def file_rows(path: Path | StoredObject, name: str, kind: Kind) -> FileRows | TextRows:
+    """The rows of one file, or of one object in a store, possibly none. Only the header is read.
 
     Raises: InputError for another kind of file, several tensors, another dtype, or a truncated file
     """
     if path.suffix not in READERS:
         known = ", ".join(READERS)
         raise InputError(f"{path}: {name} are read from {known} files, not {path.suffix or 'files without a suffix'}")
-    with readable(path):
-        version = version_of(path)
-        header = READERS[path.suffix](path)
+    if isinstance(path, StoredObject):
+        version, header = None, _stored_header(path)
+    else:
+        with readable(path):
+            version = version_of(path)
+            header = READERS[path.suffix](path)
     if kind.ids and header.dtype.kind in "US" and header.dtype.itemsize:
         return TextRows(path, header.offset, header.dtype, prod(header.shape), version)
     if header.dtype_name not in kind.dtypes:
@@ -88,17 +94,22 @@ def width_of(name: str, shape: tuple[int, ...], kind: Kind) -> int:
 
 
 def _npy(path: Path) -> ArrayHeader:
-    """A .npy file. Pickled objects are never read."""
+    """A .npy file."""
     with path.open("rb") as file:
-        try:
-            version = np.lib.format.read_magic(file)
-            read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-            if version not in ((1, 0), (2, 0), (3, 0)):  # 3.0 is 2.0 with UTF-8 column names
-                raise ValueError(f"its format version, {version[0]}.{version[1]}, is unknown")
-            shape, fortran, dtype = read(file)
-        except (ValueError, SyntaxError, TokenError, RecursionError, MemoryError) as error:
-            raise InputError(f"{path} is not a .npy file: {error or type(error).__name__}") from error
-        offset, size = file.tell(), os.fstat(file.fileno()).st_size
+        return _npy_header(path, file, os.fstat(file.fileno()).st_size)
+
+
+def _npy_header(path: Path | StoredObject, file: BinaryIO, size: int) -> ArrayHeader:
+    """The header of a .npy file of this size in bytes. Pickled objects are never read."""
+    try:
+        version = np.lib.format.read_magic(file)
+        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        if version not in ((1, 0), (2, 0), (3, 0)):  # 3.0 is 2.0 with UTF-8 column names
+            raise ValueError(f"its format version, {version[0]}.{version[1]}, is unknown")
+        shape, fortran, dtype = read(file)
+    except (ValueError, SyntaxError, TokenError, RecursionError, MemoryError) as error:
+        raise InputError(f"{path} is not a .npy file: {error or type(error).__name__}") from error
+    offset = file.tell()
     if any(length < 0 for length in shape):
         raise InputError(f"{path} is not a .npy file: its header has the shape {shape}")
     if fortran and len(shape) > 1:
@@ -127,11 +138,52 @@ def _safetensors(path: Path) -> ArrayHeader:
             offset = 8 + int.from_bytes(file.read(8), "little")
     except SafetensorError as error:
         raise InputError(f"{path} cannot be read as safetensors: {error}") from error
+    _check_single(path, names)
+    return ArrayHeader(dtype_name, numpy_dtype(dtype_name), shape, offset)
+
+
+def _check_single(path: Path | StoredObject, names: list[str]) -> None:
     if len(names) != 1:
         raise InputError(
             f"{path} holds {len(names)} tensors ({', '.join(names[:6])}): save the one to measure by itself"
         )
-    return ArrayHeader(dtype_name, numpy_dtype(dtype_name), shape, offset)
+
+
+def _stored_header(stored: StoredObject) -> ArrayHeader:
+    """The header of an object in a store, from its first bytes."""
+    if stored.suffix not in STORED:
+        raise InputError(
+            f"{stored}: {stored.suffix} files are read from this machine only: download it, or store "
+            f"{' or '.join(STORED)} instead"
+        )
+    stored.check_ranges()
+    if stored.suffix == ".npy":
+        return _npy_header(stored, io.BytesIO(stored.read(0, min(stored.size, NPY_HEADER)).tobytes()), stored.size)
+    return _stored_safetensors(stored)
+
+
+def _stored_safetensors(stored: StoredObject) -> ArrayHeader:
+    """The only tensor of a .safetensors object. The library reads files only, so its checks are repeated here."""
+    length = int.from_bytes(stored.read(0, min(stored.size, 8)).tobytes(), "little")
+    offset = 8 + length
+    try:
+        if stored.size < 8 or length > SAFETENSORS_HEADER or offset > stored.size:
+            raise ValueError(f"a header of {length:,} bytes in {stored.size:,}")
+        header = json.loads(stored.read(8, offset).tobytes())
+        names = [name for name in header if name != "__metadata__"]
+        tensor = header[names[0]] if len(names) == 1 else {"dtype": "", "shape": [], "data_offsets": [0, 0]}
+        dtype_name, shape, (begin, end) = str(tensor["dtype"]), tuple(tensor["shape"]), tensor["data_offsets"]
+        if not all(type(number) is int and number >= 0 for number in (*shape, begin, end)):
+            raise ValueError("a shape or an offset that is no whole number")
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise InputError(f"{stored} cannot be read as safetensors: {error or type(error).__name__}") from error
+    _check_single(stored, names)
+    dtype = numpy_dtype(dtype_name)
+    if begin or (end != prod(shape) * dtype.itemsize and dtype_name in TORCH):
+        raise InputError(f"{stored} cannot be read as safetensors: bytes {begin:,} to {end:,} for shape {shape}")
+    if stored.size != offset + end:
+        raise InputError(f"{stored} has {stored.size:,} bytes instead of {offset + end:,}: copy it again")
+    return ArrayHeader(dtype_name, dtype, shape, offset)
 
 
 def _torch(path: Path) -> ArrayHeader:
@@ -210,3 +262,12 @@ def _only_tensor(path: Path, contents: object) -> Tensor:
 
 READERS = {".npy": _npy, ".safetensors": _safetensors, ".pt": _torch, ".pth": _torch}
 """The readers of a file's header, by suffix."""
+
+STORED = (".npy", ".safetensors")
+"""What is read from a store; a zip archive, as torch.save writes, is not read in ranges."""
+
+NPY_HEADER = 2**14
+"""Bytes to request for the header of a .npy file: numpy refuses a longer one (its max_header_size is 10,000)."""
+
+SAFETENSORS_HEADER = 100_000_000
+"""The longest header that the safetensors library accepts, in bytes (its tensor.rs, MAX_HEADER_SIZE)."""

@@ -1,14 +1,17 @@
-"""A folder or a pattern of files, `acts/` or `acts/*.npy`, read like one file."""
+"""A folder or a pattern of files, `acts/` or `acts/*.npy`, read like one file. In a store, of objects."""
 
 from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Sequence
 from glob import glob, has_magic
 from pathlib import Path
 
+from sandbox.activations.ahead import read_ahead
 from sandbox.activations.files import READERS, Kind, file_rows
 from sandbox.activations.source import check_same
+from sandbox.activations.stores import StoredObject
 from sandbox.activations.windows import FileRows, TextRows, Windows
 from sandbox.errors import InputError
 
@@ -31,7 +34,13 @@ def shard_rows(path: Path, name: str, kind: Kind) -> Windows:
     """
     paths = glob(str(path), recursive=True) if is_pattern(path) else map(str, path.iterdir())
     files = [Path(name) for name in sorted(paths, key=natural)]
-    shards = [file for file in files if file.suffix in READERS and not file.name.startswith(".") and file.is_file()]
+    return joined(str(path), files, name, kind)
+
+
+def joined(path: str, files: Sequence[Path | StoredObject], name: str, kind: Kind) -> Windows:
+    """The same for the files of a folder or pattern, in order, or for the objects of a store."""
+    shards = [file for file in files if file.suffix in READERS and not file.name.startswith(".")]
+    shards = [shard for shard in shards if isinstance(shard, StoredObject) or shard.is_file()]
     if not kind.ids:
         shards = [shard for shard in shards if not shard.name.startswith(DOCUMENTS)]
     if not shards:
@@ -41,12 +50,13 @@ def shard_rows(path: Path, name: str, kind: Kind) -> Windows:
     if len(formats) > 1:
         counts = " and ".join(f"{count} {suffix}" for suffix, count in sorted(formats.items()))
         raise InputError(f"{path} holds {counts} files: name the shards of one format, as in '*.npy'")
-    parts = [file_rows(shard, name, kind) for shard in shards]
+    each = read_ahead if isinstance(shards[0], StoredObject) else map
+    parts = list(each(lambda shard: file_rows(shard, name, kind), shards))
     if not kind.ids:
         expected = _properties(parts[0])
         for shard, part in zip(shards, parts, strict=True):
             check_same(str(shard), _properties(part), str(shards[0]), expected)
-    return Windows(str(path), parts[0].width, parts)
+    return Windows(path, parts[0].width, parts)
 
 
 def natural(path: str) -> list[tuple[int, str]]:

@@ -1,9 +1,9 @@
-"""Windows over files, tensors and arrays: random access to rows that are stored in one part or several."""
+"""Windows over files, objects, tensors and arrays: random access to rows that are stored in one part or several."""
 
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from math import isqrt
@@ -15,8 +15,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from sandbox.activations.ahead import read_ahead
 from sandbox.activations.origin import Origin
-from sandbox.activations.source import Chunk, check_range
+from sandbox.activations.source import Chunk, check_range, rechunked
+from sandbox.activations.stores import RANGE, StoredObject
 from sandbox.errors import InputError
 from sandbox.moments.clusters import numbered
 from sandbox.system.files import Version, changed, readable, version_of
@@ -39,20 +41,21 @@ class FileRows:
     """A contiguous block of numbers in a file, read one window of rows at a time.
 
     Attributes:
-        path, offset: the file, and the byte at which the block starts
+        path, offset: the file, or the object in a store, and the byte at which the block starts
         dtype:        dtype of the stored numbers, with their byte order; unsigned 16-bit integers for bfloat16
         is_bfloat16:  whether to interpret those integers as bfloat16
         rows, width:  shape of the block
-        version:      the file's version when it was opened; the file is read repeatedly and must not change
+        version:      the file's version when it was opened; the file is read repeatedly and must not change. None for
+                      an object, which knows its own
     """
 
-    path: Path
+    path: Path | StoredObject
     offset: int
     dtype: np.dtype
     is_bfloat16: bool
     rows: int
     width: int
-    version: Version
+    version: Version | None
 
     def __len__(self) -> int:
         return self.rows
@@ -68,17 +71,17 @@ class TextRows:
     """Fixed-width texts in a file (numpy's dtypes U and S), read one window at a time. Each becomes a 64-bit number.
 
     Attributes:
-        path, offset: the file, and the byte at which the texts start
+        path, offset: the file, or the object in a store, and the byte at which the texts start
         dtype:        dtype of the stored texts
         rows:         number of texts
-        version:      the file's version when it was opened; the file must not change
+        version:      the file's version when it was opened; the file must not change. None for an object
     """
 
-    path: Path
+    path: Path | StoredObject
     offset: int
     dtype: np.dtype
     rows: int
-    version: Version
+    version: Version | None
     width: ClassVar[int] = 1
 
     def __len__(self) -> int:
@@ -89,10 +92,18 @@ class TextRows:
 
 
 def read_rows(stored: FileRows | TextRows, window: slice) -> np.ndarray:
-    """The entries of the rows in a window, flat. Raises InputError if the file changed since it was opened."""
+    """The entries of the rows in a window, flat. Raises InputError if the file changed since it was opened.
+
+    An object is checked where its last row is read, because the check is a request of its own.
+    """
     start, stop, _ = window.indices(stored.rows)
     count = max(stop - start, 0) * stored.width
     offset = stored.offset + start * stored.width * stored.dtype.itemsize
+    if isinstance(stored.path, StoredObject):
+        entries = stored.path.read(offset, offset + count * stored.dtype.itemsize).view(stored.dtype)
+        if count and stop == stored.rows:
+            stored.path.check_unchanged()
+        return entries
     with readable(stored.path), stored.path.open("rb") as file:
         # Not memory-mapped, because every page touched would count as memory of this process.
         entries = np.fromfile(file, stored.dtype, count, offset=offset)
@@ -139,11 +150,31 @@ class Windows:
         return self._parts[0][0:0].device if self._parts else torch.device("cpu")
 
     @property
-    def files(self) -> list[Path]:
-        """The files that hold the rows, each once."""
+    def files(self) -> list[Path | StoredObject]:
+        """The files, or the objects of a store, that hold the rows, each once."""
         parts = (getattr(part, "array", part) for part in self._parts)  # a numpy memory map has a file as well
         paths = (getattr(part, "path", None) or getattr(part, "filename", None) for part in parts)
-        return [Path(path) for path in dict.fromkeys(paths) if path is not None]
+        return [path if isinstance(path, StoredObject) else Path(path) for path in dict.fromkeys(paths) if path]
+
+    @property
+    def span(self) -> int | None:
+        """Rows to request at a time from a store; None for what is on this machine."""
+        part = self._parts[0] if self._parts else None
+        if not isinstance(part, FileRows | TextRows) or not isinstance(part.path, StoredObject):
+            return None
+        return max(1, RANGE // (part.width * part.dtype.itemsize))
+
+    def each(self, windows: Iterable[slice]) -> Iterator[Tensor]:
+        """The rows of each window; those of a store are read ahead."""
+        return map(self.__getitem__, windows) if self.span is None else read_ahead(self.__getitem__, windows)
+
+    def in_order(self, size: int, start: int, stop: int) -> Iterator[Tensor]:
+        """Rows start to stop, `size` at a time; those of a store are read ahead in requests of RANGE bytes."""
+        windows = (slice(at, min(at + (self.span or size), stop)) for at in range(start, stop, self.span or size))
+        if self.span is None:
+            yield from self.each(windows)
+        else:
+            yield from (piece.x for piece in rechunked((Chunk(rows, None) for rows in self.each(windows)), size))
 
     def __len__(self) -> int:
         return self._starts[-1]
@@ -164,7 +195,7 @@ class Windows:
 
 @dataclass(frozen=True)
 class RandomAccess:
-    """A source with random access: files, folders of files, tensors and arrays.
+    """A source with random access: files, folders of files, objects in a store, tensors and arrays.
 
     Only the tokens of a range are read for it, so each rank of a distributed run can take its own range.
     """
@@ -193,8 +224,8 @@ class RandomAccess:
         return len(self.rows)
 
     @property
-    def files(self) -> list[Path]:
-        """The files that hold the activations; none for a tensor or an array."""
+    def files(self) -> list[Path | StoredObject]:
+        """The files, or the objects of a store, that hold the activations; none for a tensor or an array."""
         return self.rows.files
 
     @property
@@ -209,9 +240,9 @@ class RandomAccess:
         """Tokens start to stop, in order, exactly `size` at a time (the last chunk may be shorter)."""
         check_range(size, start, stop)
         end = self.tokens if stop is None else min(stop, self.tokens)
-        for begin in range(start, end, size):
-            window = slice(begin, min(begin + size, end))
-            yield Chunk(self.rows[window], None if self.documents is None else as_ids(self.documents[window]))
+        ids = None if self.documents is None else self.documents.in_order(size, start, end)
+        for x in self.rows.in_order(size, start, end):
+            yield Chunk(x, None if ids is None else as_ids(next(ids)))
 
     def sample(self, size: int) -> Tensor:
         """At most `size` tokens, (n, d), in order: runs spread over the whole source.
@@ -227,11 +258,9 @@ class RandomAccess:
         spare = self.tokens - size  # tokens left out, as gaps between the runs
         draw = Random(1)
         gaps = sorted(int(spare * ((run + ASTRAY * draw.random()) % runs) / runs) for run in range(runs))
-        pieces = []
-        for run, gap in enumerate(gaps):
-            first, last = run * size // runs, (run + 1) * size // runs
-            pieces.append(self.rows[first + gap : last + gap])
-        return torch.cat(pieces)
+        firsts = [run * size // runs for run in range(runs + 1)]
+        windows = [slice(firsts[run] + gap, firsts[run + 1] + gap) for run, gap in enumerate(gaps)]
+        return torch.cat(list(self.rows.each(windows)))
 
 
 def as_ids(rows: Tensor) -> np.ndarray:

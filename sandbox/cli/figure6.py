@@ -14,6 +14,7 @@ import typer
 from sandbox.cli.inputs import Inputs, with_inputs
 from sandbox.cli.program import Device, Json, app, console, files_of, progress, say, show_and_write
 from sandbox.errors import InputError
+from sandbox.system.text import without_credentials
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -100,7 +101,7 @@ def figure6(
         "outliers_above": outliers_above,
         "device": device,
         "workers": workers,
-        "command": join(["sandbox", *sys.argv[1:]]),
+        "command": without_credentials(join(["sandbox", *sys.argv[1:]])),
     }
     finished_before = _finished(out)
     try:

@@ -60,7 +60,8 @@ class Inputs:
     activations: Annotated[
         str | None,
         typer.Option(
-            help="Activations, shape (..., d): .npy, .safetensors or .pt, a folder or 'glob*' of shards, or a dataset."
+            help="Activations, shape (..., d): .npy, .safetensors or .pt, a folder or 'glob*' of shards, or a dataset; "
+            "the first two from a store as well, as in 's3://bucket/shards/*.npy'."
         ),
     ] = None
     documents: Annotated[
@@ -207,8 +208,11 @@ def with_inputs(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def _paths(name: str) -> list[str]:
+    from sandbox.activations.stores import is_url
     from sandbox.measuring.ranks import OF_EACH
 
+    if is_url(name):  # no output can overwrite it
+        return []
     path = str(resolve(name))
     if not lexists(path) and "::" in path:  # a column of a dataset
         path = path.rpartition("::")[0]

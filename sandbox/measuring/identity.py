@@ -9,6 +9,7 @@ from pathlib import Path
 from torch import Tensor
 
 from sandbox.activations import RandomAccess, SideBySide, Source, Windows
+from sandbox.activations.stores import StoredObject
 from sandbox.errors import InputError
 from sandbox.measuring.forward import Forward, Pairs, fingerprint
 from sandbox.measuring.resume import Facts
@@ -59,8 +60,10 @@ def _of_penalty(sae: Forward | Pairs) -> str:
     return "none or L1" if scale is None else f"tanh, scale {scale:g}"
 
 
-def size_and_time(path: Path) -> str:
-    """The size and modification time of a file."""
+def size_and_time(path: Path | StoredObject) -> str:
+    """The size and modification time of a file; the size and ETag of an object in a store."""
+    if isinstance(path, StoredObject):
+        return path.stamp
     try:
         status = path.stat()
     except OSError as error:

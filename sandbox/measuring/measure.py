@@ -38,6 +38,7 @@ from sandbox.report import Report
 from sandbox.system.devices import without_autocast
 from sandbox.system.files import written_whole
 from sandbox.system.interrupts import stoppable
+from sandbox.system.text import without_credentials
 
 __all__ = ["BATCH", "AfterTheRun", "NoDirections", "NotSaved", "Stopped", "look", "measure", "measure_pairs"]
 
@@ -202,7 +203,7 @@ def measure_pairs(x: SourceLike, x_hat: SourceLike, **options: Any) -> Report:
     if chosen.k is not None:
         raise InputError("k is given, but pairs of x and x_hat are measured without an SAE: leave it out")
     ranks = Ranks.here()
-    label = Path(x_hat).stem if isinstance(x_hat, str | Path) else "x_hat"
+    label = Path(without_credentials(str(x_hat))).stem if isinstance(x_hat, str | Path) else "x_hat"
     own = ranks.own(x), ranks.own(x_hat), ranks.own(chosen.documents)
     pairs = SideBySide(activations(own[0], own[2], name="x"), activations(own[1], name="x_hat"))
     return _measured([Pairs(label, pairs.width // 2, pairs.device)], pairs, chosen, ranks, own=each_has_its_own(x))[0]

@@ -15,6 +15,7 @@ import torch
 
 from sandbox.activations import Source
 from sandbox.activations.prefetch import prefetch
+from sandbox.activations.stores import StoreError
 from sandbox.errors import InputError
 from sandbox.measuring.forward import Forward, Pairs
 from sandbox.measuring.ranks import Share
@@ -130,7 +131,8 @@ def stream(
         chunk:    tokens to read and count at a time
         count:    counts a chunk; the totals of all chunks are added up
         progress: called with the number of tokens after each chunk
-    Raises: Stopped after the chunk during which Ctrl-C or SIGTERM arrived; any error of the source or `count`
+    Raises: Stopped after the chunk during which Ctrl-C or SIGTERM arrived; any error of the source or `count`. If a
+            store fails, what was counted is saved first
     """
     state = State.load(saving.path, saving.run, saes[0].device, saving.rebuilt) if saving else State()
     if state.position and progress:
@@ -165,6 +167,13 @@ def stream(
             if saving:
                 saving.save(state)
             raise Stopped(state, stopping.by, next(iter(saving.failed), None) if saving else None) from interrupt
+        except StoreError as error:
+            if saving is None:
+                raise
+            saving.save(state)
+            if saving.failed:
+                raise
+            raise StoreError(f"{error}; run the same command to resume from {saving.path}") from None
     return state
 
 
