@@ -9,7 +9,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from sandbox.cli.inputs import Dtype, Inputs, K, Saes, Strict, check_strict, with_inputs
-from sandbox.cli.program import Device, Json, app, console, end_as_stopped, files_of, progress, say, show_and_write
+from sandbox.cli.program import (
+    Device,
+    Json,
+    app,
+    console,
+    end_as_stopped,
+    files_of,
+    progress,
+    say,
+    say_how_to_resume,
+    show_and_write,
+)
 from sandbox.errors import InputError
 
 if TYPE_CHECKING:
@@ -82,7 +93,7 @@ def loss(
     """
     from sandbox.checkpoints import with_k
     from sandbox.downstream import loss as engine
-    from sandbox.measuring.one_pass import Stopped
+    from sandbox.measuring.one_pass import NotSaved, Stopped
     from sandbox.measuring.ranks import Ranks
     from sandbox.system.interrupts import stoppable
     from sandbox.system.outputs import check_outputs
@@ -132,12 +143,12 @@ def loss(
             if first and stopped.reports:
                 _write(stopped.reports[0], "-" if json == "-" else None, None, None)
             if first:
-                say(
-                    f"stopped: run the same command to resume from {checkpoint}"
-                    if checkpoint
-                    else "stopped: only a run with --checkpoint FILE can be resumed"
-                )
+                say_how_to_resume(stopped, checkpoint)
             end_as_stopped(stopped.by)
+        except NotSaved as unsaved:
+            if first:
+                _write(unsaved.reports[0], json, csv, plot)
+            raise
     if first:
         _write(report, json, csv, plot)
 

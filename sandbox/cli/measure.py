@@ -22,7 +22,18 @@ from sandbox.cli.inputs import (
     check_strict,
     with_inputs,
 )
-from sandbox.cli.program import Device, Json, app, console, end_as_stopped, files_of, progress, say, show_and_write
+from sandbox.cli.program import (
+    Device,
+    Json,
+    app,
+    console,
+    end_as_stopped,
+    files_of,
+    progress,
+    say,
+    say_how_to_resume,
+    show_and_write,
+)
 from sandbox.errors import InputError
 
 if TYPE_CHECKING:
@@ -180,13 +191,7 @@ def measure(
                 _write(stopped.reports, "-" if json == "-" else None, None, None, None)
                 if Ranks.here().world > 1:
                     say("the report covers only the tokens of the first process")
-                say(
-                    f"stopped: {stopped.unsaved}"
-                    if stopped.unsaved
-                    else f"stopped: run the same command to resume from {checkpoint}"
-                    if checkpoint
-                    else "stopped: only a run with --checkpoint FILE can be resumed"
-                )
+                say_how_to_resume(stopped, checkpoint)
             end_as_stopped(stopped.by)
         except engine.AfterTheRun as unfinished:
             if first:

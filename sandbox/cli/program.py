@@ -24,6 +24,8 @@ from sandbox.system.text import one_line
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from sandbox.measuring.one_pass import Stopped
+
 app = typer.Typer(
     name="sandbox",
     help="Prove, see and measure feature shrinkage in sparse autoencoders.",
@@ -182,6 +184,16 @@ def say(message: str) -> None:
     """One line on standard error."""
     with suppress(OSError):  # standard error may be closed, too
         print("sandbox: " + one_line(message), file=sys.stderr, flush=True)
+
+
+def say_how_to_resume(stopped: Stopped, checkpoint: Path | None) -> None:
+    """One line on what becomes of a stopped run."""
+    if stopped.unsaved:
+        say(f"stopped: {stopped.unsaved}")
+    elif checkpoint:
+        say(f"stopped: run the same command to resume from {checkpoint}")
+    else:
+        say("stopped: only a run with --checkpoint FILE can be resumed")
 
 
 def console() -> Console:

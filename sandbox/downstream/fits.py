@@ -81,7 +81,10 @@ def gathered(
                 progress(len(x))
         documents = np.concatenate(ids)
         if len(np.unique(documents)) < 2:
-            raise InputError(f"{source.name}: fewer than two documents are left to fit on: give more text")
+            raise InputError(
+                f"{source.name}: the first {tokens:,} tokens to fit on are of fewer than two documents: fit on more "
+                "(fit_tokens, --fit-tokens)"
+            )
         kept_source = activations(file[:kept], documents, source.name)
         yield Gathered(kept_source, limit, outliers, (total / kept).float())
 
@@ -96,7 +99,7 @@ def best_factor(sae: Reconstructions, gathered: Gathered) -> float | None:
 
     moments: Moments = stream([sae.sae], gathered.source, BATCH, count, Share()).totals[0].to("cpu")
     means = moments.means.tolist()
-    if why_undefined(REGISTRY["scale_x_hat"], *means):
+    if why_undefined(REGISTRY["relative_reconstruction_bias"], *means):  # no positive factor brings x̂ closer to x
         return None
     return evaluate(REGISTRY["scale_x_hat"], *means).item()
 

@@ -21,16 +21,16 @@ from sandbox.activations.split import Split
 from sandbox.checkpoints import Checkpoint
 from sandbox.downstream.fits import Gathered, best_factor, gathered, refitted
 from sandbox.downstream.libraries import LIBRARIES
-from sandbox.downstream.reader import Reader, column, contexts_at_once
+from sandbox.downstream.reader import NONFINITE, Reader, column, contexts_at_once
 from sandbox.downstream.replacements import Ablations, Reconstructions
 from sandbox.downstream.search import Curve, search
 from sandbox.downstream.splice import Splice
 from sandbox.downstream.totals import LossSums
 from sandbox.errors import InputError
-from sandbox.measuring.forward import FEW, Forward
+from sandbox.measuring.forward import BATCH, FEW, Forward
 from sandbox.measuring.identity import size_and_time
-from sandbox.measuring.measure import look
-from sandbox.measuring.one_pass import Saving, Stopped, stream
+from sandbox.measuring.measure import look, names_of
+from sandbox.measuring.one_pass import NotSaved, Saving, Stopped, stream
 from sandbox.measuring.preflight import OUTLIER, Finding, provenance
 from sandbox.measuring.ranks import Ranks, Share
 from sandbox.measuring.resume import Facts, State
@@ -122,7 +122,7 @@ def loss(
         options: see `Options`
     Returns: a `LossReport`
     Raises:  InputError for input that cannot be measured; Stopped (a KeyboardInterrupt with the partial report) on
-             Ctrl-C and SIGTERM
+             Ctrl-C and SIGTERM; NotSaved (an InputError with the complete report) if the state could not be saved
     """
     chosen = _options(options)
     ranks = Ranks.here()
@@ -159,13 +159,14 @@ class _Run:
         self.weights = list(Path(self.model.name_or_path).glob("*.safetensors"))
         self.origin = Origin(module, module, str(model), {})
         to_fit = self._contexts(fitting=True)
-        self.name = f"{model}, {module} in {chosen.model_dtype}, on {text} in contexts of {to_fit.size}"
+        by_file = ", file by file," if chosen.whole_files else ""
+        self.name = f"{model}, {module} in {chosen.model_dtype}, on {text}{by_file} in contexts of {to_fit.size}"
         self.batch = contexts_at_once(to_fit.size, self.model.config.get_text_config().vocab_size, self.device)
         self.chunk = self.batch * to_fit.size  # tokens between two saves, or two steps of a progress bar
         self._check_causal()
         self.to_fit = self._live(Tap(self.model, module, self.device), to_fit)
         self.saes = [_opened(item, str(self.device), chosen.dtype, self.to_fit) for item in saes]
-        self.names = _names([sae.sae.name for sae in self.saes], chosen.name)
+        self.names = names_of([sae.sae for sae in self.saes], chosen.name)
 
     def _contexts(self, *, fitting: bool) -> Contexts:
         def reads(number: int) -> bool:
@@ -209,8 +210,8 @@ class _Run:
             findings = self._look(activations)
             factors, corrected = [], []
             for sae in self.saes:
-                factors.append(best_factor(sae, activations))
-                corrected.append(self._corrected(sae, activations))
+                factors.append(factor := best_factor(sae, activations))
+                corrected.append({} if factor is None else self._corrected(sae, activations))
         limit = activations.limit if chosen.exclude_outliers else float("inf")
         curves = self._curves(limit, factors)
         saes = []
@@ -228,7 +229,7 @@ class _Run:
             ratios = Ratios(reader.columns, sums)
             shown = {library.key: library.name for library in libraries}
             every = [
-                SaeLosses(name, sae.sae.description, number, sae.names, sae.factors, curve, shown, ratios)
+                SaeLosses(name, sae.sae.description, number, sae.names, sae.factors, curve, shown, ratios, sae.about)
                 for number, (name, sae, curve) in enumerate(zip(self.names, saes, curves, strict=True))
             ]
             facts = {"fitted_on": len(activations.source.documents), "outliers": outliers}  # pyright: ignore
@@ -246,6 +247,8 @@ class _Run:
         state = self._measured(reader, source, saes, made)
         if not state.totals or not state.totals[0].sums[:, 0].sum():
             raise InputError(f"{self.name}: no document is left to measure the loss on: give more text")
+        if bad := int(state.totals[0].sums[:, reader.columns.index(NONFINITE)].sum()):
+            raise InputError(f"{self.name}: {bad} activations have a nan or an infinity: compute the model in float32")
         if not state.totals[0].sums[:, 1].isfinite().all():
             raise InputError(f"{self.name}: the model's own loss is nan or infinite: compute it in float32")
         return made(state, True)
@@ -306,21 +309,23 @@ class _Run:
     def _measured(self, reader: Reader, source: Live, saes: Sequence[Reconstructions], made: Any) -> State:
         chosen, chunk = self.chosen, self.chunk
         forwards = [sae.sae for sae in saes]
+        source.tokens = min(source.count(), chosen.tokens or source.count())  # the processes share these
         share = self.ranks.share(source, chunk)
-        total = min(source.count(), chosen.tokens or source.count())
-        stop = total if share.stop is None else min(share.stop, total)
-        share = replace(share, start=min(share.start, stop), stop=stop)
+        share = replace(share, stop=source.tokens if share.stop is None else share.stop)
         saving = None
         if chosen.checkpoint is not None:
-            path = Path(str(chosen.checkpoint))
-            saving = Saving(path, self._facts(saes), chosen.every, chosen.tell, lambda tensors: LossSums(**tensors))
+            more = chosen.every, chosen.tell, lambda tensors: LossSums(**tensors)
+            saving = Saving.of_rank(chosen.checkpoint, self._facts(saes), self.ranks, *more)
         try:
-            moved = chosen.bars("measuring the loss", stop - share.start)
+            moved = chosen.bars("measuring the loss", (share.stop or 0) - share.start)
             state = stream(forwards, source, chunk, _count, share, saving=saving, progress=moved)
         except Stopped as stopped:
             stopped.reports = [made(stopped.state, False)]
             raise
-        return self.ranks.total(state, self.device)
+        state = self.ranks.total(state, self.device)
+        if saving and saving.failed:
+            raise NotSaved(saving.failed[-1], [made(state, True)])
+        return state
 
     def _facts(self, saes: Sequence[Reconstructions]) -> Facts:
         chosen = self.chosen
@@ -351,11 +356,15 @@ def _opened(item: Any, device: str, dtype: str, source: Live) -> _Opened:
     if isinstance(item, str | Path) or callable(getattr(item, "save_model", None)):
         checkpoint = checkpoints.read(item)
     original = item if checkpoint is None else checkpoint
-    sae = Forward(original, device, dtype, source.device)
+    sae = Forward(original, device, dtype, source.device, BATCH)
     if sae.transcodes:
         raise InputError(
             f"{sae.name} is a transcoder: here x̂ takes the place of the x that an SAE reads, which a transcoder does "
             "not reconstruct; give an SAE"
+        )
+    if sae.transcodes:
+        raise InputError(
+            f"{sae.name} is a transcoder, whose output takes the place of another module's: only SAEs can be spliced in"
         )
     sae.read_from(source)
     return _Opened(sae, original=original, checkpoint=checkpoint)
@@ -376,13 +385,6 @@ def _listed(sae: Any) -> list[Any]:
     return saes
 
 
-def _names(own: Sequence[str], given: str | Sequence[str] | None) -> list[str]:
-    names = [given] if isinstance(given, str) else list(given or own)
-    if len(names) != len(own):
-        raise InputError(f"name is given {len(names)} times for {len(own)} SAEs: give one name per SAE")
-    return names
-
-
 def _options(options: dict[str, Any]) -> Options:
     try:
         chosen = Options(**options)
@@ -390,6 +392,9 @@ def _options(options: dict[str, Any]) -> Options:
         raise InputError(
             f"{str(error).split('__init__() ')[-1]}; there are {', '.join(Options.__annotations__)}"
         ) from error
+    if not chosen.outliers_above > 1:
+        above = chosen.outliers_above
+        raise InputError(f"outliers_above is {above!r}: a multiple of the median norm, above 1, is needed")
     for key, least in (("fit_tokens", 1), ("search_tokens", 0), ("tokens", 1)):
         value = getattr(chosen, key)
         if value is not None and (not isinstance(value, int) or value < least):

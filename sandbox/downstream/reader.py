@@ -12,13 +12,14 @@ from typing import Any
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
+from torch.nn.functional import kl_div
 
 from sandbox.downstream.libraries import LIBRARIES, Library
 from sandbox.downstream.replacements import X_HAT, ZERO, Ablations, Computed, Reconstructions
 from sandbox.downstream.splice import Clean, Splice
 from sandbox.errors import InputError
 
-TOKENS, CLEAN = "tokens", "clean"
+TOKENS, CLEAN, NONFINITE = "tokens", "clean", "nonfinite"
 ENERGIES = ("a", "b", "c", "l0")
 """‖x − b_dec‖², ‖x̂ − b_dec‖², their inner product, and the number of active latents."""
 
@@ -26,6 +27,12 @@ AT_ONCE = 2**25
 """Logits computed at a time on a CPU: 128 MB in float32."""
 
 AT_ONCE_ON_GPU = 2**28
+
+SLICE = 2**24
+"""Logits turned into losses at a time, so that only the logits themselves are held whole."""
+
+MOST = 4096
+"""Tokens computed at a time, however small the vocabulary: an SAE's latents take memory, too."""
 
 
 class Reader:
@@ -36,10 +43,13 @@ class Reader:
 
     Attributes:
         model, device: of the splice
-        columns:       names of the numbers in a row: `tokens` (1 if the prediction counts), `clean`, for each
-                       replacement its cross-entropy and its KL divergence from the clean model (nats), for each SAE
-                       its ENERGIES, and, in the row of the first token of each context, each library's sums over it
+        columns:       names of the numbers in a row: `tokens` (1 if the prediction counts); `clean`; `nonfinite` (1 if
+                       the activation at this token of text has a nan or an infinity); for each replacement its
+                       cross-entropy and its KL divergence from the clean model (nats); for each SAE its ENERGIES; and,
+                       in the row of the first token of each context, each library's sums over it
     """
+
+    target = None  # of a tap with two points
 
     def __init__(
         self,
@@ -58,9 +68,14 @@ class Reader:
         compared = libraries if ablations else ()
         self._libraries = [(library, library.ids(tokenizer).to(self.device)) for library in compared]
         self.columns = self._columns()
+        self._at_once = 1 << 30  # contexts, until memory runs out
+
+    def each(self, inputs: dict[str, Tensor]) -> list[Tensor]:
+        """The rows, as the only point of a tap."""
+        return [self(inputs)]
 
     def _columns(self) -> list[str]:
-        names = [TOKENS, CLEAN]
+        names = [TOKENS, CLEAN, NONFINITE]
         replacements = [*(self.ablations.names if self.ablations else ())]
         replacements += [column(number, name) for number, sae in enumerate(self.saes) for name in sae.names]
         names += [f"{name}.{what}" for name in replacements for what in ("ce", "kl")]
@@ -72,22 +87,23 @@ class Reader:
 
     @torch.no_grad()
     def __call__(self, inputs: dict[str, Tensor]) -> Float[Tensor, "batch tokens columns"]:
-        """The rows of a batch; when memory runs out, it is halved.
+        """The rows of a batch; when memory runs out, it is halved, for the rest of the run.
 
         Args: inputs: a tokenizer's output, (batch, tokens) each, padded on the right
         """
-        rows = len(inputs["input_ids"])
-        try:
-            return self._rows(inputs)
-        except torch.OutOfMemoryError as error:
-            if rows == 1:
-                shape = tuple(inputs["input_ids"].shape)
-                raise InputError(
-                    f"the model runs out of memory on a context of {shape[1]} tokens: choose a shorter --context"
-                ) from error
-        # Outside `except`: the error no longer keeps the tensors alive.
-        halves = ({key: value[part] for key, value in inputs.items()} for part in _halves(rows))
-        return torch.cat([self(half) for half in halves])
+        rows, length = inputs["input_ids"].shape
+        if rows <= self._at_once:
+            try:
+                return self._rows(inputs)
+            except torch.OutOfMemoryError as error:
+                if rows == 1:
+                    raise InputError(
+                        f"the model runs out of memory on a context of {length} tokens: choose a shorter context"
+                    ) from error
+            self._at_once = rows // 2  # outside `except`: the error no longer keeps the tensors alive
+        size = self._at_once  # which may shrink again meanwhile
+        parts = ({key: value[start : start + size] for key, value in inputs.items()} for start in range(0, rows, size))
+        return torch.cat([self(part) for part in parts])
 
     def _rows(self, inputs: dict[str, Tensor]) -> Tensor:
         clean = self.splice.clean(inputs)
@@ -111,6 +127,7 @@ class Reader:
             for name, value in zip(ENERGIES, _energies(flat, of_sae), strict=True):
                 values[column(number, name)] = value.reshape(mask.shape)
         rows = {name: torch.where(counts, value.float(), 0.0) for name, value in values.items()}
+        rows[NONFINITE] = (text & ~norm.isfinite()).float()
         rows |= self._sums(at, text, everywhere)
         return torch.stack([rows[name] for name in self.columns], -1)
 
@@ -165,9 +182,10 @@ class Batch:
     ) -> None:
         self.splice, self.inputs, self.clean = splice, inputs, clean
         self.ids, self.mask, self.replaced = ids, mask, replaced
-        self._target = ids.roll(-1, 1)[..., None]  # that of the last token is not counted
-        self._log_p = clean.logits.float().log_softmax(-1)
-        self.clean_loss = self._cross_entropy(self._log_p)
+        self._target = ids.roll(-1, 1).flatten()[:, None]  # that of the last token is not counted
+        self._log_p = clean.logits.flatten(0, 1).float().log_softmax(-1)
+        del clean.logits  # as large
+        self.clean_loss = _cross_entropy(self._log_p, self._target).reshape(ids.shape)
 
     def losses(
         self, x: Float[Tensor, "batch tokens d"], where: Tensor | None = None, *, divergence: bool = True
@@ -178,14 +196,22 @@ class Batch:
         """
         where = self.replaced if where is None else where
         x = torch.where(where[..., None], x.to(self.clean.x.dtype), self.clean.x)
-        log_q = self.splice.replaced(self.inputs, self.clean, x).float().log_softmax(-1)
-        loss = self._cross_entropy(log_q)
-        if not divergence:
-            return loss, loss
-        return loss, torch.nn.functional.kl_div(log_q, self._log_p, reduction="none", log_target=True).sum(-1)
+        logits = self.splice.replaced(self.inputs, self.clean, x).flatten(0, 1)
+        losses, divergences = [], []
+        size = max(1, SLICE // logits.shape[1])
+        for part, log_p, target in zip(
+            logits.split(size), self._log_p.split(size), self._target.split(size), strict=True
+        ):
+            log_q = part.float().log_softmax(-1)
+            losses.append(_cross_entropy(log_q, target))
+            if divergence:
+                divergences.append(kl_div(log_q, log_p, reduction="none", log_target=True).sum(-1))
+        loss = torch.cat(losses).reshape(self.ids.shape)
+        return loss, torch.cat(divergences).reshape(self.ids.shape) if divergence else loss
 
-    def _cross_entropy(self, log_p: Tensor) -> Tensor:
-        return -log_p.gather(-1, self._target)[..., 0]
+
+def _cross_entropy(log_p: Float[Tensor, "n vocabulary"], target: Int[Tensor, "n 1"]) -> Float[Tensor, "n"]:
+    return -log_p.gather(-1, target)[:, 0]
 
 
 def column(sae: int, name: str) -> str:
@@ -196,7 +222,7 @@ def column(sae: int, name: str) -> str:
 def contexts_at_once(context: int, vocabulary: int, device: torch.device) -> int:
     """Number of contexts whose logits fit in memory several times."""
     at_once = AT_ONCE if device.type == "cpu" else AT_ONCE_ON_GPU
-    return max(1, at_once // (context * vocabulary))
+    return max(1, min(at_once // (context * vocabulary), MOST // context))
 
 
 def _energies(x: Float[Tensor, "n d"], computed: Computed) -> Sequence[Tensor]:
@@ -204,7 +230,3 @@ def _energies(x: Float[Tensor, "n d"], computed: Computed) -> Sequence[Tensor]:
     wide = torch.promote_types(computed.x_hat.dtype, torch.float32)
     t, u = (vector.to(wide) - computed.bias.to(wide) for vector in (x, computed.x_hat))
     return (t * t).sum(-1), (u * u).sum(-1), (t * u).sum(-1), computed.l0
-
-
-def _halves(rows: int) -> tuple[slice, slice]:
-    return slice(0, rows // 2), slice(rows // 2, rows)

@@ -56,6 +56,11 @@ class Reconstructions:
     corrected: Mapping[str, Forward] = field(default_factory=dict)
 
     @property
+    def about(self) -> str:
+        """What x̂ is stretched about: b_dec, or 0 where it is unknown."""
+        return "b_dec" if isinstance(self.sae.sae, SAE) or self.sae.b_dec is not None else "0"
+
+    @property
     def names(self) -> Sequence[str]:
         """Of the replacements."""
         return (X_HAT, *self.factors, *self.corrected)

@@ -36,7 +36,9 @@ class Splice:
         outputs: dict[nn.Module, Any] = {}
 
         def keep(module: nn.Module, _inputs: Any, output: Any) -> None:
-            outputs.setdefault(module, output)
+            if module in outputs:
+                raise InputError(f"the model runs {self.module!r} more than once for a text: name another module")
+            outputs[module] = output
 
         watched = {self._spliced, *self._before[-1:]}
         handles = [module.register_forward_hook(keep) for module in watched]
@@ -64,13 +66,14 @@ class Splice:
         The blocks before the replaced activations need not run again. A model in which they have another effect on the
         later ones, such as shared keys and values, runs whole.
 
-        Args:   inputs: at least two tokens of text in each row
+        Args:   inputs: at least two different tokens in each row
         Raises: InputError if the prediction of a token depends on later tokens, or if replaced activations change
                 nothing
         """
         clean = self.clean(inputs)
         changed = {key: value.clone() for key, value in inputs.items()}
-        changed["input_ids"][:, -1] = changed["input_ids"][:, 0]
+        for ids in changed["input_ids"]:
+            ids[-1] = ids[ids != ids[-1]][0]
         if not _same(self._logits(changed)[:, :-1], clean.logits[:, :-1]):
             raise InputError(
                 f"{self.model.name_or_path} is no causal language model: its prediction of a token depends on later "
@@ -78,6 +81,10 @@ class Splice:
             )
         if not self._may_pass_over(inputs, clean):
             self._before = []
+            if not self._may_pass_over(inputs, clean):
+                raise InputError(
+                    f"{self.module!r} returns something else when its own output replaces it: name another"
+                )
         if _same(self.replaced(inputs, clean, torch.zeros_like(clean.x)), clean.logits):
             raise InputError(f"the model's predictions do not depend on {self.module!r}: name another module")
 

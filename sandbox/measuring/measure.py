@@ -36,7 +36,6 @@ from sandbox.measuring.totals import Counting, counter
 from sandbox.moments.moments import refuse_out_of_range
 from sandbox.report import Report
 from sandbox.system.devices import without_autocast
-from sandbox.system.files import written_whole
 from sandbox.system.interrupts import stoppable
 from sandbox.system.text import without_credentials
 
@@ -239,7 +238,7 @@ def _measured(
     saes: Sequence[Forward | Pairs], source: Source, chosen: Options, ranks: Ranks, own: bool = False
 ) -> list[Report]:
     """Check, stream, sum over ranks, report. `own`: the source holds only this rank's tokens."""
-    names = _names(saes, chosen)
+    names = names_of(saes, chosen.name)
     for sae, penalty in zip(saes, _penalties(saes, chosen), strict=True):
         sae.penalty = penalty
     edges = edges_of(chosen.directions)
@@ -367,18 +366,9 @@ def _saving(
     if chosen.checkpoint is None:
         return None
     batch = _batch(chosen)
-    more = {
-        "--batch-size": chosen.batch_size,
-        "tokens counted at a time": batch,
-        "the number of processes": ranks.world,
-    }
+    more = {"--batch-size": chosen.batch_size, "tokens counted at a time": batch}
     run = of_run(saes, source, counting, **more)
-    path = Path(chosen.checkpoint)
-    if ranks.world > 1:
-        path = path.with_name(f"{path.name}.{ranks.rank}-of-{ranks.world}")
-    with written_whole(path, keep=False):  # raise now rather than at the first save
-        pass
-    return Saving(path, run, chosen.every, chosen.tell)
+    return Saving.of_rank(chosen.checkpoint, run, ranks, chosen.every, chosen.tell)
 
 
 def _penalties(saes: Sequence[Forward | Pairs], chosen: Options) -> list[Penalty | None]:
@@ -393,9 +383,9 @@ def _penalties(saes: Sequence[Forward | Pairs], chosen: Options) -> list[Penalty
     return penalties
 
 
-def _names(saes: Sequence[Forward | Pairs], chosen: Options) -> list[str]:
-    """The name of each SAE in the reports; repeated names get a number."""
-    names = [chosen.name] if isinstance(chosen.name, str) else list(chosen.name or [sae.name for sae in saes])
+def names_of(saes: Sequence[Forward | Pairs], given: str | Sequence[str] | None) -> list[str]:
+    """The name of each SAE in the reports, as given or its own; repeated names get a number."""
+    names = [given] if isinstance(given, str) else list(given or [sae.name for sae in saes])
     if len(names) != len(saes):
         raise InputError(f"{len(names)} names for {len(saes)} SAEs: one for each is needed")
     return [f"{name} ({names[: i + 1].count(name)})" if names.count(name) > 1 else name for i, name in enumerate(names)]

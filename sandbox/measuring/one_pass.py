@@ -18,11 +18,12 @@ from sandbox.activations.prefetch import prefetch
 from sandbox.activations.stores import StoreError
 from sandbox.errors import InputError
 from sandbox.measuring.forward import Forward, Pairs
-from sandbox.measuring.ranks import Share
+from sandbox.measuring.ranks import Ranks, Share
 from sandbox.measuring.resume import Facts, State
 from sandbox.measuring.totals import Totals
 from sandbox.moments.moments import BLOCK
 from sandbox.moments.sums import Sums
+from sandbox.system.files import written_whole
 from sandbox.system.interrupts import stoppable
 
 COUNTED = 2**24
@@ -89,6 +90,20 @@ class Saving:
     tell: Callable[[str], None] | None = None
     rebuilt: Callable[[dict[str, torch.Tensor]], Sums] = Totals.from_tensors
     failed: list[InputError] = field(default_factory=list)
+
+    @classmethod
+    def of_rank(cls, path: str | Path, run: Facts, ranks: Ranks, *more: Any) -> Saving:
+        """Each process has a file of its own.
+
+        Args:   more: `every`, `tell` and `rebuilt`
+        Raises: InputError now, rather than at the first save, if the file cannot be written
+        """
+        path = Path(path)
+        if ranks.world > 1:
+            path = path.with_name(f"{path.name}.{ranks.rank}-of-{ranks.world}")
+        with written_whole(path, keep=False):
+            pass
+        return cls(path, run | {"the number of processes": ranks.world}, *more)
 
     def save(self, state: State) -> None:
         """Save the state; keep any error in `failed`, to be raised once the reports are made."""

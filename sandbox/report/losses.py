@@ -133,6 +133,7 @@ class SaeLosses:
         curve:             the search for the factor of the least loss; None if there was none
         libraries:         key and name of each library whose loss recovered is reproduced
         ratios:            of the run
+        about:             what x̂ is stretched about: "b_dec", or "0" where it is unknown
     """
 
     name: str
@@ -143,6 +144,7 @@ class SaeLosses:
     curve: LossCurve | None
     libraries: Mapping[str, str]
     ratios: Ratios
+    about: str = "b_dec"
 
     def column(self, name: str) -> str:
         """The start of the names of a replacement's columns."""
@@ -279,15 +281,16 @@ class SaeLosses:
         cost = self.cost(X_HAT)
         if cost.value is None:
             return f"{self.name}: the loss is not finite."
-        gamma = "" if self.gamma is None else f" (γ about b_dec is {self.gamma:.3f})"
+        gamma = "" if self.gamma is None else f" (γ about {self.about} is {self.gamma:.3f})"
         words = f"{self.name} costs the model {plus_minus(cost, DIGITS)} nats per token{gamma}."
         stretched = [self._stretched(name) for name in self.replacements if name in self.factors]
-        return f"{words} Stretched about b_dec, x̂ costs {'; '.join(stretched)}." if stretched else words
+        return f"{words} Stretched about {self.about}, x̂ costs {'; '.join(stretched)}." if stretched else words
 
     def _stretched(self, name: str) -> str:
         """What stretching gains, and how little of that loss recovered shows."""
         gain, before, after = self.gain(name), self.recovered(X_HAT).value, self.recovered(name).value
-        assert gain.value is not None
+        if gain.value is None:
+            return f"an undefined amount with the factor {self.factors[name]:.3f}"
         size = plus_minus(gain, DIGITS).removeprefix("-")
         cost = self.cost(X_HAT).value
         share = f", {abs(gain.value / cost):.0%} of it,".replace("%", " %") if cost and self.costs_something else ""
@@ -378,12 +381,12 @@ class LossReport:
                 sae.words(name),
                 signed(sae.cost(name)),
                 "" if name in (X_HAT, MEAN, ZERO) else signed(sae.gain(name)),
-                plus_minus(sae.divergence(name), DIGITS),
-                plus_minus(sae.recovered(name), DIGITS),
+                _shown(sae.divergence(name)),
+                _shown(sae.recovered(name)),
             )
             for name in sae.order
         ]
-        libraries = [f"{name} {plus_minus(sae.recovered_as_in(key), DIGITS)}" for key, name in sae.libraries.items()]
+        libraries = [f"{name} {_shown(sae.recovered_as_in(key))}" for key, name in sae.libraries.items()]
         caption = escape(sae.in_words())
         if libraries:
             caption += f"\nLoss recovered by x̂ as the libraries define it: {', '.join(libraries)}."
@@ -416,5 +419,9 @@ class LossReport:
 
 def signed(estimate: Estimate) -> str:
     """A difference: its value with its sign, ± half its interval."""
-    words = plus_minus(estimate, DIGITS)
-    return f"+{words}" if estimate.value is not None and estimate.value >= 0 else words.replace("-", "−", 1)
+    words = _shown(estimate)
+    return f"+{words}" if estimate.value is not None and estimate.value >= 0 else words
+
+
+def _shown(estimate: Estimate) -> str:
+    return plus_minus(estimate, DIGITS).replace("-", "−", 1)

@@ -126,10 +126,14 @@ def _flat(report: dict) -> dict:
 
 
 @pytest.mark.slow
-def test_two_processes_make_the_report_of_one(folder):
-    one = json.loads(sandbox(*command(folder, "--json", "-")).stdout)
-    done = by_torchrun(2, command(folder, "--json", "-"))
+def test_two_processes_make_the_report_of_one(folder, tmp_path):
+    one = json.loads(sandbox(*command(folder, "--json", "-", "--tokens", 400)).stdout)
+    more = ["--json", "-", "--tokens", 400, "--checkpoint", tmp_path / "state", "--every", 0]
+    done = by_torchrun(2, command(folder, *more))
     assert done.returncode == 0, done.stderr
+    assert "resumed" not in done.stderr
+    assert {path.name for path in tmp_path.iterdir()} == {"state.0-of-2", "state.1-of-2"}
+    assert json.loads(done.stdout)["tokens"] == one["tokens"]
     assert_same(_flat(one), _flat(json.loads(done.stdout)), 1e-6)  # one thread each: other rounding
 
 
@@ -154,7 +158,7 @@ def test_the_search_finds_the_lowest_point_and_says_when_it_is_at_a_bound():
         (["--activations", "x.npy"], "--activations has no part in this"),
         (["--hook", "model.layers.1"], "give either --layer or --hook"),
         (["--tokens", "0"], "--tokens"),
-        (["--name", "a", "--name", "b"], "name is given 2 times for 1 SAEs"),
+        (["--name", "a", "--name", "b"], "2 names for 1 SAEs"),
         (["--plot", "loss.txt"], "loss.txt"),
         (["--share", "0"], "share is 0"),
     ],
@@ -186,7 +190,7 @@ def test_a_batch_that_does_not_fit_is_halved(folder, monkeypatch):
 
     def short(self, inputs):
         sizes.append(len(inputs["input_ids"]))
-        if sizes[-1] > 3:
+        if sizes[-1] > 3 or (len(sizes) > 9 and sizes[-1] > 1):  # and later it is shorter still
             raise torch.OutOfMemoryError("simulated")
         return rows(self, inputs)
 
@@ -208,3 +212,57 @@ def test_ceilings_are_the_corrections_of_rescale_of_the_same_name(folder, tmp_pa
         made.write(tmp_path / kind)
         (alone,) = loss(folder / "llama", 1, folder / "text.txt", tmp_path / kind, **FEW).saes
         assert alone.loss("x_hat").value == pytest.approx(sae.loss(kind).value, rel=1e-5)
+
+
+def test_an_activation_that_is_not_finite_is_refused(folder, monkeypatch):
+    run = engine.Splice.clean
+
+    def broken(self, inputs):
+        clean = run(self, inputs)
+        clean.x[:1, 1] = torch.nan
+        return clean
+
+    monkeypatch.setattr(engine.Splice, "check", lambda self, inputs: None)
+    monkeypatch.setattr(engine.Splice, "clean", broken)
+    with pytest.raises(InputError, match="activations have a nan or an infinity"):
+        loss(folder / "llama", 1, folder / "text.txt", folder / "sae", **FEW)
+
+
+def test_a_state_that_cannot_be_written_is_refused_at_once_or_said_at_the_end(folder, tmp_path, monkeypatch):
+    with pytest.raises(InputError, match="cannot write"):
+        loss(folder / "llama", 1, folder / "text.txt", folder / "sae", checkpoint="/proc/nowhere/state", **FEW)
+
+    def full(self, path, run):
+        raise InputError(f"cannot write {path}: the disk is full")
+
+    monkeypatch.setattr(engine.State, "save", full)
+    with pytest.raises(engine.NotSaved, match="the disk is full") as unsaved:
+        loss(folder / "llama", 1, folder / "text.txt", folder / "sae", checkpoint=tmp_path / "state", **FEW)
+    assert unsaved.value.reports[0].complete
+
+
+def test_a_dead_sae_has_a_cost_and_no_correction(folder, tmp_path):
+    (tmp_path / "dead").mkdir()
+    weights = load_file(folder / "sae/sae_weights.safetensors")
+    weights["b_enc"] = torch.full((96,), -1e6)
+    save_file(weights, tmp_path / "dead/sae_weights.safetensors")
+    (tmp_path / "dead/cfg.json").write_text((folder / "sae/cfg.json").read_text())
+    saes = [tmp_path / "dead", folder / "sae"]
+    dead, alive = loss(folder / "llama", 1, folder / "text.txt", saes, look=False, **FEW).saes
+    assert list(dead.replacements) == ["x_hat", "least_loss"]
+    assert "per-latent" in alive.replacements
+    assert dead.cost("x_hat").value is not None
+    assert "per-latent" not in dead.to_dict()["replacements"]
+
+
+def test_a_module_that_runs_twice_is_refused(folder, monkeypatch):
+    load = engine.load
+
+    def shared(*arguments, **options):
+        model, missing, tokenizer = load(*arguments, **options)
+        model.model.layers[2].mlp = model.model.layers[1].mlp
+        return model, missing, tokenizer
+
+    monkeypatch.setattr(engine, "load", shared)
+    with pytest.raises(InputError, match="more than once"):
+        loss(folder / "llama", None, folder / "text.txt", torch.relu, hook="model.layers.1.mlp", **FEW)
