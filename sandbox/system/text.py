@@ -11,7 +11,7 @@ SECRET = re.compile(
     r"""(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*://)
     (?:[^\s/@:'"]*:(?!\d*[/\s])[^\s@'"]*@ | [^\s/@'"]*@)?  # user@, or user:secret@, whose secret may have a slash
     (?P<rest>[^\s'"?\#]*)
-    (?P<query>[?\#][^\s'"]*)?""",
+    (?P<query>[?\#][^\s'"]*?(?=[:;,.)]*(?:[\s'"]|$)))?  # punctuation at its end is that of the sentence""",
     re.VERBOSE,
 )
 """A URL, whose credentials are before its host or in its query."""
