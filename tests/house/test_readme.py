@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from sandbox.data import embedded
+from sandbox.measuring.ceilings import ceilings
 from tests.helpers.runs import sandbox
 
 ROOT = Path(__file__).parents[2]
@@ -104,6 +106,18 @@ def test_the_numbers_of_the_readme_are_those_of_the_demo(demo):
     for sae in saes:
         assert round(sae["l0"]) == 42
         assert sae["documents"] == 100
+
+
+@pytest.mark.slow
+def test_the_ceilings_of_the_readme_are_those_of_the_embedded_relu_sae():
+    settings = {"documents": embedded("documents"), "device": "cpu"}
+    rows = ceilings(embedded("minilm-relu"), embedded("activations"), **settings).rows
+    shares = [f"{100 * rows[kind]['won_back'].value:.1f} %" for kind in ("scalar", "per-latent", "joint", "decoder")]
+    sentence = (
+        "one factor wins back {}, a factor per latent {}, the best joint factors {} and a decoder refitted by least "
+        "squares {}."
+    )
+    assert sentence.format(*shares) in " ".join(README.split())
 
 
 def test_the_embedded_pair_is_small_and_says_where_it_comes_from(demo):
