@@ -89,7 +89,7 @@ class SAE(nn.Module):
 
     def decode(
         self, feature_acts: Float[Tensor, "*batch d_sae"], x: Float[Tensor, "*batch d_in"] | None = None
-    ) -> Float[Tensor, "*batch d_in"]:
+    ) -> Float[Tensor, "*batch d_out"]:
         """The reconstruction x̂, including the decoder's bias.
 
         Args:   x: the encoded activations; required if the SAE normalises tokens, which it undoes, or has a skip
@@ -98,8 +98,8 @@ class SAE(nn.Module):
         return self.completed(linear(feature_acts, self.W_dec.mT, self.b_dec), x)
 
     def completed(
-        self, z_hat: Float[Tensor, "*batch d_in"], x: Float[Tensor, "*batch d_in"] | None = None
-    ) -> Float[Tensor, "*batch d_in"]:
+        self, z_hat: Float[Tensor, "*batch d_out"], x: Float[Tensor, "*batch d_in"] | None = None
+    ) -> Float[Tensor, "*batch d_out"]:
         """x̂ from the decoder's output: normalisation undone, skip added. Arguments and errors: as `decode`."""
         if self.normalisation is None and self.W_skip is None:
             return z_hat
@@ -111,11 +111,11 @@ class SAE(nn.Module):
             z_hat = z_hat * scale + shift
         return z_hat if self.W_skip is None else z_hat + linear(x, self.W_skip)
 
-    def forward(self, x: Float[Tensor, "*batch d_in"]) -> Float[Tensor, "*batch d_in"]:
+    def forward(self, x: Float[Tensor, "*batch d_in"]) -> Float[Tensor, "*batch d_out"]:
         """x̂."""
         return self.decode(self.encode(x), x)
 
-    def with_decoder(self, W_dec: Float[Tensor, "d_sae d_in"], b_dec: Float[Tensor, "d_in"]) -> SAE:
+    def with_decoder(self, W_dec: Float[Tensor, "d_sae d_out"], b_dec: Float[Tensor, "d_out"]) -> SAE:
         """The SAE with the same latents and another decoder.
 
         If b_dec is subtracted from the input, the encoder's biases compensate for the change of b_dec.

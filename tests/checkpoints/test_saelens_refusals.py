@@ -34,7 +34,7 @@ def weights_with(change):
 
 
 DAMAGE = {
-    "no configuration": (lambda f: (f / "cfg.json").unlink(), "matches no supported layout"),
+    "no configuration": (lambda f: (f / "cfg.json").unlink(), "this is weights without settings"),
     "no weights": (lambda f: (f / "sae_weights.safetensors").unlink(), r"\(found: cfg.json\)"),
     "not JSON": (lambda f: (f / "cfg.json").write_text("{"), "cannot be read as JSON"),
     "a list": (lambda f: (f / "cfg.json").write_text("[]"), "holds a list"),

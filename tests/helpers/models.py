@@ -43,9 +43,10 @@ def make_tokenizer(template: str) -> PreTrainedTokenizerFast:
     return PreTrainedTokenizerFast(tokenizer_object=tokenizer, **roles)
 
 
-def save_model(folder: Path, kind: str) -> Path:
-    """Save a small random model and its tokenizer with transformers. Returns the folder."""
+def save_model(folder: Path, kind: str, **more: int) -> Path:
+    """Save a small random model and its tokenizer with transformers; `more` options. Returns the folder."""
     architecture, family, options, template = KINDS[kind]
+    options = options | more
     tokenizer = make_tokenizer(template)
     config = getattr(transformers, f"{family}Config")(vocab_size=len(tokenizer), **options)
     torch.manual_seed(list(KINDS).index(kind))

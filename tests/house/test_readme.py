@@ -13,7 +13,8 @@ import pytest
 
 from sandbox.data import embedded
 from sandbox.measuring.ceilings import ceilings
-from tests.helpers.runs import sandbox
+from tests.helpers.models import make_texts, save_model
+from tests.helpers.runs import D, sandbox, save_sae
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -49,9 +50,20 @@ SLOW = {"sandbox figure6": [pytest.mark.slow]}
     ],
 )
 def test_every_sandbox_command_runs(command, tmp_path):
+    if command.startswith("sandbox loss"):
+        write_inputs_of_loss(tmp_path)
     done = sandbox(*shlex.split(command)[1:], cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert done.stdout
+
+
+def write_inputs_of_loss(folder: Path) -> None:
+    """What README's `sandbox loss` names, small: a model of as many layers, a text, and two SAEs."""
+    save_model(folder / "build/smollm2", "llama", num_hidden_layers=16, max_position_embeddings=256, hidden_size=D)
+    lines = [json.dumps({"text": text}) for text in make_texts() * 8]
+    (folder / "corpus.jsonl").write_text("\n".join(lines))
+    for seed, name in enumerate(("SAE", "ANOTHER")):
+        save_sae(folder / name, seed)
 
 
 @pytest.mark.parametrize("example", EXAMPLES)

@@ -113,7 +113,7 @@ def counted(limit: float, exclude: bool, sees_latents: bool = True, **more) -> R
     totals = Totals(moments, tokens, Norms.from_dots(dots), Published.from_tokens(X, 0.5 * X, 2, L0), None)
     sae = SimpleNamespace(
         name="sae", dtype=torch.bfloat16, device=torch.device("cpu"), description="an SAE", b_dec=torch.ones(2),
-        sees_latents=sees_latents, decoder_norms=None,
+        sees_latents=sees_latents, decoder_norms=None, targets=None,
     )  # fmt: skip
     return summary(sae, totals, Counting(2, False, limit, exclude), **more)  # pyright: ignore[reportArgumentType]
 
