@@ -51,7 +51,7 @@ def open_page(chromium, page_file, silence):
             **{"viewport": {"width": 1280, "height": 1700}, "color_scheme": "light"} | options
         )
         contexts.append(context)
-        context.set_default_timeout(10_000)
+        context.set_default_timeout(60_000)  # on two busy cores a page may take ten seconds to load
         page = silence(context.new_page())
         page.add_init_script(f"{{ {QUICK} }} {before}")
         page.goto(file.as_uri() + address)
