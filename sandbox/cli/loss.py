@@ -101,6 +101,8 @@ def loss(
     for option in NOT_LIVE:
         if getattr(inputs, option) is not None:
             raise InputError(f"--{option} has no part in this: the loss needs --model, --layer or --hook, and --text")
+    if not (sae and inputs.model and inputs.text):
+        raise InputError("give --model, --layer or --hook, --text, and one or more --sae")
     inputs.check_with(sae, None, None)
     check_strict(strict, preflight)
     first = Ranks.here().first

@@ -266,3 +266,10 @@ def test_a_module_that_runs_twice_is_refused(folder, monkeypatch):
     monkeypatch.setattr(engine, "load", shared)
     with pytest.raises(InputError, match="more than once"):
         loss(folder / "llama", None, folder / "text.txt", torch.relu, hook="model.layers.1.mlp", **FEW)
+
+
+def test_a_missing_input_is_named_by_the_options_of_this_command():
+    done = sandbox("loss")
+    assert done.returncode == 2
+    assert "give --model, --layer or --hook, --text, and one or more --sae" in done.stderr
+    assert "--activations" not in done.stderr
