@@ -22,14 +22,11 @@ from sandbox.maths.measures import REGISTRY
 from sandbox.measuring.fits import Fits
 from sandbox.measuring.forward import BATCH, Forward
 from sandbox.measuring.one_pass import stream
-from sandbox.measuring.preflight import outlier_limit
+from sandbox.measuring.preflight import SAMPLE, outlier_limit
 from sandbox.measuring.ranks import Ranks, Share
 from sandbox.measuring.readings import Readings
 from sandbox.moments.moments import Moments
 from sandbox.moments.sums import Sums
-
-SAMPLE = 4096
-"""Tokens whose median norm says which tokens are outliers."""
 
 
 @dataclass(frozen=True, eq=False)

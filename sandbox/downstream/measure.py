@@ -23,13 +23,13 @@ from sandbox.downstream.fits import Gathered, best_factor, gathered, refitted
 from sandbox.downstream.libraries import LIBRARIES
 from sandbox.downstream.reader import NONFINITE, Reader, column, contexts_at_once
 from sandbox.downstream.replacements import Ablations, Reconstructions
-from sandbox.downstream.search import Curve, search
+from sandbox.downstream.search import search
 from sandbox.downstream.splice import Splice
 from sandbox.downstream.totals import LossSums
 from sandbox.errors import InputError
 from sandbox.measuring.forward import BATCH, FEW, Forward
 from sandbox.measuring.identity import size_and_time
-from sandbox.measuring.measure import look, names_of
+from sandbox.measuring.measure import check_multiple, look, names_of, options_of
 from sandbox.measuring.one_pass import NotSaved, Saving, Stopped, stream
 from sandbox.measuring.preflight import OUTLIER, Finding, provenance
 from sandbox.measuring.ranks import Ranks, Share
@@ -303,8 +303,7 @@ class _Run:
                 for number, of_sae in enumerate(factors)
             ]
 
-        found = search(losses, [[start] if start else [] for start in starts])
-        return [_curve(curve) for curve in self.ranks.broadcast(found)]
+        return self.ranks.broadcast(search(losses, [[start] if start else [] for start in starts]))
 
     def _measured(self, reader: Reader, source: Live, saes: Sequence[Reconstructions], made: Any) -> State:
         chosen, chunk = self.chosen, self.chunk
@@ -374,10 +373,6 @@ def _count(rows: Tensor, cluster: np.ndarray) -> list[LossSums]:
     return [LossSums.of(rows, cluster)]
 
 
-def _curve(curve: Curve) -> LossCurve:
-    return LossCurve(curve.factors, curve.sums, curve.tokens, curve.best, curve.at_bound)
-
-
 def _listed(sae: Any) -> list[Any]:
     saes = list(sae) if isinstance(sae, Sequence) and not isinstance(sae, str) else [sae]
     if not saes:
@@ -386,15 +381,8 @@ def _listed(sae: Any) -> list[Any]:
 
 
 def _options(options: dict[str, Any]) -> Options:
-    try:
-        chosen = Options(**options)
-    except TypeError as error:
-        raise InputError(
-            f"{str(error).split('__init__() ')[-1]}; there are {', '.join(Options.__annotations__)}"
-        ) from error
-    if not chosen.outliers_above > 1:
-        above = chosen.outliers_above
-        raise InputError(f"outliers_above is {above!r}: a multiple of the median norm, above 1, is needed")
+    chosen = options_of(Options, options)
+    check_multiple(chosen.outliers_above)
     for key, least in (("fit_tokens", 1), ("search_tokens", 0), ("tokens", 1)):
         value = getattr(chosen, key)
         if value is not None and (not isinstance(value, int) or value < least):

@@ -15,11 +15,12 @@ from torch import Tensor
 from torch.nn.functional import kl_div
 
 from sandbox.downstream.libraries import LIBRARIES, Library
-from sandbox.downstream.replacements import X_HAT, ZERO, Ablations, Computed, Reconstructions
+from sandbox.downstream.replacements import Ablations, Computed, Reconstructions
 from sandbox.downstream.splice import Clean, Splice
 from sandbox.errors import InputError
+from sandbox.report.losses import CLEAN, TOKENS, X_HAT, ZERO
 
-TOKENS, CLEAN, NONFINITE = "tokens", "clean", "nonfinite"
+NONFINITE = "nonfinite"
 ENERGIES = ("a", "b", "c", "l0")
 """‖x − b_dec‖², ‖x̂ − b_dec‖², their inner product, and the number of active latents."""
 

@@ -12,9 +12,7 @@ from torch import Tensor
 
 from sandbox.checkpoints.autoencoder import SAE
 from sandbox.measuring.forward import Forward
-
-MEAN, ZERO = "mean", "zero"
-X_HAT = "x_hat"
+from sandbox.report.losses import MEAN, X_HAT, ZERO
 
 
 class Computed(NamedTuple):

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float64
 from torch import Tensor
 
 from sandbox.errors import InputError
+from sandbox.report.losses import LossCurve
 
 GRID = (0.8, 0.9, 1.0, 1.1, 1.2, 1.35, 1.5, 1.75, 2.0)
 """Factors tried first: the bounds are the first and the last."""
@@ -18,42 +17,15 @@ BETWEEN = 3
 """Factors tried on either side of the best of them."""
 
 
-@dataclass(frozen=True, eq=False)
-class Curve:
-    """The loss against the factor.
-
-    Attributes:
-        factors: in ascending order
-        sums:    Float64[Tensor, "groups factors"], cross-entropy summed over the tokens of each group of documents
-        tokens:  Float64[Tensor, "groups"], predictions counted
-        best:    the factor of the least loss
-    """
-
-    factors: Sequence[float]
-    sums: Float64[Tensor, "groups factors"]
-    tokens: Float64[Tensor, "groups"]
-    best: float
-
-    @property
-    def losses(self) -> list[float]:
-        """The mean cross-entropy at each factor, nats per token."""
-        return (self.sums.sum(0) / self.tokens.sum()).tolist()
-
-    @property
-    def at_bound(self) -> bool:
-        """Whether the best factor is one of the bounds: there may be a better one beyond."""
-        return self.best in (GRID[0], GRID[-1])
-
-
 def search(
     losses: Callable[[Sequence[Sequence[float]]], Sequence[tuple[Tensor, Tensor]]], starts: Sequence[Sequence[float]]
-) -> list[Curve]:
+) -> list[LossCurve]:
     """The curves of several SAEs: the grid and the starts, then factors around the best of them.
 
     The best factor is the lowest point of the parabola through the best one and its neighbours, to three decimals.
 
     Args:
-        losses: the sums and the tokens, as in `Curve`, for the factors of each SAE
+        losses: the sums and the tokens, as in `LossCurve`, for the factors of each SAE
         starts: factors of each SAE to try as well, such as that of the least error
     """
     first = [sorted({*GRID, *(factor for factor in more if GRID[0] < factor < GRID[-1])}) for more in starts]
@@ -67,7 +39,8 @@ def search(
         if not total.isfinite().all():
             raise InputError("the loss is nan or infinite for some factor: compute the model in float32")
         ascending = every[order].tolist()
-        curves.append(Curve(ascending, total, tokens, _lowest(ascending, total.sum(0).tolist())))
+        best = _lowest(ascending, total.sum(0).tolist())
+        curves.append(LossCurve(ascending, total, tokens, best, best in (GRID[0], GRID[-1])))
     return curves
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, overload
+from typing import Any, TypeVar, overload
 
 import torch
 from torch import Tensor
@@ -42,6 +42,8 @@ from sandbox.system.text import without_credentials
 __all__ = ["BATCH", "AfterTheRun", "NoDirections", "NotSaved", "Stopped", "look", "measure", "measure_pairs"]
 
 SAMPLE = 4096  # tokens that the preflight check reads
+
+T = TypeVar("T")
 
 OneSAE = str | Path | Checkpoint | Callable[[Tensor], Tensor]
 
@@ -208,19 +210,27 @@ def measure_pairs(x: SourceLike, x_hat: SourceLike, **options: Any) -> Report:
     return _measured([Pairs(label, pairs.width // 2, pairs.device)], pairs, chosen, ranks, own=each_has_its_own(x))[0]
 
 
-def _options(options: dict[str, Any]) -> Options:
+def options_of(kind: type[T], options: dict[str, Any]) -> T:
+    """The options as a dataclass of this kind. Raises InputError for one that it does not have."""
     try:
-        chosen = Options(**options)
+        return kind(**options)
     except TypeError as error:
         raise InputError(
-            f"{str(error).split('__init__() ')[-1]}; there are {', '.join(Options.__annotations__)}"
+            f"{str(error).split('__init__() ')[-1]}; there are {', '.join(kind.__annotations__)}"
         ) from error
+
+
+def check_multiple(outliers_above: float) -> None:
+    """Raise InputError unless it is above 1."""
+    if not outliers_above > 1:
+        raise InputError(f"outliers_above is {outliers_above!r}: a multiple of the median norm, above 1, is needed")
+
+
+def _options(options: dict[str, Any]) -> Options:
+    chosen = options_of(Options, options)
+    check_multiple(chosen.outliers_above)
     if chosen.strict and not chosen.look:
         raise InputError("strict needs look=True: it refuses what the preflight check finds")
-    if not chosen.outliers_above > 1:
-        raise InputError(
-            f"outliers_above is {chosen.outliers_above!r}: a multiple of the median norm, above 1, is needed"
-        )
     for key, least in (("batch_size", 1), ("published", 0)):
         value = getattr(chosen, key)
         if not isinstance(value, int) or value < least:

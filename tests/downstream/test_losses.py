@@ -207,7 +207,10 @@ class AsSaelensRuns:
 
     def run_with_hooks(self, tokens, fwd_hooks, **options):
         ((_, replace),) = fwd_hooks
-        hook = lambda _module, _inputs, output: replace(output, hook=None)  # noqa: E731
+
+        def hook(_module, _inputs, output):
+            return replace(output, hook=None)
+
         handle = self.model.get_submodule(self.module).register_forward_hook(hook)
         try:
             return self(tokens, **options)
