@@ -134,7 +134,7 @@ class Ceilings:
         what = "documents" if self.before.report.documents is not None else "blocks of tokens"
         words = (
             f"Share of the held-out loss won back: {won}. No factors can do better than the joint ones and no decoder "
-            f"better than the refitted one, except by fitting them to more than these "
+            f"better than the refitted one, except with a weaker ridge or by fitting them to more than these "
             f"{next(iter(self.corrections.values())).fitted:,} {what}; the rest of the loss is in the latents."
         )
         return words if self.before.report.documents is not None else f"{words} {BLOCKS}"
