@@ -76,8 +76,8 @@ figure-6-smollm2: build/venv-data build/smollm2
 	build/venv-data/bin/python -m sandbox.data.docstrings build/held-out.jsonl --held-out 0.1
 	build/venv-data/bin/sandbox figure6 --out build/figure-6-smollm2 $(SMOLLM2) --text build/docstrings.jsonl \
 		--tokens 600000 --held-out 0.1 --seeds 0 --architecture relu --architecture gated --architecture jumprelu \
-		--architecture topk --coefficients relu=0.5,1.3,3.3 --coefficients gated=0.8,2.1,5.5 \
-		--coefficients jumprelu=0.5 --coefficients topk=40
+		--architecture topk --coefficients relu=0.5,1.3,3.3,8 --coefficients gated=0.8,2.1,5.5 \
+		--coefficients jumprelu=0.05,0.5 --coefficients topk=10,40,150
 	build/venv-data/bin/sandbox loss $(SMOLLM2) --exclude-outliers --text build/held-out.jsonl --fit-tokens 30000 \
 		--search-tokens 2048 --tokens 6000 $(OF_LOSS:%=--sae build/figure-6-smollm2/saes/%-seed-0) \
 		--json build/loss.json --csv build/loss.csv --plot build/loss.png
