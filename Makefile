@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test test-all bench docs gpu lab app data figure-6 figure-6-more figure-6-smollm2 clean
+.PHONY: demo test test-all bench docs gpu lab app site data figure-6 figure-6-more figure-6-smollm2 clean
 
 demo: $(VENV)/.installed
 	$(BIN)/sandbox demo
@@ -39,6 +39,11 @@ lab: $(VENV)/.installed-lab
 
 app: $(VENV)/.installed
 	$(BIN)/sandbox explore
+
+# The site as static files in build/site, for any web server.
+site: $(VENV)/.installed-test
+	rm -rf build/site
+	$(BIN)/sandbox site build/site
 
 # Reproduces the embedded SAEs and activations from scratch (half an hour on one core).
 data: build/venv-data

@@ -7,9 +7,10 @@ from sandbox.cli import (  # importing a module adds its commands to the program
     loss,
     measure,
     rescale,
+    site,
 )
 from sandbox.cli.program import app, main, unwrap_help
 
 unwrap_help()
 
-__all__ = ["app", "argument", "explorer", "figure6", "loss", "main", "measure", "rescale"]
+__all__ = ["app", "argument", "explorer", "figure6", "loss", "main", "measure", "rescale", "site"]

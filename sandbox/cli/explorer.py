@@ -24,17 +24,19 @@ def explore(
     port: Annotated[int, typer.Option(help="0 picks a free port.", min=0, max=65535)] = 0,
     browser: Annotated[bool, typer.Option(help="Open it in a browser.")] = True,
 ) -> None:
-    """Drag the vectors: serve the explorer to this machine until Ctrl-C."""
+    """Drag the vectors: serve the explorer, and the site around it, to this machine until Ctrl-C."""
     import webbrowser
 
-    from sandbox.explorer import page
+    from sandbox.site.build import files
+    from sandbox.site.python import stored
+    from sandbox.site.server import HOST, server
 
-    with page.server(page.html(_points(report)), port) as server:
-        address = f"http://{page.HOST}:{server.server_address[1]}/"
+    with server(dict(files(points_of(report), stored())), port, home="explorer.html") as serving:
+        address = f"http://{HOST}:{serving.server_address[1]}/"
         print(f"The explorer is at {address} (Ctrl-C ends it)", flush=True)
         if browser and not webbrowser.open(address):
             say("cannot open a browser: open the address above yourself")
-        server.serve_forever()
+        serving.serve_forever()
 
 
 @app.command(epilog="Example: [bold]sandbox page explorer.html[/]")
@@ -48,11 +50,11 @@ def page(
     from sandbox.system.outputs import check_outputs
 
     check_outputs([out], report or [])
-    write_text(out, page.html(_points(report)))
+    write_text(out, page.html(points_of(report)))
     print(visible(f"Written: {out}, a self-contained page; its address holds its state, so you can share a link to it"))
 
 
-def _points(reports: list[Path] | None) -> list[dict] | None:
+def points_of(reports: list[Path] | None) -> list[dict] | None:
     """The SAEs in report files as points of the map; None without files, for the embedded pair."""
     from sandbox.explorer.presets import saes_of
 

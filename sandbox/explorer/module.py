@@ -48,8 +48,16 @@ def generated() -> str:
 
 def module() -> str:
     """The whole module; it exports `default { render }`, as anywidget expects."""
-    parts = (f"// {name}.js\n{(FOLDER / 'js' / f'{name}.js').read_text(encoding='utf-8')}" for name in PARTS)
-    return "\n".join(EXPORTS.sub("", IMPORTS.sub("", part)) for part in (generated(), *parts))
+    return "\n".join([_in_one_text(generated()), *map(part, PARTS)])
+
+
+def part(name: str) -> str:
+    """A file of js/ as a part of the module's single text."""
+    return _in_one_text(f"// {name}.js\n{(FOLDER / 'js' / f'{name}.js').read_text(encoding='utf-8')}")
+
+
+def _in_one_text(text: str) -> str:
+    return EXPORTS.sub("", IMPORTS.sub("", text))
 
 
 def style() -> str:

@@ -19,9 +19,8 @@ from traitlets import TraitError
 
 from sandbox import Explorer, InputError, Report, measure
 from sandbox.data import embedded
-from sandbox.explorer import page
 from sandbox.explorer.curves import undefined_regions
-from sandbox.explorer.module import module
+from sandbox.explorer.module import generated, module
 from sandbox.explorer.presets import STATES_OF_CLAIMS, presets, saes_of
 from sandbox.explorer.state import BLOCKS, checked, merged, moments_of, population, quantiles
 from sandbox.maths.compile import evaluate
@@ -303,25 +302,21 @@ def status(address):
         return error.code, b""
 
 
-def test_explore_serves_the_page_and_nothing_else_to_this_machine_alone():
+def test_explore_serves_the_site_and_nothing_else_to_this_machine_alone():
     command = [sys.executable, "-m", "sandbox", "explore", "--no-browser"]
     server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
         line = server.stdout.readline()
         [address] = re.findall(r"http://127\.0\.0\.1:\d+/", line)
-        assert status(address) == (200, page.html().encode())
-        for path in ("favicon.ico", "../pyproject.toml", "%2e%2e/etc/passwd", "sandbox", "index.html/x"):
+        assert status(address) == status(address + "explorer.html")
+        assert status(address + "explorer/generated.js") == (200, generated().encode())
+        for path in ("favicon.ico", "../pyproject.toml", "%2e%2e/etc/passwd", "sandbox", "explorer.html/x"):
             assert status(address + path)[0] == 404
         listening = [one.laddr.ip for one in psutil.Process(server.pid).net_connections() if one.status == "LISTEN"]
         assert listening == ["127.0.0.1"]
     finally:
         server.terminate()
         server.communicate(timeout=20)
-
-
-def test_a_port_that_is_taken_is_refused():
-    with page.server("<p>") as first, pytest.raises(InputError, match="--port"):
-        page.server("<p>", first.server_address[1])
 
 
 def level_curves_in(text):

@@ -61,6 +61,7 @@ RANK = {
     "plots": 10,
     "explorer": 11,
     "claims": 11,
+    "site": 12,
     "demo": 12,
     "cli": 13,
     "__main__": 14,

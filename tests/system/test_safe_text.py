@@ -15,6 +15,7 @@ from rich.table import Table
 from sandbox.cli import program
 from sandbox.errors import InputError
 from sandbox.explorer import page
+from sandbox.site.server import server
 from sandbox.system.terminal import Screen
 from sandbox.system.text import LONGEST, one_line, shown, visible
 
@@ -104,10 +105,10 @@ def test_a_page_holds_names_that_are_no_text(tmp_path):
 
 @pytest.fixture
 def port():
-    with page.server("<p>here</p>") as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield server.server_address[1]
-        server.shutdown()
+    with server({"index.html": b"<p>here</p>"}) as serving:
+        threading.Thread(target=serving.serve_forever, daemon=True).start()
+        yield serving.server_address[1]
+        serving.shutdown()
 
 
 @pytest.mark.parametrize(

@@ -219,7 +219,14 @@ def test_each_message_about_an_address_goes_away_with_the_next_movement(shown):
         assert shown.status() == ""
 
 
-NAMES = ["</script><script>alert(1)</script>", "<!--<script>", "/*PAGE*/", "/*SAES*/", "\u2028'\"`${1}\\", "<b>γ</b>"]
+NAMES = [
+    "</script><script>alert(1)</script>",
+    "<!--<script>",
+    "/*ADDRESS*/",
+    "/*SAES*/",
+    "\u2028'\"`${1}\\",
+    "<b>γ</b>",
+]
 
 
 def test_any_name_of_an_sae_is_shown_as_it_is(open_page, tmp_path):

@@ -1,0 +1,107 @@
+"""The site as a folder of static files, for any web server, also below a path.
+
+Nothing in it is written twice: the explorer's modules are copied unchanged, the formulas come from the registry, the
+proofs from the derivations, and the figures' numbers from the committed sweeps.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Sequence
+from hashlib import sha256
+from html import escape
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from sandbox.explorer import module as explorer
+from sandbox.explorer.presets import measured_saes
+from sandbox.system.files import folder_written_whole
+
+FOLDER = Path(__file__).parent
+
+
+class Page(NamedTuple):
+    """A page of the site.
+
+    Attributes:
+        name:    of its file in pages/, and of the file in the site
+        title:   in the navigation and in the browser's tab
+        scripts: modules of js/ that it loads
+        styles:  style sheets that it has of its own
+    """
+
+    name: str
+    title: str
+    scripts: tuple[str, ...] = ()
+    styles: tuple[str, ...] = ()
+
+
+PAGES = (Page("explorer", "Explorer", ("explorer-page.js",)),)
+"""In the order of the navigation."""
+
+
+def write_site(out: str | Path, saes: Sequence[dict[str, Any]] | None = None, python: Path | None = None) -> Path:
+    """Write the site into a new folder, completely or not at all.
+
+    Args:   out:    the folder, which must not exist or be empty
+            saes:   points of the explorer's map; the embedded pair by default
+            python: the folder of `python.runtime()`; without it, the pages cannot decide a claim of the reader's own
+    Raises: InputError if the folder cannot be written
+    """
+    with folder_written_whole(out) as folder:
+        for name, content in files(saes, python):
+            file = folder / name
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(content)
+    return Path(out)
+
+
+def files(saes: Sequence[dict[str, Any]] | None = None, python: Path | None = None) -> Iterator[tuple[str, bytes]]:
+    """Every file of the site: its path and its content; the service worker comes last, because it names their version.
+
+    Args: see `write_site`
+    """
+    version = sha256()
+    for name, content in _files(measured_saes() if saes is None else saes, python):
+        version.update(f"\0{name}\0{len(content)}\0".encode() + content)
+        yield name, content
+    worker = (FOLDER / "js" / "service-worker.js").read_text(encoding="utf-8")
+    yield "service-worker.js", worker.replace("VERSION", version.hexdigest()[:16]).encode()
+
+
+def _files(saes: Sequence[dict[str, Any]], python: Path | None) -> Iterator[tuple[str, bytes]]:
+    for page in PAGES:
+        yield f"{page.name}.html", html(page).encode()
+    yield "site.css", (FOLDER / "site.css").read_bytes()
+    for path in sorted((FOLDER / "js").rglob("*.[jc]s*")):
+        if path.name != "service-worker.js":
+            yield f"js/{path.relative_to(FOLDER / 'js').as_posix()}", path.read_bytes()
+    for path in sorted((explorer.FOLDER / "js").glob("*.js")):
+        yield f"explorer/{path.name}", path.read_bytes()
+    yield "explorer/generated.js", explorer.generated().encode()
+    yield "explorer/explorer.css", explorer.style().encode()
+    yield "explorer/saes.js", f"export const saes = {json.dumps(list(saes), ensure_ascii=False)};\n".encode()
+    yield "python/there.js", f"export const there = {json.dumps(python is not None)};\n".encode()
+    if python is not None:
+        for path in sorted(python.iterdir()):
+            yield f"python/{path.name}", path.read_bytes()
+
+
+def html(page: Page) -> str:
+    """A page in the frame that all pages share."""
+    parts = {
+        "name": page.name,
+        "title": escape(page.title),
+        "nav": "".join(_link(other, page) for other in PAGES),
+        "main": (FOLDER / "pages" / f"{page.name}.html").read_text(encoding="utf-8").strip(),
+        "scripts": "\n".join(f'<script type="module" src="js/{name}"></script>' for name in page.scripts),
+        "styles": "\n".join(f'<link rel="stylesheet" href="{name}">' for name in page.styles),
+    }
+    frame = (FOLDER / "pages" / "frame.html").read_text(encoding="utf-8")
+    return re.sub(r"\{\{(\w+)\}\}", lambda mark: parts[mark[1]], frame)
+
+
+def _link(page: Page, current: Page) -> str:
+    here = ' aria-current="page"' if page is current else ""
+    return f'<a href="{page.name}.html"{here}>{escape(page.title)}</a>'
