@@ -214,7 +214,7 @@ STATES_OF_CLAIMS: dict[str, str] = {
     for preset, numbers in {
         "near-perpendicular": "C4",
         "equal-lengths": "C3 C5",
-        "half": "C1 C2 C7 C9",
+        "half": "C1 C2 C7 C9 C29",
         "thales": "C10 C13",
         "relu": "C6 C8 C12 C20",
         "gated": "C11 C27",

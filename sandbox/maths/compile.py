@@ -27,6 +27,8 @@ OF_LATENT = (Symbol("f", real=True), lam)
 L1 = Symbol("l1", real=True)  # the coefficient of an L1 penalty, where λ is a threshold
 OF_LAW = (lam, penalty, c)
 """What the law predicts γ from: the L1 coefficient, the penalty P and c."""
+PUBLISHED = (Symbol("g", real=True),)
+"""What γ is got back from: a value of the first version's equation 10."""
 
 
 @cache
@@ -130,7 +132,8 @@ def javascript_module() -> str:
     - `momentsAt(rho, r, a)`, which returns `[a, b, c]`;
     - `latents`, by gate: what each leaves of a strength above its threshold (C17, C18), `(f, lambda) =>` the latent;
       `thresholdOf(l1)`, the threshold of the lasso with that L1 coefficient (C17); and `predictedBias(lambda, P, c)`,
-      γ by the law (C19), for an L1 coefficient λ.
+      γ by the law (C19), for an L1 coefficient λ;
+    - `biasFromEquation10(g)`, γ from a published value of the first version's equation 10 (C29), for g > 0.
     """
     entries = "\n".join(f"  {key}: {_javascript_entry(measure)}," for key, measure in REGISTRY.items())
     losses = "\n".join(f"  {key}: {to_javascript(loss, (*MOMENTS, s))}," for key, loss in scale_losses().items())
@@ -142,6 +145,7 @@ def javascript_module() -> str:
         f"export const latents = {{ {gates} }};\n"
         f"export const thresholdOf = {to_javascript(lasso_threshold(), (L1,))};\n"
         f"export const predictedBias = {to_javascript(predicted_bias(), OF_LAW)};\n"
+        f"export const biasFromEquation10 = {to_javascript(bias_from_equation_10(), PUBLISHED)};\n"
     )
 
 
@@ -164,6 +168,11 @@ def lasso_threshold() -> Expr:
 def predicted_bias() -> Expr:
     """γ by the law of shrinkage, from λ, P and c (C19)."""
     return derived("C19")["predicted"]
+
+
+def bias_from_equation_10() -> Expr:
+    """γ from a value of the first version's equation 10 (C29)."""
+    return derived("C29")["bias"]
 
 
 def _moments_in_geometry() -> tuple[Expr, Expr, Expr]:

@@ -1,4 +1,4 @@
-"""What C19 to C28 derive in symbols, seen in numbers that nobody derived: lassos, lines, tokens, bins and axes."""
+"""What C19 to C29 derive in symbols, seen in numbers that nobody derived: lassos, lines, tokens, bins and axes."""
 
 import numpy as np
 import pytest
@@ -135,6 +135,17 @@ def test_a_paired_difference_is_as_sharp_as_its_correlation_says():
     expected = next(step for step in prove("C27").steps if step.definition).terms[1]
     named = {"sigma1": first, "sigma2": second, "kappa": kappa}
     assert np.var(errors[:, 0] - errors[:, 1]) == pytest.approx(at(expected, **named), rel=0.02)
+
+
+def test_a_value_published_by_equation_10_gives_the_bias_back():
+    """As the first version computed it, from pooled losses: E‖x‖² is the loss of x̂ = 0, L that of x̂."""
+    draw = np.random.default_rng(8)
+    x = draw.normal(size=(500, 4))
+    x_hat = 0.6 * x + 0.3 * draw.normal(size=(500, 4))
+    held, loss = moments(x, x_hat), ((x - x_hat) ** 2).sum(1).mean()
+    published = np.sqrt(held["b"] / (held["a"] - loss))
+    assert abs(published - held["b"] / held["c"]) > 0.01
+    assert at(prove("C29").results["bias"], g=published) == pytest.approx(held["b"] / held["c"])
 
 
 def test_the_letters_are_those_of_the_derivations():

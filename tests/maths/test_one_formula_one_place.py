@@ -137,6 +137,16 @@ def test_javascript_has_the_loss_that_each_scale_makes_least():
         assert least[0] > least[1]
 
 
+def test_javascript_gets_the_bias_back_from_what_equation_10_gave():
+    """C29, where both are defined; ½ is what the first version called 1/√3."""
+    both = (
+        "[measures.relative_reconstruction_bias.value(...s), biasFromEquation10(measures.equation_10_v1.value(...s))]"
+    )
+    for bias, back in in_javascript(f"{json.dumps(STATES[:3])}.map((s) => {both})"):
+        assert back == pytest.approx(bias, rel=1e-14)
+    assert in_javascript("biasFromEquation10(1 / Math.sqrt(3))") == pytest.approx(0.5, rel=1e-14)
+
+
 def test_the_words_of_a_measure_reach_the_browser():
     said = in_javascript("Object.values(measures).map((m) => [m.plain, m.question, m.atOne, m.mathml])")
     for measure, words in zip(REGISTRY.values(), said, strict=True):

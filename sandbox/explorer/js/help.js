@@ -17,7 +17,7 @@ const WORDS = [
   ["population", "many pairs, scattered around the settings. Pooled is the measure of all of them together; a shared offset is one vector added to every x and every x̂; batches are fifty equal parts."],
   ["cells", "64 points, merged two cells at a time where that adds least to the loss; x̂ is the mean of its cell, times a factor. Dragging x̂ chooses both; with ← and → it loses and gains a cell."],
   ["lines of regression", "through the coordinates of all pairs and the origin: c/a, r and γ are the slopes of the three classical ones."],
-  ["C1 to C28", "the project’s claims, each with a proof: sandbox prove C4, or explorer.claim(“C4”) in Python."],
+  ["C1 to C29", "the project’s claims, each with a proof: sandbox prove C4, or explorer.claim(“C4”) in Python."],
   ["keys", "on a handle, the arrow keys turn and stretch, finely with Shift; Home resets, Ctrl+Z undoes, Ctrl+Shift+Z redoes."],
 ];
 

@@ -1,4 +1,4 @@
-"""C6–C11: relative reconstruction bias γ, and the slip in the first version's equation 10."""
+"""C6–C11, C29: relative reconstruction bias γ, and the slip in the first version's equation 10."""
 
 from __future__ import annotations
 
@@ -299,3 +299,60 @@ def energy_ratio(proof: Proof) -> None:
         0,
         where=(*at_1, b < a),
     )
+
+
+@claim(
+    "C29",
+    "bias-from-equation-10",
+    "A published value g = √(b/(2·c − b)) of equation 10 (c > 0, b < 2·c) gives γ back: b/c = 2·g²/(g² + 1).",
+)
+def bias_from_equation_10(proof: Proof) -> None:
+    bias, slip = prove("C6").results["relative_reconstruction_bias"], prove("C7").results["equation_10_v1"]
+    g = Symbol("g", real=True)
+    back = Function("f")
+    published, positive = (*BELOW_2, Eq(g, slip)), (g > 0,)
+    of_g = 2 * g**2 / (g**2 + 1)
+    proof.step(
+        "The square of g, and 1 more: both have the same denominator.",
+        g**2 + 1,
+        "=",
+        2 * c / (2 * c - b),
+        where=published,
+        hint="Write 1 as (2·c − b)/(2·c − b).",
+    )
+    proof.step(
+        "Twice the square, divided by that: the denominators cancel, and γ is left.",
+        bias,
+        "=",
+        of_g,
+        where=published,
+        hint="g² is b/(2·c − b).",
+    )
+    proof.says(bias, "=", of_g)
+    proof.let("So γ is a function of g alone.", back(g), of_g)
+    proof.step("At 1 it is 1: where one sees no shrinkage, so does the other.", back(1), "=", 1)
+    proof.step("An example: 1/√3 is a γ of ½.", back(1 / sqrt(3)), "=", Rational(1, 2))
+    proof.step(
+        "It rises with g: the ends of a published interval become the ends of one for γ.",
+        Derivative(back(g), g),
+        "=",
+        4 * g / (g**2 + 1) ** 2,
+        ">",
+        0,
+        where=positive,
+        hint="The derivative of a quotient.",
+    )
+    proof.step("The slope at 1 is 1: there an interval keeps its width.", Subs(Derivative(back(g), g), g, 1), "=", 1)
+    proof.step("Every g > 0 gives a γ below 2 …", 2 - back(g), "=", 2 / (g**2 + 1), ">", 0, where=positive)
+    proof.step("… and above 0.", back(g), "=", of_g, ">", 0, where=positive)
+    proof.step(
+        "Read as γ, g is too large by this much.",
+        g - back(g),
+        "=",
+        g * (g - 1) ** 2 / (g**2 + 1),
+        "≥",
+        0,
+        where=positive,
+        hint="Over g² + 1 the numerator is g³ − 2·g² + g.",
+    )
+    proof.result(bias=of_g)
