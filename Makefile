@@ -18,7 +18,7 @@ test: $(VENV)/.installed-test $(VENV)/.chromium
 
 # What CI runs: the quick tests with the annotations of the core enforced, then the slow ones as users run them.
 test-all: SELECTED = --typed -m "not slow"
-test-all: test
+test-all: test $(VENV)/.engines
 	$(BIN)/pytest --numprocesses auto -m slow
 
 bench: $(VENV)/.installed-test $(VENV)/.chromium
@@ -131,6 +131,16 @@ $(VENV)/.chromium: | $(VENV)/.installed-test
 	    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core >/dev/null; } || \
 	  $(BIN)/playwright install chromium; }
 	@touch $@
+
+# Firefox and WebKit, for the tests of every browser (docs/browsers.md); only Debian has both as packages.
+$(VENV)/.engines: | $(VENV)/.chromium
+	@found() { command -v firefox-esr && command -v WebKitWebDriver && command -v Xvfb; } >/dev/null; \
+	  if ! found && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	    echo "Installing Firefox and WebKit: once"; apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq \
+	      --no-install-recommends firefox-esr webkit2gtk-driver xvfb >/dev/null; \
+	  fi; \
+	  if found; then touch $@; else \
+	    echo "Tests in Firefox or WebKit are skipped: install Debian's firefox-esr, webkit2gtk-driver and xvfb"; fi
 
 $(VENV)/.installed-lab: pyproject.toml constraints.txt | $(VENV)/bin/python
 	@echo "Installing into $(VENV), with JupyterLab: once, a few minutes"

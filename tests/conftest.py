@@ -1,6 +1,7 @@
 """Shared by the tests: random pairs, one thread per worker, and hypothesis without a deadline."""
 
 import os
+import shutil
 
 # Before torch is imported: workers whose OpenMP threads wait for each other's cores are many times slower.
 if "PYTEST_XDIST_WORKER" in os.environ:
@@ -36,6 +37,28 @@ def random_pairs(n: int, d: int, seed: int = 0, dtype: torch.dtype = torch.float
     x = torch.randn(n, d, generator=generator, dtype=torch.float64) + 0.3
     x_hat = 0.8 * x + 0.4 * torch.randn(n, d, generator=generator, dtype=torch.float64)
     return x.to(dtype), x_hat.to(dtype)
+
+
+@pytest.fixture(scope="module", params=["chromium", "firefox", "webkit"])
+def browser_engine(request, tmp_path_factory):
+    """Each of three browsers, started once a file of tests (tests/helpers/engines)."""
+    from tests.helpers import engines
+
+    name = request.param
+    if reason := engines.missing(name):
+        able = shutil.which("apt-get") and os.geteuid() == 0  # as on CI: there `make test-all` installs it
+        (pytest.fail if able else pytest.skip)(f"{reason}, or run `make test-all` as root")
+    chromium = request.getfixturevalue("chromium") if name == "chromium" else None
+    with engines.start(name, tmp_path_factory.mktemp(name), chromium) as engine:
+        yield engine
+
+
+@pytest.fixture
+def engine(browser_engine):
+    """One of the three browsers; by the end its pages may have logged nothing, and asked only this machine."""
+    browser_engine.heard()
+    yield browser_engine
+    assert [one for one in browser_engine.heard() if not one.startswith("to http://127.0.0.1:")] == []
 
 
 def pytest_collection_modifyitems(items):

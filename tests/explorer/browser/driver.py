@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from urllib.parse import parse_qsl
 
+import pytest
 from playwright.sync_api import Locator, Page
 
 from sandbox.explorer.state import CONTROLS, checked
@@ -171,6 +172,16 @@ def report_of(state: dict) -> Report:
     from sandbox.explorer.state import moments_of
 
     return Report("x̂", moments_of(state))
+
+
+def near(expected):
+    """Equal to 1e-9, or None for None.
+
+    Both sides compute the same float64 formulas. But the relative loss and its two parts are differences of numbers
+    near 1, so a zero among them is known only to a few units in the last digit.
+    """
+    absent = expected is None or (isinstance(expected, float) and math.isnan(expected))
+    return None if absent else pytest.approx(expected, rel=1e-9, abs=1e-14)
 
 
 def _number(text: str | None) -> float | None:

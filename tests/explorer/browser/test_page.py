@@ -12,17 +12,7 @@ from sandbox.explorer.module import module
 from sandbox.explorer.state import moments_of, population
 from sandbox.maths.compile import evaluate
 from sandbox.maths.measures import REGISTRY
-from tests.explorer.browser.driver import report_of, state_in
-
-
-def near(expected):
-    """Equal to 1e-9, or None for None.
-
-    Both sides compute the same float64 formulas. But the relative loss and its two parts are differences of numbers
-    near 1, so a zero among them is known only to a few units in the last digit.
-    """
-    absent = expected is None or (isinstance(expected, float) and math.isnan(expected))
-    return None if absent else pytest.approx(expected, rel=1e-9, abs=1e-14)
+from tests.explorer.browser.driver import near, report_of, state_in
 
 
 def agrees(shown, state):
