@@ -25,9 +25,11 @@ LISTENER = """{
 def listened(page: bytes) -> bytes:
     """A page with the listener as its first script."""
     script = b"<script>" + LISTENER.encode() + b"</script>"
-    found = re.search(rb"<head[^>]*>|<meta charset[^>]*>|<!doctype[^>]*>", page, re.IGNORECASE)
-    at = found.end() if found else 0
-    return page[:at] + script + page[at:]
+    for start in (rb"<head[^>]*>", rb"<!doctype[^>]*>", b""):
+        if found := re.search(start, page, re.IGNORECASE):
+            break
+    assert found  # nothing is found at the very start
+    return page[: found.end()] + script + page[found.end() :]
 
 
 class Proxy:
