@@ -6,6 +6,7 @@ import subprocess
 import sys
 from threading import Barrier
 
+import fsspec
 import numpy as np
 import pytest
 import torch
@@ -42,10 +43,10 @@ def web(folder, monkeypatch):
 @pytest.fixture
 def s3(folder, monkeypatch):
     """The folder in a bucket of a real S3 server on this machine."""
-    pytest.importorskip("s3fs", reason="pip install s3fs 'moto[s3]' flask flask-cors")
-    moto = pytest.importorskip("moto.server")
-    boto3 = pytest.importorskip("boto3")
-    server = moto.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    import boto3  # here, because both take a second
+    from moto.server import ThreadedMotoServer
+
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
     for name, value in {
@@ -225,7 +226,6 @@ def test_credentials_in_a_url_are_not_printed(url, public):
     ],
 )
 def test_what_cannot_be_read_from_a_store_is_one_line(tmp_path, url, words):
-    fsspec = pytest.importorskip("fsspec")
     x = torch.ones(5, D)
     torch.save(x, tmp_path / "x.pt")
     save_file({"a": x, "b": x.clone()}, tmp_path / "two.safetensors")
