@@ -55,11 +55,14 @@ def loss(
     share: Annotated[float, typer.Option(help="Share of the documents to fit on; the rest measure the loss.")] = 0.5,
     seed: Annotated[int, typer.Option(help="Random seed of the split of documents.")] = 0,
     tokens: Annotated[
-        int | None, typer.Option(min=1, help="Maximum number of tokens to measure the loss on; all by default.")
+        int | None,
+        typer.Option(min=1, help="Measure the loss on at most so many tokens, spread over the text; all by default."),
     ] = None,
-    fit_tokens: Annotated[int, typer.Option(min=1, help="Maximum number of tokens to fit corrections on.")] = 100_000,
+    fit_tokens: Annotated[
+        int, typer.Option(min=1, help="Fit corrections on at most so many tokens, spread over the text.")
+    ] = 100_000,
     search_tokens: Annotated[
-        int, typer.Option(min=0, help="Number of tokens to search the factor of the least loss on; 0: no search.")
+        int, typer.Option(min=0, help="Of these, search the factor of the least loss on so many; 0: no search.")
     ] = 8192,
     ceilings: Annotated[
         bool,

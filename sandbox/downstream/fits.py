@@ -34,13 +34,16 @@ class Gathered:
     """Activations to fit on, in a temporary file, because they are read several times.
 
     Attributes:
-        source:   the activations, with their documents
-        limit:    norm above which a token is an outlier
-        outliers: number of tokens above it
-        mean:     Float[Tensor, "d"], of the activations
+        source:            the activations, with their documents
+        tokens, documents: how many they are
+        limit:             norm above which a token is an outlier
+        outliers:          number of tokens above it
+        mean:              Float[Tensor, "d"], of the activations
     """
 
     source: Source
+    tokens: int
+    documents: int
     limit: float
     outliers: int
     mean: Float[Tensor, "d"]
@@ -55,35 +58,41 @@ def gathered(
     Args:
         tokens:           maximum number of tokens
         exclude_outliers: leave out tokens above the limit; they are counted
-        above:            the limit as a multiple of the median norm
+        above:            the limit as a multiple of the median norm, in a sample spread over the tokens
     Raises: InputError if a number is not finite, or if no token is left
     """
-    limit = outlier_limit(source.sample(SAMPLE), above)
     with TemporaryDirectory(prefix="sandbox-") as folder:
         file = np.lib.format.open_memmap(Path(folder) / "fit.npy", "w+", np.float32, (tokens, source.width))
-        total, ids, kept, outliers = torch.zeros(source.width, dtype=torch.float64), [], 0, 0
+        ids = np.empty(tokens, np.int64)
+        at = 0
         for chunk in source.chunks(BATCH, 0, tokens):
             x = chunk.x.detach().cpu().float()
             if not x.isfinite().all():
                 raise InputError(f"{source.name}: an activation is nan or infinite: compute the model in float32")
-            typical = x.norm(dim=-1) <= limit
-            outliers += int((~typical).sum())
-            rows = x[typical] if exclude_outliers else x
-            file[kept : kept + len(rows)] = rows.numpy()
-            kept += len(rows)
-            total += rows.double().sum(0)
             assert chunk.documents is not None  # those of the text
-            ids.append(chunk.documents[typical.numpy()] if exclude_outliers else chunk.documents)
+            file[at : at + len(x)], ids[at : at + len(x)] = x.numpy(), chunk.documents
+            at += len(x)
             if progress:
                 progress(len(x))
-        documents = np.concatenate(ids)
-        if len(np.unique(documents)) < 2:
+        limit = outlier_limit(activations(file).sample(SAMPLE), above)
+        total, kept, outliers = torch.zeros(source.width, dtype=torch.float64), 0, 0
+        for start in range(0, tokens, BATCH):
+            x, documents = torch.from_numpy(file[start : start + BATCH]), ids[start : start + BATCH]
+            typical = (x.norm(dim=-1) <= limit).numpy()
+            outliers += int((~typical).sum())
+            chosen = typical if exclude_outliers else np.ones_like(typical)
+            rows = x.numpy()[chosen]  # a copy: it moves to the front of the file
+            file[kept : kept + len(rows)], ids[kept : kept + len(rows)] = rows, documents[chosen]
+            kept += len(rows)
+            total += torch.from_numpy(rows).double().sum(0)
+        number = len(np.unique(ids[:kept]))
+        if number < 2:
             raise InputError(
-                f"{source.name}: the first {tokens:,} tokens to fit on are of fewer than two documents: fit on more "
+                f"{source.name}: the {tokens:,} tokens to fit on are of fewer than two documents: fit on more "
                 "(fit_tokens, --fit-tokens)"
             )
-        kept_source = activations(file[:kept], documents, source.name)
-        yield Gathered(kept_source, limit, outliers, (total / kept).float())
+        kept_source = activations(file[:kept], ids[:kept], source.name)
+        yield Gathered(kept_source, kept, number, limit, outliers, (total / kept).float())
 
 
 def best_factor(sae: Reconstructions, gathered: Gathered) -> float | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from torch import Tensor
 
 from sandbox import checkpoints
 from sandbox.activations.live.contexts import Contexts
+from sandbox.activations.live.kept import Kept, halves
 from sandbox.activations.live.model import Tap, layer_named, load, module_named
 from sandbox.activations.live.source import Live
 from sandbox.activations.live.texts import documents, text_files
@@ -61,9 +63,9 @@ class Options:
         dtype:            dtype that checkpoints compute in
         name:             name of the SAE in the report (a list for several SAEs)
         share, seed:      share of the documents to fit on, and random seed of the split (`Split`)
-        tokens:           maximum number of tokens to measure the loss on; all by default
-        fit_tokens:       maximum number of tokens to fit corrections on
-        search_tokens:    maximum number of tokens to search the factor of the least loss on; 0: no search
+        tokens:           about how many tokens, at most, to measure the loss on; all by default
+        fit_tokens:       the same, to fit corrections on
+        search_tokens:    the same, to search the factor of the least loss on; 0: no search
         exclude_outliers: leave the activations of tokens of extreme norm as they are
         outliers_above:   the norm above which that is, as a multiple of the median norm
         ceilings:         also replace by x̂ with the best factors of all latents together, and with the best decoder
@@ -110,7 +112,8 @@ def loss(
     The activations at one module are replaced by x̂, by x̂ stretched about the decoder bias with the factor of the least
     error and with that of the least loss, by x̂ with a factor per latent, by their mean, and by zero. The corrections
     and the mean come from some documents; the losses from the others, on the same tokens, so that differences are
-    paired. Special tokens keep their activations.
+    paired. Where fewer tokens are asked for than there are, the contexts read are spread evenly over the text, which
+    may be sorted by topic. Special tokens keep their activations.
 
     Args:
         model:   a folder of a causal language model, as `sandbox.activations.live.live` takes it
@@ -158,33 +161,30 @@ class _Run:
         self.splice = Splice(self.model, module, self.device)
         self.weights = list(Path(self.model.name_or_path).glob("*.safetensors"))
         self.origin = Origin(module, module, str(model), {})
-        to_fit = self._contexts(fitting=True)
+        config = self.model.config.get_text_config()
+        self.contexts = Contexts(self.tokenizer, config, self.model, chosen.context)
         by_file = ", file by file," if chosen.whole_files else ""
-        self.name = f"{model}, {module} in {chosen.model_dtype}, on {text}{by_file} in contexts of {to_fit.size}"
-        self.batch = contexts_at_once(to_fit.size, self.model.config.get_text_config().vocab_size, self.device)
-        self.chunk = self.batch * to_fit.size  # tokens between two saves, or two steps of a progress bar
+        self.name = f"{model}, {module} in {chosen.model_dtype}, on {text}{by_file} in contexts of {self.contexts.size}"
+        self.batch = contexts_at_once(self.contexts.size, config.vocab_size, self.device)
+        self.chunk = self.batch * self.contexts.size  # tokens between two saves, or two steps of a progress bar
         self._check_causal()
-        self.to_fit = self._live(Tap(self.model, module, self.device), to_fit)
-        self.saes = [_opened(item, str(self.device), chosen.dtype, self.to_fit) for item in saes]
+        self.tap = Tap(self.model, module, self.device)
+        source = self._live(self.tap, None, None)
+        self.saes = [_opened(item, str(self.device), chosen.dtype, source) for item in saes]
         self.names = names_of([sae.sae for sae in self.saes], chosen.name)
 
-    def _contexts(self, *, fitting: bool) -> Contexts:
-        def reads(number: int) -> bool:
-            return bool(self.split.chosen(np.array([number]))[0]) == fitting
-
-        config = self.model.config.get_text_config()
-        return Contexts(self.tokenizer, config, self.model, self.chosen.context, reads)
-
-    def _live(self, tap: Any, contexts: Contexts, batch: int = 16) -> Live:
-        return Live(self.name, tap, contexts, self.files, self.chosen.whole_files, batch, set(), self.origin)
+    def _live(self, tap: Any, kept: Kept | None, tokens: int | None, batch: int = 16) -> Live:
+        """What a tap computes on the contexts that were kept, or on about so many tokens of them."""
+        read = None if kept is None else partial(kept.spread, tokens)
+        whole = self.chosen.whole_files
+        return Live(self.name, tap, self.contexts, self.files, whole, batch, set(), self.origin, read)
 
     def _check_causal(self) -> None:
         """Try the splice on the first document with enough tokens."""
-        contexts = Contexts(self.tokenizer, self.model.config.get_text_config(), self.model, self.chosen.context)
-        for context in contexts(documents(self.files, self.chosen.whole_files)):
+        for context in self.contexts(documents(self.files, self.chosen.whole_files)):
             if len(set(context.ids[context.measured].tolist())) > 2:
                 short = context._replace(ids=context.ids[:FEW], measured=context.measured[context.measured < FEW])
-                self.splice.check(contexts.padded([short]))
+                self.splice.check(self.contexts.padded([short]))
                 return
         raise InputError(f"{self.name}: the text holds no document of three different tokens")
 
@@ -199,11 +199,17 @@ class _Run:
             )
 
     def report(self) -> LossReport:
-        chosen = self.chosen
         self._check_documents()
-        fitted = min(chosen.fit_tokens, self.to_fit.count())
+        texts, moved = documents(self.files, self.chosen.whole_files), self.chosen.bars("tokenising the text", 0)
+        with halves(self.contexts, texts, self.split, moved) as (to_fit, to_measure):
+            return self._report(to_fit, to_measure)
+
+    def _report(self, to_fit: Kept, to_measure: Kept) -> LossReport:
+        chosen = self.chosen
+        source = self._live(self.tap, to_fit, chosen.fit_tokens)
+        fitted = min(chosen.fit_tokens, source.count())
         with gathered(
-            self.to_fit, fitted, chosen.exclude_outliers, chosen.outliers_above, chosen.bars("tokens to fit on", fitted)
+            source, fitted, chosen.exclude_outliers, chosen.outliers_above, chosen.bars("tokens to fit on", fitted)
         ) as activations:
             for sae in self.saes:
                 sae.sae.try_on(activations.source.sample(FEW))
@@ -213,7 +219,7 @@ class _Run:
                 factors.append(factor := best_factor(sae, activations))
                 corrected.append({} if factor is None else self._corrected(sae, activations))
         limit = activations.limit if chosen.exclude_outliers else float("inf")
-        curves = self._curves(limit, factors)
+        curves = self._curves(to_fit, limit, factors)
         saes = []
         for sae, factor, curve, others in zip(self.saes, factors, curves, corrected, strict=True):
             by_name = {} if factor is None else {LEAST_ERROR: factor}
@@ -221,7 +227,7 @@ class _Run:
             saes.append(replace(sae, factors=by_name, corrected=others))
         libraries = LIBRARIES if chosen.libraries else ()
         reader = Reader(self.splice, self.tokenizer, self._special, saes, Ablations(activations.mean), limit, libraries)
-        source = self._live(reader, self._contexts(fitting=False), self.batch)
+        source = self._live(reader, to_measure, chosen.tokens, self.batch)
         outliers = {"limit": activations.limit, "tokens": activations.outliers, "excluded": chosen.exclude_outliers}
 
         def made(state: State, complete: bool) -> LossReport:
@@ -232,16 +238,17 @@ class _Run:
                 SaeLosses(name, sae.sae.description, number, sae.names, sae.factors, curve, shown, ratios, sae.about)
                 for number, (name, sae, curve) in enumerate(zip(self.names, saes, curves, strict=True))
             ]
-            facts = {"fitted_on": len(activations.source.documents), "outliers": outliers}  # pyright: ignore
             return LossReport(
                 self.name,
                 self.splice.module,
                 ratios,
                 len(state.documents),
+                fitted_on=activations.tokens,
+                fitted_documents=activations.documents,
+                outliers=outliers,
                 saes=every,
                 complete=complete,
                 findings=findings,
-                **facts,
             )
 
         state = self._measured(reader, source, saes, made)
@@ -255,7 +262,7 @@ class _Run:
 
     @property
     def _special(self) -> list[int]:
-        return self._contexts(fitting=True).special.tolist()
+        return self.contexts.special.tolist()
 
     def _look(self, activations: Gathered) -> list[dict[str, str]]:
         findings = []
@@ -278,12 +285,11 @@ class _Run:
         kinds = (PER_LATENT, *(CEILINGS if self.chosen.ceilings else ()))
         return refitted(sae.checkpoint, sae.sae, activations, kinds)
 
-    def _curves(self, limit: float, starts: Sequence[float | None]) -> list[LossCurve | None]:
+    def _curves(self, to_fit: Kept, limit: float, starts: Sequence[float | None]) -> list[LossCurve | None]:
         """The search of each SAE, on the documents that were fitted on."""
         chosen = self.chosen
         if not chosen.search_tokens:
             return [None] * len(self.saes)
-        share = Share(stop=min(chosen.search_tokens, self.to_fit.count()))
 
         def losses(factors: Sequence[Sequence[float]]) -> list[tuple[Tensor, Tensor]]:
             stretched = [
@@ -291,8 +297,9 @@ class _Run:
                 for sae, of_sae in zip(self.saes, factors, strict=True)
             ]
             reader = Reader(self.splice, self.tokenizer, self._special, stretched, None, limit, ())
-            source = self._live(reader, self._contexts(fitting=True), self.batch)
+            source = self._live(reader, to_fit, chosen.search_tokens, self.batch)
             forwards = [sae.sae for sae in self.saes]
+            share = Share(stop=min(chosen.search_tokens, source.count()))
             moved = chosen.bars("searching the least loss", share.stop or 0)
             sums = stream(forwards, source, self.chunk, _count, share, progress=moved).totals[0].sums.cpu()
             return [
@@ -331,6 +338,7 @@ class _Run:
         facts: Facts = {"--model, --layer and --text": self.name}
         facts |= {"--share": chosen.share, "--seed": chosen.seed, "--fit-tokens": chosen.fit_tokens}
         facts |= {"--search-tokens": chosen.search_tokens, "--tokens": chosen.tokens}
+        facts["the choice of tokens"] = "evenly"  # once it was the first ones
         facts["--exclude-outliers"] = f"above {chosen.outliers_above:g}" if chosen.exclude_outliers else "no"
         facts["--ceilings"] = "yes" if chosen.ceilings else "no"
         facts["--published"] = "yes" if chosen.libraries else "no"
@@ -360,10 +368,6 @@ def _opened(item: Any, device: str, dtype: str, source: Live) -> _Opened:
         raise InputError(
             f"{sae.name} is a transcoder: here x̂ takes the place of the x that an SAE reads, which a transcoder does "
             "not reconstruct; give an SAE"
-        )
-    if sae.transcodes:
-        raise InputError(
-            f"{sae.name} is a transcoder, whose output takes the place of another module's: only SAEs can be spliced in"
         )
     sae.read_from(source)
     return _Opened(sae, original=original, checkpoint=checkpoint)

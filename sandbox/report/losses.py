@@ -307,15 +307,16 @@ class LossReport:
     """What SAEs cost a language model; a notebook shows it as tables.
 
     Attributes:
-        source:    the model, the module and the text
-        module:    name of the module whose output is replaced
-        ratios:    of all losses
-        documents: number of documents measured
-        fitted_on: number of tokens that the factors were fitted on, of other documents
-        outliers:  `limit` (norm of x), `tokens` (of those fitted on), and whether they keep their activations
-        saes:      of each SAE
-        complete:  False if the run was stopped early
-        findings:  findings of the preflight check: `sae`, `key` and `message`
+        source:           the model, the module and the text
+        module:           name of the module whose output is replaced
+        ratios:           of all losses
+        documents:        number of documents measured
+        fitted_on:        number of tokens that the factors were fitted on, of other documents
+        fitted_documents: number of these documents
+        outliers:         `limit` (norm of x), `tokens` (of those fitted on), and whether they keep their activations
+        saes:             of each SAE
+        complete:         False if the run was stopped early
+        findings:         findings of the preflight check: `sae`, `key` and `message`
     """
 
     source: str
@@ -323,6 +324,7 @@ class LossReport:
     ratios: Ratios
     documents: int
     fitted_on: int
+    fitted_documents: int
     outliers: Mapping[str, Any]
     saes: Sequence[SaeLosses]
     complete: bool = True
@@ -347,6 +349,7 @@ class LossReport:
             "tokens": self.tokens,
             "documents": self.documents,
             "fitted_on": self.fitted_on,
+            "fitted_documents": self.fitted_documents,
             "outliers": dict(self.outliers),
             "clean": self.clean.to_dict(),
             "saes": [sae.to_dict() for sae in self.saes],
@@ -364,7 +367,8 @@ class LossReport:
         clean = plus_minus(self.clean, DIGITS)
         return (
             f"{early}{self.tokens:,} tokens of {self.documents:,} documents{kept} · clean model {clean} nats per token "
-            f"· factors fitted on {self.fitted_on:,} other tokens"
+            f"· factors fitted on {self.fitted_on:,} tokens of {self.fitted_documents:,} other documents all "
+            "over the text"
         )
 
     def tables(self, width: int = PRINTED) -> list[Table]:

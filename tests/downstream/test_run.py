@@ -8,6 +8,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from sandbox.activations.live import live
+from sandbox.activations.live.contexts import Contexts
 from sandbox.activations.split import Split
 from sandbox.downstream import loss
 from sandbox.downstream import measure as engine
@@ -74,6 +75,42 @@ def test_documents_do_not_change_sides_with_their_order(folder, tmp_path):
     assert 0 < report.tokens < sum(len(words.split()) for words in make_texts() * 4) * 3
     with pytest.raises(InputError, match="share is 1"):
         loss(folder / "llama", 1, folder / "text.txt", folder / "sae", share=1, **FEW)
+
+
+def test_fitting_searching_and_measuring_read_all_over_the_text(folder, monkeypatch):
+    read = []
+
+    class Watched(engine.Live):
+        def chunks(self, size, start=0, stop=None):
+            read.append([])
+            for chunk in super().chunks(size, start, stop):
+                read[-1] += chunk.documents.tolist()
+                yield chunk
+
+    monkeypatch.setattr(engine, "Live", Watched)
+    few = FEW | {"fit_tokens": 200, "search_tokens": 150, "tokens": 150}
+    report = loss(folder / "llama", 1, folder / "text.txt", folder / "sae", **few)
+    last = max(map(max, read))
+    assert len(read) == 4  # to fit, to search twice, to measure
+    for documents, most in zip(read, (200, 150, 150, 150), strict=True):
+        assert most - 5 * CONTEXT <= len(documents) <= most
+        assert len({document * 4 // (last + 1) for document in documents}) == 4  # in each quarter of the text
+    assert report.fitted_documents == len(set(read[0]))
+    assert f"{len(set(read[0]))} other documents all over the text" in report.facts()
+
+
+def test_the_text_is_tokenised_once(folder, monkeypatch):
+    tokenised, run = [], Contexts._tokenised
+
+    def counting(self, documents):
+        tokenised.append(0)
+        for one in run(self, documents):
+            tokenised[-1] += 1
+            yield one
+
+    monkeypatch.setattr(Contexts, "_tokenised", counting)
+    loss(folder / "llama", 1, folder / "text.txt", folder / "sae", **FEW)
+    assert tokenised == [1, len(make_texts() * 4)]  # one document shows whether the model is causal
 
 
 def test_the_json_is_complete_and_the_csv_has_the_same_numbers(folder, tmp_path):

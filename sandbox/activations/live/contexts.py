@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -36,19 +36,10 @@ class Contexts:
     tokens (BOS, CLS, SEP, EOS …) that the tokenizer would add to it. The model reads them, but they are not measured,
     and neither are special tokens spelled out in the text ("<|endoftext|>"). The token for unknown words is measured,
     because it stands for text.
-
-    Attributes: reads: whether to read a document, from its number; None reads all
     """
 
-    def __init__(
-        self,
-        tokenizer: Any,
-        config: Any,
-        model: nn.Module,
-        context: int | None,
-        reads: Callable[[int], bool] | None = None,
-    ) -> None:
-        self.tokenizer, self.reads = tokenizer, reads
+    def __init__(self, tokenizer: Any, config: Any, model: nn.Module, context: int | None) -> None:
+        self.tokenizer = tokenizer
         self.vocabulary: int | None = getattr(config, "vocab_size", None)
         self.special = np.array(sorted(special_ids(tokenizer)), dtype=np.int64)
         self.before, self.after, self.types = template(tokenizer)
@@ -62,16 +53,21 @@ class Contexts:
             )
 
     def __call__(self, documents: Iterable[str]) -> Iterator[Context]:
-        """The contexts of the documents to read, in order. A document without tokens to measure yields none."""
+        """The contexts of the documents, in order. A document without tokens to measure yields none."""
         for number, ids in self._tokenised(documents):
             for start in range(0, len(ids), self.room):
-                part = ids[start : start + self.room]
-                measured = np.flatnonzero(~np.isin(part, self.special))
-                if len(measured):
-                    yield Context(number, np.concatenate([self.before, part, self.after]), measured + len(self.before))
+                if context := self.context(number, ids[start : start + self.room]):
+                    yield context
+
+    def context(self, document: int, part: np.ndarray) -> Context | None:
+        """The context of a part of a document's token ids, with the special tokens; None without tokens to measure."""
+        measured = np.flatnonzero(~np.isin(part, self.special))
+        if not len(measured):
+            return None
+        return Context(document, np.concatenate([self.before, part, self.after]), measured + len(self.before))
 
     def _tokenised(self, documents: Iterable[str]) -> Iterator[tuple[int, np.ndarray]]:
-        for batch in _batches(item for item in enumerate(documents) if self.reads is None or self.reads(item[0])):
+        for batch in _batches(enumerate(documents)):
             texts = [text for _, text in batch]
             for (number, _), ids in zip(
                 batch, self.tokenizer(texts, add_special_tokens=False, verbose=False)["input_ids"], strict=True

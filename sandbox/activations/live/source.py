@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -90,6 +90,8 @@ class Live:
         tokens: number of tokens without special tokens and padding; None until it is known
         files:  the text files
         origin: the model and the hook
+
+    Args: read: yields the contexts, if they are not those of the files but have been kept (`kept.Kept`)
     """
 
     targets: Targets | None = None
@@ -104,8 +106,9 @@ class Live:
         batch: int,
         missing: set[str],
         origin: Origin | None = None,
+        read: Callable[[], Iterator[Context]] | None = None,
     ) -> None:
-        self.name, self.origin = name, origin
+        self.name, self.origin, self._kept = name, origin, read
         self.tokens: int | None = None
         self._tap, self._contexts, self.files, self._whole, self._batch = tap, contexts, files, whole, batch
         shortest = Context(0, np.concatenate([contexts.before, [0], contexts.after]), np.array([len(contexts.before)]))
@@ -186,7 +189,7 @@ class Live:
         return Chunk(_rows(torch.cat(parts), in_order), ids.astype(np.int64))
 
     def _read(self) -> Iterator[Context]:
-        return self._contexts(documents(self.files, self._whole))
+        return self._kept() if self._kept else self._contexts(documents(self.files, self._whole))
 
     def _ended(self, tokens: int) -> None:
         if not tokens:
