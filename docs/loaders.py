@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from sandbox.checkpoints import LAYOUTS
+from sandbox.checkpoints.hub import REFUSED_CONVERTERS
 from sandbox.checkpoints.saelens_settings import READ, REFUSED
 
 PAGE = Path(__file__).with_suffix(".md")
@@ -43,7 +44,7 @@ class Loader(NamedTuple):
     @property
     def by_name(self) -> bool:
         """Whether `saelens:RELEASE/ID` is read."""
-        return set(self.architectures) <= set(READ)
+        return self.name not in REFUSED_CONVERTERS and set(self.architectures) <= set(READ)
 
     @property
     def raw(self) -> bool:
@@ -54,13 +55,12 @@ class Loader(NamedTuple):
     @property
     def reason(self) -> str:
         """Why it cannot be read by name."""
-        return next((REFUSED[name] for name in self.architectures if name in REFUSED), "")
+        reasons = REFUSED | REFUSED_CONVERTERS
+        return next((reasons[name] for name in (self.name, *self.architectures) if name in reasons), "")
 
 
 TRANSCODERS = ("transcoder", "skip_transcoder", "jumprelu_transcoder", "jumprelu_skip_transcoder")
 """SAELens' architectures whose x̂ reconstructs other activations than x."""
-
-SUMMED = "SAELens adds up the decoders of one layer's latents for all later layers, and no layer's output is that sum"
 
 LOADERS = (
     Loader("gemma_3", "Gemma Scope 2", ("jumprelu",), "Gemma Scope", "test_gemma_scope.py"),
@@ -102,7 +102,7 @@ LOADERS = (
         *("llama_scope_r1_distill", "Llama Scope for R1-Distill", ("jumprelu",), "llamascopium"),
         "test_llamascopium.py",
     ),
-    Loader("mntss_clt_layer_transcoder", "a cross-layer transcoder", ("transcoder",), note=f"{SUMMED}."),
+    Loader("mntss_clt_layer_transcoder", "a cross-layer transcoder", ("transcoder",)),
     Loader(
         *("connor_rob_hook_z", "Kissane and Krzyzanowski", ("standard",), "Kissane and Krzyzanowski's"),
         *("test_relu_releases.py", "x is the concatenated outputs of all heads."),

@@ -37,19 +37,17 @@ CONVERTED = {
     "gemma_3": "jumprelu",
     "llama_scope": "jumprelu",
     "llama_scope_r1_distill": "jumprelu",
-    "mntss_clt_layer_transcoder": "transcoder",
     "mwhanna_transcoder": "transcoder",
     "qwen_scope": "topk",
 }
 """The architecture that each of SAELens' converters must produce, for converters with only one kind of SAE."""
 
-CROSS_LAYER = ("mntss_clt_layer_transcoder",)
-"""Converters of cross-layer transcoders, which add up the decoders of a layer's latents for all later layers."""
-
 SUMMED = (
-    "W_dec is the sum of a cross-layer transcoder's decoders for several layers, made by SAELens: ŷ reconstructs no "
-    "layer, and its shrinkage against any target means nothing"
+    "SAELens adds up the decoders of one layer's latents of a cross-layer transcoder for all later layers, and no "
+    "layer's output is that sum: ŷ reconstructs nothing"
 )
+REFUSED_CONVERTERS = {"mntss_clt_layer_transcoder": SUMMED}
+"""Converters whose result cannot be measured, and why."""
 
 DICTIONARIES = {
     "AutoEncoder": "standard",
@@ -92,11 +90,11 @@ def read(name: str) -> Checkpoint:
     if sae_id not in directory[release].saes_map:
         ids = directory[release].saes_map
         raise InputError(f"--sae {name}: release {release} has no SAE {sae_id!r}{_near(sae_id, ids)}")
+    if (reason := _refused(directory[release].conversion_func or "", directory[release].saes_map[sae_id])) is not None:
+        raise InputError(f"--sae {name}: {reason}; name a transcoder of one layer, or an SAE")
     files, kind, repairs = _fetched(name, release, sae_id)
     checkpoint = read_saved(files)
     notes = (*checkpoint.notes, f"fetched by SAELens {sae_lens.__version__}", *repairs)
-    if _is_cross_layer(kind, directory[release].saes_map[sae_id]):
-        notes = (*notes, SUMMED)
     if kind not in ("sae_lens", "dictionary_learning_1", *CONVERTED):
         notes = (*notes, f"converted by its {kind}, whose choice of architecture is not verified")
     return replace(checkpoint, notes=notes)
@@ -162,9 +160,9 @@ def saved(sae: Any, name: str) -> Files:
     return files
 
 
-def _is_cross_layer(kind: str, folder_name: str) -> bool:
-    """Whether SAELens made a transcoder of one layer from a cross-layer transcoder."""
-    return kind in CROSS_LAYER or (kind == "gemma_3" and "clt" in folder_name)
+def _refused(kind: str, folder_name: str) -> str | None:
+    """Why what a converter makes of this cannot be measured; None if it can."""
+    return SUMMED if kind == "gemma_3" and "clt" in folder_name else REFUSED_CONVERTERS.get(kind)
 
 
 def _dict_class(repo_id: str, folder_name: str) -> str:
@@ -189,7 +187,7 @@ def _check(
     """Refuse an SAE that SAELens would convert wrongly: it drops settings that its dataclasses do not have."""
     path = Path(name)
     made, expected = architecture_of(path, config)[0], CONVERTED.get(kind)
-    if kind == "gemma_3" and ("transcoder" in folder_name or _is_cross_layer(kind, folder_name)):
+    if kind == "gemma_3" and "transcoder" in folder_name:
         expected = "jumprelu_skip_transcoder" if skips else "jumprelu_transcoder"
     if kind == "sae_lens":
         understood(path, config)
