@@ -19,6 +19,7 @@ from sandbox.downstream.replacements import Ablations, Computed, Reconstructions
 from sandbox.downstream.splice import Clean, Splice
 from sandbox.errors import InputError
 from sandbox.report.losses import CLEAN, TOKENS, X_HAT, ZERO
+from sandbox.system.devices import sent
 
 NONFINITE = "nonfinite"
 ENERGIES = ("a", "b", "c", "l0")
@@ -64,10 +65,12 @@ class Reader:
     ) -> None:
         self.splice, self.saes, self.ablations, self.limit = splice, saes, ablations, limit
         self.model, self.device, self.module = splice.model, splice.device, splice.module
-        self._special = torch.tensor(sorted(special), dtype=torch.int64, device=self.device)
+        self._special_here = torch.tensor(sorted(special), dtype=torch.int64)
+        self._special = self._special_here.to(self.device)
         # Each of them compares with zero.
         compared = libraries if ablations else ()
-        self._libraries = [(library, library.ids(tokenizer).to(self.device)) for library in compared]
+        self._libraries = [(library, library.ids(tokenizer)) for library in compared]
+        self._special_of = {library.key: special.to(self.device) for library, special in self._libraries}
         self.columns = self._columns()
         self._at_once = 1 << 30  # contexts, until memory runs out
 
@@ -107,8 +110,9 @@ class Reader:
         return torch.cat([self(part) for part in parts])
 
     def _rows(self, inputs: dict[str, Tensor]) -> Tensor:
+        here, inputs = inputs, {key: sent(value, self.device) for key, value in inputs.items()}
         clean = self.splice.clean(inputs)
-        ids, mask = inputs["input_ids"].to(self.device), inputs["attention_mask"].to(self.device).bool()
+        ids, mask = inputs["input_ids"], inputs["attention_mask"].bool()
         text = mask & ~torch.isin(ids, self._special)
         norm = clean.x.norm(dim=-1, dtype=torch.promote_types(clean.x.dtype, torch.float32))
         at = Batch(self.splice, inputs, clean, ids, mask, text & (norm <= self.limit))
@@ -123,7 +127,7 @@ class Reader:
             x = x.reshape(clean.x.shape)
             values[f"{name}.ce"], values[f"{name}.kl"] = at.losses(x)
             if self._libraries and name.rpartition(".")[2] in (X_HAT, ZERO):
-                everywhere[name] = self._of_libraries(name, x, at, values[f"{name}.ce"])
+                everywhere[name] = self._of_libraries(name, x, at, here, values[f"{name}.ce"])
         for number, of_sae in enumerate(computed):
             for name, value in zip(ENERGIES, _energies(flat, of_sae), strict=True):
                 values[column(number, name)] = value.reshape(mask.shape)
@@ -139,16 +143,22 @@ class Reader:
             names = [column(number, name) for name in sae.names]
             yield from zip(names, sae.replacements(x, of_sae), strict=True)
 
-    def _of_libraries(self, name: str, x: Tensor, at: Batch, own: Tensor) -> dict[str, Tensor]:
-        """The cross-entropy with x at the tokens at which each library replaces the activations, by library."""
-        known: list[tuple[Tensor, Tensor]] = [(at.replaced, own)]
+    def _of_libraries(self, name: str, x: Tensor, at: Batch, here: dict[str, Tensor], own: Tensor) -> dict[str, Tensor]:
+        """The cross-entropy with x at the tokens at which each library replaces the activations, by library.
+
+        Which tokens these are is decided on the CPU, from the inputs `here`: the device would have to be waited for.
+        """
+        ids, mask = here["input_ids"], here["attention_mask"].bool()
+        known: list[tuple[Tensor, Tensor]] = []
+        if self.limit == float("inf"):  # else only the device knows which tokens are outliers
+            known.append((mask & ~torch.isin(ids, self._special_here), own))
         by_library = {}
         for library, special in self._libraries:
             all_tokens = library.replaces or name == ZERO
-            where = at.mask if all_tokens else at.mask & ~torch.isin(at.ids, special)
+            where = mask if all_tokens else mask & ~torch.isin(ids, special)
             same = next((loss for tokens, loss in known if torch.equal(tokens, where)), None)
             if same is None:
-                same = at.losses(x, where, divergence=False)[0]
+                same = at.losses(x, sent(where, self.device), divergence=False)[0]
                 known.append((where, same))
             by_library[library.key] = same
         return by_library
@@ -159,8 +169,8 @@ class Reader:
         """Each library's sums over a context, in the row of its first token of text; the other rows are 0."""
         first = text & (text.cumsum(1) == 1)
         sums = {}
-        for library, special in self._libraries:
-            counts = library.counted(at.ids, at.mask, special)
+        for library, _ in self._libraries:
+            counts = library.counted(at.ids, at.mask, self._special_of[library.key])
             losses = {TOKENS: torch.ones_like(at.clean_loss), CLEAN: at.clean_loss}
             losses |= {name: of_library[library.key] for name, of_library in everywhere.items()}
             for name, loss in losses.items():

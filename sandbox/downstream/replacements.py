@@ -33,7 +33,8 @@ class Ablations:
 
     def replacements(self, x: Float[Tensor, "n d"]) -> Iterator[Tensor]:
         """What takes the place of x, in the order of `names`."""
-        yield self.mean.to(x).expand_as(x)
+        self.mean = self.mean.to(x)  # once: a copy to the device is waited for
+        yield self.mean.expand_as(x)
         yield torch.zeros_like(x)
 
 

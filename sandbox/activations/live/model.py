@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from sandbox.errors import InputError
+from sandbox.system.devices import sent
 from sandbox.system.dtypes import MODEL_DTYPES, dtype_named
 
 NEEDED = "a folder with config.json, .safetensors weights and a tokenizer, as save_pretrained writes it, is needed"
@@ -98,7 +99,7 @@ def _is_input(model: nn.Module, point: str) -> bool:
 def accepted(model: nn.Module, inputs: dict[str, Tensor], device: torch.device) -> dict[str, Tensor]:
     """Those of a tokenizer's outputs that the model takes, on its device."""
     takes = inspect.signature(model.forward).parameters
-    return {key: value.to(device) for key, value in inputs.items() if key in takes}
+    return {key: sent(value, device) for key, value in inputs.items() if key in takes}
 
 
 def activations_of(output: Any, module: str, shape: torch.Size) -> Tensor:

@@ -17,7 +17,7 @@ from sandbox.activations.live.texts import documents, text_files
 from sandbox.activations.origin import Origin
 from sandbox.activations.source import check_range, rechunked
 from sandbox.errors import InputError
-from sandbox.system.devices import device_named
+from sandbox.system.devices import device_named, sent
 
 
 def live(
@@ -203,4 +203,4 @@ class Live:
 
 
 def _rows(x: Tensor, rows: np.ndarray) -> Tensor:
-    return x.index_select(0, torch.from_numpy(rows).to(x.device))
+    return x.index_select(0, sent(rows, x.device))
