@@ -56,6 +56,6 @@ def page(
 
 def points_of(reports: list[Path] | None) -> list[dict] | None:
     """The SAEs in report files as points of the map; None without files, for the embedded pair."""
-    from sandbox.explorer.presets import saes_of
+    from sandbox.explorer.saes import saes_of
 
     return [point for path in reports for point in saes_of(path)] if reports else None

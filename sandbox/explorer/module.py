@@ -6,16 +6,10 @@ without their imports and exports.
 
 from __future__ import annotations
 
-import json
 import re
-from dataclasses import asdict
 from pathlib import Path
 
-from sandbox.explorer.curves import level_curves, loci, undefined_regions
-from sandbox.explorer.penalty import strengths
-from sandbox.explorer.presets import presets
-from sandbox.explorer.state import BLOCKS, CONTROLS, DEFAULTS, quantiles
-from sandbox.maths.compile import javascript_module
+from sandbox.explorer.generated import generated
 
 FOLDER = Path(__file__).parent
 PARTS = (
@@ -27,23 +21,6 @@ PARTS = (
 
 IMPORTS = re.compile(r"^import [^;]*;\n", re.MULTILINE)
 EXPORTS = re.compile(r"^export (?=async function|function|const)", re.MULTILINE)
-
-
-def generated() -> str:
-    """What js/ imports as generated.js: the measures and losses as functions, and Python's data."""
-    data = {
-        "controls": {name: asdict(control) for name, control in CONTROLS.items()},
-        "defaults": DEFAULTS,
-        "presets": [preset.in_words() for preset in presets()],
-        "loci": loci(),
-        "levels": level_curves(),
-        "undefinedAt": undefined_regions(),
-        "blocks": BLOCKS,
-        "quantiles": quantiles(),
-        "strengths": strengths().tolist(),
-    }
-    lines = (f"export const {name} = {json.dumps(value, ensure_ascii=False)};\n" for name, value in data.items())
-    return javascript_module() + "".join(lines)
 
 
 def module() -> str:

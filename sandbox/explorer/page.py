@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from sandbox.explorer.module import FOLDER, module, part, style
-from sandbox.explorer.presets import measured_saes
+from sandbox.explorer.saes import measured_saes
 
 
 def html(saes: Sequence[dict[str, Any]] | None = None) -> str:

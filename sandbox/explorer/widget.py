@@ -3,28 +3,29 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 import anywidget
 import traitlets as t
 
 from sandbox.errors import InputError
+from sandbox.explorer.generated import value
 from sandbox.explorer.module import module, style
-from sandbox.explorer.penalty import Penalised, penalised
-from sandbox.explorer.presets import STATES_OF_CLAIMS, measured_saes, point, presets, saes_of
-from sandbox.explorer.state import CONTROLS, DEFAULTS, checked, merged, moments_of, population
-from sandbox.maths import symbols
-from sandbox.maths.derivations import named, prove
-from sandbox.maths.derivations.numbers import InNumbers
-from sandbox.moments.moments import Moments
-from sandbox.report import Report
-from sandbox.simulate.vectors import Pairs
+from sandbox.explorer.saes import measured_saes, point, saes_of
+from sandbox.explorer.state import CONTROLS, DEFAULTS, checked
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # torch takes seconds to import, and the picture does without
     from ipywidgets import VBox
     from matplotlib.figure import Figure
+
+    from sandbox.explorer.penalty import Penalised
+    from sandbox.maths.derivations.numbers import InNumbers
+    from sandbox.moments.moments import Moments
+    from sandbox.report import Report
+    from sandbox.simulate.vectors import Pairs
 
 
 class Setting(t.TraitType[Any, Any]):
@@ -116,11 +117,15 @@ class Explorer(anywidget.AnyWidget):
     @property
     def moments(self) -> Moments:
         """The `Moments` of what is shown: a single pair, the population, or the merged points."""
+        from sandbox.explorer.shown import moments_of
+
         return moments_of(self.state)
 
     @property
     def pairs(self) -> Pairs:
         """The merged points and their x̂, or the simulated pairs of the population: Float64[Tensor, "n d"] each."""
+        from sandbox.explorer.shown import merged, population
+
         return merged(self.state) if self.merged else population(self.state)
 
     @property
@@ -131,11 +136,15 @@ class Explorer(anywidget.AnyWidget):
     @property
     def penalised(self) -> dict[str, Penalised]:
         """The lasso ("soft") and the hard threshold ("hard") at `penalty`: their moments, P, and γ by the law (C19)."""
+        from sandbox.explorer.penalty import penalised
+
         return penalised(self.penalty)
 
     @property
     def report(self) -> Report:
         """The measures as a `Report`: with intervals (for a population), and why any is undefined."""
+        from sandbox.report import Report
+
         return Report("x̂", self.moments)
 
     def sliders(self) -> VBox:
@@ -171,10 +180,10 @@ class Explorer(anywidget.AnyWidget):
 
     def preset(self, key: str) -> None:
         """Go to a preset, such as "thales"; raises InputError that lists all of them for an unknown key."""
-        by_key = {preset.key: preset for preset in presets()}
-        if key not in by_key:
-            raise InputError(f"there is no preset {key!r}; the presets are {', '.join(by_key)}")
-        self._go_to(checked(by_key[key].settings) | {"measure": self.measure})
+        states = {preset["key"]: preset["state"] for preset in value("presets")}
+        if key not in states:
+            raise InputError(f"there is no preset {key!r}; the presets are {', '.join(states)}")
+        self._go_to(checked(states[key]) | {"measure": self.measure})
 
     def claim(self, which: str, stay: bool = False) -> InNumbers:
         """Go to the preset that shows a claim best, and give its derivation with that state's numbers filled in.
@@ -185,6 +194,11 @@ class Explorer(anywidget.AnyWidget):
             which: its number or name, such as "C5"
             stay:  keep the present state, and fill in its numbers
         """
+        from sandbox.explorer.presets import STATES_OF_CLAIMS
+        from sandbox.maths import symbols
+        from sandbox.maths.derivations import named, prove
+        from sandbox.maths.derivations.numbers import InNumbers
+
         number = named(which).number
         if not stay:
             self.preset(STATES_OF_CLAIMS[number])
@@ -207,14 +221,19 @@ class Explorer(anywidget.AnyWidget):
 
 
 def _several(saes: Any) -> Iterable[Any]:
-    return [saes] if isinstance(saes, Report | str | Path) else saes
+    return [saes] if isinstance(saes, str | Path) or _is_report(saes) else saes
 
 
 def _points(sae: Report | str | Path) -> list[dict[str, Any]]:
     """Named points on the map."""
-    if not isinstance(sae, Report):
-        return saes_of(sae)
-    rho, r = (sae.raw[key].value for key in ("cosine", "norm_ratio"))
-    if rho is None or r is None:
-        raise InputError(f"{sae.name}: its cosine or norm ratio is undefined, so there is nothing to show")
-    return [{"name": sae.name, "cosine": rho, "norm_ratio": r}]
+    if _is_report(sae):
+        rho, r = (sae.raw[key].value for key in ("cosine", "norm_ratio"))
+        if rho is None or r is None:
+            raise InputError(f"{sae.name}: its cosine or norm ratio is undefined, so there is nothing to show")
+        return [{"name": sae.name, "cosine": rho, "norm_ratio": r}]
+    return saes_of(sae)
+
+
+def _is_report(sae: Any) -> TypeGuard[Report]:
+    reports = sys.modules.get("sandbox.report")  # without it there is no report
+    return reports is not None and isinstance(sae, reports.Report)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from sandbox.explorer import module as explorer
-from sandbox.explorer.presets import measured_saes
+from sandbox.explorer.saes import measured_saes
 from sandbox.system.files import folder_written_whole
 
 FOLDER = Path(__file__).parent

@@ -24,7 +24,7 @@ CORE = [
     "sandbox.checkpoints.autoencoder",
     "sandbox.checkpoints.activation_functions",
     "sandbox.checkpoints.normalisation",
-    "sandbox.explorer.state",
+    "sandbox.explorer.shown",
     "sandbox.simulate.theory",
     "sandbox.plots.rho_r_map",
 ]

@@ -146,6 +146,13 @@ def test_the_moments_need_no_sympy_and_the_derivations_no_torch():
     assert "torch" not in loaded_by("import sandbox.maths.measures; sandbox.prove('C7')")
 
 
+def test_the_explorer_needs_no_torch_until_python_computes():
+    assert "torch" not in loaded_by("from sandbox.explorer import page; page.html()")
+    shown = "from sandbox import Explorer; Explorer(angle=60).preset('thales'); Explorer().sliders()"
+    assert "torch" not in loaded_by(shown)
+    assert "torch" in loaded_by(f"{shown}; Explorer().values")
+
+
 def test_importing_the_derivations_proves_nothing():
     listed = "from sandbox.maths.derivations import register; register.claims()"
     loaded_by(f"{listed}; assert not register._derive.cache_info().currsize")

@@ -169,7 +169,7 @@ def state_in(hash_: str) -> dict:
 
 def report_of(state: dict) -> Report:
     """Python's report on a state."""
-    from sandbox.explorer.state import moments_of
+    from sandbox.explorer.shown import moments_of
 
     return Report("x̂", moments_of(state))
 

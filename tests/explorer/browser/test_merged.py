@@ -6,7 +6,8 @@ from urllib.parse import urlencode
 import numpy as np
 import pytest
 
-from sandbox.explorer.state import checked, merged
+from sandbox.explorer.shown import merged
+from sandbox.explorer.state import checked
 from tests.explorer.browser.driver import report_of, state_in
 from tests.explorer.browser.test_page import agrees, near
 

@@ -9,7 +9,7 @@ import torch
 
 from sandbox.explorer import page
 from sandbox.explorer.module import module
-from sandbox.explorer.state import moments_of, population
+from sandbox.explorer.shown import moments_of, population
 from sandbox.maths.compile import evaluate
 from sandbox.maths.measures import REGISTRY
 from tests.explorer.browser.driver import near, report_of, state_in

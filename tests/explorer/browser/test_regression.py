@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from sandbox.explorer.module import module
-from sandbox.explorer.state import population
+from sandbox.explorer.shown import population
 from tests.explorer.browser.driver import state_in
 
 KEYS = ("scale_x", "norm_ratio", "relative_reconstruction_bias")
