@@ -73,7 +73,7 @@ class Engine(ABC):
 
     @abstractmethod
     def resize(self, width: int, height: int) -> None:
-        """Give the page this room."""
+        """Give the page this room; MiniBrowser (WebKit) is never narrower than 447 px."""
 
     @abstractmethod
     def evaluate(self, function: str, *values: Any) -> Any:

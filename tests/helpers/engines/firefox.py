@@ -13,7 +13,7 @@ from typing import Any
 from tests.helpers.engines.actions import Driven
 from tests.helpers.engines.engine import PATIENCE
 
-HEARD = ["log.entryAdded", "network.beforeRequestSent"]
+HEARD = ["log.entryAdded", "network.beforeRequestSent", "network.responseCompleted"]
 
 
 class Firefox(Driven):
@@ -86,6 +86,8 @@ class Firefox(Driven):
             self._heard.append(f"{kind}: {params['text']}")
         elif event == "network.beforeRequestSent" and params["request"]["url"].startswith("http"):
             self._heard.append(f"to {params['request']['url']}")
+        elif event == "network.responseCompleted" and params["response"]["status"] >= 400:
+            self._heard.append(f"error: {params['response']['status']} from {params['request']['url']}")
 
     def heard(self) -> list[str]:
         self.send("session.status")  # events are sent before the answer to a later command

@@ -42,9 +42,9 @@ class Proxy:
         self._thread.start()
 
     def heard(self) -> list[str]:
-        """The requests since the last call."""
-        asked, self._server.asked = self._server.asked, []
-        return [f"to {url}" for url in asked]
+        """The requests since the last call, and the answers that were errors."""
+        heard, self._server.heard = self._server.heard, []
+        return heard
 
     def close(self) -> None:
         self._server.shutdown()
@@ -54,11 +54,11 @@ class Proxy:
 
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
-    asked: list[str]
+    heard: list[str]
 
     def __init__(self, *of: object) -> None:
         super().__init__(*of)  # pyright: ignore[reportArgumentType]
-        self.asked = []
+        self.heard = []
 
     def handle_error(self, *_: object) -> None:
         """A browser that hangs up is no failure of the test."""
@@ -72,11 +72,11 @@ class _Handler(BaseHTTPRequestHandler):
         pass
 
     def do_CONNECT(self) -> None:
-        self.server.asked.append(f"https://{self.path}")
+        self.server.heard.append(f"to https://{self.path}")
         self.send_error(403)
 
     def do_GET(self) -> None:
-        self.server.asked.append(self.path)
+        self.server.heard.append(f"to {self.path}")
         where = urlsplit(self.path)
         if where.hostname not in ("127.0.0.1", "localhost"):
             return self.send_error(403)
@@ -85,6 +85,8 @@ class _Handler(BaseHTTPRequestHandler):
         connection.request(self.command, where._replace(scheme="", netloc="").geturl(), headers=headers)
         answer = connection.getresponse()
         body = answer.read()
+        if answer.status >= 400:
+            self.server.heard.append(f"error: {answer.status} from {self.path}")
         if answer.getheader("Content-Type", "").startswith("text/html"):
             body = listened(body)
         self.send_response(answer.status)
