@@ -66,11 +66,11 @@ class Reader:
         self.splice, self.saes, self.ablations, self.limit = splice, saes, ablations, limit
         self.model, self.device, self.module = splice.model, splice.device, splice.module
         self._special_here = torch.tensor(sorted(special), dtype=torch.int64)
-        self._special = self._special_here.to(self.device)
+        self._special = sent(self._special_here, self.device)
         # Each of them compares with zero.
         compared = libraries if ablations else ()
         self._libraries = [(library, library.ids(tokenizer)) for library in compared]
-        self._special_of = {library.key: special.to(self.device) for library, special in self._libraries}
+        self._special_of = {library.key: sent(special, self.device) for library, special in self._libraries}
         self.columns = self._columns()
         self._at_once = 1 << 30  # contexts, until memory runs out
 

@@ -13,6 +13,7 @@ from torch import Tensor
 from sandbox.checkpoints.autoencoder import SAE
 from sandbox.measuring.forward import Forward
 from sandbox.report.losses import MEAN, X_HAT, ZERO
+from sandbox.system.devices import sent
 
 
 class Computed(NamedTuple):
@@ -33,8 +34,7 @@ class Ablations:
 
     def replacements(self, x: Float[Tensor, "n d"]) -> Iterator[Tensor]:
         """What takes the place of x, in the order of `names`."""
-        self.mean = self.mean.to(x)  # once: a copy to the device is waited for
-        yield self.mean.expand_as(x)
+        yield sent(self.mean, x.device).to(x.dtype).expand_as(x)
         yield torch.zeros_like(x)
 
 

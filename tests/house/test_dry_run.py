@@ -30,6 +30,7 @@ WAITS = {
     # before the run
     "sandbox/system/devices.py:device_named": "a device is tried with one number",
     "sandbox/measuring/forward.py:__init__": "weights are copied to the device",
+    "transformers/modeling_utils.py:to": "a language model's weights are copied to the device",
     "sandbox/measuring/measure.py:_try_on": "a few tokens are copied to the device",
     "sandbox/measuring/forward.py:try_on": "the finite ones of them are selected",
     "sandbox/measuring/objects.py:refuse_dependence": "a few tokens, one by one, must have the same x̂ as together",
@@ -67,8 +68,9 @@ ONCE = "sandbox/measuring/preflight/"
 EACH_STEP = {
     "sae_lens/saes/jumprelu_sae.py:calculate_pre_act_loss": "SAELens asks whether any latent is dead",
     "sae_lens/saes/topk_sae.py:calculate_topk_aux_loss": "SAELens asks whether any latent is dead",
+    "transformers/masking_utils.py:_ignore_causal_mask_sdpa": "transformers asks whether a text is padded",
 }
-"""The two functions that wait in every training step, both in SAELens' own loss."""
+"""The functions that wait in every training step, or in every forward pass of a language model: none is ours."""
 
 
 @pytest.fixture(autouse=True)

@@ -14,18 +14,28 @@ from torch import Tensor
 
 from sandbox import simulate
 from sandbox.activations import activations
+from sandbox.activations.live.contexts import Contexts
+from sandbox.activations.live.model import load
+from sandbox.activations.live.source import Live
 from sandbox.checkpoints.activation_functions import Gate, GroupMax, JumpReLU, ReLU, TopK
 from sandbox.checkpoints.autoencoder import SAE
 from sandbox.checkpoints.normalisation import ConstantNorm, LayerNorm
 from sandbox.data import embedded
+from sandbox.downstream.reader import Reader
+from sandbox.downstream.replacements import Ablations, Reconstructions
+from sandbox.downstream.splice import Splice
+from sandbox.downstream.totals import LossSums
 from sandbox.measuring.fits import FITS, FROM_L1
+from sandbox.measuring.forward import Forward
 from sandbox.measuring.measure import measure, measure_pairs
+from sandbox.measuring.one_pass import stream
 from sandbox.measuring.rescale import rescale
 from sandbox.moments.moments import Moments
 from sandbox.simulate import features
 from sandbox.training import Job, Training, gather, train
 from sandbox.training.architectures import ARCHITECTURES
 from tests.helpers import runs
+from tests.helpers.models import make_texts, save_model
 
 D, D_SAE, BATCH = 16, 64, 96
 
@@ -159,6 +169,29 @@ def _rescaled(kind: str, device: str, dtype: torch.dtype, batches: int) -> dict[
     return {"factor": found.factor, "before": found.before.to_dict(), "after": found.after.to_dict()}
 
 
+def _spliced(device: str, dtype: torch.dtype, batches: int) -> dict[str, Any]:
+    """The losses of a language model with x̂, the mean and zero in the place of x, by all libraries' rules, too."""
+    with TemporaryDirectory() as folder:
+        model, _, tokenizer = load(save_model(Path(folder), "llama"), _name(dtype), head=True)
+    contexts = Contexts(tokenizer, model.config, model, 12)
+    text = list(contexts(make_texts()))[:8] * batches
+    splice = Splice(model, "model.layers.1", torch.device(device))
+    W_dec = torch.eye(32)
+    made = SAE(W_dec, W_dec, torch.zeros(32), torch.zeros(32), activation=ReLU(), subtract_b_dec=False).to(
+        device, dtype
+    )
+    forward = Forward(made, device, _name(dtype))
+    sae = Reconstructions(forward, {"stretched": 1.5})
+    reader = Reader(splice, tokenizer, contexts.special.tolist(), [sae], Ablations(torch.full((32,), 0.1)))
+    source = Live("text", reader, contexts, [], False, 8, set(), None, lambda: iter(text))
+
+    def count(rows: Tensor, cluster: np.ndarray) -> list[LossSums]:
+        return [LossSums.of(rows, cluster)]
+
+    sums = stream([forward], source, 8 * contexts.size, count).totals[0].sums.sum(0).cpu()
+    return dict(zip(reader.columns, sums / sums[0], strict=True))
+
+
 def _streamed(device: str, dtype: torch.dtype, batches: int) -> dict[str, Any]:
     angles = torch.tensor([0.3, 1.0]), lambda p: 0.5 + p, 1.0
     found = [
@@ -206,6 +239,7 @@ SCENARIOS: dict[str, Scenario] = {
     **{f"rescale {kind}": partial(_rescaled, kind) for kind in FITS},
     "simulate": _streamed,
     "features": _features,
+    "loss": _spliced,
 }
 """In float32 and in bfloat16."""
 
