@@ -32,9 +32,10 @@ K = Annotated[
 Dtype = Annotated[str, typer.Option(help="Compute the SAE in float32, float64 or bfloat16.")]
 BatchSize = Annotated[int, typer.Option(min=1, help="Tokens per batch; halved when memory runs short.")]
 DropNonfinite = Annotated[bool, typer.Option("--drop-nonfinite", help="Leave out tokens with NaN or infinity.")]
+OutliersAbove = Annotated[
+    float, typer.Option(min=1, help="Norm above which a token is an outlier, as a multiple of the median norm.")
+]
 Strict = Annotated[bool, typer.Option("--strict", help="Refuse to run if the preflight check warns.")]
-
-
 Targets = Annotated[
     str | None,
     typer.Option(

@@ -8,10 +8,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sandbox.cli.inputs import Dtype, Inputs, K, Saes, Strict, check_strict, with_inputs
+from sandbox.cli.inputs import Dtype, Inputs, K, OutliersAbove, Saes, Strict, check_strict, with_inputs
 from sandbox.cli.program import (
+    Csv,
     Device,
+    Every,
     Json,
+    Names,
+    Plot,
+    State,
     app,
     console,
     end_as_stopped,
@@ -39,7 +44,7 @@ def loss(
     sae: Saes = None,
     inputs: Inputs,
     k: K = None,
-    name: Annotated[list[str] | None, typer.Option(help="Name of the SAE in the output; one per --sae.")] = None,
+    name: Names = None,
     device: Device = "auto",
     dtype: Dtype = "float32",
     model_dtype: Annotated[
@@ -49,9 +54,7 @@ def loss(
         bool,
         typer.Option("--exclude-outliers", help="Leave the activations of tokens of extreme norm as they are."),
     ] = False,
-    outliers_above: Annotated[
-        float, typer.Option(min=1, help="Norm above which a token is an outlier, as a multiple of the median norm.")
-    ] = 100,
+    outliers_above: OutliersAbove = 100,
     share: Annotated[float, typer.Option(help="Share of the documents to fit on; the rest measure the loss.")] = 0.5,
     seed: Annotated[int, typer.Option(help="Random seed of the split of documents.")] = 0,
     tokens: Annotated[
@@ -76,13 +79,11 @@ def loss(
     ] = True,
     preflight: Annotated[bool, typer.Option(help="Check a sample first, and warn.")] = True,
     strict: Strict = False,
-    checkpoint: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Save the run's state here; to resume it, run the same command.")
-    ] = None,
-    every: Annotated[float, typer.Option(min=0, help="Seconds between two saves of that state.")] = 30.0,
+    checkpoint: State = None,
+    every: Every = 30.0,
     json: Json = None,
-    csv: Annotated[Path | None, typer.Option("--csv", metavar="FILE", help="Write CSV.")] = None,
-    plot: Annotated[Path | None, typer.Option(metavar="FILE", help="Write a figure: .png, .svg or .pdf.")] = None,
+    csv: Csv = None,
+    plot: Plot = None,
 ) -> None:
     """Measure what SAEs cost a language model: its loss with x replaced by x̂, and what correcting x̂ wins back.
 

@@ -15,6 +15,7 @@ from sandbox.cli.inputs import (
     Dtype,
     Inputs,
     K,
+    OutliersAbove,
     Saes,
     Strict,
     TargetHook,
@@ -23,8 +24,13 @@ from sandbox.cli.inputs import (
     with_inputs,
 )
 from sandbox.cli.program import (
+    Csv,
     Device,
+    Every,
     Json,
+    Names,
+    Plot,
+    State,
     app,
     console,
     end_as_stopped,
@@ -54,7 +60,7 @@ def measure(
     x: Annotated[str | None, typer.Option("--x", help="Instead of all the above: a file of activations.")] = None,
     x_hat: Annotated[str | None, typer.Option("--x-hat", help="With --x: a file of their reconstructions.")] = None,
     k: K = None,
-    name: Annotated[list[str] | None, typer.Option(help="Name of the SAE in the output; one per --sae.")] = None,
+    name: Names = None,
     device: Device = "auto",
     dtype: Dtype = "float32",
     batch_size: BatchSize = 4096,
@@ -62,9 +68,7 @@ def measure(
     exclude_outliers: Annotated[
         bool, typer.Option("--exclude-outliers", help="Leave out tokens of extreme norm.")
     ] = False,
-    outliers_above: Annotated[
-        float, typer.Option(min=1, help="Norm above which a token is an outlier, as a multiple of the median norm.")
-    ] = 100,
+    outliers_above: OutliersAbove = 100,
     published: Annotated[
         int,
         typer.Option(
@@ -75,10 +79,8 @@ def measure(
     ] = 4096,
     preflight: Annotated[bool, typer.Option(help="Check a sample first and all norms afterwards, and warn.")] = True,
     strict: Strict = False,
-    checkpoint: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Save the run's state here; to resume it, run the same command.")
-    ] = None,
-    every: Annotated[float, typer.Option(min=0, help="Seconds between two saves of that state.")] = 30.0,
+    checkpoint: State = None,
+    every: Every = 30.0,
     latents: Annotated[
         Path | None,
         typer.Option(
@@ -112,8 +114,8 @@ def measure(
         ),
     ] = None,
     json: Json = None,
-    csv: Annotated[Path | None, typer.Option("--csv", metavar="FILE", help="Write CSV.")] = None,
-    plot: Annotated[Path | None, typer.Option(metavar="FILE", help="Write a figure: .png, .svg or .pdf.")] = None,
+    csv: Csv = None,
+    plot: Plot = None,
 ) -> None:
     """Measure shrinkage of SAEs on activations: every definition side by side, with its 95 % interval.
 

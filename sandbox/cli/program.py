@@ -60,6 +60,14 @@ Json = Annotated[
     str | None,
     typer.Option("--json", metavar="FILE", help="Write JSON; - writes it, and nothing else, to standard output."),
 ]
+Csv = Annotated[Path | None, typer.Option("--csv", metavar="FILE", help="Write CSV.")]
+Plot = Annotated[Path | None, typer.Option(metavar="FILE", help="Write a figure: .png, .svg or .pdf.")]
+Names = Annotated[list[str] | None, typer.Option("--name", help="Name of the SAE in the output; one per --sae.")]
+State = Annotated[
+    Path | None,
+    typer.Option("--checkpoint", metavar="FILE", help="Save the run's state here; to resume it, run the same command."),
+]
+Every = Annotated[float, typer.Option(min=0, help="Seconds between two saves of that state.")]
 Device = Annotated[str, typer.Option(help="auto (a GPU if available), cpu, cuda, cuda:N or mps.")]
 
 
