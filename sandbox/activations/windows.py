@@ -28,6 +28,12 @@ ASTRAY = 4
 still be almost equally spaced."""
 
 
+def astray(runs: int) -> list[float]:
+    """How far each run of a sample is moved from equal spacing, in distances between runs."""
+    draw = Random(1)
+    return [ASTRAY * draw.random() for _ in range(runs)]
+
+
 class Part(Protocol):
     """Rows that are stored together."""
 
@@ -256,8 +262,7 @@ class RandomAccess:
             return self.rows[0 : self.tokens]
         runs = isqrt(size)
         spare = self.tokens - size  # tokens left out, as gaps between the runs
-        draw = Random(1)
-        gaps = sorted(int(spare * ((run + ASTRAY * draw.random()) % runs) / runs) for run in range(runs))
+        gaps = sorted(int(spare * ((run + by) % runs) / runs) for run, by in enumerate(astray(runs)))
         firsts = [run * size // runs for run in range(runs + 1)]
         windows = [slice(firsts[run] + gap, firsts[run + 1] + gap) for run, gap in enumerate(gaps)]
         return torch.cat(list(self.rows.each(windows)))

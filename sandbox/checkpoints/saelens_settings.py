@@ -193,10 +193,7 @@ def _normalisation(path: Path, config: Mapping[str, Any], old: bool) -> tuple[nn
     if old and (name is None or isinstance(name, bool)):
         name = "expected_average_only_in" if name else "none"
     if name == "covariance_whitening":
-        raise InputError(
-            f"{path}: normalize_activations is 'covariance_whitening': the SAE still expects whitened activations, "
-            "which SAELens folds in only when training ends; use fold_activation_whitening and save it again"
-        )
+        raise InputError(f"{path}: normalize_activations is 'covariance_whitening': {WHITENED}")
     if name == "expected_average_only_in":
         return None, (UNFOLDED,)
     check_settings(path, {"normalize_activations": name}, {"normalize_activations": Option(tuple(NORMALISATIONS))})
@@ -205,6 +202,11 @@ def _normalisation(path: Path, config: Mapping[str, Any], old: bool) -> tuple[nn
 
 NORMALISATIONS = {"none": lambda: None, "constant_norm_rescale": ConstantNorm, "layer_norm": LayerNorm}
 
+
+WHITENED = (
+    "the SAE still expects whitened activations, which SAELens folds in only when training ends; use "
+    "fold_activation_whitening and save it again"
+)
 
 UNFOLDED = "trained on activations scaled to mean norm √d_in, but x is not scaled here, as in SAELens"
 """expected_average_only_in: the trainer scales x, and folds that scale into the weights when it ends

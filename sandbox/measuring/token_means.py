@@ -46,6 +46,7 @@ Neither measures shrinkage or an offset. The intercept shows how the norm ratios
 a γ of 1, vary with ‖x‖: it is positive where they fall as ‖x‖ grows, negative where they rise (C28).
 """
 
+NO_TOKEN_DEFINES = "no token defines it"
 NO_LINE = "all tokens have the same norm: no line is determined"
 
 
@@ -131,7 +132,7 @@ class TokenMeans(Sums):
         estimates = {}
         for name, (above, below, range) in MEANS.items():
             values = totals[:, COLUMNS.index(above)] / totals[:, COLUMNS.index(below)]
-            estimates[name] = _estimate(values, range, sums, below, level, "no token defines it")
+            estimates[name] = _estimate(values, range, sums, below, level, NO_TOKEN_DEFINES)
         for name, values in zip(LINE, _lines(totals).unbind(1), strict=True):
             # The longer a token, the more it weighs in the regression.
             estimates[name] = _estimate(values, ANY, sums, "norm²", level, NO_LINE)

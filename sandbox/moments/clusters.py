@@ -17,6 +17,10 @@ BLOCK = 128
 """Tokens in a block, the default cluster: neighbouring tokens are taken to be dependent within a block."""
 
 
+GOLDEN = 0x9E3779B97F4A7C15
+"""The golden ratio's fraction in 64 bits: its multiples spread evenly."""
+
+
 class Runs(NamedTuple):
     """Runs of neighbouring tokens: run i is tokens start[i] up to start[i + 1], all in group[i]."""
 
@@ -56,10 +60,10 @@ def blocks_of(first_token: int, n: int, groups: int) -> Runs:
 
 def _dealt(ids: Int[np.ndarray, "n"], groups: int) -> Int[np.ndarray, "n"]:
     """The group of each cluster."""
-    # Consecutive ids go to consecutive groups. Each further round is rotated by a multiple of the golden ratio, whose
-    # multiples spread evenly, so ids with a stride of any size fill the groups, too.
+    # Consecutive ids go to consecutive groups. Each further round is rotated, so ids with a stride of any size fill the
+    # groups, too.
     lap, group = np.divmod(ids.astype(np.int64), groups)
-    spread = lap.view(np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+    spread = lap.view(np.uint64) * np.uint64(GOLDEN)
     rotation = (spread >> np.uint64(32)) * np.uint64(groups) >> np.uint64(32)
     return (group + rotation.astype(np.int64)) % groups
 

@@ -35,6 +35,11 @@ GROUPS = 256
 LEAST, MOST = 1e-95, 1e95
 """Range of E‖x‖² and E‖x̂‖²: products of three of them stay within float64, and all of float32 lies inside it."""
 
+OUT_OF_RANGE = (
+    "{name}: too large or too small for totals in float64: {evidence}, but must be from {least} to {most}; multiply x "
+    "and x_hat by the same factor, such as a power of 2: no measure of shrinkage changes"
+)
+
 GONE = 1e-12
 """Share of the energy: an energy about another origin that is no larger cannot be distinguished from rounding."""
 
@@ -376,7 +381,4 @@ def refuse_out_of_range(x: Float[Tensor, "n d"], name: str) -> None:
 
 def out_of_range(name: str, evidence: str) -> str:
     """The error message for numbers outside the range of float64 totals."""
-    return (
-        f"{name}: too large or too small for totals in float64: {evidence}, but must be from {LEAST:g} to {MOST:g}; "
-        "multiply x and x_hat by the same factor, such as a power of 2: no measure of shrinkage changes"
-    )
+    return OUT_OF_RANGE.format(name=name, evidence=evidence, least=f"{LEAST:g}", most=f"{MOST:g}")

@@ -8,7 +8,6 @@ known, the law predicts γ; if not, the moments imply λ.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -28,6 +27,37 @@ EXPLAINED, SCALED, NOT_EXPLAINED = "explained", "explained by scaled activations
 CANNOT_TELL, NO_COEFFICIENT = "cannot tell", "no coefficient"
 
 NO_DIRECTION = "it is undefined: x̂ does not point along x, or no latent is active"
+
+
+ROWS = {
+    "penalty": "P, mean of Σ f_j‖d_j‖ over tokens",
+    "penalty_of_tanh": "P, mean slope of Σ tanh({scale}·f_j‖d_j‖) over tokens",
+    "c": "E[x·x̂]",
+    "implied_l1": "λ that would give this γ, in units of x",
+    "implied_l0_coefficient": "λ that would give this γ",
+    "gamma": "γ, measured",
+    "predicted": "γ = 1 − λ·P/(2c), from training",
+    "difference": "measured less predicted",
+}
+"""Each number of `Law.rows` in words."""
+
+SAID = {
+    "unknown": "The L1 coefficient is not known: give it with --l1 to compare. If the penalty of training does not "
+    "grow with the latents, γ should be 1.",
+    "predicts": "The law predicts γ {inputs}",
+    "is_1": "= 1: {source}",
+    "inputs": "from P, c and {coefficient} ({source})",
+    "inputs_scaled": "from P, c and {coefficient} ({source}, on activations scaled to a mean norm of √d)",
+    "cannot_tell": "{law}. Cannot tell whether it holds: {why}.",
+    "wide": "the interval is too wide",
+    "not_explained": "{law}. It does not hold. Possible causes: {causes}.",
+    "holds": "{law}. It holds.",
+    "explains": "{law}. It holds: the penalty explains the shrinkage.",
+    "multiplied": "training saw activations multiplied by {times}",
+    "causes": "training had not converged, the penalty was another, these are other activations, the weights were "
+    "changed afterwards",
+}
+"""What the comparison says, here and on the site's page (sandbox/site/js/data/law.js)."""
 
 
 class Training(NamedTuple):
@@ -91,27 +121,17 @@ class Law:
 
     def rows(self) -> dict[str, tuple[str, Estimate]]:
         """Each number in words, by the key that JSON and CSV have for it."""
+        tanh = None if self.training is None else self.training.tanh_scale
         numbers = {
-            "penalty": ("P, mean of Σ f_j‖d_j‖ over tokens", self.penalty),
-            "c": ("E[x·x̂]", self.inner),
-            "implied_l1": ("λ that would give this γ, in units of x", self.implied),
-        }
-        if self.training and self.training.tanh_scale is not None:
-            smooth = f"tanh({self.training.tanh_scale:g}·f_j‖d_j‖)"
-            numbers = {
-                "penalty": (f"P, mean slope of Σ {smooth} over tokens", self.penalty),
-                "c": ("E[x·x̂]", self.inner),
-                "implied_l0_coefficient": ("λ that would give this γ", self.implied),
-            }
-        numbers |= {
-            "gamma": ("γ, measured", self.gamma),
+            "penalty": self.penalty,
+            "c": self.inner,
+            "implied_l1" if tanh is None else "implied_l0_coefficient": self.implied,
+            "gamma": self.gamma,
         }
         if self.predicted and self.difference:
-            numbers |= {
-                "predicted": ("γ = 1 − λ·P/(2c), from training", self.predicted),
-                "difference": ("measured less predicted", self.difference),
-            }
-        return numbers
+            numbers |= {"predicted": self.predicted, "difference": self.difference}
+        words = ROWS if tanh is None else ROWS | {"penalty": ROWS["penalty_of_tanh"].format(scale=f"{tanh:g}")}
+        return {key: (words[key], estimate) for key, estimate in numbers.items()}
 
     def to_dict(self) -> dict[str, Any]:
         """As in JSON."""
@@ -129,39 +149,33 @@ class Law:
     def in_words(self) -> str:
         """What the comparison says, in a sentence or two."""
         if self.training is None:
-            return (
-                "The L1 coefficient is not known: give it with --l1 to compare. If the penalty of training does not "
-                "grow with the latents, γ should be 1."
-            )
-        law = f"The law predicts γ {self._inputs()}"
+            return SAID["unknown"]
+        law = SAID["predicts"].format(inputs=self._inputs())
         if self.word == CANNOT_TELL:
             assert self.difference
-            return f"{law}. Cannot tell whether it holds: {self.difference.reason or 'the interval is too wide'}."
+            return SAID["cannot_tell"].format(law=law, why=self.difference.reason or SAID["wide"])
         if self.word == NOT_EXPLAINED:
-            return f"{law}. It does not hold. Possible causes: {', '.join(self._causes())}."
+            return SAID["not_explained"].format(law=law, causes=self._causes())
         shrinks = self.gamma.high is not None and self.gamma.high < 1
-        return (
-            f"{law}. It holds{': the penalty explains the shrinkage' if self.training.coefficient and shrinks else ''}."
-        )
+        return SAID["explains" if self.training.coefficient and shrinks else "holds"].format(law=law)
 
     def _inputs(self) -> str:
         assert self.training
-        coefficient = f"λ = {self.training.coefficient:g}"
+        coefficient, source = f"λ = {self.training.coefficient:g}", self.source
         if not self.training.coefficient:
-            return f"= 1: {self.source}"
+            return SAID["is_1"].format(source=source)
         if self.scale == 1:
-            return f"from P, c and {coefficient} ({self.source})"
+            return SAID["inputs"].format(coefficient=coefficient, source=source)
         if self.l1:
             coefficient += f"/{self.scale:.4g} = {self.l1 / self.scale:.4g}"
-        return f"from P, c and {coefficient} ({self.source}, on activations scaled to a mean norm of √d)"
+        return SAID["inputs_scaled"].format(coefficient=coefficient, source=source)
 
-    def _causes(self) -> Iterator[str]:
+    def _causes(self) -> str:
+        causes = SAID["causes"]
         if self.l1 and self.implied.value and self.implied.low and self.implied.low > 0:
-            yield f"training saw activations multiplied by {self.l1 / self.implied.value:.3g}"
-        yield "training had not converged"
-        yield "the penalty was another"
-        yield "these are other activations"
-        yield "the weights were changed afterwards"
+            times = f"{self.l1 / self.implied.value:.3g}"
+            return f"{SAID['multiplied'].format(times=times)}, {causes}"
+        return causes
 
 
 def law(moments: Moments, training: Training) -> Law:

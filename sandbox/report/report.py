@@ -17,7 +17,7 @@ from sandbox.report.directions import Directions
 from sandbox.report.estimates import NO_TOKENS, Estimate, estimate
 from sandbox.report.law import Law, Training, law
 from sandbox.report.parts import loss_parts
-from sandbox.report.verdict import UNDEFINED, Verdict, percent, sentence, verdict
+from sandbox.report.verdict import UNDEFINED, Verdict, sentence, verdict, with_length
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -231,11 +231,7 @@ class Report:
         judgement, length = sentence(self.name, self._gammas()), self.raw["norm_ratio"]
         if self.verdict.word == UNDEFINED or length.value is None:
             return f"{judgement}."
-        difference = percent(abs(1 - length.value))
-        longer = "shorter" if length.value < 1 else "longer"
-        x = "the targets" if self.targets else "x"
-        compared = f"as long as {x}" if difference == percent(0) else f"{difference} {longer} than {x}"
-        return f"{judgement}; its reconstructions are {compared} (r = {length.value:.3f})."
+        return with_length(judgement, length, "the targets" if self.targets else "x")
 
     @cached_property
     def verdict(self) -> Verdict:

@@ -19,6 +19,29 @@ CANNOT_TELL, DEPENDS, UNDEFINED = "cannot tell", "depends on the origin", "undef
 """`DEPENDS`: every origin has a verdict, but they differ."""
 
 
+SAID = {
+    "undefined": "{name}: shrinkage is undefined, because {reason}",
+    "cannot_tell": "{name}: cannot tell whether it shrinks: {seen}{why} ({figures})",
+    "wide": "the interval of γ contains 1 and extends more than {within} away from it",
+    "depends": "{name}: whether it shrinks depends on the origin: {contrast} ({figures})",
+    "from_origin": "{origin}, it {does}",
+    "does_not_near": "does not ({near})",
+    "does_not": "{name} does not shrink ({near}: {figures}{but})",
+    "near": "γ is within {within} of 1",
+    "but": "; {origins}, γ differs from 1, but by less than {within}",
+    "changes": "{name} {change}{beside} ({figures})",
+    "beside": " {first}, but {change} {origin}",
+    "too_long": "is {times} times too long",
+    "shrinks": "shrinks by {percent}",
+    "stretches": "stretches by {percent}",
+    "length": "{judgement}; its reconstructions are {compared} (r = {r}).",
+    "as_long": "as long as {x}",
+    "shorter": "{percent} shorter than {x}",
+    "longer": "{percent} longer than {x}",
+}
+"""The verdict's words, which the site's page says, too (sandbox/site/js/data/verdict.js)."""
+
+
 @dataclass(frozen=True)
 class Verdict:
     """What γ from every origin says about shrinkage.
@@ -92,39 +115,54 @@ def sentence(name: str, gammas: Mapping[str, Estimate]) -> str:
     overall = verdict(gammas)
     (first, raw), *_ = gammas.items()
     if raw.value is None:
-        return f"{name}: shrinkage is undefined, because {raw.reason}"
+        return said("undefined", name=name, reason=raw.reason)
     by_origin = [f"{ORIGINS[origin]} {in_figures(gamma)}" for origin, gamma in gammas.items() if len(gammas) > 1]
     figures = f"γ: {', '.join(by_origin)}" if by_origin else f"γ = {in_figures(raw)}"
-    near_1 = f"γ is within {percent(WITHIN)} of 1"
     if overall.word == CANNOT_TELL:
         seen = f"{ORIGINS[overall.origin]}, " if overall.origin and len(gammas) > 1 else ""
-        why = overall.reason or f"the interval of γ contains 1 and extends more than {percent(WITHIN)} away from it"
-        return f"{name}: cannot tell whether it shrinks: {seen}{why} ({figures})"
+        return said("cannot_tell", name=name, seen=seen, why=overall.reason or said("wide"), figures=figures)
     if overall.word == DEPENDS:
         assert overall.origin is not None
-        changes = {
-            origin: f"does not ({near_1})" if word_for(gamma) == DOES_NOT else change(gamma)
+        contrast = ", but ".join(
+            said("from_origin", origin=ORIGINS[origin], does=_does(gamma))
             for origin, gamma in gammas.items()
             if origin in (first, overall.origin)
-        }
-        contrast = ", but ".join(f"{ORIGINS[origin]}, it {words}" for origin, words in changes.items())
-        return f"{name}: whether it shrinks depends on the origin: {contrast} ({figures})"
+        )
+        return said("depends", name=name, contrast=contrast, figures=figures)
     if overall.word == DOES_NOT:
         resolved = [ORIGINS[origin] for origin, gamma in gammas.items() if gamma.value is not None and side(gamma)]
-        but = f"; {' and '.join(resolved)}, γ differs from 1, but by less than {percent(WITHIN)}" if resolved else ""
-        return f"{name} does not shrink ({near_1}: {', '.join(by_origin) or in_figures(raw)}{but})"
+        but = said("but", origins=" and ".join(resolved)) if resolved else ""
+        figures = ", ".join(by_origin) or in_figures(raw)
+        return said("does_not", name=name, near=said("near"), figures=figures, but=but)
     # If raw it hardly shrinks, name an origin from which it does.
     seen = next(origin for origin, gamma in gammas.items() if gamma.value is not None and word_for(gamma) != DOES_NOT)
-    beside = f" {ORIGINS[first]}, but {change(gammas[seen])} {ORIGINS[seen]}" if seen != first else ""
-    return f"{name} {change(raw)}{beside} ({figures})"
+    beside = said("beside", first=ORIGINS[first], change=change(gammas[seen]), origin=ORIGINS[seen])
+    return said("changes", name=name, change=change(raw), beside=beside if seen != first else "", figures=figures)
+
+
+def with_length(judgement: str, length: Estimate, x: str) -> str:
+    """The sentence continued by how long the reconstructions are; `length` is the norm ratio, x what they are of."""
+    assert length.value is not None
+    difference = percent(abs(1 - length.value))
+    key = "as_long" if difference == percent(0) else "shorter" if length.value < 1 else "longer"
+    return said("length", judgement=judgement, compared=said(key, percent=difference, x=x), r=f"{length.value:.3f}")
+
+
+def said(key: str, **words: object) -> str:
+    """The words of SAID, with their blanks filled in; `within` is δ."""
+    return SAID[key].format(within=percent(WITHIN), **words)
+
+
+def _does(gamma: Estimate) -> str:
+    return said("does_not_near", near=said("near")) if word_for(gamma) == DOES_NOT else change(gamma)
 
 
 def change(gamma: Estimate) -> str:
     """The direction and the amount of the change of length, such as "shrinks by 7.0 %"."""
     assert gamma.value is not None
     if gamma.value > 2:
-        return f"is {gamma.value:.1f} times too long"
-    return f"{'shrinks' if gamma.value < 1 else 'stretches'} by {percent(abs(1 - gamma.value))}"
+        return said("too_long", times=f"{gamma.value:.1f}")
+    return said("shrinks" if gamma.value < 1 else "stretches", percent=percent(abs(1 - gamma.value)))
 
 
 def in_figures(gamma: Estimate, digits: int = 3) -> str:

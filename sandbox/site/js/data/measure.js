@@ -1,0 +1,162 @@
+// Files ► a report, in one pass that reads them a few megabytes at a time (sandbox/measuring/measure.py).
+import { blocks, documentsOf } from "./clusters.js";
+import { forward, TOKENS } from "./forward.js";
+import { ASTRAY, LEAST, MOST, OUT_OF_RANGE, OUTLIER, SAMPLE } from "./generated.js";
+import { means, raw, tokens } from "./origins.js";
+import { given } from "./penalty.js";
+import { filled, general, grouped, InputError } from "./python.js";
+import { reportOf } from "./report.js";
+import { ACTIVATIONS, IDS, opened, suffixOf } from "./rows.js";
+import { saeOf } from "./sae.js";
+import { Counter } from "./totals.js";
+
+const BYTES = 2 ** 22; // to read at a time of each file
+
+// Measures `x` against the reconstructions in `x_hat`, or in `sae`, the files of a folder in SAELens' layout.
+//
+// Other input: `documents`, a file of ids; `dropNonfinite`; `l1`, the L1 coefficient where the SAE does not state it.
+// `told.progress(done, tokens)` is called after each read, and `told.stopped()` asks whether to end with what is counted.
+export async function measure({ x, x_hat = null, sae = null, documents = null, dropNonfinite = false, l1 = null }, told = {}) {
+  try {
+    return await measured({ x, x_hat, sae, documents, dropNonfinite, l1 }, told);
+  } catch (error) {
+    if (error.name !== "NotReadableError" && error.name !== "NotFoundError") throw error;
+    throw new InputError(`${error.file ?? "a file"} was replaced or modified while it was being read: start again once nothing writes to it`);
+  }
+}
+
+async function measured({ x, x_hat, sae: files, documents, dropNonfinite, l1 }, { progress = () => {}, stopped = () => false }) {
+  const name = files ? "activations" : "x";
+  const rows = [await opened(x, name, ACTIVATIONS), ...(x_hat ? [await opened(x_hat, "x_hat", ACTIVATIONS)] : [])];
+  const [first, second] = rows;
+  if (second && (first.rows !== second.rows || first.width !== second.width)) {
+    throw new InputError(`${described(first)} and ${described(second)}: they must agree`);
+  }
+  const ids = documents ? await opened(documents, "documents", IDS) : null;
+  const clusters = ids ? documentsOf(ids, first.rows) : blocks;
+  const sae = files ? await saeOf(files) : null;
+  if (sae) checkWidth(sae, first);
+  if (sae && l1 !== null) sae.penalty = given(l1);
+  const { limit, scale } = await lookedAt(rows);
+  const compute = sae ? forward(sae, scale) : null;
+  const counter = new Counter(first.width, limit);
+  const complete = await pass(rows, clusters, counter, compute, { progress, stopped });
+  check(counter, rows, dropNonfinite);
+  const of = sae ? { ...sae, seesLatents: true, b_dec: sae.normalisation ? null : sae.b_dec, dtype: "float64", device: "browser" } : PAIR;
+  const facts = { ...of, name: sae?.name ?? x_hat.name.slice(0, x_hat.name.length - suffixOf(x_hat.name).length) };
+  return reportOf(counter, { ...facts, complete, scale, documents: clusters.documents || null });
+}
+
+const PAIR = { description: "existing reconstructions", dtype: "", device: "", seesLatents: false, b_dec: null };
+
+function described({ name, rows, width }) {
+  return `${name} holds ${rows} tokens of dimension ${width}`;
+}
+
+function checkWidth({ d_in }, { name, width }) {
+  if (d_in === width) return;
+  const heads = width && d_in % width === 0 ? "; concatenate the outputs of heads, (..., heads, d_head), first: x.flatten(-2)" : "";
+  throw new InputError(`the SAE reads activations of dimension ${d_in}, but ${name} has ${width}${heads}`);
+}
+
+// Counts every token; false if it was stopped early.
+async function pass(rows, clusters, counter, compute, { progress, stopped }) {
+  const [{ rows: n, bytes }] = rows;
+  // An SAE takes longer than reading, and a reader who stops it should not wait.
+  const size = Math.max(1, Math.floor(compute ? Math.min(BYTES / bytes, 16 * TOKENS) : BYTES / bytes));
+  const read = (at) => {
+    if (at >= n) return null;
+    const stop = Math.min(at + size, n);
+    const reading = Promise.all([...rows.map((one) => one.read(at, stop)), clusters.groups(at, stop)]);
+    reading.catch(() => {}); // whoever waits for it hears of it
+    return reading;
+  };
+  let next = read(0);
+  for (let at = 0; at < n; at += size) {
+    const found = await next;
+    if (stopped() && at) return false;
+    next = read(at + size);
+    const [x, ...others] = found;
+    const group = others.at(-1);
+    const length = group.length;
+    if (compute) await computed(x, group, counter, compute, stopped);
+    else counter.add(x, others[0], length, group);
+    progress(at + length, n);
+  }
+  return true;
+}
+
+async function computed(x, group, counter, compute) {
+  const { d } = counter;
+  for (let start = 0; start < group.length; start += TOKENS) {
+    const stop = Math.min(start + TOKENS, group.length);
+    const part = x.subarray(start * d, stop * d);
+    const { x_hat, ...of } = compute(part, stop - start);
+    counter.add(part, x_hat, stop - start, group.subarray(start, stop), of);
+  }
+}
+
+// From a sample of x, as Python draws it: the norm above which a token is an outlier, and √d over the mean norm.
+async function lookedAt(rows) {
+  const [{ width: d }] = rows;
+  const sizes = [];
+  let peak = 0;
+  for (const [start, stop] of windows(rows[0].rows)) {
+    const parts = await Promise.all(rows.map((one) => one.read(start, stop)));
+    for (const part of parts) if (part instanceof Float64Array) peak = part.reduce(larger, peak);
+    for (let at = 0; at < parts[0].length; at += d) {
+      let sum = 0;
+      for (let i = at; i < at + d; i++) sum += parts[0][i] ** 2;
+      sizes.push(Math.sqrt(sum));
+    }
+  }
+  if (peak && !(peak * peak >= LEAST && peak * peak <= MOST)) {
+    const evidence = `its largest number is ${general(peak, 3)}, and its square ${general(peak * peak, 3)}`;
+    throw outOfRange(rows.map(({ name }) => name).join(" and "), evidence);
+  }
+  const finite = sizes.filter(Number.isFinite);
+  const positive = Float64Array.from(finite.filter((size) => size > 0)).sort();
+  const median = positive[Math.floor((positive.length - 1) / 2)]; // the lower of two, as torch has it
+  const mean = finite.reduce((sum, size) => sum + size, 0) / finite.length;
+  return { limit: positive.length ? OUTLIER * median : Infinity, scale: mean > 0 ? Math.sqrt(d) / mean : 1 };
+}
+
+function larger(peak, value) {
+  const size = Math.abs(value);
+  return size > peak && size < Infinity ? size : peak;
+}
+
+// About √SAMPLE runs spread over all n tokens (sandbox/activations/windows.py, RandomAccess.sample).
+function windows(n) {
+  if (SAMPLE >= n) return [[0, n]];
+  const runs = ASTRAY.length;
+  const gaps = ASTRAY.map((by, run) => Math.trunc(((n - SAMPLE) * ((run + by) % runs)) / runs)).sort((one, other) => one - other);
+  const start = (run) => Math.floor((run * SAMPLE) / runs);
+  return gaps.map((gap, run) => [start(run) + gap, start(run + 1) + gap]);
+}
+
+function outOfRange(name, evidence) {
+  return new InputError(filled(OUT_OF_RANGE, { name, evidence, least: general(LEAST), most: general(MOST) }));
+}
+
+// Refuses what cannot be measured.
+function check(counter, rows, dropNonfinite) {
+  const { both, nonfinite } = counter;
+  const n = tokens(both);
+  if (nonfinite && !dropNonfinite) {
+    throw new InputError(
+      `${grouped(nonfinite)} of ${grouped(nonfinite + n)} tokens have a NaN or an infinity in x or x̂ (or a number beyond 1e150, whose ` +
+        "square is one): correct them, or choose to leave them out",
+    );
+  }
+  const names = rows.map(({ name }) => name).join(" and ");
+  if (!n) throw new InputError(`${names}: every token has a NaN or an infinity in x or x̂ (or a number whose square is one); nothing is left to measure`);
+  const [a, b] = means(raw(both));
+  const { sums, d } = both;
+  [a, b].forEach((energy, row) => {
+    const zero = energy === 0 && sums.every((sum, at) => Math.floor(at / d) % 2 !== row || sum === 0);
+    if (zero || (energy >= LEAST && energy <= MOST)) return;
+    const name = ["x", "x_hat"][row];
+    throw outOfRange(name, `E‖${name}‖² is ${general(energy, 3)}`);
+  });
+}

@@ -1,0 +1,46 @@
+// Measures away from the page, which stays quick: { start: input } ► { progress }, then { report } or { refused }.
+import { measure } from "./measure.js";
+import { InputError } from "./python.js";
+import { headerOf } from "./rows.js";
+import { saeOf } from "./sae.js";
+
+let stopping = false;
+let told = 0;
+
+addEventListener("message", async ({ data }) => {
+  if (data.stop) stopping = true;
+  if (data.look) postMessage({ looked: data.look.id, ...(await looked(data.look)) });
+  if (data.start) postMessage(await run(data.start));
+});
+
+async function run(input) {
+  stopping = false;
+  try {
+    const { entry, law } = await measure(input, { progress, stopped: () => stopping });
+    return { report: { entry, law } };
+  } catch (error) {
+    return { refused: lineOf(error) };
+  }
+}
+
+function progress(done, tokens) {
+  const now = performance.now();
+  if (now - told < 50 && done < tokens) return; // twenty times a second is enough for a bar
+  told = now;
+  postMessage({ progress: { done, tokens } });
+}
+
+// What is in a file, or in the files of an SAE.
+async function looked({ file, sae }) {
+  try {
+    return sae ? { description: (await saeOf(sae)).description } : { header: await headerOf(file) };
+  } catch (error) {
+    return { refused: lineOf(error) };
+  }
+}
+
+function lineOf(error) {
+  if (error instanceof InputError) return error.message;
+  if (error instanceof RangeError) return `this browser has too little memory for it (${error.message}): use sandbox measure`;
+  return `the page failed, please report it: ${error.message}`;
+}
