@@ -35,6 +35,17 @@ def site(site_files):
         yield address
 
 
+@pytest.fixture(scope="module")
+def modules(site_files, tmp_path_factory):
+    """A folder with the site's modules that measure."""
+    folder = tmp_path_factory.mktemp("site")
+    for name, content in site_files.items():
+        if name.startswith(("js/data/", "explorer/")):
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_bytes(content)
+    return folder
+
+
 @pytest.fixture
 def open_site(chromium, site):  # noqa: F811
     """A function that opens a page of the site, silently: it takes the end of the address and options of the context.

@@ -44,7 +44,7 @@ function resultsOf(totals, facts) {
   const of = blocks ? inStretches(raw(totals)) : raw(totals);
   const by = (name) => pool(column(totals, name), 1);
   const origins = { raw: of, centred: centred(of) };
-  if (facts.b_dec) origins.decoder_bias = about(of, Float64Array.of(...facts.b_dec, ...facts.b_dec));
+  if (facts.b_dec) origins.decoder_bias = about(of, twice(facts.b_dec));
   const sections = Object.fromEntries(Object.entries(origins).map(([origin, moments]) => [origin, estimates(moments)]));
   Object.assign(sections.raw, partsOf(of, by("captured")));
   if (facts.b_dec) Object.assign(sections.decoder_bias, partsOf(origins.decoder_bias, by("captured_about_b_dec")));
@@ -62,6 +62,13 @@ function resultsOf(totals, facts) {
     law: found,
     l0: facts.seesLatents ? l0.value : null,
   };
+}
+
+function twice(row) {
+  const rows = new Float64Array(2 * row.length);
+  rows.set(row);
+  rows.set(row, row.length);
+  return rows;
 }
 
 function lawFrom(totals, moments, by, { penalty, scale }) {
