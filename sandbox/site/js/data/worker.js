@@ -13,10 +13,17 @@ addEventListener("message", async ({ data }) => {
   if (data.start) postMessage(await run(data.start));
 });
 
+// A file of an SAE with its path, which a File does not bring along.
+function withPath({ file, path }) {
+  const slice = (...ends) => file.slice(...ends);
+  return { name: file.name, size: file.size, webkitRelativePath: path, slice, text: () => file.text() };
+}
+
 async function run(input) {
   stopping = false;
   try {
-    const { entry, law } = await measure(input, { progress, stopped: () => stopping });
+    const sae = input.sae?.map(withPath) ?? null;
+    const { entry, law } = await measure({ ...input, sae }, { progress, stopped: () => stopping });
     return { report: { entry, law } };
   } catch (error) {
     return { refused: lineOf(error) };
@@ -33,7 +40,7 @@ function progress(done, tokens) {
 // What is in a file, or in the files of an SAE.
 async function looked({ file, sae }) {
   try {
-    return sae ? { description: (await saeOf(sae)).description } : { header: await headerOf(file) };
+    return sae ? { description: (await saeOf(sae.map(withPath))).description } : { header: await headerOf(file) };
   } catch (error) {
     return { refused: lineOf(error) };
   }

@@ -1,0 +1,152 @@
+// The page "Your data": files in, a report out; the worker reads and computes.
+import { html } from "../../explorer/dom.js";
+import { example } from "./example.js";
+import { assigned, filesOf, itemsOf, missing, ROLES } from "./given.js";
+import { repr, Tuple } from "./python.js";
+import { shown } from "./shown.js";
+
+const at = (id) => document.getElementById(id);
+const [drop, status, report, bar] = [document.querySelector(".drop"), at("status"), at("report"), at("progress")];
+let items = [];
+let worker = started();
+let looking = 0;
+const waiting = new Map(); // what to do with what the worker finds in a file
+let drawn = null; // ends what the last report listens to
+
+function started() {
+  const made = new Worker(new URL("worker.js", import.meta.url), { type: "module" });
+  made.addEventListener("message", ({ data }) => {
+    if (data.looked !== undefined) waiting.get(data.looked)(data);
+    if (data.progress) progressed(data.progress);
+    if (data.refused && data.looked === undefined) ended(data.refused, true);
+    if (data.report) reported(data.report);
+  });
+  made.addEventListener("error", (event) => ended(`The page failed to start its worker: ${event.message ?? "no module workers in this browser"}`, true));
+  return made;
+}
+
+function look(what) {
+  looking += 1;
+  const id = looking;
+  return new Promise((done) => {
+    waiting.set(id, done);
+    worker.postMessage({ look: { id, ...what } });
+  });
+}
+
+async function take(files) {
+  if (!files.length) return;
+  say("Reading the headers …");
+  const fresh = itemsOf(files);
+  items = items.filter((item) => !fresh.some(({ name }) => name === item.name));
+  for (const item of fresh) {
+    const found = await look(item.role === "sae" ? { sae: item.files } : { file: item.files[0] });
+    Object.assign(item, { header: found.header, description: found.description, refused: found.refused });
+  }
+  items.push(...fresh);
+  assigned(items, fresh);
+  listed();
+}
+
+function say(words, wrong = false) {
+  status.textContent = words;
+  status.classList.toggle("wrong", wrong);
+}
+
+function listed() {
+  at("given").hidden = !items.length;
+  document.querySelector("table.given tbody").replaceChildren(...items.map(row));
+  at("l1-label").hidden = !items.some(({ role, refused }) => role === "sae" && !refused);
+  const still = items.length ? missing(items) : "";
+  at("measure").disabled = Boolean(still) || !items.length;
+  say(still || (items.length ? "Ready." : ""));
+}
+
+function row(item) {
+  const { name, header, description, refused } = item;
+  const holds = refused ?? description ?? `${header.dtype}, shape ${repr(Tuple.from(header.shape))}`;
+  const roles = item.files.length > 1 || description ? ["sae", "none"] : ["x", "x_hat", "documents", "none"];
+  const select = html("select", { "aria-label": `use ${name} as` }, ...roles.map((role) => html("option", { value: role }, ROLES[role])));
+  select.value = roles.includes(item.role) ? item.role : "none";
+  select.addEventListener("change", () => {
+    item.role = select.value;
+    listed();
+    document.querySelectorAll("table.given select")[items.indexOf(item)].focus();
+  });
+  return html("tr", {}, html("td", {}, name), html("td", { class: refused ? "wrong" : "" }, holds), html("td", {}, select));
+}
+
+const fileOf = (role) => items.find((item) => item.role === role)?.files[0].file ?? null;
+
+function measure() {
+  const l1 = at("l1-label").hidden ? "" : at("l1").value.trim().replace(",", ".");
+  if (l1 && !(Number(l1) >= 0)) {
+    say(`The L1 coefficient is “${at("l1").value}”: a number is needed, or nothing.`, true);
+    at("l1").focus();
+    return;
+  }
+  const start = {
+    x: fileOf("x"), x_hat: fileOf("x_hat"), documents: fileOf("documents"),
+    sae: items.find(({ role }) => role === "sae")?.files ?? null,
+    dropNonfinite: at("drop-nonfinite").checked,
+    l1: l1 ? Number(l1) : null,
+  };
+  worker.postMessage({ start });
+  busy(true);
+  say("Measuring …");
+}
+
+function busy(on) {
+  at("measure").hidden = on;
+  for (const id of ["stop", "progress"]) at(id).hidden = !on;
+  bar.value = 0;
+  if (on) at("stop").focus();
+}
+
+function progressed({ done, tokens }) {
+  bar.max = tokens;
+  bar.value = done;
+}
+
+function ended(words, wrong = false) {
+  busy(false);
+  say(words, wrong);
+  at("measure").focus();
+}
+
+function reported(found) {
+  ended(found.entry.complete ? "Measured." : "Stopped: the report covers the tokens read so far.");
+  drawn?.abort();
+  drawn = new AbortController();
+  report.hidden = false;
+  report.replaceChildren(...shown(found, drawn.signal));
+  report.focus();
+  report.scrollIntoView({ block: "start" });
+}
+
+for (const [button, input] of [["choose", "files"], ["choose-folder", "folder"]]) {
+  at(button).addEventListener("click", () => at(input).click());
+  at(input).addEventListener("change", async () => {
+    await take(await filesOf(at(input).files));
+    at(input).value = ""; // the same files may be chosen again
+  });
+}
+at("example").addEventListener("click", async () => {
+  items = [];
+  await take(await filesOf(example()));
+  measure();
+});
+at("measure").addEventListener("click", measure);
+at("stop").addEventListener("click", () => worker.postMessage({ stop: true }));
+for (const type of ["dragenter", "dragover"]) {
+  addEventListener(type, (event) => {
+    event.preventDefault(); // the browser would show the file instead of the page
+    drop.classList.add("over");
+  });
+}
+addEventListener("dragleave", (event) => event.relatedTarget || drop.classList.remove("over"));
+addEventListener("drop", async (event) => {
+  event.preventDefault();
+  drop.classList.remove("over");
+  await take(await filesOf(event.dataTransfer));
+});

@@ -1,0 +1,44 @@
+// The report's γ, cosine and norm ratio as points on the explorer's map, beside the embedded SAEs.
+import { controls, defaults } from "../../explorer/generated.js";
+import { html } from "../../explorer/dom.js";
+import { map } from "../../explorer/map.js";
+import { saes } from "../../explorer/saes.js";
+import { sceneOf } from "../../explorer/scene.js";
+import { theme } from "../../explorer/theme.js";
+import { ORIGINS } from "./generated.js";
+
+const STILL = { set() {}, commit() {}, key() {} }; // nothing can be dragged here
+
+export function picture(name, origins, signal) {
+  const own = Object.entries(origins)
+    .map(([origin, { cosine, norm_ratio }]) => ({ name: `${name}, ${ORIGINS[origin]}`, cosine: cosine.value, norm_ratio: norm_ratio.value }))
+    .filter((point) => point.cosine !== null && point.norm_ratio !== null);
+  if (!own.length) return html("p", { class: "facts" }, "There is no point on the map, because the cosine is undefined.");
+  const drawing = map(STILL, signal);
+  const root = html("div", { class: "shrinkage-explorer" }, drawing.node);
+  const where = stateAt(own[0]);
+  const scene = sceneOf({ ...defaults, ...where, measure: "relative_reconstruction_bias" });
+  let width = 0;
+  const draw = () => {
+    if (!root.clientWidth || root.clientWidth === width) return;
+    width = root.clientWidth;
+    drawing.layout(width);
+    drawing.draw(scene);
+    drawing.drawSaes([...own, ...saes]);
+    root.querySelectorAll(".saes circle").forEach((dot, i) => i < own.length && dot.classList.add("yours"));
+    for (const text of root.querySelectorAll(".saes text")) if (own.some((point) => text.textContent.startsWith(point.name))) text.classList.add("yours");
+  };
+  const watching = new ResizeObserver(draw);
+  watching.observe(root);
+  signal.addEventListener("abort", () => watching.disconnect());
+  queueMicrotask(() => theme(root, signal, () => {}));
+  const link = html("a", { href: `explorer.html#${new URLSearchParams(Object.entries(where))}` }, "Move it in the explorer");
+  return html("figure", {}, root, html("figcaption", { class: "facts" }, "Norm ratio over cosine; on the curve at 1, γ = 1. ", link));
+}
+
+// The explorer's settings for a point, as far as they reach.
+function stateAt({ cosine, norm_ratio }) {
+  const { low, high } = controls.norm_ratio;
+  const angle = (Math.acos(cosine) * 180) / Math.PI;
+  return { angle: +angle.toFixed(4), norm_ratio: +Math.min(Math.max(norm_ratio, low), high).toFixed(5) };
+}

@@ -1,0 +1,126 @@
+// The report as a reader sees it: the verdict, tables, what is undefined and why, a picture, and a file to keep.
+import { measures } from "../../explorer/generated.js";
+import { html } from "../../explorer/dom.js";
+import { ORIGINS, PARTS } from "./generated.js";
+import { lawInWords, lawRows } from "./law.js";
+import { picture } from "./picture.js";
+import { general, grouped } from "./python.js";
+import { inWords } from "./verdict.js";
+
+// The nodes of a report; `signal` ends what they listen to.
+export function shown({ entry, law }, signal) {
+  const origins = Object.fromEntries(Object.keys(ORIGINS).filter((key) => entry[key]).map((key) => [key, entry[key]]));
+  const gammas = Object.fromEntries(Object.entries(origins).map(([key, section]) => [key, section.relative_reconstruction_bias]));
+  const nodes = [
+    html("h2", {}, "Report"),
+    html("p", { class: "verdict" }, inWords(entry.name, gammas, entry.raw.norm_ratio)),
+    html("p", { class: "facts" }, factsOf(entry)),
+    ...warnings(entry),
+    html("div", { class: "two" }, html("div", {}, measured(origins), undefinedOnes(origins)), html("div", {}, picture(entry.name, origins, signal))),
+    html("h2", {}, "Where the loss is"),
+    parts(origins),
+    html("p", { class: "facts" }, "The best common factor recovers only the last part. One factor per latent may recover some of each."),
+    ...(law ? explained(law) : []),
+    html("p", { class: "buttons" }, download(entry)),
+  ];
+  return nodes;
+}
+
+function factsOf(entry) {
+  const counted = (count, noun) => `${grouped(count)} ${noun}${count === 1 ? "" : "s"}`;
+  const documents = entry.documents ? counted(entry.documents, "document") : `${counted(entry.clusters, "block")} of tokens`;
+  return [
+    ...(entry.complete ? [] : ["stopped early"]),
+    counted(entry.tokens, "token"),
+    ...(entry.dropped ? [`${grouped(entry.dropped)} not finite, left out`] : []),
+    documents,
+    ...(entry.l0 === null ? [] : [`L0 = ${entry.l0.toFixed(1)}`]),
+    entry.sae,
+  ].join(" · ");
+}
+
+function warnings(entry) {
+  const said = [];
+  const { outliers, without_outliers: without } = entry;
+  if (outliers) {
+    const share = (100 * outliers.share_of_a).toFixed(1);
+    const gamma = figures(without.raw.relative_reconstruction_bias).join(", ");
+    said.push(
+      `${grouped(outliers.tokens)} tokens have a norm above ${general(outliers.limit, 4)}, 100 times the median, and hold ${share} % of E‖x‖²: ` +
+        `probably attention sinks. Without them, γ is ${gamma}; the file has every measure without them.`,
+    );
+  }
+  if (entry.raw.relative_loss.value > 1) said.push("L/a is above 1, worse than x̂ = 0: do x and x̂ belong together?");
+  if (!entry.documents) said.push("Without documents, intervals take stretches of tokens to be independent, and are too narrow if documents are longer.");
+  return said.map((text) => html("p", { class: "facts warning" }, text));
+}
+
+export function value(number) {
+  const size = Math.abs(number);
+  const text = size && size < 5e-4 ? number.toExponential(1) : size >= 1e5 ? number.toExponential(3) : number.toFixed(4);
+  return text.replaceAll("-", "−");
+}
+
+// The value of an estimate, and its interval.
+export function figures(estimate) {
+  if (estimate.value === null) return ["undefined", ""];
+  const between = estimate.low === null ? "no interval" : `${value(estimate.low)} … ${value(estimate.high)}`;
+  return [value(estimate.value), between];
+}
+
+function cell(estimate) {
+  const [number, between] = figures(estimate);
+  return html("td", {}, html("b", {}, number), html("small", {}, between));
+}
+
+function table(name, head, rows) {
+  const top = html("thead", {}, html("tr", {}, ...head.map((words) => html("th", { scope: "col" }, words))));
+  return html("div", { class: "wide" }, html("table", { class: "measured" }, html("caption", { class: "spoken" }, name), top, html("tbody", {}, ...rows)));
+}
+
+function measured(origins) {
+  const rows = Object.entries(measures).map(([key, { plain, question, atOne }]) => {
+    const name = html("th", { scope: "row", title: `${question}\n1 means: ${atOne}` }, html("b", {}, plain), html("small", {}, key.replaceAll("_", " ")));
+    return html("tr", { "data-measure": key }, name, html("td", { class: "about" }, html("small", {}, question)), ...Object.values(origins).map((section) => cell(section[key])));
+  });
+  const head = ["measure", "", ...Object.keys(origins).map((key) => ORIGINS[key])];
+  const made = table("Every measure, with its 95 % interval, from each origin", head, rows);
+  made.querySelectorAll("thead th")[1].className = "about";
+  for (const about of made.querySelectorAll("td.about")) about.style.whiteSpace = "normal";
+  return made;
+}
+
+// A line for each reason why values or intervals are missing.
+function undefinedOnes(origins) {
+  const lines = [];
+  for (const [origin, section] of Object.entries(origins)) {
+    const by = new Map();
+    for (const [key, { reason }] of Object.entries(section)) if (reason) by.set(reason, [...(by.get(reason) ?? []), measures[key]?.plain ?? key.replaceAll("_", " ")]);
+    for (const [reason, keys] of by) lines.push(html("li", {}, `${ORIGINS[origin]}: ${keys.join(", ")}: ${reason}`));
+  }
+  return lines.length ? html("ul", { class: "reasons" }, ...lines) : "";
+}
+
+function parts(origins) {
+  const of = Object.entries(origins).filter(([, section]) => section.tokens_loss);
+  const rows = Object.entries(PARTS).map(([key, [words, share]]) =>
+    html("tr", {}, html("th", { scope: "row" }, words), ...of.flatMap(([, section]) => [cell(section[key]), html("td", {}, percent(section[share].value))])),
+  );
+  return table("The parts of the loss", ["part of L/a", ...of.flatMap(([key]) => [ORIGINS[key], "share"])], rows);
+}
+
+function percent(share) {
+  return share === null ? "—" : `${(100 * share).toFixed(1)} %`;
+}
+
+function explained(law) {
+  const rows = Object.values(lawRows(law)).map(({ words, estimate }) => html("tr", {}, html("th", { scope: "row" }, words), cell(estimate)));
+  return [html("h2", {}, "Explained by the penalty, about b_dec"), html("p", {}, lawInWords(law)), table("What the penalty of training explains", ["", "value"], rows)];
+}
+
+function download(entry) {
+  const text = JSON.stringify({ saes: [entry], differences: [] }, null, 2);
+  const file = `${entry.name.replace(/[^\w.-]+/g, "-")}-shrinkage.json`;
+  const link = html("a", { class: "button", download: file, href: `data:application/json;charset=utf-8,${encodeURIComponent(text)}` }, "Download the report (JSON)");
+  return link;
+}
