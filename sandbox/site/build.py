@@ -38,7 +38,10 @@ class Page(NamedTuple):
     styles: tuple[str, ...] = ()
 
 
-PAGES = (Page("explorer", "Explorer", ("explorer-page.js",)),)
+PAGES = (
+    Page("explorer", "Explorer", ("explorer-page.js",)),
+    Page("data", "Your data", ("data/page.js",), ("js/data/page.css",)),
+)
 """In the order of the navigation."""
 
 

@@ -14,7 +14,7 @@ from math import isqrt
 from sympy import Set
 
 from sandbox.activations.windows import astray
-from sandbox.checkpoints import autoencoder, normalisation, penalty, saelens, saelens_settings
+from sandbox.checkpoints import normalisation, penalty, saelens, saelens_settings
 from sandbox.checkpoints.layout import INSTEAD
 from sandbox.maths.compile import MOMENTS, to_javascript
 from sandbox.maths.derivations.parts import V

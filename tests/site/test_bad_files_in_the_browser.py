@@ -134,7 +134,7 @@ def line_of(**case):
 def test_bad_activations(modules, folder):
     cases = [{"x": name, "x_hat": "good.npy"} for name in BAD] + [{"x": "good.npy", "x_hat": name} for name in BAD]
     for case, answer in zip(cases, in_node(modules, cases), strict=True):
-        assert answer == {"refused": line_of(**case)}
+        assert answer == {"refused": line_of(**case)}, case
 
 
 @pytest.mark.filterwarnings("ignore:Reading `.npy`")

@@ -1,5 +1,5 @@
 // The header of a .npy file is a literal of Python: a dictionary of strings, whole numbers, booleans and tuples.
-import { Tuple } from "./python.js";
+import { Decimal, Tuple } from "./python.js";
 
 // The value of the text; throws a SyntaxError for anything that is not a literal of these kinds.
 export function literal(text) {
@@ -40,9 +40,6 @@ function read(tokens) {
   if (!Object.hasOwn(names, token)) throw new SyntaxError("not a literal");
   return names[token];
 }
-
-// A number with a point: no length of an axis.
-class Decimal extends Number {}
 
 function entries(tokens, end) {
   const values = [];

@@ -100,10 +100,11 @@ async function computed(x, group, counter, compute) {
 async function lookedAt(rows) {
   const [{ width: d }] = rows;
   const sizes = [];
+  const wide = rows.some(({ dtype }) => dtype === "F64"); // the squares of others stay within float64
   let peak = 0;
   for (const [start, stop] of windows(rows[0].rows)) {
     const parts = await Promise.all(rows.map((one) => one.read(start, stop)));
-    for (const part of parts) if (part instanceof Float64Array) peak = part.reduce(larger, peak);
+    if (wide) for (const part of parts) peak = part.reduce(larger, peak);
     for (let at = 0; at < parts[0].length; at += d) {
       let sum = 0;
       for (let i = at; i < at + d; i++) sum += parts[0][i] ** 2;

@@ -40,7 +40,7 @@ async function take(files) {
   const fresh = itemsOf(files);
   items = items.filter((item) => !fresh.some(({ name }) => name === item.name));
   for (const item of fresh) {
-    const found = await look(item.role === "sae" ? { sae: item.files } : { file: item.files[0] });
+    const found = await look(item.role === "sae" ? { sae: item.files } : { file: item.files[0].file });
     Object.assign(item, { header: found.header, description: found.description, refused: found.refused });
   }
   items.push(...fresh);
@@ -62,9 +62,11 @@ function listed() {
   say(still || (items.length ? "Ready." : ""));
 }
 
+const WORDS = { F16: "float16", BF16: "bfloat16", F32: "float32", F64: "float64", I32: "int32", I64: "int64" };
+
 function row(item) {
   const { name, header, description, refused } = item;
-  const holds = refused ?? description ?? `${header.dtype}, shape ${repr(Tuple.from(header.shape))}`;
+  const holds = refused ?? description ?? `${WORDS[header.dtype] ?? header.dtype}, shape ${repr(Tuple.from(header.shape))}`;
   const roles = item.files.length > 1 || description ? ["sae", "none"] : ["x", "x_hat", "documents", "none"];
   const select = html("select", { "aria-label": `use ${name} as` }, ...roles.map((role) => html("option", { value: role }, ROLES[role])));
   select.value = roles.includes(item.role) ? item.role : "none";

@@ -1,22 +1,19 @@
-// The report's γ, cosine and norm ratio as points on the explorer's map, beside the embedded SAEs.
+// The report as a point on the explorer's map, raw, beside the embedded SAEs.
 import { controls, defaults } from "../../explorer/generated.js";
 import { html } from "../../explorer/dom.js";
 import { map } from "../../explorer/map.js";
 import { saes } from "../../explorer/saes.js";
 import { sceneOf } from "../../explorer/scene.js";
 import { theme } from "../../explorer/theme.js";
-import { ORIGINS } from "./generated.js";
 
 const STILL = { set() {}, commit() {}, key() {} }; // nothing can be dragged here
 
-export function picture(name, origins, signal) {
-  const own = Object.entries(origins)
-    .map(([origin, { cosine, norm_ratio }]) => ({ name: `${name}, ${ORIGINS[origin]}`, cosine: cosine.value, norm_ratio: norm_ratio.value }))
-    .filter((point) => point.cosine !== null && point.norm_ratio !== null);
-  if (!own.length) return html("p", { class: "facts" }, "There is no point on the map, because the cosine is undefined.");
+export function picture(name, { cosine, norm_ratio }, signal) {
+  if (cosine.value === null) return html("p", { class: "facts" }, "There is no point on the map, because the cosine is undefined.");
+  const own = { name, cosine: cosine.value, norm_ratio: norm_ratio.value };
   const drawing = map(STILL, signal);
   const root = html("div", { class: "shrinkage-explorer" }, drawing.node);
-  const where = stateAt(own[0]);
+  const where = stateAt(own);
   const scene = sceneOf({ ...defaults, ...where, measure: "relative_reconstruction_bias" });
   let width = 0;
   const draw = () => {
@@ -24,9 +21,9 @@ export function picture(name, origins, signal) {
     width = root.clientWidth;
     drawing.layout(width);
     drawing.draw(scene);
-    drawing.drawSaes([...own, ...saes]);
-    root.querySelectorAll(".saes circle").forEach((dot, i) => i < own.length && dot.classList.add("yours"));
-    for (const text of root.querySelectorAll(".saes text")) if (own.some((point) => text.textContent.startsWith(point.name))) text.classList.add("yours");
+    drawing.drawSaes([own, ...saes]);
+    root.querySelector(".saes circle").classList.add("yours");
+    for (const text of root.querySelectorAll(".saes text")) text.classList.toggle("yours", text.textContent.startsWith(name));
   };
   const watching = new ResizeObserver(draw);
   watching.observe(root);

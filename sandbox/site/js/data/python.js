@@ -5,11 +5,15 @@ export class InputError extends Error {}
 // A tuple of Python; lists are plain arrays.
 export class Tuple extends Array {}
 
+// A number with a point: no length of an axis.
+export class Decimal extends Number {}
+
 // Python's repr of a value from JSON, or from the header of a .npy file.
 export function repr(value) {
   if (value === null || value === undefined) return "None";
   if (value === true) return "True";
   if (value === false) return "False";
+  if (value instanceof Decimal) return Number.isInteger(Number(value)) ? `${value}.0` : number(Number(value));
   if (typeof value === "number") return number(value);
   if (typeof value === "string") return quoted(value);
   if (value instanceof Tuple) return value.length === 1 ? `(${repr(value[0])},)` : `(${Array.from(value, repr).join(", ")})`;
@@ -29,26 +33,22 @@ function number(value) {
   return exponent ? `${exponent[1]}e${exponent[2]}0${exponent[3]}` : text;
 }
 
-function quoted(text) {
+const SHORT = { "\n": "\\n", "\r": "\\r", "\t": "\\t" };
+
+// In quotes, with letters for which `hidden(code)` holds as two hexadecimal digits.
+function quoted(text, hidden = (code) => code < 32 || (code > 126 && code < 161)) {
   const quote = text.includes("'") && !text.includes('"') ? '"' : "'";
   const escaped = Array.from(text, (letter) => {
     if (letter === "\\" || letter === quote) return `\\${letter}`;
-    const short = { "\n": "\\n", "\r": "\\r", "\t": "\\t" }[letter];
-    if (short) return short;
     const code = letter.codePointAt(0);
-    return code < 32 || (code > 126 && code < 161) ? `\\x${code.toString(16).padStart(2, "0")}` : letter;
+    return SHORT[letter] ?? (hidden(code) ? `\\x${code.toString(16).padStart(2, "0")}` : letter);
   });
   return quote + escaped.join("") + quote;
 }
 
 // The repr of bytes.
 export function bytesRepr(bytes) {
-  const letters = Array.from(bytes, (byte) => {
-    if (byte === 39 || byte === 92) return `\\${String.fromCharCode(byte)}`;
-    const short = { 10: "\\n", 13: "\\r", 9: "\\t" }[byte];
-    return short ?? (byte < 32 || byte > 126 ? `\\x${byte.toString(16).padStart(2, "0")}` : String.fromCharCode(byte));
-  });
-  return `b'${letters.join("")}'`;
+  return `b${quoted(String.fromCharCode(...bytes), (code) => code < 32 || code > 126)}`;
 }
 
 // A number to `digits` significant ones, as Python's format "g" writes it.

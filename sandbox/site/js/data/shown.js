@@ -16,7 +16,7 @@ export function shown({ entry, law }, signal) {
     html("p", { class: "verdict" }, inWords(entry.name, gammas, entry.raw.norm_ratio)),
     html("p", { class: "facts" }, factsOf(entry)),
     ...warnings(entry),
-    html("div", { class: "two" }, html("div", {}, measured(origins), undefinedOnes(origins)), html("div", {}, picture(entry.name, origins, signal))),
+    html("div", { class: "two" }, html("div", {}, measured(origins), undefinedOnes(origins)), html("div", {}, picture(entry.name, entry.raw, signal))),
     html("h2", {}, "Where the loss is"),
     parts(origins),
     html("p", { class: "facts" }, "The best common factor recovers only the last part. One factor per latent may recover some of each."),
