@@ -11,15 +11,13 @@ import json
 from dataclasses import asdict
 from math import isqrt
 
-from sympy import Set
-
 from sandbox.activations.windows import astray
 from sandbox.checkpoints import normalisation, penalty, saelens, saelens_settings
 from sandbox.checkpoints.layout import INSTEAD
 from sandbox.maths.compile import MOMENTS, to_javascript
 from sandbox.maths.derivations.parts import V
 from sandbox.maths.derived import derived
-from sandbox.maths.measures import ANY, COSINES, NOT_NEGATIVE, NOT_RESOLVABLE, t, v, without_ends
+from sandbox.maths.measures import ANY, COSINES, NOT_NEGATIVE, NOT_RESOLVABLE, Range, t, v, without_ends
 from sandbox.maths.symbols import penalty as P
 from sandbox.measuring.measure import SAMPLE
 from sandbox.measuring.preflight import OUTLIER
@@ -33,7 +31,7 @@ from sandbox.report.law import SAID as LAW_SAID
 from sandbox.report.parts import NOTHING_LOST, PARTS, SHARE
 from sandbox.report.verdict import SAID, WITHIN
 
-SCALES: dict[str, Set] = {"any": ANY, "notNegative": NOT_NEGATIVE, "cosine": COSINES, "share": SHARE}
+SCALES: dict[str, Range] = {"any": ANY, "notNegative": NOT_NEGATIVE, "cosine": COSINES, "share": SHARE}
 """The ranges of estimates that are no measures, by their names in JavaScript."""
 
 
@@ -131,7 +129,7 @@ def _functions() -> str:
     )
 
 
-def _scale(range: Set) -> str:
+def _scale(range: Range) -> str:
     unbounded, back = without_ends(range)
     ends = ", ".join(str(float(end)).replace("inf", "Infinity") for end in (range.inf, range.sup))
     return f"{{ range: [{ends}], unbounded: {to_javascript(unbounded, (v,))}, back: {to_javascript(back, (t,))} }}"

@@ -10,6 +10,8 @@ from sandbox.data import FILES
 from tests.site.same import by_python, same
 from tests.site.test_data_in_the_browser import pairs
 
+FITS = "(tables) => tables.every((table) => table.scrollWidth <= table.parentElement.clientWidth)"
+
 
 def report_of(tab):
     """The report's sentence, and its file."""
@@ -58,6 +60,7 @@ def test_an_sae_is_measured_as_python_measures_it_and_the_law_explains_it(open_s
     law = tab.get_by_text("The law predicts").inner_text()
     same(report, {"entry": entry, "words": words, "law": law})
     assert tab.evaluate("document.documentElement.scrollWidth") <= 390
+    assert tab.locator("#report table").evaluate_all(FITS)
 
 
 def test_the_example_by_keyboard_alone(open_site):
@@ -155,5 +158,4 @@ def test_the_report_fits_and_is_painted_in_the_colours_of_the_page(open_site, wi
     tab.locator("#report .saes circle").first.wait_for()
     assert tab.evaluate("document.documentElement.scrollWidth") <= width
     assert tab.locator("#report .shrinkage-explorer").get_attribute("data-theme") == scheme
-    inside = "(table) => table.scrollWidth <= table.parentElement.clientWidth + 1"
-    assert tab.locator("#report table").evaluate_all(f"(tables) => tables.every({inside})")
+    assert tab.locator("#report table").evaluate_all(FITS)

@@ -11,19 +11,18 @@ import { inWords } from "./verdict.js";
 export function shown({ entry, law }, signal) {
   const origins = Object.fromEntries(Object.keys(ORIGINS).filter((key) => entry[key]).map((key) => [key, entry[key]]));
   const gammas = Object.fromEntries(Object.entries(origins).map(([key, section]) => [key, section.relative_reconstruction_bias]));
-  const nodes = [
+  return [
     html("h2", {}, "Report"),
     html("p", { class: "verdict" }, inWords(entry.name, gammas, entry.raw.norm_ratio)),
     html("p", { class: "facts" }, factsOf(entry)),
     ...warnings(entry),
-    html("div", { class: "two" }, html("div", {}, measured(origins), undefinedOnes(origins)), html("div", {}, picture(entry.name, entry.raw, signal))),
+    html("div", { class: "two" }, html("div", {}, measured(origins), undefinedOnes(origins)), html("div", {}, picture(`your ${entry.name}`, entry.raw, signal))),
     html("h2", {}, "Where the loss is"),
     parts(origins),
     html("p", { class: "facts" }, "The best common factor recovers only the last part. One factor per latent may recover some of each."),
     ...(law ? explained(law) : []),
     html("p", { class: "buttons" }, download(entry)),
   ];
-  return nodes;
 }
 
 function factsOf(entry) {
@@ -68,26 +67,28 @@ export function figures(estimate) {
   return [value(estimate.value), between];
 }
 
-function cell(estimate) {
+function cell(estimate, ...more) {
   const [number, between] = figures(estimate);
-  return html("td", {}, html("b", {}, number), html("small", {}, between));
+  return html("td", {}, html("b", {}, number), html("small", {}, between), ...more.map((words) => html("small", {}, words)));
 }
 
 function table(name, head, rows) {
-  const top = html("thead", {}, html("tr", {}, ...head.map((words) => html("th", { scope: "col" }, words))));
+  // A column without a name holds words that a phone has no room for.
+  const top = html("thead", {}, html("tr", {}, ...head.map((words) => html("th", { scope: "col", class: words ? "" : "about" }, words))));
   return html("div", { class: "wide" }, html("table", { class: "measured" }, html("caption", { class: "spoken" }, name), top, html("tbody", {}, ...rows)));
 }
 
 function measured(origins) {
-  const rows = Object.entries(measures).map(([key, { plain, question, atOne }]) => {
-    const name = html("th", { scope: "row", title: `${question}\n1 means: ${atOne}` }, html("b", {}, plain), html("small", {}, key.replaceAll("_", " ")));
-    return html("tr", { "data-measure": key }, name, html("td", { class: "about" }, html("small", {}, question)), ...Object.values(origins).map((section) => cell(section[key])));
-  });
-  const head = ["measure", "", ...Object.keys(origins).map((key) => ORIGINS[key])];
-  const made = table("Every measure, with its 95 % interval, from each origin", head, rows);
-  made.querySelectorAll("thead th")[1].className = "about";
-  for (const about of made.querySelectorAll("td.about")) about.style.whiteSpace = "normal";
-  return made;
+  const rows = Object.entries(measures).map(([key, { plain, question, atOne }]) =>
+    html(
+      "tr",
+      { "data-measure": key },
+      html("th", { scope: "row", class: "measure", title: `${question}\n1 means: ${atOne}` }, html("b", {}, plain), html("small", {}, key.replaceAll("_", " "))),
+      html("td", { class: "about" }, html("small", {}, question)),
+      ...Object.values(origins).map((section) => cell(section[key])),
+    ),
+  );
+  return table("Every measure, with its 95 % interval, from each origin", ["measure", "", ...Object.keys(origins).map((key) => ORIGINS[key])], rows);
 }
 
 // A line for each reason why values or intervals are missing.
@@ -103,24 +104,21 @@ function undefinedOnes(origins) {
 
 function parts(origins) {
   const of = Object.entries(origins).filter(([, section]) => section.tokens_loss);
-  const rows = Object.entries(PARTS).map(([key, [words, share]]) =>
-    html("tr", {}, html("th", { scope: "row" }, words), ...of.flatMap(([, section]) => [cell(section[key]), html("td", {}, percent(section[share].value))])),
+  const share = ({ value: of }) => (of === null ? "" : `${(100 * of).toFixed(1)} % of the loss`);
+  const rows = Object.entries(PARTS).map(([key, [words, named]]) =>
+    html("tr", {}, html("th", { scope: "row" }, words), ...of.map(([, section]) => cell(section[key], share(section[named])))),
   );
-  return table("The parts of the loss", ["part of L/a", ...of.flatMap(([key]) => [ORIGINS[key], "share"])], rows);
-}
-
-function percent(share) {
-  return share === null ? "—" : `${(100 * share).toFixed(1)} %`;
+  return table("The parts of the loss", ["part of L/a", ...of.map(([key]) => ORIGINS[key])], rows);
 }
 
 function explained(law) {
   const rows = Object.values(lawRows(law)).map(({ words, estimate }) => html("tr", {}, html("th", { scope: "row" }, words), cell(estimate)));
-  return [html("h2", {}, "Explained by the penalty, about b_dec"), html("p", {}, lawInWords(law)), table("What the penalty of training explains", ["", "value"], rows)];
+  return [html("h2", {}, "Explained by the penalty, about b_dec"), html("p", {}, lawInWords(law)), table("What the penalty of training explains", ["of the law", "value"], rows)];
 }
 
 function download(entry) {
   const text = JSON.stringify({ saes: [entry], differences: [] }, null, 2);
   const file = `${entry.name.replace(/[^\w.-]+/g, "-")}-shrinkage.json`;
-  const link = html("a", { class: "button", download: file, href: `data:application/json;charset=utf-8,${encodeURIComponent(text)}` }, "Download the report (JSON)");
-  return link;
+  const href = `data:application/json;charset=utf-8,${encodeURIComponent(text)}`;
+  return html("a", { class: "button", download: file, href }, "Download the report (JSON)");
 }
