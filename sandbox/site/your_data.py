@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from math import isqrt
+from typing import Any
 
 from sandbox.activations.windows import astray
 from sandbox.checkpoints import normalisation, penalty, saelens, saelens_settings
@@ -118,7 +119,7 @@ def _checkpoints() -> dict[str, object]:
 def _functions() -> str:
     """Formulas of the law (C19) and of the loss's parts (C23), and the scales without ends that intervals need."""
     parts_of = {key: to_javascript(derived("C23")[key], (*MOMENTS, V)) for key in ("tokens_loss", "factors_loss")}
-    slope = derived("C19")["tanh_slope"]
+    slope: Any = derived("C19")["tanh_slope"]
     formulas = ", ".join(f"{key}: {formula}" for key, formula in parts_of.items())
     scales = ", ".join(f"{name}: {_scale(range)}" for name, range in SCALES.items())
     return (
