@@ -15,8 +15,10 @@ from sandbox.downstream.splice import Splice
 from sandbox.measuring.forward import Forward
 from tests.helpers.models import KINDS, make_texts, save_model
 
-with warnings.catch_warnings():  # transformers' own imports may warn, and nobody here can mend that
+with warnings.catch_warnings():  # their own imports may warn, and nobody here can mend that
     warnings.simplefilter("ignore")
+    from dictionary_learning.evaluation import loss_recovered
+    from nnsight import LanguageModel
     from sae_lens import StandardSAE, StandardSAEConfig
     from sae_lens.evals import get_downstream_reconstruction_metrics
     from sae_lens.training.activation_scaler import ActivationScaler
@@ -249,3 +251,22 @@ def test_loss_recovered_is_what_saelens_prints(folders, saelens_sae):
     names = {"clean": "ce_loss_without_sae", "0.x_hat": "ce_loss_with_sae", "zero": "ce_loss_with_ablation"}
     for name, printed in names.items():
         assert ours[f"saelens.{name}"] / ours["saelens.tokens"] == pytest.approx(theirs[printed], rel=1e-6)
+
+
+@pytest.mark.filterwarnings("ignore")  # nnsight's own
+@torch.no_grad()
+def test_loss_recovered_is_what_dictionary_learning_computes(folders):
+    model, _, tokenizer = load(folders["llama"], "float32", head=True)
+    traced = LanguageModel(model, tokenizer=tokenizer)
+    splice, contexts = opened(folders["llama"], "model.layers.1")
+    reader = reader_of(splice, contexts, Reconstructions(Forward(mixing, "cpu", "float32")), Ablations(torch.zeros(D)))
+    names = [f"dictionary_learning.{name}" for name in ("clean", "0.x_hat", "zero")]
+    seen = 0
+    for context in contexts(make_texts()):  # one at a time: it averages over a batch
+        rows = reader(contexts.padded([context])).double().sum((0, 1)).tolist()
+        ours = dict(zip(reader.columns, rows, strict=True))
+        theirs = loss_recovered(torch.from_numpy(context.ids)[None], traced, traced.model.layers[1], mixing)
+        for name, printed in zip(names, theirs, strict=True):
+            assert ours[name] / ours["dictionary_learning.tokens"] == pytest.approx(printed.item(), rel=1e-6)
+        seen += 1
+    assert seen > 15
