@@ -29,7 +29,7 @@ from sandbox.cli.program import (
 from sandbox.errors import InputError
 
 if TYPE_CHECKING:
-    from sandbox.report.losses import LossReport
+    from sandbox.report.loss_report import LossReport
 
 NOT_LIVE = ("activations", "documents")
 

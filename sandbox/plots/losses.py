@@ -10,7 +10,8 @@ import numpy as np
 
 from sandbox.plots.error_bars import ends_of, error_bars, value_of
 from sandbox.plots.style import INK, axes_or_current, figure, legend_below, message, plain_name, sae_looks
-from sandbox.report.losses import CLEAN, LEAST_ERROR, LEAST_LOSS, LossReport
+from sandbox.report.loss_report import LossReport
+from sandbox.report.losses import CLEAN, LEAST_ERROR, LEAST_LOSS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

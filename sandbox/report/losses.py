@@ -1,11 +1,11 @@
-"""What an SAE costs the model: its loss with x replaced, paired by token, with intervals over documents."""
+"""What an SAE costs the model in numbers: its loss with x replaced, paired by token, with intervals over documents."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from jaxtyping import Float64
@@ -13,32 +13,11 @@ from torch import Tensor
 
 from sandbox.maths.compile import evaluate, why_undefined
 from sandbox.maths.measures import ANY, REGISTRY
-from sandbox.report.csv_text import csv_text
 from sandbox.report.estimates import NO_TOKENS, Estimate
 from sandbox.report.jackknife import LeftOut, effective, ends, student
-from sandbox.report.layout import PRINTED, fitting, stacked, table
-from sandbox.report.tables import plus_minus
-
-if TYPE_CHECKING:
-    from rich.table import Table
 
 TOKENS, CLEAN, MEAN, ZERO, X_HAT = "tokens", "clean", "mean", "zero", "x_hat"
 LEAST_ERROR, LEAST_LOSS = "least_error", "least_loss"
-
-WORDS = {
-    CLEAN: "x (the clean model)",
-    X_HAT: "x̂",
-    LEAST_ERROR: "x̂ stretched for the least error",
-    LEAST_LOSS: "x̂ stretched for the least loss",
-    "per-latent": "x̂ with a factor per latent",
-    "joint": "x̂ with the best factors of all latents",
-    "decoder": "x̂ with the best decoder",
-    MEAN: "the mean of x",
-    ZERO: "zero",
-}
-"""What takes the place of x, by name."""
-
-DIGITS = 4  # decimals of a loss
 
 COLUMNS = ("sae", "replacement", "measure", "value", "low", "high", "reason")
 
@@ -218,10 +197,6 @@ class SaeLosses:
         """Mean number of active latents on the tokens replaced; None if they are not visible."""
         return self.ratios.mean(f"{self.number}.l0").value
 
-    def words(self, name: str) -> str:
-        """What takes the place of x, with its factor."""
-        return f"{WORDS[name]} (× {self.factors[name]:.3f})" if name in self.factors else WORDS[name]
-
     @property
     def order(self) -> Sequence[str]:
         """Everything that takes the place of x."""
@@ -275,157 +250,3 @@ class SaeLosses:
         if self.curve:
             for factor, change in zip(self.curve.factors, self.curve.changes, strict=True):
                 yield self.name, f"factor {factor:.6g}", "change", change.value, change.low, change.high, change.reason
-
-    def in_words(self) -> str:
-        """One or two sentences: the cost, and what stretching x̂ gains."""
-        cost = self.cost(X_HAT)
-        if cost.value is None:
-            return f"{self.name}: the loss is not finite."
-        gamma = "" if self.gamma is None else f" (γ about {self.about} is {self.gamma:.3f})"
-        words = f"{self.name} costs the model {plus_minus(cost, DIGITS)} nats per token{gamma}."
-        stretched = [self._stretched(name) for name in self.replacements if name in self.factors]
-        return f"{words} Stretched about {self.about}, x̂ costs {'; '.join(stretched)}." if stretched else words
-
-    def _stretched(self, name: str) -> str:
-        """What stretching gains, and how little of that loss recovered shows."""
-        gain, before, after = self.gain(name), self.recovered(X_HAT).value, self.recovered(name).value
-        if gain.value is None:
-            return f"an undefined amount with the factor {self.factors[name]:.3f}"
-        size = plus_minus(gain, DIGITS).removeprefix("-")
-        cost = self.cost(X_HAT).value
-        share = f", {abs(gain.value / cost):.0%} of it,".replace("%", " %") if cost and self.costs_something else ""
-        shown = f"; loss recovered {before:.4f} ► {after:.4f}" if before is not None and after is not None else ""
-        bound = ", a bound of the search" if name == LEAST_LOSS and self.curve and self.curve.at_bound else ""
-        return (
-            f"{size} {'less' if gain.value >= 0 else 'more'}{share} with the factor of the "
-            f"{'least error' if name == LEAST_ERROR else 'least loss'} ({self.factors[name]:.3f}{bound}{shown})"
-        )
-
-
-@dataclass(frozen=True, eq=False)
-class LossReport:
-    """What SAEs cost a language model; a notebook shows it as tables.
-
-    Attributes:
-        source:           the model, the module and the text
-        module:           name of the module whose output is replaced
-        ratios:           of all losses
-        documents:        number of documents measured
-        fitted_on:        number of tokens that the factors were fitted on, of other documents
-        fitted_documents: number of these documents
-        outliers:         `limit` (norm of x), `tokens` (of those fitted on), and whether they keep their activations
-        saes:             of each SAE
-        complete:         False if the run was stopped early
-        findings:         findings of the preflight check: `sae`, `key` and `message`
-    """
-
-    source: str
-    module: str
-    ratios: Ratios
-    documents: int
-    fitted_on: int
-    fitted_documents: int
-    outliers: Mapping[str, Any]
-    saes: Sequence[SaeLosses]
-    complete: bool = True
-    findings: Sequence[Mapping[str, Any]] = field(default_factory=tuple)
-
-    @property
-    def tokens(self) -> int:
-        """Number of predictions counted."""
-        return int(self.ratios.sums[:, self.ratios.columns.index(TOKENS)].sum())
-
-    @cached_property
-    def clean(self) -> Estimate:
-        """The clean model's cross-entropy, nats per token."""
-        return self.ratios.mean(CLEAN)
-
-    def to_dict(self) -> dict[str, Any]:
-        """The JSON object."""
-        return {
-            "source": self.source,
-            "module": self.module,
-            "complete": self.complete,
-            "tokens": self.tokens,
-            "documents": self.documents,
-            "fitted_on": self.fitted_on,
-            "fitted_documents": self.fitted_documents,
-            "outliers": dict(self.outliers),
-            "clean": self.clean.to_dict(),
-            "saes": [sae.to_dict() for sae in self.saes],
-            "findings": [dict(finding) for finding in self.findings],
-        }
-
-    def to_csv(self) -> str:
-        """Every number as CSV text, one row per SAE, replacement and measure, with the columns COLUMNS."""
-        return csv_text(COLUMNS, [row for sae in self.saes for row in sae.rows()])
-
-    def facts(self) -> str:
-        """One line: tokens, documents, the clean loss."""
-        kept = ", outliers left as they are" if self.outliers["excluded"] and self.outliers["tokens"] else ""
-        early = "stopped early · " if not self.complete else ""
-        clean = plus_minus(self.clean, DIGITS)
-        return (
-            f"{early}{self.tokens:,} tokens of {self.documents:,} documents{kept} · clean model {clean} nats per token "
-            f"· factors fitted on {self.fitted_on:,} tokens of {self.fitted_documents:,} other documents all "
-            "over the text"
-        )
-
-    def tables(self, width: int = PRINTED) -> list[Table]:
-        """A table per SAE, for a terminal `width` columns wide."""
-        return [self._table(sae, width) for sae in self.saes]
-
-    def _table(self, sae: SaeLosses, width: int) -> Table:
-        from rich.markup import escape
-
-        title = f"[bold]{escape(sae.name)}[/]  in place of {escape(self.module)}\n{self.facts()}"
-        headers = ("in place of x", "loss − clean", "gain over x̂", "KL", "loss recovered")
-        rows = [
-            (
-                sae.words(name),
-                signed(sae.cost(name)),
-                "" if name in (X_HAT, MEAN, ZERO) else signed(sae.gain(name)),
-                _shown(sae.divergence(name)),
-                _shown(sae.recovered(name)),
-            )
-            for name in sae.order
-        ]
-        libraries = [f"{name} {_shown(sae.recovered_as_in(key))}" for key, name in sae.libraries.items()]
-        caption = escape(sae.in_words())
-        if libraries:
-            caption += f"\nLoss recovered by x̂ as the libraries define it: {', '.join(libraries)}."
-
-        def wide() -> Table:
-            return table(title, headers, rows, right=headers[1:], caption=caption)
-
-        def narrow() -> Table:
-            groups = ((row[0], zip(headers[1:], row[1:], strict=True)) for row in rows)
-            return stacked(title, (headers[0], "nats per token"), groups, caption)
-
-        return fitting(width, wide, narrow)
-
-    def in_words(self) -> str:
-        """A sentence or two for each SAE."""
-        return " ".join(sae.in_words() for sae in self.saes)
-
-    def __repr__(self) -> str:
-        return f"LossReport({self.facts()})"
-
-    def __str__(self) -> str:
-        from rich.console import Console
-
-        console = Console(width=PRINTED)
-        with console.capture() as text:
-            for made in self.tables():
-                console.print(made)
-        return text.get()
-
-
-def signed(estimate: Estimate) -> str:
-    """A difference: its value with its sign, ± half its interval."""
-    words = _shown(estimate)
-    return f"+{words}" if estimate.value is not None and estimate.value >= 0 else words
-
-
-def _shown(estimate: Estimate) -> str:
-    return plus_minus(estimate, DIGITS).replace("-", "−", 1)

@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save_file
 from sandbox.activations.live import live
 from sandbox.activations.live.contexts import Contexts
 from sandbox.activations.split import Split
-from sandbox.downstream import loss
+from sandbox.downstream import loss, spliced
 from sandbox.downstream import measure as engine
 from sandbox.downstream.search import GRID, search
 from sandbox.errors import InputError
@@ -80,14 +80,14 @@ def test_documents_do_not_change_sides_with_their_order(folder, tmp_path):
 def test_fitting_searching_and_measuring_read_all_over_the_text(folder, monkeypatch):
     read = []
 
-    class Watched(engine.Live):
+    class Watched(spliced.Live):
         def chunks(self, size, start=0, stop=None):
             read.append([])
             for chunk in super().chunks(size, start, stop):
                 read[-1] += chunk.documents.tolist()
                 yield chunk
 
-    monkeypatch.setattr(engine, "Live", Watched)
+    monkeypatch.setattr(spliced, "Live", Watched)
     few = FEW | {"fit_tokens": 200, "search_tokens": 150, "tokens": 150}
     report = loss(folder / "llama", 1, folder / "text.txt", folder / "sae", **few)
     last = max(map(max, read))
@@ -131,7 +131,7 @@ def test_the_json_is_complete_and_the_csv_has_the_same_numbers(folder, tmp_path)
 
 
 def test_a_stopped_run_resumes_to_the_same_report(folder, tmp_path, monkeypatch):
-    monkeypatch.setattr(engine, "contexts_at_once", lambda context, vocabulary, device: 5)
+    monkeypatch.setattr(spliced, "contexts_at_once", lambda context, vocabulary, device: 5)
     whole = loss(folder / "llama", 1, folder / "text.txt", folder / "sae", **FEW).to_dict()
     saved = FEW | {"checkpoint": tmp_path / "state"}
     counted = []
@@ -252,15 +252,15 @@ def test_ceilings_are_the_corrections_of_rescale_of_the_same_name(folder, tmp_pa
 
 
 def test_an_activation_that_is_not_finite_is_refused(folder, monkeypatch):
-    run = engine.Splice.clean
+    run = spliced.Splice.clean
 
     def broken(self, inputs):
         clean = run(self, inputs)
         clean.x[:1, 1] = torch.nan
         return clean
 
-    monkeypatch.setattr(engine.Splice, "check", lambda self, inputs: None)
-    monkeypatch.setattr(engine.Splice, "clean", broken)
+    monkeypatch.setattr(spliced.Splice, "check", lambda self, inputs: None)
+    monkeypatch.setattr(spliced.Splice, "clean", broken)
     with pytest.raises(InputError, match="activations have a nan or an infinity"):
         loss(folder / "llama", 1, folder / "text.txt", folder / "sae", **FEW)
 
@@ -293,14 +293,14 @@ def test_a_dead_sae_has_a_cost_and_no_correction(folder, tmp_path):
 
 
 def test_a_module_that_runs_twice_is_refused(folder, monkeypatch):
-    load = engine.load
+    load = spliced.load
 
     def shared(*arguments, **options):
         model, missing, tokenizer = load(*arguments, **options)
         model.model.layers[2].mlp = model.model.layers[1].mlp
         return model, missing, tokenizer
 
-    monkeypatch.setattr(engine, "load", shared)
+    monkeypatch.setattr(spliced, "load", shared)
     with pytest.raises(InputError, match="more than once"):
         loss(folder / "llama", None, folder / "text.txt", torch.relu, hook="model.layers.1.mlp", **FEW)
 
