@@ -16,7 +16,6 @@ from typing import Any, NamedTuple
 
 from sandbox.explorer import module as explorer
 from sandbox.explorer.saes import measured_saes
-from sandbox.site import your_data
 from sandbox.system.files import folder_written_whole
 
 FOLDER = Path(__file__).parent
@@ -81,7 +80,6 @@ def _files(saes: Sequence[dict[str, Any]], python: Path | None) -> Iterator[tupl
     for path in sorted((FOLDER / "js").rglob("*.[jc]s*")):
         if path.name != "service-worker.js":
             yield f"js/{path.relative_to(FOLDER / 'js').as_posix()}", path.read_bytes()
-    yield "js/data/generated.js", your_data.generated().encode()
     for path in sorted((explorer.FOLDER / "js").glob("*.js")):
         yield f"explorer/{path.name}", path.read_bytes()
     yield "explorer/generated.js", explorer.generated().encode()

@@ -6,8 +6,14 @@ import numpy as np
 import pytest
 import torch
 
+from sandbox.site.your_data import generated
 from tests.site.node import in_node
 from tests.site.same import by_python, same, written
+
+
+def test_what_is_stored_is_what_python_says_now(site_files):
+    """Constants, formulas and words; after a change of theirs, run python -m sandbox.site.your_data."""
+    assert site_files["js/data/generated.js"].decode() == generated()
 
 
 def pairs(n=600, d=12, seed=0, factor=0.8, noise=0.5, mean=0.3):
