@@ -1,30 +1,59 @@
-// x ► x̂ of an SAE, a few tokens at a time. The weights are float32, and everything is multiplied and added in float64.
+// x ► x̂ of an SAE, a few tokens at a time. The weights are float32, and everything is multiplied and added in float64,
+// but the encoder's products where a GPU computes them.
 import { LAYER_NORM_EPS, tanhSlope } from "./generated.js";
 import { rowNorms } from "./sae.js";
 
-export const TOKENS = 64; // at a time
+const TOKENS = 64; // at a time
 const LATENTS = 64; // whose weights stay in the cache while all these tokens pass
 
-// A function of n ≤ TOKENS rows of x, which returns their x̂, L0 and the slopes of the penalty (sandbox/measuring/
-// penalties.py); all are overwritten by the next call. `scale` is the k by which training may have multiplied x.
-export function forward(sae, scale) {
-  const { d_in: d, d_sae, encoder, W_dec, b_dec, penalty } = sae;
-  const z = new Float64Array(TOKENS * d);
-  const acts = new Float64Array(TOKENS * d_sae);
-  const back = { scale: new Float64Array(TOKENS).fill(1), shift: new Float64Array(TOKENS) };
-  const x_hat = new Float64Array(TOKENS * d);
-  const l0 = new Float64Array(TOKENS);
+// `tokens`, at a time; `products`, of a token; and `run(x, n)`, which resolves to the x̂, L0 and slopes of the penalty
+// (sandbox/measuring/penalties.py) of n ≤ `tokens` rows of x; the next call overwrites them. `scale` is the k by which
+// training may have multiplied x, and `gpu` an encoder of gpu.js, in whose place float64 is used.
+export function forward(sae, scale, gpu = null) {
+  const { d_in: d, d_sae, encoder } = sae;
+  const tokens = gpu?.tokens ?? TOKENS;
+  const z = new Float64Array(tokens * d);
+  const back = { scale: new Float64Array(tokens), shift: new Float64Array(tokens) };
+  const products = gpu ? null : new Float64Array(tokens * d_sae);
+  const finish = decoder(sae, scale, tokens, back);
+  let checked = !gpu;
+
+  async function run(x, n) {
+    inputs(sae, x, n, z, back);
+    if (!gpu) return finish(encode(z, n, encoder, d, d_sae, products), n);
+    const acts = await gpu.encode(z, n);
+    if (!checked) check(acts, z, Math.min(n, 4), sae);
+    checked = true;
+    return finish(acts, n);
+  }
+  return { tokens, run, products: d * d_sae };
+}
+
+// Throws if products in float32 are not those in float64 but for rounding: then the GPU's driver is broken.
+function check(acts, z, n, { d_in: d, d_sae, encoder }) {
+  const exact = encode(z, n, encoder, d, d_sae, new Float64Array(n * d_sae));
+  const norms = rowNorms(encoder, d);
+  const lengths = rowNorms(z.subarray(0, n * d), d);
+  exact.forEach((value, at) => {
+    const reach = 1e-5 * lengths[Math.floor(at / d_sae)] * norms[at % d_sae];
+    if (Number.isFinite(value) && !(Math.abs(acts[at] - value) <= reach)) throw new Error("the GPU computed something else");
+  });
+}
+
+// A function of the products z · W_enc of n tokens, which it overwrites, that returns what `run` resolves to.
+function decoder(sae, scale, tokens, back) {
+  const { d_in: d, d_sae, W_dec, b_dec, penalty } = sae;
+  const x_hat = new Float64Array(tokens * d);
+  const l0 = new Float64Array(tokens);
   const known = !sae.normalisation;
-  const slopes = known ? new Float64Array(TOKENS) : null;
+  const slopes = known ? new Float64Array(tokens) : null;
   const tanh = penalty?.tanh ?? null;
-  const scaled = known && tanh !== null ? new Float64Array(TOKENS) : null;
+  const scaled = known && tanh !== null ? new Float64Array(tokens) : null;
   const norms = known ? rowNorms(W_dec, d) : null;
   const origin = known ? b_dec : null;
   const activate = activation(sae);
 
-  return (x, n) => {
-    inputs(sae, x, n, z, back);
-    encode(z, n, encoder, d, d_sae, acts);
+  return (acts, n) => {
     for (let t = 0; t < n; t++) {
       const row = acts.subarray(t * d_sae, (t + 1) * d_sae);
       activate(row);
@@ -72,7 +101,7 @@ function inputs({ d_in: d, b_dec, subtractsBias, normalisation }, x, n, z, back)
   }
 }
 
-// acts = z · W_enc, four tokens and two latents at a time: eight sums stay in registers.
+// acts, z · W_enc, four tokens and two latents at a time: eight sums stay in registers.
 function encode(z, n, encoder, d, d_sae, acts) {
   for (let first = 0; first < d_sae; first += LATENTS) {
     const last = Math.min(first + LATENTS, d_sae);
@@ -99,6 +128,7 @@ function encode(z, n, encoder, d, d_sae, acts) {
       }
     }
   }
+  return acts;
 }
 
 // A function that turns a token's z · W_enc into its latents, in place (sandbox/checkpoints/activation_functions.py).

@@ -1,7 +1,8 @@
 // Files ► a report, in one pass that reads them a few megabytes at a time (sandbox/measuring/measure.py).
 import { blocks, documentsOf } from "./clusters.js";
-import { forward, TOKENS } from "./forward.js";
+import { forward } from "./forward.js";
 import { ASTRAY, LEAST, MOST, OUT_OF_RANGE, OUTLIER, SAMPLE } from "./generated.js";
+import { gpuAdapter, gpuEncoder } from "./gpu.js";
 import { means, raw, tokens } from "./origins.js";
 import { given } from "./penalty.js";
 import { filled, general, grouped, InputError } from "./python.js";
@@ -11,23 +12,32 @@ import { saeOf } from "./sae.js";
 import { Counter } from "./totals.js";
 
 const BYTES = 2 ** 22; // to read at a time of each file
+const PRODUCTS = 2e9; // of an SAE between two reads: a reader who stops it waits a second or two
+const WORTH = 2e10; // products from which on a GPU is worth its rounding: plain code takes about ten seconds for them
 
 // Measures `x` against the reconstructions in `x_hat`, or in `sae`, the files of a folder in SAELens' layout.
 //
-// Other input: `documents`, a file of ids; `dropNonfinite`; `l1`, the L1 coefficient where the SAE does not state it.
+// Other input: `documents`, a file of ids; `dropNonfinite`; `l1`, the L1 coefficient where the SAE does not state it;
+// `gpu`, "worth" to use one for much work, "any" to use even a software one, and "none".
 // `told.progress(done, tokens)` is called after each read, and `told.stopped()` asks whether to end with what is counted.
-export async function measure({ x, x_hat = null, sae = null, documents = null, dropNonfinite = false, l1 = null }, told = {}) {
+export async function measure(input, told = {}) {
   try {
-    return await measured({ x, x_hat, sae, documents, dropNonfinite, l1 }, told);
+    return await measured(input, told);
   } catch (error) {
+    if (error instanceof NoGPU) return measure({ ...input, gpu: "none" }, told);
     if (error.name !== "NotReadableError" && error.name !== "NotFoundError") throw error;
     throw new InputError(`${error.file ?? "a file"} was replaced or modified while it was being read: start again once nothing writes to it`);
   }
 }
 
-async function measured({ x, x_hat, sae: files, documents, dropNonfinite, l1 }, { progress = () => {}, stopped = () => false }) {
-  const name = files ? "activations" : "x";
-  const rows = [await opened(x, name, ACTIVATIONS), ...(x_hat ? [await opened(x_hat, "x_hat", ACTIVATIONS)] : [])];
+// A GPU that was there does not work: plain code will do.
+class NoGPU extends Error {}
+
+async function measured(
+  { x, x_hat = null, sae: files = null, documents = null, dropNonfinite = false, l1 = null, gpu = "worth" },
+  { progress = () => {}, stopped = () => false },
+) {
+  const rows = [await opened(x, files ? "activations" : "x", ACTIVATIONS), ...(x_hat ? [await opened(x_hat, "x_hat", ACTIVATIONS)] : [])];
   const [first, second] = rows;
   if (second && (first.rows !== second.rows || first.width !== second.width)) {
     throw new InputError(`${described(first)} and ${described(second)}: they must agree`);
@@ -38,13 +48,34 @@ async function measured({ x, x_hat, sae: files, documents, dropNonfinite, l1 }, 
   if (sae) checkWidth(sae, first);
   if (sae && l1 !== null) sae.penalty = given(l1);
   const { limit, scale } = await lookedAt(rows);
-  const compute = sae ? forward(sae, scale) : null;
+  const encoder = sae ? await gpuFor(sae, first.rows, gpu) : null;
+  const compute = sae ? forward(sae, scale, encoder) : null;
   const counter = new Counter(first.width, limit);
-  const complete = await pass(rows, clusters, counter, compute, { progress, stopped });
+  let complete;
+  try {
+    complete = await pass(rows, clusters, counter, compute, { progress, stopped });
+  } catch (error) {
+    if (!encoder || error.file) throw error;
+    throw new NoGPU(error.message);
+  } finally {
+    encoder?.end();
+  }
   check(counter, rows, dropNonfinite);
-  const of = sae ? { ...sae, seesLatents: true, b_dec: sae.normalisation ? null : sae.b_dec, dtype: "float64", device: "browser" } : PAIR;
+  const numbers = encoder ? { dtype: "float32", device: encoder.name } : { dtype: "float64", device: "browser" };
+  const of = sae ? { ...sae, ...numbers, seesLatents: true, b_dec: sae.normalisation ? null : sae.b_dec } : PAIR;
   const facts = { ...of, name: sae?.name ?? x_hat.name.slice(0, x_hat.name.length - suffixOf(x_hat.name).length) };
   return reportOf(counter, { ...facts, complete, scale, documents: clusters.documents || null });
+}
+
+// The encoder on a GPU, if there is one and it is asked for; null otherwise.
+async function gpuFor(sae, rows, gpu) {
+  if (gpu === "none" || (gpu === "worth" && rows * sae.d_in * sae.d_sae < WORTH)) return null;
+  const adapter = await gpuAdapter(gpu === "any");
+  try {
+    return adapter && (await gpuEncoder(sae, adapter));
+  } catch {
+    return null; // too little memory, or a driver that fails
+  }
 }
 
 const PAIR = { description: "existing reconstructions", dtype: "", device: "", seesLatents: false, b_dec: null };
@@ -62,8 +93,8 @@ function checkWidth({ d_in }, { name, width }) {
 // Counts every token; false if it was stopped early.
 async function pass(rows, clusters, counter, compute, { progress, stopped }) {
   const [{ rows: n, bytes }] = rows;
-  // An SAE takes longer than reading, and a reader who stops it should not wait.
-  const size = Math.max(1, Math.floor(compute ? Math.min(BYTES / bytes, 16 * TOKENS) : BYTES / bytes));
+  const most = compute ? Math.max(compute.tokens, PRODUCTS / compute.products) : Infinity;
+  const size = Math.max(1, Math.floor(Math.min(BYTES / bytes, most)));
   const read = (at) => {
     if (at >= n) return null;
     const stop = Math.min(at + size, n);
@@ -79,7 +110,7 @@ async function pass(rows, clusters, counter, compute, { progress, stopped }) {
     const [x, ...others] = found;
     const group = others.at(-1);
     const length = group.length;
-    if (compute) await computed(x, group, counter, compute, stopped);
+    if (compute) await computed(x, group, counter, compute);
     else counter.add(x, others[0], length, group);
     progress(at + length, n);
   }
@@ -88,10 +119,10 @@ async function pass(rows, clusters, counter, compute, { progress, stopped }) {
 
 async function computed(x, group, counter, compute) {
   const { d } = counter;
-  for (let start = 0; start < group.length; start += TOKENS) {
-    const stop = Math.min(start + TOKENS, group.length);
+  for (let start = 0; start < group.length; start += compute.tokens) {
+    const stop = Math.min(start + compute.tokens, group.length);
     const part = x.subarray(start * d, stop * d);
-    const { x_hat, ...of } = compute(part, stop - start);
+    const { x_hat, ...of } = await compute.run(part, stop - start);
     counter.add(part, x_hat, stop - start, group.subarray(start, stop), of);
   }
 }

@@ -34,6 +34,7 @@ function factsOf(entry) {
     ...(entry.dropped ? [`${grouped(entry.dropped)} not finite, left out`] : []),
     documents,
     ...(entry.l0 === null ? [] : [`L0 = ${entry.l0.toFixed(1)}`]),
+    ...(entry.dtype ? [entry.dtype === "float32" ? `products in float32 (${entry.device})` : "computed in float64"] : []),
     entry.sae,
   ].join(" · ");
 }
