@@ -34,14 +34,18 @@ SETTLED = """async (pause) => {
   await new Promise((done) => setTimeout(done, pause));
   await frame(); await frame();
 }"""
-DROP = """(selector, name, base64) => {
-  const bytes = Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));
+DROP = """(selector, files) => {
   const dataTransfer = new DataTransfer();
-  dataTransfer.items.add(new File([bytes], name));
+  for (const [name, base64] of files)
+    dataTransfer.items.add(new File([Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0))], name));
   const node = document.querySelector(selector);
   for (const type of ["dragenter", "dragover", "drop"])
     node.dispatchEvent(new DragEvent(type, { dataTransfer, bubbles: true, cancelable: true }));
 }"""
+
+
+TEXTS = """(selector) => [...document.querySelectorAll(selector)].filter((one) => one.getClientRects().length)
+  .map((one) => one.innerText)"""
 
 
 class Engine(ABC):
@@ -112,9 +116,15 @@ class Engine(ABC):
         x, y = self.until(lambda: self.evaluate(WHERE, selector, index), f"{selector} is nowhere to be seen")
         return x, y
 
-    def drop(self, selector: str, file: Path) -> None:
-        """Drop a file on an element: no protocol can drag from the desktop, so the events are made in the page."""
-        self.evaluate(DROP, selector, file.name, base64.b64encode(file.read_bytes()).decode())
+    def drop(self, selector: str, *files: Path) -> None:
+        """Drop files on an element: no protocol can drag from the desktop, so the events are made in the page."""
+        content = [(file.name, base64.b64encode(file.read_bytes()).decode()) for file in files]
+        self.evaluate(DROP, selector, content)
+
+    def text(self, selector: str) -> str:
+        """What all that a CSS selector finds says, in one line; "" if none of it can be seen."""
+        found = self.evaluate(TEXTS, selector)
+        return " ".join(" ".join(found).split())
 
     def settle(self, pause: float = 0.25) -> None:
         """Wait until a movement has been drawn, written and put into the address."""
@@ -133,11 +143,11 @@ class Engine(ABC):
         folder.mkdir()
         return found.rename(folder / found.name)
 
-    def until(self, ask: Callable[[], Any], otherwise: str) -> Any:
-        """Ask again and again until the answer is true; after a minute, fail with these words."""
-        end = time.monotonic() + PATIENCE
+    def until(self, ask: Callable[[], Any], otherwise: str, seconds: float = PATIENCE) -> Any:
+        """Ask again and again until the answer is true; after so long, fail with these words."""
+        end = time.monotonic() + seconds
         while not (answer := ask()):
-            assert time.monotonic() < end, f"{otherwise} ({self.name}, after {PATIENCE:.0f} s)"
+            assert time.monotonic() < end, f"{otherwise} ({self.name}, after {seconds:.0f} s)"
             self.wait(0.05)
         return answer
 
