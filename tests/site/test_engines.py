@@ -1,9 +1,14 @@
-"""Every page of the site works in three engines, Chromium, Firefox and WebKit, from a server below a path."""
+"""The site works in three engines, Chromium, Firefox and WebKit, from a server below a path."""
 
+import json
+
+import numpy as np
 import pytest
 
 from sandbox.site.build import PAGES
-from tests.explorer.browser.driver import state_in
+from tests.explorer.browser.driver import near, state_in
+from tests.site.same import by_python
+from tests.site.test_data_in_the_browser import pairs
 
 pytestmark = pytest.mark.slow
 
@@ -30,3 +35,24 @@ def test_the_tip_of_the_sites_explorer_follows_the_mouse(engine, site):
     engine.settle()
     assert engine.where(TIP) == pytest.approx((x - 80, y), abs=1.5)  # drivers take whole pixels
     assert state_in(engine.evaluate("() => location.hash"))["angle"] > 75
+
+
+def test_files_that_are_dropped_are_measured_as_python_measures_them(engine, site, tmp_path):
+    x, x_hat = pairs(n=2000, d=24)
+    paths = [tmp_path / "x.npy", tmp_path / "x_hat.npy"]
+    for path, array in zip(paths, (x, x_hat), strict=True):
+        np.save(path, array.astype(np.float32))
+    engine.resize(1280, 900)
+    engine.open(f"{site}data.html")
+    engine.where("#choose")
+    engine.drop(".drop", paths[0])
+    engine.until(lambda: "(2000, 24)" in engine.text("table.given"), "the file was not read")
+    engine.choose("#files", paths[1])
+    engine.until(lambda: engine.text("#status") == "Ready.", "the second file was not read")
+    engine.click("#measure")
+    engine.until(lambda: engine.text(".verdict"), "no report")
+    engine.click("#report a[download]")
+    (entry,) = json.loads(engine.downloaded("*.json").read_text(encoding="utf-8"))["saes"]
+    report = by_python(*paths)
+    for key, one in report.raw.items():
+        assert entry["raw"][key]["value"] == near(one.value), key

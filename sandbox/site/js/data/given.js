@@ -6,8 +6,14 @@ export const ROLES = { x: "x", x_hat: "x̂", documents: "documents", sae: "SAE",
 // The files and folders of a drop, or of an input, as `{ file, path }`.
 export async function filesOf(source) {
   if (!source.items) return Array.from(source, (file) => ({ file, path: file.webkitRelativePath || file.name }));
-  const entries = Array.from(source.items, (item) => item.webkitGetAsEntry?.() ?? item.getAsFile()).filter(Boolean);
+  const entries = Array.from(source.items, entryOf).filter(Boolean);
   return (await Promise.all(entries.map(inside))).flat();
+}
+
+// A folder's entry, or a file itself: WebKit's entry of a file that has no path cannot be opened.
+function entryOf(item) {
+  const entry = item.webkitGetAsEntry?.();
+  return entry?.isDirectory ? entry : item.getAsFile();
 }
 
 async function inside(entry) {
