@@ -7,6 +7,7 @@ import pytest
 
 from sandbox.site.build import PAGES
 from tests.explorer.browser.driver import near, state_in
+from tests.site.conftest import served
 from tests.site.same import by_python
 from tests.site.test_data_in_the_browser import pairs
 
@@ -56,3 +57,19 @@ def test_files_that_are_dropped_are_measured_as_python_measures_them(engine, sit
     report = by_python(*paths)
     for key, one in report.raw.items():
         assert entry["raw"][key]["value"] == near(one.value), key
+
+
+def test_a_page_that_was_visited_twice_works_without_its_server(browser_engine, site_files):
+    engine = browser_engine
+    with served(site_files) as address:
+        engine.open(f"{address}explorer.html#angle=60")
+        engine.until(lambda: engine.evaluate("() => Boolean(navigator.serviceWorker.controller)"), "no service worker")
+        engine.reload()
+        engine.where(TIP)
+        engine.settle(1)
+    engine.reload()
+    engine.where(TIP)
+    engine.evaluate("""() => document.querySelector('[data-handle="x-hat"]').focus()""")
+    engine.press("ArrowLeft")
+    engine.settle()
+    assert state_in(engine.evaluate("() => location.hash"))["angle"] == 61

@@ -66,6 +66,9 @@ class Chromium(Engine):
         page.on("download", lambda file: self._saving.append(file))
         page.goto(url)
 
+    def reload(self) -> None:
+        self.page.reload()
+
     def _said(self, said: ConsoleMessage) -> None:
         if said.type in ("error", "warning"):
             self._heard.append(f"{said.type}: {said.text}")

@@ -76,6 +76,10 @@ class Engine(ABC):
         """Load a page afresh and wait until it has loaded."""
 
     @abstractmethod
+    def reload(self) -> None:
+        """Load the page again, as a visitor who has been here before: what it has kept stays."""
+
+    @abstractmethod
     def resize(self, width: int, height: int) -> None:
         """Give the page this room; MiniBrowser (WebKit) is never narrower than 447 px."""
 

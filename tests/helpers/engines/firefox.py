@@ -98,6 +98,9 @@ class Firefox(Driven):
         for to in ("about:blank", url):  # another hash alone would not load the page
             self.send("browsingContext.navigate", context=self._context, url=to, wait="complete")
 
+    def reload(self) -> None:
+        self.send("browsingContext.reload", context=self._context, wait="complete")
+
     def resize(self, width: int, height: int) -> None:
         size = {"width": width, "height": height}
         self.send("browsingContext.setViewport", context=self._context, viewport=size)

@@ -111,6 +111,9 @@ class WebKit(Driven):
         for to in ("about:blank", url):  # another hash alone would not load the page
             self.send("POST", f"{self._session}/url", {"url": to})
 
+    def reload(self) -> None:
+        self.send("POST", f"{self._session}/refresh", {})
+
     def resize(self, width: int, height: int) -> None:
         self._size = (width, height)
         size = {"width": width, "height": height}
