@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-import numpy as np
 from sympy import Expr, latex
 
 from sandbox.claims.language import ParsedClaim, Statement
@@ -100,6 +99,8 @@ class Outcome:
 
     def figure(self, ax: Any = None) -> Any:
         """The counterexample in the plane of its two vectors, with the locus where each measure is 1; an Axes."""
+        import numpy as np
+
         from sandbox.moments.moments import Moments
         from sandbox.plots import plane
         from sandbox.report import Report

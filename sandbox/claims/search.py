@@ -1,15 +1,15 @@
 """Search for simple vectors that refute a formula: quickly in floating point, then confirmed exactly."""
 
-# SymPy annotates Rational(n) as possibly NaN or infinite, and numpy indices are not int.
+# SymPy annotates Rational(n) as possibly NaN or infinite.
 # pyright: reportArgumentType=false, reportAttributeAccessIssue=false, reportReturnType=false
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from functools import cache
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cache, partial
 from itertools import islice, product
+from math import isfinite, nan
 
-import numpy as np
 from sympy import Expr, Rational, Symbol, lambdify
 
 from sandbox.claims.language import COMPARE, Formula, domain, statements
@@ -21,83 +21,89 @@ MOST_EXACT = 40
 CLOSE = 1e-9
 """Sides that differ by less than this, relative to their size, are too close to tell in floating point."""
 
+Row = Mapping[Symbol, float]
+"""A point in floating point: the moments and the free symbols."""
+
 FAILS, TOO_CLOSE, HOLDS, UNDEFINED = -1, 0, 1, 2
 
 
 def refuting_pair(formula: Formula, about: tuple[str, ...], free: tuple[Symbol, ...]) -> Pair | None:
     """The simplest of several hundred points at which the formula is defined and fails; None if there is none."""
-    pairs = _pairs(len(about))
     numbers = [Rational(n) for n in (1, 0, 2, -1, -2, 3)] + [Rational(1, 2)]
     choices = list(islice(product(numbers, repeat=len(free)), 49))
-    columns = {symbol: np.tile(column, len(choices)) for symbol, column in _small_columns(len(about)).items()}
-    for i, symbol in enumerate(free):
-        columns[symbol] = np.repeat([float(choice[i]) for choice in choices], len(pairs))
+    rows = list(zip(_pairs(len(about)), _small_rows(len(about)), strict=True))
 
-    def at(i: int) -> Pair:
-        choice, pair = choices[i // len(pairs)], pairs[i % len(pairs)]
-        return Pair(pair.x, pair.x_hat, pair.second, tuple(zip(free, choice, strict=True)))
+    def points() -> Iterator[tuple[Row, Callable[[], Pair]]]:
+        for choice, (pair, row) in product(choices, rows):
+            given = tuple(zip(free, choice, strict=True))
+            numbers = {symbol: float(number) for symbol, number in given}
+            yield {**row, **numbers}, partial(Pair, pair.x, pair.x_hat, pair.second, given)
 
-    return _first(formula, columns, at)
+    return _first(formula, points())
 
 
 def first_failing(formula: Formula, points: Sequence[Pair]) -> Pair | None:
     """The first of some points at which the formula is defined and certainly fails."""
-    return _first(formula, _columns(points), points.__getitem__)
+    return _first(formula, ((_row(point), lambda point=point: point) for point in points))
 
 
-def _first(formula: Formula, columns: dict[Symbol, np.ndarray], at: Callable[[int], Pair]) -> Pair | None:
-    results = _in_floats(formula, columns)
-    surely, perhaps = (islice(np.flatnonzero(results == kind), MOST_EXACT) for kind in (FAILS, TOO_CLOSE))
-    for i in (*surely, *perhaps):
-        if truth(formula, at(i).moments) is False:
-            return at(i)
-    return None
+def _first(formula: Formula, points: Iterable[tuple[Row, Callable[[], Pair]]]) -> Pair | None:
+    """The first point that fails for certain: those that fail in floating point come before those too close to tell."""
+    judge: Callable[[Row], int] | None = None
+    surely, perhaps = 0, []
+    for row, pair in points:
+        judge = judge or _judge(formula, tuple(row))
+        match judge(row):
+            case kind if kind == FAILS and surely < MOST_EXACT:
+                surely += 1
+                if truth(formula, pair().moments) is False:
+                    return pair()
+            case kind if kind == TOO_CLOSE and len(perhaps) < MOST_EXACT:
+                perhaps.append(pair)
+    return next((point for pair in perhaps if truth(formula, (point := pair()).moments) is False), None)
 
 
-def _columns(points: Sequence[Pair]) -> dict[Symbol, np.ndarray]:
-    rows = [point.moments for point in points]
-    return {symbol: np.array([float(row[symbol]) for row in rows]) for symbol in rows[0]}
+def _row(point: Pair) -> Row:
+    return {symbol: float(value) for symbol, value in point.moments.items()}
 
 
 @cache
-def _small_columns(reconstructions: int) -> dict[Symbol, np.ndarray]:
-    return _columns(_pairs(reconstructions))
+def _small_rows(reconstructions: int) -> tuple[Row, ...]:
+    return tuple(map(_row, _pairs(reconstructions)))
 
 
-def _in_floats(formula: Formula, columns: dict[Symbol, np.ndarray]) -> np.ndarray:
-    """FAILS, TOO_CLOSE, HOLDS or UNDEFINED at each point, as far as floating point can tell."""
+def _judge(formula: Formula, symbols: tuple[Symbol, ...]) -> Callable[[Row], int]:
+    """A function of a row: FAILS, TOO_CLOSE, HOLDS or UNDEFINED there, as far as floating point can tell."""
     parts, bounds = list(statements(formula)), domain(formula)
     sides = [(part.in_moments(part.left), part.in_moments(part.right)) for part in parts]
-    gaps = _evaluated([left - right for left, right in sides], columns)
-    sizes = _evaluated([abs(left) + abs(right) for left, right in sides], columns)
-    defined = np.isfinite(gaps).all(axis=0)
-    for value, (_, sign) in zip(_evaluated([term for term, _ in bounds], columns), bounds, strict=True):
-        defined &= np.isfinite(value) & COMPARE[sign](value, -CLOSE if sign == "≥" else 0)
-    with np.errstate(invalid="ignore"):
-        signs = np.where(abs(gaps) <= CLOSE * (1 + sizes), 0, np.sign(gaps))
-    results = np.full(defined.shape, UNDEFINED)
-    for i in np.flatnonzero(defined):
+    gaps = [left - right for left, right in sides]
+    sizes = [abs(left) + abs(right) for left, right in sides]
+    terms = [*gaps, *sizes, *(term for term, _ in bounds)]
+    function: Callable = lambdify(symbols, terms, "math", cse=True, dummify=True)
+    signs = [sign for _, sign in bounds]
+
+    def judge(row: Row) -> int:
+        try:
+            found = [_real(value) for value in function(*row.values())]
+        except (ValueError, ArithmeticError):  # the root of a negative number, a division by 0, an overflow
+            return UNDEFINED
+        gaps, sizes, sides = found[: len(parts)], found[len(parts) : 2 * len(parts)], found[2 * len(parts) :]
+        if not all(map(isfinite, (*gaps, *sides))):
+            return UNDEFINED
+        if not all(COMPARE[sign](side, -CLOSE if sign == "≥" else 0) for side, sign in zip(sides, signs, strict=True)):
+            return UNDEFINED
         here = {
-            id(part): COMPARE[part.sign](int(size), 0) if size else None
-            for part, size in zip(parts, signs[:, i], strict=True)
+            id(part): None if abs(gap) <= CLOSE * (1 + size) else COMPARE[part.sign](gap, 0)
+            for part, gap, size in zip(parts, gaps, sizes, strict=True)
         }
-        holds = joined_truth(formula, lambda part, here=here: here[id(part)])
-        results[i] = TOO_CLOSE if holds is None else HOLDS if holds else FAILS
-    return results
+        holds = joined_truth(formula, lambda part: here[id(part)])
+        return TOO_CLOSE if holds is None else HOLDS if holds else FAILS
+
+    return judge
 
 
-def _evaluated(terms: list[Expr], columns: dict[Symbol, np.ndarray]) -> np.ndarray:
-    """Float64[terms, points], nan where a term is not real."""
-    function: Callable = lambdify(list(columns), terms, "numpy", cse=True, dummify=True)
-    points = len(next(iter(columns.values())))
-    with np.errstate(all="ignore"):
-        values = [np.broadcast_to(_real(value), points) for value in function(*columns.values())]
-    return np.array(values).reshape(len(terms), points)
-
-
-def _real(value) -> np.ndarray:
-    value = np.asarray(value)
-    return np.where(value.imag == 0, value.real, np.nan) if np.iscomplexobj(value) else value.astype(np.float64)
+def _real(value: complex) -> float:
+    return float(value) if not isinstance(value, complex) else value.real if value.imag == 0 else nan
 
 
 def _pairs(reconstructions: int) -> tuple[Pair, ...]:
