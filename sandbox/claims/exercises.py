@@ -11,6 +11,7 @@ completed square, says what to change. A right answer leads to the next question
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from sympy import Expr, Mul, Rational, Symbol, simplify, true
 
@@ -45,6 +46,13 @@ class Feedback:
         return self.markdown
 
 
+class Reply(NamedTuple):
+    """Whether an answer is right, and what to say of it."""
+
+    right: bool
+    words: str
+
+
 class Exercise:
     """The steps of a claim as a series of questions; see `exercise`."""
 
@@ -57,22 +65,32 @@ class Exercise:
         self.at = 0
 
     @property
-    def _step(self) -> Step | None:
+    def step(self) -> Step | None:
         return self.questions[self.at] if self.at < len(self.questions) else None
+
+    @property
+    def names(self) -> list[str]:
+        """The names that the answer should be written in."""
+        return _names_wanted(self.step) if self.step else []
 
     def answer(self, text: str) -> Feedback:
         """Try a term, such as "2*(a*s - c)", in place of the question mark; a right one leads to the next question.
 
         Raises: InputError (a ValueError), one line, for a text that is not a formula.
         """
-        step = self._step
+        reply = self.judge(text)
+        return self._feedback(reply.right, reply.words)
+
+    def judge(self, text: str) -> Reply:
+        """The reply to a term without the question: see `answer`."""
+        step = self.step
         if step is None:
-            return self._feedback(False, "There is no question left to answer.")
+            return Reply(False, "There is no question left to answer.")
         shown = step.terms[: blank(step)]
         left = shown[-1]
         term = read_expression(text, _names(step))
         if term in [Mul(*known.args) if known.is_Mul else known for known in shown]:
-            return self._feedback(False, "That is already on the left: write it in another way.")
+            return Reply(False, "That is already on the left: write it in another way.")
         try:
             with time_limit(SYMPY_SECONDS):
                 Step(step.reason, left, "=", term, where=step.where, names=step.names)
@@ -81,40 +99,40 @@ class Exercise:
             if not against and (at := getattr(error, "at", "")):
                 against = f"It fails at {at}."
             verdict = "That is not equal." if against else "SymPy could not show that this is equal."
-            return self._feedback(False, " ".join(filter(None, (verdict, against, f"Hint: {step.hint}"))))
+            return Reply(False, " ".join(filter(None, (verdict, against, f"Hint: {step.hint}"))))
         if lacking := missing(term, step.terms[blank(step)]):
             return self._feedback(
                 False, f"That is equal, but not yet in the form asked for: {lacking}. Hint: {step.hint}"
             )
         self.at += 1
-        return self._feedback(True, "Right.")
+        return Reply(True, "Right.")
 
     def hint(self) -> str:
         """A hint for the question."""
-        return (self._step.hint if self._step else None) or "There is no question left."
+        return (self.step.hint if self.step else None) or "There is no question left."
 
     def solution(self) -> Feedback:
         """The whole step; the question stays open."""
-        step = self._step
+        step = self.step
         return Feedback(True, step_text(step), step_markdown(step)) if step else self._feedback(True, "")
 
     def _feedback(self, right: bool, words: str) -> Feedback:
         return Feedback(right, f"{words}\n\n{self}".strip(), f"{words}\n\n{self._repr_markdown_()}".strip())
 
     def __str__(self) -> str:
-        if self._step is None:
+        if self.step is None:
             return f"{self.derivation.number} is done: {self.derivation.claim}"
-        question = f"{self.derivation.number}, question {self.at + 1} of {len(self.questions)}. {self._step.reason}"
-        return f"{question}\n\n{question_text(self._step)}\n\nAnswer in {', '.join(_names_wanted(self._step))}."
+        question = f"{self.derivation.number}, question {self.at + 1} of {len(self.questions)}. {self.step.reason}"
+        return f"{question}\n\n{question_text(self.step)}\n\nAnswer in {', '.join(self.names)}."
 
     __repr__ = __str__
 
     def _repr_markdown_(self) -> str:
-        if self._step is None:
+        if self.step is None:
             return f"**{self.derivation.number} is done.** {self.derivation.claim}"
-        question = f"**{self.derivation.number}, question {self.at + 1} of {len(self.questions)}.** {self._step.reason}"
-        names = ", ".join(f"`{name}`" for name in _names_wanted(self._step))
-        return f"{question}\n\n{question_markdown(self._step)}\n\nAnswer in {names}."
+        question = f"**{self.derivation.number}, question {self.at + 1} of {len(self.questions)}.** {self.step.reason}"
+        names = ", ".join(f"`{name}`" for name in self.names)
+        return f"{question}\n\n{question_markdown(self.step)}\n\nAnswer in {names}."
 
 
 def exercise(which: str) -> Exercise:

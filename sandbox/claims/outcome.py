@@ -70,6 +70,16 @@ class Outcome:
         }
 
     @property
+    def headline(self) -> str:
+        """The verdict in words, without the claim: "is true wherever both sides are defined"."""
+        return f"is {self.verdict}{self._where}"
+
+    @property
+    def failing(self) -> tuple[tuple[Sides, bool], ...]:
+        """The values of both sides of each statement at the counterexample, and whether it holds there."""
+        return ((self.sides, False),) if self.sides else self.others
+
+    @property
     def _where(self) -> str:
         if self.verdict == "undefined":
             return ": nowhere are all of its terms defined"
@@ -79,7 +89,7 @@ class Outcome:
         return f" wherever {'the claim is' if joins else 'both sides are'} defined"
 
     @property
-    def _sentences(self) -> list[str]:
+    def sentences(self) -> list[str]:
         """How it was decided, and the notes."""
         match self.verdict, self.by:
             case "true", "Z3":
@@ -132,7 +142,7 @@ class Outcome:
                 entries[f"measures{suffix}"] = {key: _for_json(value) for key, value in measures.items()}
         if self.derivation:
             entries["steps"] = [{"reason": step.reason, "step": str(step)} for step in self.derivation.steps]
-        return entries | ({"notes": self._sentences} if self._sentences else {})
+        return entries | ({"notes": self.sentences} if self.sentences else {})
 
     def __str__(self) -> str:
         lines = [f"{self.text}   is {self.verdict.upper()}{self._where}"]
@@ -143,7 +153,7 @@ class Outcome:
             for suffix, measures in self.measured.items():
                 lines += [f"    {hat_name(suffix)}"] if suffix else []
                 lines += [f"    {key:<30} {_number(value)}" for key, value in measures.items()]
-        return "\n".join([*lines, *(f"  - {sentence}" for sentence in self._sentences)])
+        return "\n".join([*lines, *(f"  - {sentence}" for sentence in self.sentences)])
 
     __repr__ = __str__
 
@@ -169,7 +179,7 @@ class Outcome:
             ]
             head = "| measure | |" + " value |" * len(columns) + "\n|:---|:---|" + ":---|" * len(columns)
             parts.append("\n".join([head, *rows]))
-        parts.append("\n".join(f"- {sentence}" for sentence in self._sentences))
+        parts.append("\n".join(f"- {sentence}" for sentence in self.sentences))
         return "\n\n".join(part for part in parts if part)
 
     def _ipython_display_(self) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
+from html import unescape
+from xml.dom.minidom import parseString
 
 from sympy import Expr, Rational, Rel
 from sympy.printing.latex import LatexPrinter
@@ -56,8 +59,8 @@ def mathml(term: Expr) -> str:
     >>> mathml(u / w)
     '<mfrac><mi>u</mi><mi>w</mi></mfrac>'
     """
-    text = _MathML({"mul_symbol": "dot"}).doprint(term)
-    for entity, sign in (("&InvisibleTimes;", "·"), ("&#xB7;", "·"), ("<mo>-</mo>", "<mo>−</mo>")):
+    text = _characters(_MathML({"mul_symbol": "dot"}).doprint(term))
+    for entity, sign in (("\N{INVISIBLE TIMES}", "·"), ("<mo>-</mo>", "<mo>−</mo>"), ("<mo><", "<mo>&lt;")):
         text = text.replace(entity, sign)
     return text.removeprefix("<mrow>").removesuffix("</mrow>") if text.count("<mrow>") == 1 else text
 
@@ -101,7 +104,57 @@ class _Latex(_PlusFirst, LatexPrinter):
 
 
 class _MathML(_PlusFirst, MathMLPresentationPrinter):
-    pass
+    """SymPy's printer, with names as people write them; SymPy prints a class that it does not know as its name."""
+
+    def _print_Symbol(self, sym, style="plain"):
+        name, _, below = letters.shown(sym.name).partition("_")
+        if name.endswith("*"):
+            return self._node("msup", self._node("mi", name[:-1]), self._node("mo", "∗"))
+        return self._node("msub", self._node("mi", name), self._node("mi", below)) if below else self._node("mi", name)
+
+    _print_RandomMatrixSymbol = _print_MatrixSymbol = _print_Symbol
+
+    def _print_Function(self, expr):
+        return self._applied(letters.shown(expr.func.__name__), *expr.args)
+
+    def _print_Order(self, expr):
+        return self._applied("O", expr.expr)
+
+    def _print_Subs(self, expr):
+        pairs = zip(expr.variables, expr.point, strict=True)
+        at = [part for name, value in pairs for part in (",", self._print(name), "=", self._print(value))][1:]
+        return self._node("msub", self._row("(", self._print(expr.expr), ")"), self._row(*at))
+
+    def _print_Expect(self, expr):
+        text = expr._shown(self._inner, "{}<mo>·</mo>{}", _SQUARE, _PRODUCT)
+        for typed, sign in ((" - ", "<mo>−</mo>"), (" + ", "<mo>+</mo>"), ("-", "<mo>−</mo>")):
+            text = text.replace(typed, sign)
+        return parseString(f"<mrow>{text}</mrow>").documentElement
+
+    def _inner(self, term) -> str:
+        return _characters(self._print(term).toxml())
+
+    def _applied(self, name: str, *terms):
+        inside = [part for term in terms for part in (",", self._print(term))][1:]
+        return self._row(self._node("mi", name), self._row("(", *inside, ")"))
+
+    def _row(self, *parts):
+        return self._node("mrow", *(self._node("mo", part) if isinstance(part, str) else part for part in parts))
+
+    def _node(self, tag: str, *content):
+        node = self.dom.createElement(tag)
+        for part in content:
+            node.appendChild(self.dom.createTextNode(part) if isinstance(part, str) else part)
+        return node
+
+
+def _characters(text: str) -> str:
+    """XML with characters in place of references, except to its own signs."""
+    return re.sub(r"&(?!lt;|gt;|amp;)#?\w+;", lambda reference: unescape(reference[0]), text)
+
+
+_SQUARE = "<mi>E</mi><msup><mrow><mo>‖</mo>{}<mo>‖</mo></mrow><mn>2</mn></msup>"
+_PRODUCT = "<mi>E</mi><mrow><mo>[</mo>{}<mo>·</mo>{}<mo>]</mo></mrow>"
 
 
 class _Line(_PlusFirst, StrPrinter):

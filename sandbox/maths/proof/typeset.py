@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Protocol
+from typing import Any, Protocol
 
 from sympy import Eq, Expr, Rel
 
@@ -89,6 +89,33 @@ def derivation_markdown(derivation: Argument) -> str:
     head += ["; ".join(notes) + "."] if notes else []
     rows = [row for step in derivation.steps for row in _rows(step, derivation.where)]
     return "\n\n".join(head) + "\n\n" + TABLE + "\n".join(rows) + f"\n\n∎ {_count(derivation)}\n"
+
+
+def derivation_parts(derivation: Argument) -> dict[str, Any]:
+    """A whole derivation for a page, which lays it out itself; every formula is MathML.
+
+    Returns: `number` and `claim`; `given`, words and the formulas after them; `steps`, each with its `reason`, `terms`,
+             the `signs` between them, `where` it holds beyond what is given, and, if it is a question, the `blank`
+             term and a `hint`; `end`, its last sentence
+    """
+    return {
+        "number": derivation.number,
+        "claim": derivation.claim,
+        "given": [[words, [mathml(term) for term in terms]] for words, terms in _header(derivation)],
+        "steps": [step_parts(step, derivation.where) for step in derivation.steps],
+        "end": _count(derivation),
+    }
+
+
+def step_parts(step: Step, shown_above: tuple[Rel, ...] = ()) -> dict[str, Any]:
+    """A step of `derivation_parts`."""
+    parts: dict[str, Any] = {
+        "reason": step.reason,
+        "terms": [mathml(term) for term in step.terms],
+        "signs": list(step.signs),
+        "where": [mathml(condition) for condition in _own(step, shown_above)],
+    }
+    return parts | ({"hint": step.hint, "blank": blank(step)} if step.hint else {})
 
 
 def _count(derivation: Argument) -> str:
