@@ -11,11 +11,15 @@ import re
 from collections.abc import Iterator, Sequence
 from hashlib import sha256
 from html import escape
+from io import BytesIO
 from pathlib import Path
 from typing import Any, NamedTuple
+from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
 from sandbox.explorer import module as explorer
+from sandbox.explorer.presets import STATES_OF_CLAIMS
 from sandbox.explorer.saes import measured_saes
+from sandbox.site.proofs import proofs
 from sandbox.system.files import folder_written_whole
 
 FOLDER = Path(__file__).parent
@@ -38,10 +42,23 @@ class Page(NamedTuple):
 
 
 PAGES = (
+    Page("proofs", "Proofs", ("proofs/page.js",), ("js/proofs/proofs.css",)),
     Page("explorer", "Explorer", ("explorer-page.js",)),
     Page("data", "Your data", ("data/page.js",), ("js/data/page.css",)),
 )
 """In the order of the navigation."""
+
+OWN = (
+    "__init__.py",
+    "errors.py",
+    "system/*.py",
+    "maths/**/*.py",
+    "maths/derived.json",
+    "claims/*.py",
+    "site/__init__.py",
+    "site/cells.py",
+)
+"""What proof cells need of the sandbox, in its folder."""
 
 
 def write_site(out: str | Path, saes: Sequence[dict[str, Any]] | None = None, python: Path | None = None) -> Path:
@@ -85,10 +102,27 @@ def _files(saes: Sequence[dict[str, Any]], python: Path | None) -> Iterator[tupl
     yield "explorer/generated.js", explorer.generated().encode()
     yield "explorer/explorer.css", explorer.style().encode()
     yield "explorer/saes.js", f"export const saes = {json.dumps(list(saes), ensure_ascii=False)};\n".encode()
+    yield "data/proofs.json", json.dumps(_with_presets(proofs()), ensure_ascii=False).encode()
     yield "python/there.js", f"export const there = {json.dumps(python is not None)};\n".encode()
     if python is not None:
         for path in sorted(python.iterdir()):
             yield f"python/{path.name}", path.read_bytes()
+        yield "python/sandbox.zip", _own_modules()
+
+
+def _with_presets(proven: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Each proof with the key of the preset that shows its claim best."""
+    return [proof | {"preset": STATES_OF_CLAIMS[proof["number"]]} for proof in proven]
+
+
+def _own_modules() -> bytes:
+    """The modules of the sandbox that the browser runs, as they are, in an archive that is the same each time."""
+    archive = BytesIO()
+    with ZipFile(archive, "w") as content:
+        for path in sorted({path for pattern in OWN for path in FOLDER.parent.glob(pattern)}):
+            name = f"sandbox/{path.relative_to(FOLDER.parent).as_posix()}"
+            content.writestr(ZipInfo(name), path.read_bytes(), ZIP_DEFLATED, 9)
+    return archive.getvalue()
 
 
 def html(page: Page) -> str:

@@ -1,0 +1,80 @@
+// The page of proofs: a cell for each claim, the box for one's own, and the picture beside them.
+import { presets } from "../../explorer/generated.js";
+import { html, write } from "../../explorer/dom.js";
+import { ask, there } from "../python/python.js";
+import { box } from "./box.js";
+import { exercise } from "./exercise.js";
+import { meantBy } from "./formulas.js";
+import { picture } from "./picture.js";
+import { proofNodes } from "./proof.js";
+
+const { signal } = new AbortController();
+const reading = document.querySelector(".reading");
+const beside = picture(document.querySelector(".beside"), () => {}, signal);
+box(document.querySelector(".own"), beside.show);
+pointing();
+const loaded = await fetch(new URL("../../data/proofs.json", import.meta.url));
+const cells = (await loaded.json()).map(cell);
+document.querySelector(".claims").replaceChildren(...cells);
+turn();
+addEventListener("hashchange", turn);
+
+function cell(proof) {
+  const { number, claim, preset } = proof;
+  const body = html("div", { class: "body" });
+  const node = html("details", { class: "cell", id: number }, html("summary", {}, html("b", {}, number), ` ${claim}`), body);
+  node.addEventListener("toggle", () => {
+    if (!node.open) return;
+    if (!body.children.length) fill(body, proof);
+    const { state } = presets.find(({ key }) => key === preset);
+    beside.show({ angle: state.angle, norm_ratio: state.norm_ratio, norm_x: state.norm_x });
+  });
+  return node;
+}
+
+function fill(body, proof) {
+  const steps = html("div", { class: "proof" }, ...proofNodes(proof, 1));
+  const again = html("button", { type: "button" }, "Prove it again, here");
+  const find = html("button", { type: "button" }, "Find the steps yourself");
+  const said = html("span", { role: "status" });
+  const bar = html("p", { class: "turn" });
+  if (there) bar.append(again, ...(proof.steps.some(({ hint }) => hint) ? [find] : []), " ", said);
+  again.addEventListener("click", async () => {
+    write(said, "Proving …");
+    const began = performance.now();
+    try {
+      const fresh = await ask({ ask: "prove", claim: proof.number });
+      steps.replaceChildren(...proofNodes(fresh));
+      write(said, `Proven by SymPy in this browser, in ${((performance.now() - began) / 1000).toFixed(1)} s.`);
+    } catch (error) {
+      write(said, error.message);
+    }
+  });
+  find.addEventListener("click", () => {
+    steps.hidden = true;
+    find.replaceWith(exercise(proof.number));
+  });
+  body.append(bar, steps);
+}
+
+// Opens the claim that the address names.
+function turn() {
+  const node = document.getElementById(location.hash.slice(1));
+  if (!node?.matches(".cell")) return;
+  node.open = true;
+  node.scrollIntoView({ block: "start" });
+}
+
+// Whatever is pointed at or touched in a formula is shown in the picture.
+function pointing() {
+  let lit = null;
+  const light = (event) => {
+    const meant = event.target.closest?.("math") ? meantBy(event.target) : null;
+    if (meant?.node === lit) return;
+    lit?.classList.remove("pointed");
+    lit = meant?.node ?? null;
+    lit?.classList.add("pointed");
+    if (meant || event.type === "pointerover") beside.point(meant?.key ?? null);
+  };
+  for (const kind of ["pointerover", "click"]) reading.addEventListener(kind, light, { signal });
+}

@@ -1,0 +1,173 @@
+"""The page of proofs in a real browser, with Python in it: steps, decisions, exercises and the picture beside them."""
+
+import json
+import re
+
+import pytest
+
+from sandbox.maths.derivations import claims, prove
+from sandbox.site.build import files
+from sandbox.site.cells import answered
+from sandbox.site.proofs import FILE, proofs
+from sandbox.site.python import runtime
+from tests.site.conftest import served
+
+LIMIT = 25_000_000
+"""Bytes of the whole site, Python included."""
+
+
+@pytest.fixture(scope="module")
+def complete():
+    return dict(files(python=runtime()))
+
+
+@pytest.fixture(scope="module")
+def address(complete):
+    with served(complete) as at:
+        yield at
+
+
+@pytest.fixture
+def page(open_site, address):
+    return open_site("proofs.html", at=address)
+
+
+def ask(page, text):
+    page.fill("#claim", text)
+    page.click("button[type=submit]")
+    answer = page.locator(".answer").filter(has=page.locator("h3 code", has_text=re.compile(f"^{re.escape(text)}$")))
+    answer.first.wait_for(timeout=120_000)
+    return answer.first
+
+
+def text(locator):
+    return " ".join(locator.inner_text().split())
+
+
+def test_the_whole_site_is_small(complete):
+    assert sum(map(len, complete.values())) < LIMIT
+
+
+def test_the_stored_proofs_are_up_to_date():
+    stored = json.loads(FILE.read_text(encoding="utf-8"))["proofs"]
+    assert [proof["number"] for proof in stored] == [claim.number for claim in claims()]
+    assert proofs() == stored
+    assert stored[2] == json.loads(answered('{"ask": "prove", "claim": "C3"}'))
+
+
+def test_a_stale_store_is_proven_again(tmp_path, monkeypatch):
+    content = json.loads(FILE.read_text(encoding="utf-8"))
+    content["proofs"][0]["claim"] = "1 = 2"
+    (tmp_path / "proofs.json").write_text(json.dumps(content), encoding="utf-8")
+    monkeypatch.setattr("sandbox.site.proofs.FILE", tmp_path / "proofs.json")
+    monkeypatch.setattr("sandbox.site.proofs.claims", lambda: claims()[:1])
+    assert proofs()[0]["claim"] == prove("C1").claim
+
+
+def test_every_claim_is_there_and_opens_step_by_step(page):
+    page.locator(".cell").first.wait_for()
+    assert page.locator(".cell").count() == len(claims())
+    cell = page.locator("#C1")
+    cell.locator("summary").click()
+    assert cell.locator(".steps > li:visible").count() == 1
+    cell.get_by_role("button", name="Next step").click()
+    assert cell.locator(".steps > li:visible").count() == 2
+    cell.get_by_role("button", name="Show all").click()
+    assert cell.locator(".steps > li:visible").count() == len(prove("C1").steps)
+    assert "checked by SymPy" in text(cell.locator(".end"))
+
+
+def test_an_address_opens_its_claim(open_site, address):
+    page = open_site("proofs.html#C7", at=address)
+    page.locator("#C7[open] .steps").wait_for()
+
+
+def test_the_browser_decides_as_python_does(page):
+    """Z3 included: it is the same code, on the versions that are pinned."""
+    for claim in ("c/a * c/b == 1", "scale_x * scale_x_hat == cosine**2", "gamma < 1 => r < 1"):
+        shown = text(ask(page, claim))
+        told = json.loads(answered(json.dumps({"ask": "check", "claim": claim})))
+        assert f"{claim} {told['headline']}." in shown
+        for note in told["notes"]:
+            assert note in shown
+        if told["proof"]:
+            assert told["proof"]["end"] in shown
+
+
+def test_a_counterexample_jumps_into_the_picture(page):
+    grip = page.get_by_role("slider", name=re.compile("x̂")).first
+    before = grip.get_attribute("aria-valuetext")
+    answer = ask(page, "gamma < 1 => r > 1")
+    assert "It fails at" in text(answer)
+    after = grip.get_attribute("aria-valuetext")
+    assert after != before
+    pair = json.loads(answered('{"ask": "check", "claim": "gamma < 1 => r > 1"}'))["pairs"][0]
+    values = {row["key"]: row.get("value") for row in pair["measures"]}
+    assert values["norm_ratio"] <= 1
+    page.locator(".symbols button", has_text="γ").first.click()
+    assert f"{values['relative_reconstruction_bias']:.3f}" in text(page.locator(".told"))
+
+
+def test_what_is_no_claim_is_said_in_one_line(page):
+    page.fill("#claim", "import os")
+    page.click("button[type=submit]")
+    page.locator(".state", has_text="Not a claim").wait_for(timeout=120_000)
+    refused = json.loads(answered('{"ask": "check", "claim": "import os"}'))["refused"]
+    assert text(page.locator(".state")) == f"Not a claim: {refused}"
+    assert page.locator(".answer").count() == 0
+
+
+def test_long_thinking_can_be_stopped_and_the_next_question_is_answered(page):
+    ask(page, "r == r")
+    page.fill(
+        "#claim", "(a*b + c)**9 * (r + rho)**7 / (L + a)**5 == gamma**7 * (r - rho)**11 / (L + b)**3 + cosine**13"
+    )
+    page.click("button[type=submit]")
+    page.get_by_role("button", name="Stop").click()
+    page.locator(".state", has_text="Stopped").wait_for()
+    assert "is true" in text(ask(page, "c/a == r*rho"))
+
+
+def test_an_exercise_judges_answers_and_gives_the_step(page):
+    cell = page.locator("#C3")
+    cell.locator("summary").click()
+    cell.get_by_role("button", name="Find the steps yourself").click()
+    cell.locator(".question .chain").wait_for(timeout=120_000)
+    answer = cell.get_by_label("your next term")
+    answer.fill("rho")
+    answer.press("Enter")
+    cell.locator(".reply", has_text="That is not equal").wait_for(timeout=60_000)
+    answer.fill("rho**2")
+    answer.press("Enter")
+    cell.locator(".question", has_text="Done").wait_for(timeout=60_000)
+
+
+def test_a_proof_is_run_again_in_the_browser(page):
+    cell = page.locator("#C1")
+    cell.locator("summary").click()
+    cell.get_by_role("button", name="Prove it again").click()
+    cell.locator("[role=status]", has_text="Proven by SymPy in this browser").wait_for(timeout=120_000)
+    assert cell.locator(".steps > li:visible").count() == len(prove("C1").steps)
+
+
+def test_pointing_at_a_term_shows_it(page):
+    page.locator("#C6").locator("summary").click()
+    page.locator("#C6").get_by_role("button", name="Show all").click()
+    page.locator("#C6 .chain mi", has_text=re.compile("^c$")).first.hover()
+    assert page.locator(".beside").get_attribute("data-pointed") in ("c", "relative_reconstruction_bias")
+    assert "=" in text(page.locator(".told"))
+
+
+def test_without_python_the_page_says_so_and_still_shows_the_proofs(open_site):
+    page = open_site("proofs.html")
+    page.locator(".state", has_text="made without Python").wait_for()
+    assert page.locator("#claim").is_disabled()
+    page.locator("#C2 summary").click()
+    page.locator("#C2 .chain").first.wait_for()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_phone_scrolls_in_one_direction_only(open_site, address, scheme):
+    page = open_site("proofs.html#C9", at=address, viewport={"width": 390, "height": 844}, color_scheme=scheme)
+    page.locator("#C9").get_by_role("button", name="Show all").click()
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
