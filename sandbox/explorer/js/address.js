@@ -2,7 +2,7 @@
 import { render } from "./explorer.js";
 import { defaults } from "./generated.js";
 import { lassoFollowed } from "./penalty.js";
-import { sorted } from "./state.js";
+import { sorted, toAddress } from "./state.js";
 
 // Renders the explorer in `el`, with `saes` as the points of its map.
 export function addressed(el, saes) {
@@ -14,13 +14,6 @@ export function addressed(el, saes) {
   function fromAddress() {
     const { good, wrong } = sorted(Object.fromEntries(new URLSearchParams(location.hash.slice(1))));
     return { good: "norm_ratio" in good ? good : lassoFollowed(good, defaults), wrong };
-  }
-
-  function toAddress(state) {
-    const placed = (name) => state.penalty && ["angle", "norm_ratio"].includes(name); // else it would be the lasso's
-    const changed = Object.keys(defaults).filter((name) => state[name] !== defaults[name] || placed(name));
-    const text = new URLSearchParams(changed.map((name) => [name, String(state[name])])).toString();
-    return text ? `#${text}` : "#";
   }
 
   const model = {

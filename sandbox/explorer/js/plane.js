@@ -6,10 +6,11 @@ import { rings } from "./penalty.js";
 import { tipOf } from "./state.js";
 
 const SPAN = [-1.05, 1.45]; // of the view at zoom 1; x, of length 1, takes up 40 % of it
+const shape = (width) => clamp(width * 0.56, 190, 520);
 const ZOOMS = [1, 1.4, 2, 2.8, 4, 5.6, 8, 11, 16, 22, 32];
 const LABELS = { relative_reconstruction_bias: [0.067, 0.25], scale_x: [1, 1.12], norm_ratio: [-0.643, 0.766] };
 
-export function plane(act, signal) {
+export function plane(act, signal, span = SPAN) {
   const curves = svg("g", { class: "loci" });
   const names = svg("g", { class: "loci-names" });
   const paths = Object.entries(loci).map(([key, d]) => {
@@ -46,8 +47,8 @@ export function plane(act, signal) {
   let size = [600, 336];
   let zoom = 1;
   let holding = 0; // pointers that hold a handle: meanwhile the zoom stays
-  const unit = () => size[0] / ((SPAN[1] - SPAN[0]) * zoom);
-  const origin = () => [-SPAN[0] * zoom * unit(), size[1] - 34];
+  const unit = () => size[0] / ((span[1] - span[0]) * zoom);
+  const origin = () => [-span[0] * zoom * unit(), size[1] - 34];
   const toView = ([u, v]) => [origin()[0] + u * unit(), origin()[1] - v * unit()];
   const fromView = ([p, q]) => [(p - origin()[0]) / unit(), (origin()[1] - q) / unit()];
 
@@ -55,8 +56,8 @@ export function plane(act, signal) {
   const within = ([p, q], left, right) => [clamp(p, left, size[0] - right), clamp(q, 16, size[1] - 4)];
 
   function fits(z, points) {
-    const tall = (size[1] - 34) / (size[0] / (SPAN[1] - SPAN[0]));
-    return points.every(([u, v]) => u >= SPAN[0] * z * 0.98 && u <= SPAN[1] * z * 0.98 && v <= tall * z * 0.97);
+    const tall = (size[1] - 34) / (size[0] / (span[1] - span[0]));
+    return points.every(([u, v]) => u >= span[0] * z * 0.98 && u <= span[1] * z * 0.98 && v <= tall * z * 0.97);
   }
 
   function grab(name, tip, move) {
@@ -86,8 +87,8 @@ export function plane(act, signal) {
   grab("hat", () => tipOf(act.seen()), (point) => act.moveTip(point));
   grab("x", () => [act.now().norm_x, 0], ([u]) => act.moveX(u));
 
-  function layout(width) {
-    size = [width, Math.round(clamp(width * 0.56, 190, 520))];
+  function layout(width, height = shape(width)) {
+    size = [width, Math.round(height)];
     set(picture, { viewBox: `0 0 ${size.join(" ")}`, width: size[0], height: size[1] });
     return size;
   }

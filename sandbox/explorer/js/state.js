@@ -45,6 +45,14 @@ export function sorted(settings) {
   return { good, wrong };
 }
 
+// The end of the page's address at which the explorer shows this state.
+export function toAddress(state) {
+  const placed = (name) => state.penalty && ["angle", "norm_ratio"].includes(name); // else it would be the lasso's
+  const changed = Object.keys(defaults).filter((name) => state[name] !== defaults[name] || placed(name));
+  const text = new URLSearchParams(changed.map((name) => [name, String(state[name])])).toString();
+  return text ? `#${text}` : "#";
+}
+
 export function same(first, second) {
   return Object.keys(defaults).every((name) => first[name] === second[name]);
 }
