@@ -103,10 +103,16 @@ class _Latex(_PlusFirst, LatexPrinter):
         return rf"{name[:-1]}^{{*}}" if name.endswith("*") else super()._print_Symbol(expr, style)
 
 
+_LONGEST = 8
+"""The most characters of a name that is one letter with what belongs to it, such as gamma_10."""
+
+
 class _MathML(_PlusFirst, MathMLPresentationPrinter):
     """SymPy's printer, with names as people write them; SymPy prints a class that it does not know as its name."""
 
     def _print_Symbol(self, sym, style="plain"):
+        if len(sym.name) > _LONGEST:  # the key of a measure
+            return self._node("mi", sym.name)
         name, _, below = letters.shown(sym.name).partition("_")
         if name.endswith("*"):
             return self._node("msup", self._node("mi", name[:-1]), self._node("mo", "∗"))
