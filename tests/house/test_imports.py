@@ -61,12 +61,13 @@ RANK = {
     "plots": 10,
     "explorer": 11,
     "claims": 11,
+    "site.cells": 11.5,
     "site": 12,
     "demo": 12,
     "cli": 13,
     "__main__": 14,
 }
-SYMPY = {"maths", "report", "claims"}
+SYMPY = {"maths", "report", "claims", "site.cells"}
 TORCH = {
     "data.smollm2",
     "downstream",
