@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test test-all bench docs gpu lab app site data figure-6 figure-6-more figure-6-smollm2 clean
+.PHONY: demo test test-all bench docs gpu lab app site stored data figure-6 figure-6-more figure-6-smollm2 clean
 
 demo: $(VENV)/.installed
 	$(BIN)/sandbox demo
@@ -44,6 +44,13 @@ app: $(VENV)/.installed
 site: $(VENV)/.installed-test
 	rm -rf build/site
 	$(BIN)/sandbox site build/site
+
+# Renews what is stored because it takes long to make: results of the proofs, the proofs as the site shows them, and the
+# explorer's formulas.
+stored: $(VENV)/.installed
+	$(BIN)/python -m sandbox.maths.derived
+	$(BIN)/python -m sandbox.site.proofs
+	$(BIN)/python -m sandbox.explorer.generated
 
 # Reproduces the embedded SAEs and activations from scratch (half an hour on one core).
 data: build/venv-data

@@ -194,7 +194,7 @@ class Explorer(anywidget.AnyWidget):
             which: its number or name, such as "C5"
             stay:  keep the present state, and fill in its numbers
         """
-        from sandbox.explorer.presets import STATES_OF_CLAIMS
+        from sandbox.explorer.of_claims import STATES_OF_CLAIMS
         from sandbox.maths import symbols
         from sandbox.maths.derivations import named, prove
         from sandbox.maths.derivations.numbers import InNumbers

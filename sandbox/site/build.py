@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
 from sandbox.explorer import module as explorer
-from sandbox.explorer.presets import STATES_OF_CLAIMS
+from sandbox.explorer.of_claims import STATES_OF_CLAIMS
 from sandbox.explorer.saes import measured_saes
 from sandbox.site.proofs import proofs
 from sandbox.system.files import folder_written_whole

@@ -21,7 +21,8 @@ from sandbox import Explorer, InputError, Report, measure
 from sandbox.data import embedded
 from sandbox.explorer.curves import undefined_regions
 from sandbox.explorer.module import generated, module
-from sandbox.explorer.presets import STATES_OF_CLAIMS, presets
+from sandbox.explorer.of_claims import STATES_OF_CLAIMS
+from sandbox.explorer.presets import presets
 from sandbox.explorer.saes import saes_of
 from sandbox.explorer.shown import merged, moments_of, population, quantiles
 from sandbox.explorer.state import BLOCKS, checked
