@@ -20,17 +20,13 @@ self.addEventListener("fetch", (event) => {
   if (request.method === "GET" && here && !request.headers.has("range")) event.respondWith(answered(request));
 });
 
-// From the cache, else from the server. A page itself is asked of the server first, so that a new version is noticed.
+// From the cache, else from the server. All files of a page are of one version: a new one is served from its first whole
+// visit on, after the browser has fetched this file anew.
 async function answered(request) {
   const cache = await caches.open(CACHE);
   const known = await cache.match(request, { ignoreSearch: true });
-  if (known && request.mode !== "navigate") return known;
-  try {
-    const fresh = await fetch(request);
-    if (fresh.ok) await cache.put(request, fresh.clone());
-    return fresh;
-  } catch (error) {
-    if (known) return known;
-    throw error;
-  }
+  if (known) return known;
+  const fresh = await fetch(request);
+  if (fresh.ok) await cache.put(request, fresh.clone());
+  return fresh;
 }
