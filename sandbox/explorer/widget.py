@@ -12,6 +12,7 @@ import anywidget
 import traitlets as t
 
 from sandbox.errors import InputError
+from sandbox.explorer.fallback import picture
 from sandbox.explorer.generated import value
 from sandbox.explorer.module import module, style
 from sandbox.explorer.saes import measured_saes, point, saes_of
@@ -214,6 +215,14 @@ class Explorer(anywidget.AnyWidget):
         with self.hold_sync(), self.hold_trait_notifications():  # no observer sees it half done
             for name, value in state.items():
                 setattr(self, name, value)
+
+    def _repr_mimebundle_(self, **options: Any) -> Any:
+        """What a notebook stores: the widget, and a still picture for where no widget can run."""
+        bundle = super()._repr_mimebundle_(**options)
+        data = bundle[0] if isinstance(bundle, tuple) else bundle
+        if data is not None:
+            data["image/svg+xml"] = picture(self.state)
+        return bundle
 
     def __repr__(self) -> str:
         shown = ", ".join(f"{name}={value!r}" for name, value in self.state.items() if value != DEFAULTS[name])

@@ -24,6 +24,7 @@ MOMENTS = (a, b, c)
 GEOMETRY = (rho, r, a)
 OF_LATENT = (Symbol("f", real=True), lam)
 """What a latent behind a threshold depends on: the strength of its feature, and the threshold."""
+BIAS = Symbol("gamma", real=True)
 L1 = Symbol("l1", real=True)  # the coefficient of an L1 penalty, where λ is a threshold
 OF_LAW = (lam, penalty, c)
 """What the law predicts γ from: the L1 coefficient, the penalty P and c."""
@@ -129,7 +130,7 @@ def javascript_module() -> str:
       `range`; and for the interval `centre(a, b, c)`, whether the measure is its square (`squared`), `unbounded(v)`,
       which maps a value to a scale without ends, and `back(t)`, its inverse;
     - `losses`, by the key of the scale that minimises each: `(a, b, c, s) =>` the loss;
-    - `momentsAt(rho, r, a)`, which returns `[a, b, c]`;
+    - `momentsAt(rho, r, a)`, which returns `[a, b, c]`, and `ratioOfBias(rho, gamma)`, the r at which γ has that value;
     - `latents`, by gate: what each leaves of a strength above its threshold (C17, C18), `(f, lambda) =>` the latent;
       `thresholdOf(l1)`, the threshold of the lasso with that L1 coefficient (C17); and `predictedBias(lambda, P, c)`,
       γ by the law (C19), for an L1 coefficient λ;
@@ -137,11 +138,12 @@ def javascript_module() -> str:
     """
     entries = "\n".join(f"  {key}: {_javascript_entry(measure)}," for key, measure in REGISTRY.items())
     losses = "\n".join(f"  {key}: {to_javascript(loss, (*MOMENTS, s))}," for key, loss in scale_losses().items())
-    moments = ", ".join(f"{jscode(moment)}" for moment in _moments_in_geometry())
+    moments = ", ".join(jscode(moment) for moment in _moments_in_geometry())
     gates = ", ".join(f"{gate}: {to_javascript(latent, OF_LATENT)}" for gate, latent in latents().items())
     return (
         f"export const measures = {{\n{entries}\n}};\nexport const losses = {{\n{losses}\n}};\n"
         f"export const momentsAt = ({', '.join(map(str, GEOMETRY))}) => [{moments}];\n"
+        f"export const ratioOfBias = {to_javascript(norm_ratio_of_bias(), (rho, BIAS))};\n"
         f"export const latents = {{ {gates} }};\n"
         f"export const thresholdOf = {to_javascript(lasso_threshold(), (L1,))};\n"
         f"export const predictedBias = {to_javascript(predicted_bias(), OF_LAW)};\n"
@@ -173,6 +175,13 @@ def predicted_bias() -> Expr:
 def bias_from_equation_10() -> Expr:
     """γ from a value of the first version's equation 10 (C29)."""
     return derived("C29")["bias"]
+
+
+def norm_ratio_of_bias() -> Expr:
+    """The norm ratio at which a pair with cosine ρ has γ = `BIAS`."""
+    bias = derived("C6")["relative_reconstruction_bias"].subs(dict(zip(MOMENTS, _moments_in_geometry(), strict=True)))
+    (ratio,) = solve(bias - BIAS, r)
+    return ratio
 
 
 def _moments_in_geometry() -> tuple[Expr, Expr, Expr]:

@@ -1,7 +1,7 @@
 // Sliders with typed values, presets with their questions, and the toolbar.
 import { controls, presets } from "./generated.js";
 import { html, toggle, write } from "./dom.js";
-import { checked } from "./state.js";
+import { asTyped } from "./state.js";
 
 // The sliders of one group of settings.
 export function sliders(act, signal, group) {
@@ -16,29 +16,21 @@ export function sliders(act, signal, group) {
 function field(name, control, act, signal) {
   const limits = { name, min: control.low, max: control.high };
   const slider = html("input", { ...limits, type: "range", step: "any", "aria-label": control.label });
-  const typed = html("input", { ...limits, type: "number", step: control.step, "aria-label": `${control.label}, typed` });
+  const typed = typedField({ name, label: control.label, take: (text) => act.set({ [name]: asTyped(name, text) }) }, act, signal);
   const label = html("span", { class: "label", "aria-hidden": "true" }, control.label);
   const node = html("div", { class: "field" }, label, html("span", { class: "rail" }, html("span", {}, slider)), html("span", { class: "typed" }, html("span", {}, typed), control.unit));
   const rounded = (value) => (control.whole ? Math.round(value / control.step) * control.step : value);
 
   slider.addEventListener("input", () => act.set({ [name]: rounded(slider.valueAsNumber) }), { signal });
   slider.addEventListener("change", () => act.commit(), { signal });
-  slider.addEventListener("keydown", (event) => {
-    const by = { ArrowRight: 1, ArrowUp: 1, ArrowLeft: -1, ArrowDown: -1 }[event.key];
-    if (!by || event.ctrlKey || event.metaKey || event.altKey) return;
-    event.preventDefault();
-    act.step(name, by, event.shiftKey);
-  }, { signal });
-  typed.addEventListener("change", () => {
-    try {
-      act.set({ [name]: checked(name, typed.value) });
-      act.commit();
-      typed.removeAttribute("aria-invalid");
-    } catch (error) {
-      act.say(error.message, true);
-      typed.setAttribute("aria-invalid", "true");
-    }
-  }, { signal });
+  for (const [input, keys] of [[slider, { ArrowRight: 1, ArrowLeft: -1 }], [typed, {}]]) {
+    input.addEventListener("keydown", (event) => {
+      const by = { ArrowUp: 1, ArrowDown: -1, ...keys }[event.key];
+      if (!by || event.ctrlKey || event.metaKey || event.altKey) return;
+      event.preventDefault();
+      act.step(name, by, event.shiftKey);
+    }, { signal });
+  }
 
   let drawn = null;
   let written = null;
@@ -53,6 +45,23 @@ function field(name, control, act, signal) {
     typed.removeAttribute("aria-invalid");
   }
   return { node, draw, detail };
+}
+
+// A field for a number. It is a text field, because a number field drops what it does not understand: of 4,5 it makes 45.
+// `take(text)` sets what the text stands for, or throws an Error with a message.
+export function typedField({ name, label, take }, act, signal) {
+  const node = html("input", { name, type: "text", inputmode: "decimal", autocomplete: "off", "aria-label": `${label}, typed` });
+  node.addEventListener("change", () => {
+    try {
+      take(node.value);
+      act.commit();
+      node.removeAttribute("aria-invalid");
+    } catch (error) {
+      act.say(error.message, true);
+      node.setAttribute("aria-invalid", "true");
+    }
+  }, { signal });
+  return node;
 }
 
 export function lessons(act, signal) {
@@ -99,7 +108,8 @@ export function lessons(act, signal) {
     claim.textContent += ` (for the preset “${left.textContent}”, which you have left)`;
     claim.written = null;
   }
-  return { node, choose, leave };
+  const asked = () => (lesson.seen && !reveal.open ? question.textContent : "");
+  return { node, choose, leave, asked };
 }
 
 export function toolbar(actions, signal) {

@@ -53,6 +53,28 @@ export function clamp(value, low, high) {
   return Math.min(Math.max(value, low), high);
 }
 
+// Keeps a notebook's shortcuts away from whatever may have the focus. Notebook 7 hears keys before the explorer does, and
+// asks only the focused element and what lies between it and the one that the shortcut is for.
+export function unheard(...nodes) {
+  for (const node of nodes) node.setAttribute("data-lm-suppress-shortcuts", "true");
+  return nodes[0];
+}
+
+// In place of what is veiled while a preset asks.
+export function asked() {
+  return svg("text", { class: "asked" }, "hidden until you answer");
+}
+
+// A text in lines of at most so many signs.
+export function wrapped(text, most) {
+  const found = [""];
+  for (const word of text.split(" ")) {
+    if (found.at(-1) && found.at(-1).length + word.length >= most) found.push(word);
+    else found[found.length - 1] += `${found.at(-1) && " "}${word}`;
+  }
+  return found;
+}
+
 // Steps of 1, 2 or 5 times a power of ten, about `count` of them between low and high.
 export function ticks(low, high, count) {
   const rough = (high - low) / count;

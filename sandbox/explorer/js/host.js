@@ -14,6 +14,7 @@ export function listener(model, { receive, silent, points }, signal) {
   let sending = 0;
   let waiting = 0;
   let telling = false; // values are set one by one: ignore changes until all are set
+  let listens = false; // Python has answered before: a saved notebook on the web has none that could
 
   function state() {
     const values = Object.fromEntries(names.map((name) => [name, model.get(name)]).filter(([, value]) => value !== undefined));
@@ -44,7 +45,7 @@ export function listener(model, { receive, silent, points }, signal) {
     try {
       send();
     } catch {
-      silent(SILENT);
+      if (listens) silent(SILENT);
     }
   }
 
@@ -54,9 +55,13 @@ export function listener(model, { receive, silent, points }, signal) {
     clearTimeout(timer);
     tell();
     send();
+    ask();
+  }
+
+  function ask() {
     if (!model.get("_listens")) return; // a page has no kernel
     clearTimeout(waiting);
-    waiting = setTimeout(() => silent(SILENT), PATIENCE);
+    if (listens) waiting = setTimeout(() => silent(SILENT), PATIENCE);
     quietly(() => model.send({ kind: "ping" }));
   }
 
@@ -79,6 +84,7 @@ export function listener(model, { receive, silent, points }, signal) {
   // Python has answered a ping, or the page has a message.
   function answered({ kind, words }) {
     if (kind === "say") return receive({}, [words]);
+    listens = true;
     clearTimeout(waiting);
     silent("");
   }
@@ -91,6 +97,7 @@ export function listener(model, { receive, silent, points }, signal) {
     model.off("msg:custom", answered);
     model.off("change:saes", points);
   });
+  ask();
   return { state, changed, settled, saes: () => model.get("saes") ?? [] };
 }
 

@@ -1,6 +1,6 @@
 // The half-plane of (ρ, r): level curves of one measure, real SAEs, the state as a point, and its trail.
-import { controls, levels, undefinedAt } from "./generated.js";
-import { clamp, html, put, set, shown, svg, toggle } from "./dom.js";
+import { controls, levels, measures, momentsAt, undefinedAt } from "./generated.js";
+import { asked, clamp, html, put, set, shown, svg, toggle, unheard, wrapped } from "./dom.js";
 import { draggable, pointIn } from "./drag.js";
 import { rings } from "./penalty.js";
 import { cross } from "./plane.js";
@@ -13,7 +13,10 @@ export function map(act, signal) {
   const grid = svg("g", { class: "grid" });
   const curves = svg("g", { class: "levels" });
   const names = svg("g", { class: "level-names" });
+  const none = svg("g", { class: "none-words" });
   const points = svg("g", { class: "saes" });
+  const question = asked();
+  const targets = svg("g", { class: "targets" }); // what is clicked on the points: above the trail, below the handle
   const trail = svg("polyline", { class: "trail", points: "" });
   const knob = svg(
     "g",
@@ -22,10 +25,10 @@ export function map(act, signal) {
     svg("circle", { class: "reach", r: 20 }),
     svg("circle", { class: "knob", r: 7 }),
   );
-  const back = svg("svg", { class: "map-back", "aria-hidden": "true" }, curves, grid, names, points);
+  const back = svg("svg", { class: "map-back", "aria-hidden": "true" }, curves, grid, none, names, points, question);
   const pooled = cross();
   const penalty = rings(({ cosine, norm_ratio }) => [p(cosine), q(norm_ratio)], { soft: [-4, 21, "middle"], hard: [8, -11, "end"] });
-  const front = svg("svg", { class: "map", role: "group", "aria-label": "norm ratio r over cosine ρ" }, trail, penalty.node, knob, pooled);
+  const front = svg("svg", { class: "map", role: "group", "aria-label": "norm ratio r over cosine ρ" }, trail, targets, penalty.node, knob, pooled);
   // The curves have a picture of their own, which need not be painted again while the point moves.
   const node = html("div", { class: "stack" }, back, front);
 
@@ -61,6 +64,7 @@ export function map(act, signal) {
   function layout(width) {
     size = [width, Math.round(clamp(width * 0.52, 190, 330))];
     for (const picture of [back, front]) set(picture, { viewBox: `0 0 ${size.join(" ")}`, width: size[0], height: size[1] });
+    put(question, [p(0.5), q(top) + 30], "middle");
     drawGrid();
     last = null;
     return size;
@@ -87,11 +91,12 @@ export function map(act, signal) {
     curves.dataset.measure = key;
     const scale = [(p(1) - p(-1)) / 2, q(1) - q(0)];
     set(curves, { transform: `translate(${p(0)},${q(0)}) scale(${scale})` });
-    const none = svg("path", { d: undefinedAt[key], class: "none" });
+    const area = svg("path", { d: undefinedAt[key], class: "none" });
     const paths = levels[key].map(({ value, path }) =>
       svg("path", { d: path, class: value === 1 ? `level one ${key}` : "level", "vector-effect": "non-scaling-stroke" }),
     );
-    curves.replaceChildren(none, ...paths);
+    curves.replaceChildren(area, ...paths);
+    none.replaceChildren(...whyNone(key));
     const taken = [];
     const texts = levels[key].flatMap(({ value, at }) => {
       const centre = [p(at[0]), q(at[1])];
@@ -105,7 +110,39 @@ export function map(act, signal) {
     names.replaceChildren(...texts);
   }
 
+  // In the grey area, why: in the words of a point in the middle of the left half, if the measure is undefined there.
+  function whyNone(key) {
+    const why = measures[key].whyUndefined(...momentsAt(-0.5, top / 2, 1));
+    if (!why) return [];
+    const words = [`${measures[key].plain} is undefined:`, ...wrapped(why, (p(0) - p(-1) - 12) / 6.5)];
+    return words.map((line, i) =>
+      svg("text", { x: p(-0.5), y: q(top / 2) + 16 * (i - words.length / 2), "text-anchor": "middle" }, line),
+    );
+  }
+
+  // A click on a point moves x̂ there.
+  function target({ name, cosine, norm_ratio }) {
+    const [u, v] = [p(cosine), q(Math.min(norm_ratio, top))];
+    const reach = svg("circle", { class: "reach", cx: u, cy: v, r: 12 });
+    const node = svg("g", { class: "target", tabindex: 0, role: "button", "aria-label": `move x̂ to ${name}` }, svg("title", {}, name), reach);
+    const go = () => {
+      act.set({ angle: (Math.acos(clamp(cosine, -1, 1)) * 180) / Math.PI, norm_ratio: Math.min(norm_ratio, top) });
+      act.commit();
+      act.say(`x̂ is at ${name}: ρ ${shown(cosine)}, r ${shown(norm_ratio)}.`);
+    };
+    node.addEventListener("click", go, { signal });
+    node.addEventListener("keydown", (event) => {
+      if (!["Enter", " "].includes(event.key)) return;
+      event.preventDefault();
+      go();
+    }, { signal });
+    return unheard(node);
+  }
+
   function drawSaes(saes) {
+    const focused = [...targets.children].indexOf(targets.getRootNode().activeElement);
+    targets.replaceChildren(...saes.map(target));
+    targets.children[focused]?.focus();
     const dots = [];
     const labels = saes.map(({ name, cosine, norm_ratio }) => {
       const [u, v] = [p(cosine), q(Math.min(norm_ratio, top))];

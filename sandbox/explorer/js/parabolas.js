@@ -1,6 +1,6 @@
 // The two losses over the scale s, their minima, and the reciprocal of each minimum, which minimises neither.
 import { losses, measures } from "./generated.js";
-import { clamp, put, set, shown, svg, ticks, toggle, write } from "./dom.js";
+import { asked, clamp, put, set, shown, svg, ticks, toggle, write } from "./dom.js";
 
 const MARGIN = { left: 38, right: 14, top: 12, bottom: 34 };
 const FURTHEST = 3.2; // a reciprocal beyond this is written at the edge
@@ -18,7 +18,8 @@ export function parabolas() {
   const nothing = svg("text", { class: "nothing" }, svg("tspan", { x: 0 }), svg("tspan", { x: 0, dy: "1.4em" }));
   const picture = svg("svg", { class: "parabolas", role: "img", "aria-label": "both losses over the scale s" });
   picture.append(grid, ...kinds.flatMap(({ curve, drop, mark }) => [mark, drop, curve]));
-  picture.append(...kinds.flatMap(({ dot, name }) => [dot, name]), nothing);
+  const question = asked();
+  picture.append(...kinds.flatMap(({ dot, name }) => [dot, name]), nothing, question);
 
   let size = [500, 250];
   let drawn = "";
@@ -26,6 +27,7 @@ export function parabolas() {
   function layout(width) {
     size = [width, Math.round(clamp(width * 0.52, 190, 330))];
     set(picture, { viewBox: `0 0 ${size.join(" ")}`, width: size[0], height: size[1] });
+    put(question, [size[0] / 2, size[1] / 2], "middle");
     drawn = "";
     return size;
   }

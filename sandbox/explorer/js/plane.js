@@ -33,6 +33,7 @@ export function plane(act, signal, span = SPAN) {
   const arrows = { x: arrow("x"), hat: arrow("x-hat") };
   const arc = part("path", "arc");
   const degrees = part("text", "degrees");
+  const figures = tipFigures();
   const pooled = cross();
   let length = 1; // of x
   const penalty = rings(({ tip }) => toView(tip.map((part) => part * length)), { soft: [-10, -8, "end"], hard: [10, -5, "start"] });
@@ -41,7 +42,7 @@ export function plane(act, signal, span = SPAN) {
   picture.append(
     ...[axis, curves, names, arc, degrees, across, sides.angle, sides.length, loss, ...corners],
     ...[...arrows.x.parts, ...arrows.hat.parts, feet.x, feet.hat, feetNames.x, feetNames.hat],
-    ...[penalty.node, grips.x, grips.hat, pooled],
+    ...[penalty.node, figures.node, grips.x, grips.hat, pooled],
   );
 
   let size = [600, 336];
@@ -119,6 +120,7 @@ export function plane(act, signal, span = SPAN) {
     if (scene.penalty) toggle(feetNames.hat, false); // the rings and their names lie there
     length = state.norm_x;
     penalty.draw(scene);
+    figures.place(scene, ph, within);
     toggle(pooled, Boolean(pooledTip));
     if (pooledTip) put(pooled, within(toView(pooledTip), 26, 26));
   }
@@ -161,11 +163,32 @@ export function plane(act, signal, span = SPAN) {
     line(sides.length, ph, footHat);
     put(feet.hat, footHat);
     toggle(feetNames.hat, footHat[1] < size[1]); // at an obtuse angle it lies beyond x
-    put(feetNames.hat, within([footHat[0] - 9, footHat[1] - 9], 46, 4), "end");
+    put(feetNames.hat, within([footHat[0] + 9, footHat[1] - 9], 4, 50), "start");
     corner(corners[1], footHat, px, zero);
   }
 
-  return { node: picture, layout, draw, detail, toView };
+  return { node: picture, layout, draw, detail, toView, drawFigures: figures.draw };
+}
+
+// The measures that the loci belong to, beside the tip of x̂: at its upper left, or where there is no room, at its right.
+function tipFigures() {
+  const lines = ["relative_reconstruction_bias", "scale_x", "norm_ratio"].map((key, i) => ({ key, text: svg("text", { class: key, y: 15 * i }) }));
+  const node = svg("g", { class: "tip-figures", "aria-hidden": "true" }, ...lines.map(({ text }) => text)); // the table has them
+  return {
+    node,
+    place({ state, penalty, population }, [p, q], within) {
+      toggle(node, !population && !penalty && state.norm_x * state.norm_ratio > 0);
+      const left = p > 84;
+      const [u, v] = within([left ? p - 14 : p + 36, q - 44], left ? 70 : 4, left ? 4 : 70);
+      put(node, [u, v], left ? "end" : "start");
+    },
+    draw({ values }) {
+      for (const { key, text } of lines) {
+        const { value } = values[key];
+        write(text, `${measures[key].plain} ${value === null ? "–" : shown(value)}`);
+      }
+    },
+  };
 }
 
 function arrow(name) {

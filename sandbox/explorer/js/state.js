@@ -24,6 +24,21 @@ export function checked(name, input) {
   return Math.abs(value) < NOTHING ? 0 : value;
 }
 
+// What a hand types for a setting. In a whole number a comma may group thousands, so it stays, and is refused.
+export function asTyped(name, text) {
+  return checked(name, controls[name].whole ? text : dotted(text));
+}
+
+// What a hand types as a number; NaN for anything else.
+export function numberIn(text) {
+  return DECIMAL.test(dotted(text)) ? Number(dotted(text)) : NaN;
+}
+
+// Much of the world writes 4,5 for 4.5.
+function dotted(text) {
+  return text.replace(",", ".").replace("−", "-");
+}
+
 const DECIMAL = /^\s*[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?\s*$/i;
 const NOTHING = 1e-12; // smaller values count as 0, because their squares would have no digits left
 

@@ -10,10 +10,11 @@ export function table() {
   const moments = ["a", "b", "c"].map((name) => html("data", { "data-moment": name }));
   const names = ["a = E‖x‖² = ", "b = E‖x̂‖² = ", "c = E[x·x̂] = "];
   const head = html("p", { class: "moments" }, ...moments.map((value, i) => html("span", {}, names[i], value)));
-  const body = html("tbody", {}, ...rows.map(({ node }) => node));
+  const body = html("tbody", { role: "rowgroup" }, ...rows.map(({ node }) => node));
   const titles = ["measure", "formula with current numbers", "value, with 1 marked"];
-  const top = html("thead", {}, html("tr", {}, ...titles.map((title) => html("th", { scope: "col" }, title))));
-  const node = html("div", { class: "measures" }, head, html("table", {}, top, body));
+  // The roles are spelled out for where the style sheet makes a list of the table, which would drop them.
+  const top = html("thead", { role: "rowgroup" }, html("tr", { role: "row" }, ...titles.map((title) => html("th", { scope: "col", role: "columnheader" }, title))));
+  const node = html("div", { class: "measures" }, head, html("table", { role: "table" }, top, body));
 
   let turn = 0;
   function draw({ moments: now, values, population }) {
@@ -34,16 +35,17 @@ function row(key, measure) {
   const slots = [...formula.querySelectorAll("mi")].filter((mi) => "abc".includes(mi.textContent));
   const of = slots.map((slot) => "abc".indexOf(slot.textContent));
   const symbol = typeset(measure);
+  symbol.className = "symbol";
   const value = html("data");
   const reason = html("span", { class: "reason" });
   const range = html("span", { class: "interval" });
   const bar = html("div", { class: "bar", "aria-hidden": "true" }, html("i"), html("b"));
-  const name = html("th", { scope: "row", title: `${measure.question}\n1 means: ${measure.atOne}` });
+  const name = html("th", { scope: "row", role: "rowheader", title: `${measure.question}\n1 means: ${measure.atOne}` });
   name.append(html("strong", {}, measure.plain), html("small", {}, key.replaceAll("_", " ")));
   const numbers = html("span", { class: "substituted" }, "= ", formula);
-  const equation = html("td", { class: "formula" }, html("div", {}, symbol, numbers, reason));
+  const equation = html("td", { class: "formula", role: "cell" }, html("div", {}, symbol, numbers, reason));
   const figures = html("div", {}, html("span", {}, value, range), bar);
-  const node = html("tr", { "data-measure": key }, name, equation, html("td", { class: "figures" }, figures));
+  const node = html("tr", { "data-measure": key, role: "row" }, name, equation, html("td", { class: "figures", role: "cell" }, figures));
   const [fill, spread] = bar.children;
   bar.style.setProperty("--one", `${(100 * (1 - BAR[0])) / (BAR[1] - BAR[0])}%`);
   const share = (number) => (clamp(number, ...BAR) - BAR[0]) / (BAR[1] - BAR[0]);
@@ -72,6 +74,8 @@ function row(key, measure) {
 function typeset(measure) {
   const node = html("span");
   node.innerHTML = `<math displaystyle="true">${measure.mathml}</math>`; // generated from the registry
+  // Without a font for mathematics, the slanted letters that browsers take for these would be empty boxes.
+  for (const letter of node.querySelectorAll("mi")) letter.setAttribute("mathvariant", "normal");
   // Some fonts stretch brackets to twice the height of what they enclose; no formula here encloses a fraction.
   for (const sign of node.querySelectorAll("mo")) if ("()".includes(sign.textContent)) sign.setAttribute("stretchy", "false");
   return node;

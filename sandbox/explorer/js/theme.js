@@ -1,4 +1,5 @@
-// Light or dark, like the background that the explorer stands on, whoever painted it.
+// Light or dark, like the background that the explorer stands on, whoever painted it; a notebook may put it into a
+// shadow root, and render it before it is in the document.
 
 export function theme(root, signal, changed) {
   function look() {
@@ -19,19 +20,23 @@ export function theme(root, signal, changed) {
 }
 
 function behind(node) {
-  for (let at = node.parentElement; at; at = at.parentElement) {
+  for (let at = parentOf(node); at; at = parentOf(at)) {
     const [red, green, blue, opacity] = painted(getComputedStyle(at).backgroundColor);
     if (opacity > 127) return [red, green, blue];
   }
   return matchMedia("(prefers-color-scheme: dark)").matches ? [0, 0, 0] : [255, 255, 255];
 }
 
-// A colour in any notation, as the four bytes of a pixel.
+function parentOf(node) {
+  return node.assignedSlot ?? node.parentElement ?? node.getRootNode().host ?? null;
+}
+
+// A colour in any notation, as the four bytes of a pixel; outside the document there is none.
 function painted(colour) {
   const canvas = document.createElement("canvas");
   canvas.width = canvas.height = 1;
   const ink = canvas.getContext("2d", { willReadFrequently: true });
-  ink.fillStyle = colour;
+  ink.fillStyle = colour || "transparent";
   ink.fillRect(0, 0, 1, 1);
   return ink.getImageData(0, 0, 1, 1).data;
 }

@@ -1,7 +1,7 @@
 // Everything the explorer shows: its panels, messages and saved files.
 import { measures } from "./generated.js";
 import { lessons, sliders, toolbar } from "./controls.js";
-import { html, shown, toggle, write } from "./dom.js";
+import { html, shown, toggle, unheard, write } from "./dom.js";
 import { copied, saved } from "./export.js";
 import { help } from "./help.js";
 import { map } from "./map.js";
@@ -9,8 +9,10 @@ import { cloud, means } from "./means.js";
 import { merged } from "./merged.js";
 import { parabolas } from "./parabolas.js";
 import { lawInWords, lawTable } from "./penalty.js";
+import { placing } from "./placing.js";
 import { plane } from "./plane.js";
 import { regression } from "./regression.js";
+import { rescaling } from "./rescale.js";
 import { sceneOf } from "./scene.js";
 import { split } from "./split.js";
 import { table } from "./table.js";
@@ -24,13 +26,14 @@ const TITLES = {
   slopes: "Three lines of regression",
   merging: "Cells, and where their means lie",
 };
+const TYPED = ".typed input";
 const LEGEND =
   '<i class="scale_x"></i>E‖x̂ − s·x‖², minimum at s = c/a <i class="scale_x_hat"></i>E‖s·x̂ − x‖², minimum at s = c/b ' +
   '<i class="dashed"></i>the reciprocal of each: the other’s minimum only if ρ² = 1';
 
 // `state` is a store. `resized` is called when the room changes, `recoloured` when the theme does.
 export function view(state, { signal, link, resized, recoloured }) {
-  const root = html("div", { class: "shrinkage-explorer", "data-lm-suppress-shortcuts": "true" });
+  const root = unheard(html("div", { class: "shrinkage-explorer", dir: "ltr" }));
   const status = html("p", { class: "status", role: "status" });
   const silence = html("p", { class: "status silence", role: "status" });
   const spoken = html("p", { class: "spoken", role: "status" });
@@ -50,6 +53,9 @@ export function view(state, { signal, link, resized, recoloured }) {
   const averages = means();
   const slopes = regression(act, TITLES.slopes);
   const ofPair = sliders(act, signal, "pair");
+  const ofPlace = placing(act, signal);
+  const rescale = rescaling(act, signal);
+  ofPlace.node.append(rescale.node);
   const ofPenalty = sliders(act, signal, "penalty");
   const law = lawTable();
   const ofPopulation = sliders(act, signal, "population");
@@ -82,7 +88,7 @@ export function view(state, { signal, link, resized, recoloured }) {
     const panels = html(
       "div",
       { class: "panels" },
-      section("picture", TITLES.picture, html("div", { class: "stack" }, dots.node, vectors.node), parts.node, ofPair.node, ofPenalty.node, law.node),
+      section("picture", TITLES.picture, html("div", { class: "stack" }, dots.node, vectors.node), parts.node, ofPair.node, ofPlace.node, ofPenalty.node, law.node),
       section("numbers", TITLES.numbers, numbers.node),
       section("losses", TITLES.losses, losses.node, legend),
       section("where", TITLES.where, html("label", { class: "choice" }, "level curves of ", choice), atlas.node),
@@ -90,6 +96,7 @@ export function view(state, { signal, link, resized, recoloured }) {
       html("section", { class: "merged" }, html("label", {}, merge, " Points merged into cells"), ofCells.node, cells.node),
     );
     root.append(html("header", {}, lesson.node, bar.node), status, silence, spoken, panels, help());
+    unheard(...root.querySelectorAll("button, input, select, summary, [tabindex]"));
     const choose = (node, patch) => node.addEventListener("change", () => (state.set(patch()), state.commit()), { signal });
     choose(many, () => ({ population: many.checked, merged: false }));
     choose(merge, () => ({ merged: merge.checked, population: false }));
@@ -128,7 +135,9 @@ export function view(state, { signal, link, resized, recoloured }) {
     for (const panel of [vectors, atlas]) panel.draw(scene);
     if (all || frames % 2) for (const panel of [losses, ofPair, ofPenalty]) panel.draw(scene);
     if (all || frames % 2 === 0) for (const panel of [numbers, parts, law]) panel.draw(scene);
+    if (all || frames % 2 === 0) vectors.drawFigures(scene);
     dots.draw(scene, vectors.toView);
+    root.classList.toggle("penalises", Boolean(scene.penalty));
     drawPopulation(Boolean(scene.population), all);
     drawCells(Boolean(scene.merged));
     if (many.checked !== Boolean(scene.population)) many.checked = Boolean(scene.population);
@@ -166,7 +175,7 @@ export function view(state, { signal, link, resized, recoloured }) {
   }
 
   function read() {
-    for (const panel of [ofPair, ofPenalty, law, atlas, vectors]) panel.detail(scene);
+    for (const panel of [ofPair, ofPlace, rescale, ofPenalty, law, atlas, vectors]) panel.detail(scene);
     if (scene.population) for (const panel of [ofPopulation, averages, slopes]) panel.detail(scene);
     if (scene.merged) for (const panel of [ofCells, cells]) panel.detail(scene, veiled());
   }
@@ -206,7 +215,7 @@ export function view(state, { signal, link, resized, recoloured }) {
   // To a screen reader, once a movement has ended.
   function announce() {
     say("");
-    write(spoken, veiled() ? "" : summary());
+    write(spoken, veiled() ? lesson.asked() : summary());
   }
 
   function summary() {
@@ -226,11 +235,11 @@ export function view(state, { signal, link, resized, recoloured }) {
   function keys(event) {
     event.stopPropagation(); // a notebook has shortcuts of its own
     const control = event.ctrlKey || event.metaKey;
-    const typing = event.target.matches("input[type=number]");
+    const typing = event.target.matches(TYPED);
     if (control && !typing && event.key.toLowerCase() === "z") {
       event.preventDefault();
       state.travel(event.shiftKey ? 1 : -1);
-    } else if (event.key === "Home" && !event.target.matches("input[type=number], select")) {
+    } else if (event.key === "Home" && !event.target.matches(`${TYPED}, select`)) {
       event.preventDefault();
       state.reset();
     }

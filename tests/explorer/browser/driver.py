@@ -74,7 +74,7 @@ class Shown:
         return self.root.locator(".silence").inner_text()
 
     def typed(self, name: str) -> Locator:
-        return self.root.locator(f'input[type="number"][name="{name}"]')
+        return self.root.locator(f'.typed input[name="{name}"]')
 
     def slider(self, name: str) -> Locator:
         return self.root.locator(f'input[type="range"][name="{name}"]')

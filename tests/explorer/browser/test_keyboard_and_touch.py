@@ -10,7 +10,7 @@ LOOK = """(node) => {
   return [style.outlineStyle, style.outlineWidth, drawn && drawn.stroke, drawn && drawn.strokeWidth].join();
 }"""
 FOCUSABLE = """(root) => [...root.querySelectorAll("button, input, select, summary, [tabindex='0']")]
-  .filter((node) => node.getClientRects().length)"""
+  .filter((node) => node.getClientRects().length && getComputedStyle(node).visibility === "visible")"""
 
 
 @pytest.mark.parametrize("hash_", ["", "#population=true"])

@@ -1,0 +1,102 @@
+"""Every formula is seen whole, with few fonts and with many, from a telephone to a wide screen, and at a zoom of 400 %."""
+
+import os
+import shutil
+from pathlib import Path
+
+import matplotlib
+import pytest
+from playwright.sync_api import sync_playwright
+
+from tests.explorer.browser.driver import Shown
+
+PLAIN = Path(matplotlib.get_data_path(), "fonts", "ttf")  # DejaVu Sans, without a font for mathematics
+RICH = [folder for folder in map(Path, ("/usr/share/fonts", "/usr/local/share/fonts")) if folder.is_dir()]
+
+# By measure: how many pixels a formula, or a sign in it, is cut by its cell or the picture, or covers of something else.
+CUT = """(root) => [...root.querySelectorAll("tr[data-measure]")].flatMap((row) => {
+  const box = (node) => node.getBoundingClientRect(), cell = row.querySelector("td.formula");
+  const seen = [...row.querySelectorAll("td.formula :is(math, mi, mo, mn, mfrac, msqrt, msup, .reason)")].filter(
+    (node) => box(node).width && (node.tagName !== "SPAN" || node.textContent));
+  const others = [...row.querySelectorAll("th > *, td data, .bar")].filter((node) => box(node).width);
+  return seen.flatMap((node) => {
+    const at = box(node), name = `${row.dataset.measure} ${node.tagName} ${node.textContent}`;
+    const out = [cell.firstElementChild, cell, row, root].map((frame) => Math.max(box(frame).left - at.left, at.right - box(frame).right,
+      box(frame).top - at.top, at.bottom - box(frame).bottom));
+    const over = others.map(box).map((other) => Math.min(other.right - at.left, at.right - other.left,
+      other.bottom - at.top, at.bottom - other.top));
+    const worst = Math.max(...out, ...over);
+    return worst > 1 ? [`${name} by ${worst.toFixed(1)} px`] : [];
+  });
+})"""
+STATES = [
+    "#",
+    "#angle=120&norm_ratio=1.99&norm_x=2",
+    "#angle=0&norm_ratio=0.5",
+    "#population=true&n=50&angle=95&norm_x=2",
+]
+
+
+@pytest.fixture(scope="module", params=["few fonts", "many fonts"])
+def fonts(request, tmp_path_factory):
+    """A Chromium that knows only some fonts."""
+    folder = tmp_path_factory.mktemp("fonts")
+    if request.param == "few fonts":
+        (folder / "ttf").mkdir()
+        for file in PLAIN.glob("DejaVuSans*.ttf"):
+            shutil.copy(file, folder / "ttf")
+    folders = [folder / "ttf"] if request.param == "few fonts" else RICH
+    text = "".join(f"<dir>{each}</dir>" for each in folders)
+    config = folder / "fonts.conf"
+    config.write_text(f"<fontconfig>{text}<cachedir>{folder / 'cache'}</cachedir></fontconfig>")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=shutil.which("chromium"),
+            args=["--no-sandbox"],
+            env={**os.environ, "FONTCONFIG_FILE": str(config)},
+        )
+        yield browser
+        browser.close()
+
+
+@pytest.mark.parametrize("width", [1600, 1000, 560, 390, 320])  # 320: a screen of 1280 at 400 %
+def test_every_formula_is_whole(fonts, page_file, width):
+    page = fonts.new_page(viewport={"width": width, "height": 1000})
+    page.goto(page_file.as_uri())
+    shown = Shown(page)
+    cut = {}
+    for state in STATES:
+        if state != "#":
+            shown.go_to(state)
+        shown.settle()
+        cut[state] = shown.root.evaluate(CUT)
+        assert page.evaluate("document.scrollingElement.scrollWidth") <= width
+    page.close()
+    assert cut == {state: [] for state in STATES}
+
+
+def test_no_letter_is_an_empty_box(fonts, page_file):
+    page = fonts.new_page()
+    page.goto(page_file.as_uri())
+    shown = Shown(page)
+    shown.settle()
+    letters = shown.root.locator('tr[data-measure="relative_reconstruction_bias"] .symbol mi').all()
+    assert [letter.text_content() for letter in letters] == ["b", "c"]
+    first, second = (page.screenshot(clip=letter.bounding_box()) for letter in letters)
+    assert first != second
+    page.close()
+
+
+def test_the_set_of_fonts_is_the_one_that_was_asked_for(fonts, page_file):
+    page = fonts.new_page()
+    page.goto("data:text/html,<p style='font-family: DejaVu Serif, monospace'>wide")
+    cdp = page.context.new_cdp_session(page)
+    cdp.send("DOM.enable")
+    cdp.send("CSS.enable")
+    root = cdp.send("DOM.getDocument")["root"]["nodeId"]
+    node = cdp.send("DOM.querySelector", {"nodeId": root, "selector": "p"})["nodeId"]
+    [used] = cdp.send("CSS.getPlatformFontsForNode", {"nodeId": node})["fonts"]
+    assert used["familyName"].startswith(
+        "DejaVu Sans" if "few" in os.environ["PYTEST_CURRENT_TEST"] else "DejaVu Serif"
+    )
+    page.close()
