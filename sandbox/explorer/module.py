@@ -15,7 +15,21 @@ FOLDER = Path(__file__).parent
 PARTS = (
     *("dom", "state", "population", "table", "penalty", "scene", "drag", "plane", "parabolas", "map", "split", "means"),
     *("regression", "merging", "merged"),
-    *("controls", "placing", "rescale", "moves", "history", "store", "theme", "export", "help", "host", "view", "loop", "explorer"),
+    *(
+        "controls",
+        "placing",
+        "rescale",
+        "moves",
+        "history",
+        "store",
+        "theme",
+        "export",
+        "help",
+        "host",
+        "view",
+        "loop",
+        "explorer",
+    ),
 )
 """The files of js/, each after those it imports."""
 

@@ -138,7 +138,7 @@ def javascript_module() -> str:
     """
     entries = "\n".join(f"  {key}: {_javascript_entry(measure)}," for key, measure in REGISTRY.items())
     losses = "\n".join(f"  {key}: {to_javascript(loss, (*MOMENTS, s))}," for key, loss in scale_losses().items())
-    moments = ", ".join(jscode(moment) for moment in _moments_in_geometry())
+    moments = ", ".join(f"{jscode(moment)}" for moment in _moments_in_geometry())
     gates = ", ".join(f"{gate}: {to_javascript(latent, OF_LATENT)}" for gate, latent in latents().items())
     return (
         f"export const measures = {{\n{entries}\n}};\nexport const losses = {{\n{losses}\n}};\n"

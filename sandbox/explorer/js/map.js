@@ -120,28 +120,37 @@ export function map(act, signal) {
     );
   }
 
-  // A click on a point moves x̂ there.
-  function target({ name, cosine, norm_ratio }) {
-    const [u, v] = [p(cosine), q(Math.min(norm_ratio, top))];
+  // A point's place: x̂ goes there by a click on the nearest point, or by Enter on this one.
+  function target(sae, saes) {
+    const [u, v] = placed(sae);
     const reach = svg("circle", { class: "reach", cx: u, cy: v, r: 12 });
-    const node = svg("g", { class: "target", tabindex: 0, role: "button", "aria-label": `move x̂ to ${name}` }, svg("title", {}, name), reach);
-    const go = () => {
-      act.set({ angle: (Math.acos(clamp(cosine, -1, 1)) * 180) / Math.PI, norm_ratio: Math.min(norm_ratio, top) });
-      act.commit();
-      act.say(`x̂ is at ${name}: ρ ${shown(cosine)}, r ${shown(norm_ratio)}.`);
-    };
-    node.addEventListener("click", go, { signal });
+    const words = { role: "button", "aria-label": `move x̂ to ${sae.name}` };
+    const node = svg("g", { class: "target", tabindex: 0, ...words }, svg("title", {}, sae.name), reach);
+    node.addEventListener("click", (event) => goTo(nearest(saes, pointIn(front, event))), { signal });
     node.addEventListener("keydown", (event) => {
       if (!["Enter", " "].includes(event.key)) return;
       event.preventDefault();
-      go();
+      goTo(sae);
     }, { signal });
     return unheard(node);
   }
 
+  const placed = ({ cosine, norm_ratio }) => [p(cosine), q(Math.min(norm_ratio, top))];
+
+  function nearest(saes, [u, v]) {
+    const away = saes.map(placed).map(([x, y]) => Math.hypot(x - u, y - v));
+    return saes[away.indexOf(Math.min(...away))];
+  }
+
+  function goTo({ name, cosine, norm_ratio }) {
+    act.set({ angle: (Math.acos(clamp(cosine, -1, 1)) * 180) / Math.PI, norm_ratio: Math.min(norm_ratio, top) });
+    act.commit();
+    act.say(`x̂ is at ${name}: ρ ${shown(cosine)}, r ${shown(norm_ratio)}.`);
+  }
+
   function drawSaes(saes) {
     const focused = [...targets.children].indexOf(targets.getRootNode().activeElement);
-    targets.replaceChildren(...saes.map(target));
+    targets.replaceChildren(...saes.map((sae) => target(sae, saes)));
     targets.children[focused]?.focus();
     const dots = [];
     const labels = saes.map(({ name, cosine, norm_ratio }) => {

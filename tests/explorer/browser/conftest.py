@@ -70,16 +70,16 @@ def shown(open_page):
 
 @pytest.fixture(scope="package")
 def host_file(tmp_path_factory):
-    """A bare host page: `start()` renders an explorer and keeps its clean-up in `ends`, its model in `models`."""
+    """A bare host page: `start(el, held)` renders an explorer; its clean-up is in `ends`, its model in `models`."""
     text = """<!doctype html><meta charset="utf-8"><link rel="icon" href="data:,">
     <style>.night { background: #111 } .day { background: #fff }</style><style>STYLE</style><script type="module">MODULE
-    Object.assign(window, { models: [], ends: [], start() {
-      const held = {}, calls = [], told = [];
+    Object.assign(window, { models: [], ends: [], start(el, held = {}) {
+      const calls = [], told = [];
       const model = { held, told, calls, save_changes() {}, send() {},
         get: (name) => held[name], set: (name, value) => told.push([name, held[name] = value]),
         on: (name, call) => calls.push([name, call]),
         off: (name, call) => calls.splice(calls.findIndex((one) => one[0] === name && one[1] === call), 1) };
-      const el = document.body.appendChild(document.createElement("div"));
+      el ??= document.body.appendChild(document.createElement("div"));
       models.push(model);
       ends.push(render({ model, el }));
     } });</script>"""

@@ -1,4 +1,4 @@
-"""Every formula is seen whole, with few fonts and with many, from a telephone to a wide screen, and at a zoom of 400 %."""
+"""Every formula is seen whole: with few fonts and with many, on a telephone, a wide screen, and at a zoom of 400 %."""
 
 import os
 import shutil
@@ -13,7 +13,7 @@ from tests.explorer.browser.driver import Shown
 PLAIN = Path(matplotlib.get_data_path(), "fonts", "ttf")  # DejaVu Sans, without a font for mathematics
 RICH = [folder for folder in map(Path, ("/usr/share/fonts", "/usr/local/share/fonts")) if folder.is_dir()]
 
-# By measure: how many pixels a formula, or a sign in it, is cut by its cell or the picture, or covers of something else.
+# How many pixels of a formula, or of a sign in it, its cell or the explorer cuts off, or lie on something else.
 CUT = """(root) => [...root.querySelectorAll("tr[data-measure]")].flatMap((row) => {
   const box = (node) => node.getBoundingClientRect(), cell = row.querySelector("td.formula");
   const seen = [...row.querySelectorAll("td.formula :is(math, mi, mo, mn, mfrac, msqrt, msup, .reason)")].filter(
@@ -21,8 +21,8 @@ CUT = """(root) => [...root.querySelectorAll("tr[data-measure]")].flatMap((row) 
   const others = [...row.querySelectorAll("th > *, td data, .bar")].filter((node) => box(node).width);
   return seen.flatMap((node) => {
     const at = box(node), name = `${row.dataset.measure} ${node.tagName} ${node.textContent}`;
-    const out = [cell.firstElementChild, cell, row, root].map((frame) => Math.max(box(frame).left - at.left, at.right - box(frame).right,
-      box(frame).top - at.top, at.bottom - box(frame).bottom));
+    const out = [cell.firstElementChild, cell, row, root].map(box).map((frame) => Math.max(frame.left - at.left,
+      at.right - frame.right, frame.top - at.top, at.bottom - frame.bottom));
     const over = others.map(box).map((other) => Math.min(other.right - at.left, at.right - other.left,
       other.bottom - at.top, at.bottom - other.top));
     const worst = Math.max(...out, ...over);

@@ -143,3 +143,14 @@ def test_a_second_finger_does_not_take_over(touched):
     finger(cdp, "touchEnd")
     shown.settle()
     assert shown.address()["angle"] > 40
+
+
+@pytest.mark.parametrize("hash_", ["", "#population=true", "#merged=true"])
+def test_whatever_a_finger_aims_at_is_24_pixels_wide_and_high(open_page, hash_):
+    shown = open_page(hash_, viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
+    targets = "button, input, select, summary, [tabindex='0']"
+    small = shown.root.evaluate(f"""(root) => [...root.querySelectorAll("{targets}")]
+      .map((node) => [node, node.getBoundingClientRect()])
+      .filter(([, box]) => box.width && Math.min(box.width, box.height) < 24)
+      .map(([node, box]) => [node.outerHTML.slice(0, 90), box.width, box.height])""")
+    assert small == []

@@ -55,6 +55,48 @@ def test_presets_set_their_state_ask_and_answer_with_the_tables_numbers(open_pag
                         assert float(number.replace("−", "-")) == pytest.approx(read, abs=5.01e-4), (preset.key, field)
 
 
+def visible(shown, selector):
+    return [node.is_visible() for node in shown.root.locator(selector).all()]
+
+
+def test_while_a_preset_asks_its_answers_are_veiled_and_the_rest_stays(shown):
+    shown.root.locator('[data-preset="antiparallel"]').click()
+    shown.settle()
+    answers = (
+        "td data, .reason:not(:empty), .substituted, .tip-figures, .placing .relative_reconstruction_bias, .none-words"
+    )
+    assert len(visible(shown, answers)) > 10
+    assert not any(visible(shown, answers))
+    for kept in (
+        "tr .symbol",
+        "[data-measure] strong",
+        ".moments data",
+        ".plane .arrow-name",
+        ".saes text",
+        ".parabolas .grid text",
+        ".asked",
+    ):
+        assert all(visible(shown, kept)), kept
+    shown.root.locator(".lessons summary").click()
+    shown.root.locator(".notice").wait_for(state="visible")
+    assert any(visible(shown, ".reason:not(:empty)"))
+    assert not any(visible(shown, ".asked"))
+
+
+def test_the_circle_that_would_answer_is_veiled_unless_the_question_names_it(shown):
+    circle = shown.root.locator(".plane .locus.relative_reconstruction_bias")
+    for preset, seen in (("gated", False), ("thales", False), ("penalty", True)):
+        shown.root.locator(f'[data-preset="{preset}"]').click()
+        shown.settle()
+        assert circle.is_visible() == seen
+
+
+def test_a_presets_question_is_announced(shown):
+    shown.root.locator('[data-preset="thales"]').click()
+    shown.settle()
+    assert "Would lengthening it bring it nearer to x?" in (shown.root.locator(".spoken").text_content() or "")
+
+
 def test_what_is_veiled_is_seen_once_something_is_moved(shown):
     shown.root.locator('[data-preset="thales"]').click()
     value = shown.root.locator("tr[data-measure] data").first
