@@ -34,9 +34,15 @@ function look(what) {
   });
 }
 
-async function take(files) {
-  if (!files.length) return;
+async function take(source) {
   say("Reading the headers …");
+  let files;
+  try {
+    files = await filesOf(source);
+  } catch (error) {
+    say(`The folder cannot be read: ${error.message}`, true);
+    return;
+  }
   const fresh = itemsOf(files);
   items = items.filter((item) => !fresh.some(({ name }) => name === item.name));
   for (const item of fresh) {
@@ -127,15 +133,17 @@ function reported(found) {
 }
 
 for (const [button, input] of [["choose", "files"], ["choose-folder", "folder"]]) {
-  at(button).addEventListener("click", () => at(input).click());
-  at(input).addEventListener("change", async () => {
-    await take(await filesOf(at(input).files));
+  const chosen = async () => {
+    await take(at(input).files);
     at(input).value = ""; // the same files may be chosen again
-  });
+  };
+  at(button).addEventListener("click", () => at(input).click());
+  at(input).addEventListener("change", chosen);
+  if (at(input).files.length) chosen(); // before this script had loaded
 }
 at("example").addEventListener("click", async () => {
   items = [];
-  await take(await filesOf(example()));
+  await take(example());
   measure();
 });
 at("measure").addEventListener("click", measure);
@@ -150,5 +158,5 @@ addEventListener("dragleave", (event) => event.relatedTarget || drop.classList.r
 addEventListener("drop", async (event) => {
   event.preventDefault();
   drop.classList.remove("over");
-  await take(await filesOf(event.dataTransfer));
+  await take(event.dataTransfer);
 });

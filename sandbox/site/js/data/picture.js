@@ -25,7 +25,7 @@ export function picture(name, { cosine, norm_ratio }, signal) {
     root.querySelector(".saes circle").classList.add("yours");
     for (const text of root.querySelectorAll(".saes text")) text.classList.toggle("yours", text.textContent.startsWith(name));
   };
-  const watching = new ResizeObserver(draw);
+  const watching = new ResizeObserver(() => requestAnimationFrame(draw)); // drawing changes the size that is observed
   watching.observe(root);
   signal.addEventListener("abort", () => watching.disconnect());
   queueMicrotask(() => theme(root, signal, () => {}));
