@@ -19,6 +19,7 @@ from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 from sandbox.explorer import module as explorer
 from sandbox.explorer.of_claims import STATES_OF_CLAIMS
 from sandbox.explorer.saes import measured_saes
+from sandbox.site import reading, results
 from sandbox.site.proofs import proofs
 from sandbox.system.files import folder_written_whole
 
@@ -45,6 +46,8 @@ PAGES = (
     Page("proofs", "Proofs", ("proofs/page.js",), ("js/proofs/proofs.css",)),
     Page("explorer", "Explorer", ("explorer-page.js",)),
     Page("data", "Your data", ("data/page.js",), ("js/data/page.css",)),
+    Page("results", "Results", ("results/page.js",), ("js/results/results.css",)),
+    Page("read-your-report", "Read your report", ("results/reading.js",), ("js/results/reading.css",)),
 )
 """In the order of the navigation."""
 
@@ -103,6 +106,8 @@ def _files(saes: Sequence[dict[str, Any]], python: Path | None) -> Iterator[tupl
     yield "explorer/explorer.css", explorer.style().encode()
     yield "explorer/saes.js", f"export const saes = {json.dumps(list(saes), ensure_ascii=False)};\n".encode()
     yield "data/proofs.json", json.dumps(_with_presets(proofs()), ensure_ascii=False).encode()
+    yield from results.files()
+    yield "results/reading.json", results.as_json(reading.reading())
     yield "python/there.js", f"export const there = {json.dumps(python is not None)};\n".encode()
     if python is not None:
         for path in sorted(python.iterdir()):

@@ -1,4 +1,4 @@
-"""The wheel contains everything that the demo needs, including data, and runs without the repository."""
+"""The wheel contains everything that the demo and the site need, including data, and runs without the repository."""
 
 import os
 import subprocess
@@ -8,11 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from sandbox.site import results
+
 ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.slow
-def test_the_wheel_runs_the_demo_without_the_repository(tmp_path):
+def test_the_wheel_runs_the_demo_and_writes_the_site_without_the_repository(tmp_path):
     build = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", str(tmp_path), str(ROOT)]
     subprocess.run(build, check=True, capture_output=True)
     (wheel,) = tmp_path.glob("*.whl")
@@ -37,3 +39,8 @@ def test_the_wheel_runs_the_demo_without_the_repository(tmp_path):
         str(tmp_path / "site")
     )  # the dependencies are from this environment, but the package is not
     assert (elsewhere / "out" / "report.json").is_file()
+    subprocess.run(
+        [sys.executable, "-c", script, "site", "site", "--no-python"], cwd=elsewhere, env=environment, check=True
+    )
+    for name, content in results.files():  # here, from the CSV files of the repository
+        assert (elsewhere / "site" / name).read_bytes() == content
