@@ -45,12 +45,15 @@ site: $(VENV)/.installed-test
 	rm -rf build/site
 	$(BIN)/sandbox site build/site
 
-# Renews what is stored because it takes long to make: results of the proofs, the proofs as the site shows them, and the
-# explorer's formulas.
+# Renews what is stored because it takes long, or torch, to make: results of the proofs, the proofs as the site shows
+# them, the explorer's formulas, and what the site's other pages take from Python.
 stored: $(VENV)/.installed
 	$(BIN)/python -m sandbox.maths.derived
 	$(BIN)/python -m sandbox.site.proofs
 	$(BIN)/python -m sandbox.explorer.generated
+	$(BIN)/python -m sandbox.site.your_data
+	$(BIN)/python -m sandbox.site.words
+	$(BIN)/python docs/symptoms.py
 
 # Reproduces the embedded SAEs and activations from scratch (half an hour on one core).
 data: build/venv-data

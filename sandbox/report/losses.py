@@ -61,7 +61,12 @@ class Ratios:
 
     def difference(self, name: str, other: str) -> Estimate:
         """The mean difference of two columns, paired by token."""
-        return self.of({name: 1, other: -1} if name != other else {name: 0}, {TOKENS: 1})
+        return self.of(_less(name, other), {TOKENS: 1})
+
+
+def _less(name: str, other: str) -> dict[str, float]:
+    """The weights of one column less another: 0 where both are the same."""
+    return {name: 1.0, other: -1.0} if name != other else {name: 0.0}
 
 
 @dataclass(frozen=True, eq=False)
@@ -157,14 +162,13 @@ class SaeLosses:
     def recovered(self, name: str) -> Estimate:
         """(CE of zero − CE of this replacement) / (CE of zero − CE of the clean model), on the tokens replaced."""
         zero = self._loss(ZERO)
-        own = {zero: 1.0, self._loss(name): -1.0} if name != ZERO else {zero: 0.0}
-        return self.ratios.of(own, {zero: 1, CLEAN: -1})
+        return self.ratios.of(_less(zero, self._loss(name)), _less(zero, CLEAN))
 
     def recovered_as_in(self, library: str) -> Estimate:
         """Loss recovered by x̂ as a library defines it."""
         zero, clean = f"{library}.{ZERO}", f"{library}.{CLEAN}"
         own = f"{library}.{self.column(X_HAT)}"
-        return self.ratios.of({zero: 1, own: -1}, {zero: 1, clean: -1}, f"{library}.{TOKENS}")
+        return self.ratios.of(_less(zero, own), _less(zero, clean), f"{library}.{TOKENS}")
 
     @cached_property
     def gamma(self) -> float | None:
@@ -184,7 +188,7 @@ class SaeLosses:
 
     def share_of_cost(self, name: str) -> Estimate:
         """The share of x̂'s cost in nats that another reconstruction wins back."""
-        return self.ratios.of({self._loss(X_HAT): 1, self._loss(name): -1}, {self._loss(X_HAT): 1, CLEAN: -1})
+        return self.ratios.of(_less(self._loss(X_HAT), self._loss(name)), _less(self._loss(X_HAT), CLEAN))
 
     def _measure(self, key: str) -> float | None:
         abc = [self.ratios.mean(f"{self.number}.{name}").value for name in "abc"]

@@ -173,6 +173,13 @@ def test_an_sae_that_changes_nothing_costs_nothing(folders, text):
     assert sae.gamma == pytest.approx(1)
 
 
+def test_what_stands_for_itself_wins_nothing_back(folders, text):
+    """x̂ none of its own cost, zero none of its own: a column less itself is 0, not minus it."""
+    (sae,) = loss(folders["llama"], 1, text, mixing, context=CONTEXT, search_tokens=0, device="cpu").saes
+    for estimate in (sae.share_of_cost("x_hat"), sae.gain("x_hat"), sae.recovered("zero")):
+        assert estimate.to_dict() == {"value": 0, "low": 0, "high": 0}
+
+
 def test_special_tokens_and_outliers_keep_their_activations(folders):
     splice, contexts = opened(folders["llama"], "model.layers.1")
     inputs = contexts.padded(list(contexts(make_texts())))
