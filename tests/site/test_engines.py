@@ -5,7 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from sandbox.site.build import PAGES
+from sandbox.site.build import PAGES, files
+from sandbox.site.python import runtime
 from tests.explorer.browser.driver import near, state_in
 from tests.site.conftest import served
 from tests.site.same import by_python
@@ -15,6 +16,14 @@ pytestmark = pytest.mark.slow
 
 TOO_WIDE = "() => document.documentElement.scrollWidth - innerWidth"
 TIP = '[data-handle="x-hat"] .knob'
+PYTHON = 600  # seconds: WebKit needs 20 of one core to start Python, which may be two minutes of a busy one
+
+
+@pytest.fixture(scope="module")
+def complete():
+    """The address of the site with Python, ending in a slash."""
+    with served(dict(files(python=runtime()))) as address:
+        yield address
 
 
 @pytest.mark.parametrize("page", [page.name for page in PAGES])
@@ -36,6 +45,30 @@ def test_the_tip_of_the_sites_explorer_follows_the_mouse(engine, site):
     engine.settle()
     assert engine.where(TIP) == pytest.approx((x - 80, y), abs=1.5)  # drivers take whole pixels
     assert state_in(engine.evaluate("() => location.hash"))["angle"] > 75
+
+
+def test_a_claim_is_decided_by_python_in_the_browser(engine, complete):
+    engine.resize(1280, 900)
+    engine.open(f"{complete}proofs.html")
+    for claim, verdict in {"scale_x * scale_x_hat == cosine**2": "is true", "gamma < 1 => r > 1": "is false"}.items():
+        engine.click("#claim")
+        engine.press("Control+a", *claim, "Enter")
+        engine.until(
+            lambda claim=claim, verdict=verdict: f"{claim} {verdict}" in engine.text(".answer h3"),
+            f"{claim} was not decided",
+            PYTHON,
+        )
+    assert "It fails at" in engine.text(".answer")
+
+
+def test_the_steps_of_a_proof_open_one_by_one(engine, site):
+    engine.open(f"{site}proofs.html#C3")
+    steps = (
+        "() => [...document.querySelectorAll('#C3 .steps > li')].filter((one) => one.getClientRects().length).length"
+    )
+    engine.until(lambda: engine.evaluate(steps) == 1, "the address opens no claim")
+    engine.click("#C3 .body button:not([hidden])")
+    engine.until(lambda: engine.evaluate(steps) == 2, "no second step")
 
 
 def test_files_that_are_dropped_are_measured_as_python_measures_them(engine, site, tmp_path):

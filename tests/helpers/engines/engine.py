@@ -21,13 +21,20 @@ FRAME = 0.016  # seconds between two moves
 UNFINISHED = (".part", ".wkdownload")
 """How Firefox and WebKit name a file that they are still writing."""
 
-WHERE = """(selector, index) => {
-  const node = [...document.querySelectorAll(selector)].filter((one) => one.getClientRects().length)[index];
-  if (!node) return null;
-  const seen = () => node.getBoundingClientRect();
-  if (seen().top < 0 || seen().bottom > innerHeight) node.scrollIntoView({ block: "center", behavior: "instant" });
-  const { left, top, width, height } = seen();
-  return [left + width / 2, top + height / 2];
+WHERE = """async (selector, index) => {
+  const frame = () => new Promise(requestAnimationFrame);
+  let before = "";
+  for (;;) {
+    const node = [...document.querySelectorAll(selector)].filter((one) => one.getClientRects().length)[index];
+    if (!node) return null;
+    const seen = () => node.getBoundingClientRect();
+    if (seen().top < 0 || seen().bottom > innerHeight) node.scrollIntoView({ block: "center", behavior: "instant" });
+    const { left, top, width, height } = seen();
+    const now = JSON.stringify([left + width / 2, top + height / 2]);
+    if (now === before) return JSON.parse(now);
+    before = now;
+    await frame(); await frame();
+  }
 }"""
 SETTLED = """async (pause) => {
   const frame = () => new Promise(requestAnimationFrame);
@@ -116,7 +123,7 @@ class Engine(ABC):
         self.drag([self.where(selector, index)])
 
     def where(self, selector: str, index: int = 0) -> Point:
-        """The middle of what a CSS selector finds, scrolled into the window; waits until it is there."""
+        """The middle of what a CSS selector finds, scrolled into the window; waits until it rests there."""
         x, y = self.until(lambda: self.evaluate(WHERE, selector, index), f"{selector} is nowhere to be seen")
         return x, y
 
