@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from sandbox.explorer.widget import Explorer
     from sandbox.maths.derivations import prove
     from sandbox.maths.measures import REGISTRY
+    from sandbox.measuring.ceilings import ceilings
     from sandbox.measuring.measure import look, measure, measure_pairs
     from sandbox.measuring.rescale import rescale
     from sandbox.moments.moments import Moments
@@ -30,6 +31,7 @@ _HOMES = {
     "Moments": "moments",
     "REGISTRY": "maths.measures",
     "Report": "report",
+    "ceilings": "measuring.ceilings",
     "check": "claims.check",
     "exercise": "claims.exercises",
     "figure6": "training",
@@ -68,6 +70,7 @@ __all__ = [
     "InputError",
     "Moments",
     "Report",
+    "ceilings",
     "check",
     "exercise",
     "figure6",

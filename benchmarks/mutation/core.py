@@ -12,7 +12,9 @@ MOMENTS = (
 )
 REPORT = ("tests/measuring/test_measure_files.py", "tests/measuring/test_stream.py")
 PARTS = "tests/report/test_parts.py"
+CEILINGS = "tests/measuring/test_ceilings.py"
 PREFLIGHT = ("tests/measuring/test_preflight_rules.py", "tests/measuring/test_preflight.py")
+FORWARD = ("tests/measuring/test_forward.py", "tests/measuring/test_objects.py")
 SAELENS = ("tests/checkpoints/test_settings.py",)
 NEW_LAYOUT = ("tests/checkpoints/test_writing.py", "tests/checkpoints/test_new_layout.py")
 
@@ -42,7 +44,8 @@ CORE: dict[str, tuple[str, ...]] = {
     "sandbox/checkpoints/autoencoder.py": ("tests/checkpoints/test_activation_functions.py",),
     "sandbox/checkpoints/normalisation.py": ("tests/checkpoints/test_activation_functions.py",),
     "sandbox/measuring/sparse.py": ("tests/measuring/test_sparse.py",),
-    "sandbox/measuring/forward.py": ("tests/measuring/test_forward.py", "tests/measuring/test_objects.py"),
+    "sandbox/measuring/forward.py": FORWARD,
+    "sandbox/measuring/reconstruct.py": FORWARD,
     "sandbox/measuring/latents.py": ("tests/measuring/test_latents.py",),
     "sandbox/measuring/token_means.py": ("tests/measuring/test_token_means.py", PARTS),
     "sandbox/measuring/published.py": ("tests/measuring/test_published.py",),
@@ -54,6 +57,10 @@ CORE: dict[str, tuple[str, ...]] = {
     "sandbox/measuring/readings.py": ("tests/measuring/test_readings.py",),
     "sandbox/measuring/rescale.py": ("tests/measuring/test_rescale.py",),
     "sandbox/measuring/correction.py": ("tests/measuring/test_correction.py",),
+    "sandbox/measuring/fits.py": ("tests/measuring/test_rescale.py", CEILINGS),
+    "sandbox/measuring/ceilings.py": (CEILINGS,),
+    "sandbox/measuring/normal_equations.py": (CEILINGS,),
+    "sandbox/measuring/least_squares.py": (CEILINGS,),
     "sandbox/measuring/preflight/check.py": PREFLIGHT,
     "sandbox/measuring/preflight/biases.py": PREFLIGHT[:1],
     "sandbox/measuring/preflight/fit.py": PREFLIGHT[:1],

@@ -13,7 +13,6 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import linear
 
 from sandbox import checkpoints
 from sandbox.activations import Source, Targets
@@ -23,24 +22,16 @@ from sandbox.checkpoints.normalisation import ConstantNorm, LayerNorm, Normalise
 from sandbox.checkpoints.origin import reconstructs, trained_on
 from sandbox.checkpoints.penalty import Penalty, penalty_of
 from sandbox.errors import InputError
-from sandbox.measuring.libraries import call_of, decoder_of
+from sandbox.measuring.libraries import decoder_of
 from sandbox.measuring.objects import refuse_dependence, refuse_settings, taking_flat_tokens, transcodes, width
-from sandbox.measuring.sparse import is_sparse, nonzero, sparse_product
+from sandbox.measuring.reconstruct import FEW, Reconstruct, close, out_of_memory
+from sandbox.measuring.sparse import nonzero
 from sandbox.system.devices import device_named, device_type
 from sandbox.system.dtypes import dtype_named
 
 BATCH = 4096  # default number of tokens per batch
-FEW = 64  # tokens to try an SAE on: enough to see how it works, and they take next to no time
 NORMALISATIONS = {"constant_norm_rescale": ConstantNorm, "layer_norm": LayerNorm}
 """SAELens' values of normalize_activations that change each token at inference; its other values do nothing then."""
-
-
-class Computed(NamedTuple):
-    """x̂, the latents (None if they are not visible), and the L0 of each token (None if not counted yet)."""
-
-    x_hat: Tensor
-    feature_acts: Tensor | None = None
-    l0: Tensor | None = None
 
 
 class Passed(NamedTuple):
@@ -112,7 +103,7 @@ class Forward:
             sae = checkpoints.read(sae)
         self.d_in: int | None = None
         self.d_out: int | None = None
-        self._piece, self._sparse = tokens, sparse
+        self._piece = tokens
         if isinstance(sae, Checkpoint):
             self.device, self.dtype = device_named(device), kind
             # Convert a copy: the checkpoint keeps its exact weights, to be written again.
@@ -120,7 +111,6 @@ class Forward:
             self.name, self.description = sae.name, sae.describe()
             self.d_in, self.d_out, self.transcodes = self.sae.d_in, self.sae.d_out, self.sae.transcodes
             self.trained_on, self.penalty = trained_on(sae), penalty_of(sae)
-            self._compute: Callable[[Tensor], Computed] | None = self._encode_decode
         elif callable(sae):
             self.sae = sae
             self._place_object(device, kind, source_device)
@@ -130,12 +120,12 @@ class Forward:
             self.d_out = sae.d_out if isinstance(sae, SAE) else None
             self.trained_on, self.penalty = trained_on(sae), penalty_of(sae)
             self.description = sae.describe() if isinstance(sae, SAE) else type(sae).__name__
-            self._compute = self._encode_decode if isinstance(sae, SAE) else None
         else:
             raise InputError(
                 f"sae is a {type(sae).__name__}: give a checkpoint's path, or a module or callable that maps x to x̂"
             )
         self.reconstructs = reconstructs(sae)
+        self._reconstruct = Reconstruct(self.sae, self.name, sparse)
 
     def _place_object(self, device: str, dtype: torch.dtype, source_device: torch.device | None) -> None:
         """Set the device and dtype of a user's object, which is never moved or converted."""
@@ -165,7 +155,7 @@ class Forward:
             try:
                 part_hat, count = self._observed(x[window], compared[window], window, observe)
             except (RuntimeError, MemoryError) as error:
-                if not _out_of_memory(error) or stop - start == 1:
+                if not out_of_memory(error) or stop - start == 1:
                     raise
                 part_hat = None
             if part_hat is None:  # outside `except`: the error no longer keeps the tensors alive
@@ -186,7 +176,7 @@ class Forward:
         self, part: Tensor, compared: Tensor, window: slice, observe: Observe | None
     ) -> tuple[Tensor, Tensor | None]:
         """x̂ of a piece and the L0 of each token; its latents are freed on return."""
-        part_hat, feature_acts, count = self._computed(part.to(self.dtype))
+        part_hat, feature_acts, count = self._reconstruct(part.to(self.dtype))
         if self.targets is not None:
             part_hat = part_hat.masked_fill(~part.isfinite().all(1, keepdim=True), torch.nan)
         if count is None and feature_acts is not None:
@@ -231,11 +221,12 @@ class Forward:
                 f"the transcoder reconstructs activations of dimension {self.d_out}, but {self.targets.name} has "
                 f"{source.width - width}"
             )
-        self.d_out = source.width - width if self.targets is not None else self.d_out
+        self._reconstruct.d_out = None if self.targets is None else source.width - width
+        self.d_out = self._reconstruct.d_out or self.d_out
 
     def run(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
         """x̂ and the latents of a few tokens."""
-        return self._computed(x.to(self.device, self.dtype))[:2]
+        return self._reconstruct(x.to(self.device, self.dtype))[:2]
 
     def try_on(self, rows: Tensor) -> None:
         """Find out on a few tokens whether latents are visible, and whether x̂ = feature_acts·W_dec + constant + skip.
@@ -261,15 +252,15 @@ class Forward:
             return
         normalised = self._normalise(x.to(x_hat))
         z_hat = x_hat if normalised is None else (x_hat - normalised.shift) / normalised.scale
-        skipped = self._skipped(x.to(x_hat))
+        skipped = self._reconstruct.skipped(x.to(x_hat))
         rest = z_hat - feature_acts @ W_dec - (0 if skipped is None else skipped)
-        if _close(rest, rest[:1].expand_as(rest), z_hat):
+        if close(rest, rest[:1].expand_as(rest), z_hat):
             self.W_dec, self.b_dec = W_dec.detach(), rest[0].detach() if normalised is None else None
 
     @cached_property
     def decoder_norms(self) -> Tensor | None:
         """‖d_j‖ of each latent, (d_sae,), in float32 or better; None unless x̂ is feature_acts·W_dec + b_dec."""
-        known = self.W_dec is not None and self.b_dec is not None and self._W_skip is None
+        known = self.W_dec is not None and self.b_dec is not None and self._reconstruct.W_skip is None
         return row_norms(self.W_dec) if known and self.W_dec is not None else None
 
     @property
@@ -281,16 +272,6 @@ class Forward:
         """The factor that undoes each token's normalisation; None if the SAE does not normalise tokens."""
         normalised = self._normalise(x.to(self.dtype))
         return None if normalised is None else normalised.scale
-
-    @property
-    def _W_skip(self) -> Tensor | None:
-        """The weights of a skip, (d_out, d_in); None without one."""
-        W_skip = getattr(self.sae, "W_skip", None)
-        return W_skip if isinstance(W_skip, Tensor) else None
-
-    def _skipped(self, x: Tensor) -> Tensor | None:
-        """W_skip·x; None without a skip."""
-        return None if self._W_skip is None else linear(x, self._W_skip)
 
     def _normalise(self, x: Tensor) -> Normalised | None:
         """x as the encoder reads it if the SAE normalises tokens (our `SAE`, or SAELens' setting); otherwise None.
@@ -309,72 +290,6 @@ class Forward:
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
         print(f"sandbox: out of memory; {self.name} continues with {self._piece} tokens at a time", file=sys.stderr)
-
-    def _computed(self, x: Tensor) -> Computed:
-        if isinstance(self.sae, SAE):
-            return self._encode_decode(x)
-        with self._naming_its_errors(x):
-            if self._compute is None:
-                few = x[:FEW]
-                split = self._splits(few, self._plain(few).x_hat)
-                self._compute = self._encode_decode if split else self._plain
-            return self._compute(x)
-
-    @contextmanager
-    def _naming_its_errors(self, x: Tensor) -> Iterator[None]:
-        """Raise an InputError in place of an error of the user's object; let a lack of memory pass, to be handled."""
-        try:
-            yield
-        except Exception as error:
-            if isinstance(error, InputError) or _out_of_memory(error):
-                raise
-            said = (str(error).splitlines() or [""])[0]
-            raise InputError(
-                f"{self.name}: its forward pass fails on x of shape {tuple(x.shape)} with {type(error).__name__}"
-                f"{f': {said}' if said else ''}; it must map (n, d) to x̂ of the same shape, each token by itself"
-            ) from error
-
-    def _encode_decode(self, x: Tensor) -> Computed:
-        if isinstance(self.sae, SAE):
-            feature_acts = self.sae.encode(x)
-            if self._sparse and is_sparse(feature_acts, self.sae.W_dec):
-                z_hat, l0 = sparse_product(feature_acts, self.sae.W_dec, self.sae.b_dec)
-                return Computed(self.sae.completed(z_hat, x), feature_acts, l0)
-            return Computed(self.sae.decode(feature_acts, x), feature_acts)
-        feature_acts = self.sae.encode(x.clone())  # protects x from an SAE that works in place
-        return Computed(self._decoded(feature_acts, x), feature_acts)
-
-    def _decoded(self, feature_acts: Tensor, x: Tensor) -> Tensor:
-        """x̂ of an object: its `decode` knows no skip (SAELens, saes/transcoder.py)."""
-        x_hat, skipped = self.sae.decode(feature_acts), self._skipped(x)
-        return x_hat if skipped is None else x_hat + skipped
-
-    def _plain(self, x: Tensor) -> Computed:
-        call = call_of(self.sae)
-        x_hat, feature_acts = (self.sae(x.clone()), None) if call is None else call.compute(self.sae, x.clone())
-        shape = x.shape if self.targets is None else (len(x), self.d_out)
-        if not isinstance(x_hat, Tensor) or x_hat.shape != shape:
-            got = tuple(x_hat.shape) if isinstance(x_hat, Tensor) else type(x_hat).__name__
-            needed = "x̂ of the same shape" if self.targets is None else f"ŷ of shape {shape}, as the targets have"
-            alone = "" if isinstance(x_hat, Tensor) else ", alone, such as measure(lambda x: sae(x)[0], …)"
-            raise InputError(f"the SAE gave {got} for x of shape {tuple(x.shape)}: it must return {needed}{alone}")
-        visible = isinstance(feature_acts, Tensor) and feature_acts.shape[:-1] == x.shape[:-1]
-        return Computed(x_hat, feature_acts if visible else None)
-
-    def _splits(self, x: Tensor, x_hat: Tensor) -> bool:
-        """Whether sae(x) equals sae.decode(sae.encode(x)), with one vector of latents per token."""
-        if not (callable(getattr(self.sae, "encode", None)) and callable(getattr(self.sae, "decode", None))):
-            return False
-        try:
-            feature_acts = self.sae.encode(x.clone())
-            if not isinstance(feature_acts, Tensor) or feature_acts.shape[:-1] != x.shape[:-1]:
-                return False
-            decoded = self._decoded(feature_acts, x)
-        except Exception as error:  # they need more arguments than x, or another shape: forward alone will do
-            if _out_of_memory(error):
-                raise
-            return False
-        return isinstance(decoded, Tensor) and decoded.shape == x_hat.shape and _close(decoded, x_hat, x_hat)
 
     @contextmanager
     def evaluating(self) -> Iterator[None]:
@@ -423,17 +338,6 @@ class Pairs:
         yield
 
 
-def _close(result: Tensor, expected: Tensor, scale: Tensor) -> bool:
-    """Whether two results differ only by rounding, as when a GPU adds up in a different order.
-
-    Args: scale: values whose size sets the tolerance
-    """
-    near = 16 * torch.finfo(scale.dtype).eps
-    finite = scale.isfinite()
-    atol = near * float(scale[finite].abs().sum() / max(int(finite.sum()), 1))
-    return torch.allclose(result, expected, rtol=near, atol=atol, equal_nan=True)
-
-
 def row_norms(W_dec: Tensor) -> Tensor:
     """‖d_j‖ of each row, (d_sae,), in float32 or better."""
     return W_dec.detach().to(torch.promote_types(W_dec.dtype, torch.float32)).norm(dim=1)
@@ -455,8 +359,3 @@ def _tensors(sae: Any) -> Iterator[Tensor]:
     if isinstance(sae, nn.Module):
         yield from sae.parameters()
         yield from sae.buffers()
-
-
-def _out_of_memory(error: Exception) -> bool:
-    """Whether memory ran out. On accelerators torch has an error type for it; on a CPU it raises RuntimeError."""
-    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error)

@@ -16,6 +16,7 @@ CORE = [
     "sandbox.moments.clusters",
     "sandbox.moments.dense",
     "sandbox.measuring.forward",
+    "sandbox.measuring.reconstruct",
     "sandbox.measuring.one_pass",
     "sandbox.measuring.totals",
     "sandbox.measuring.ranks",

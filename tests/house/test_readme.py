@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from sandbox import ceilings
 from sandbox.data import embedded
-from sandbox.measuring.ceilings import ceilings
 from tests.helpers.models import make_texts, save_model
 from tests.helpers.runs import D, sandbox, save_sae
 

@@ -10,7 +10,8 @@ from torch import nn
 from sandbox.checkpoints.autoencoder import SAE
 from sandbox.checkpoints.normalisation import ConstantNorm
 from sandbox.errors import InputError
-from sandbox.measuring.forward import Forward, Pairs, _close, _out_of_memory, fingerprint
+from sandbox.measuring.forward import Forward, Pairs, fingerprint
+from sandbox.measuring.reconstruct import close, out_of_memory
 from sandbox.system.dtypes import dtype_named
 
 X = torch.randn(70, 3, generator=torch.Generator().manual_seed(0))
@@ -95,7 +96,7 @@ def test_where_memory_runs_out_pieces_are_halved_and_stay_so(most, pieces, capsy
         return 0.5 * x
 
     sae = opened(greedy)
-    sae._compute = sae._plain
+    sae._reconstruct._compute = sae._reconstruct._plain
     assert torch.equal(sae(X).x_hat, 0.5 * X)
     assert seen == pieces
     assert torch.equal(sae(X).x_hat, 0.5 * X)
@@ -119,8 +120,8 @@ def test_one_token_that_is_too_much_and_other_errors_are_raised():
         InputError, match=r"wrong: its forward pass fails on x .* with RuntimeError: a mistake; it must"
     ):
         opened(wrong)(X)
-    assert _out_of_memory(RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory"))
-    assert not _out_of_memory(RuntimeError("a mistake"))
+    assert out_of_memory(RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory"))
+    assert not out_of_memory(RuntimeError("a mistake"))
 
 
 def test_the_look_sees_each_piece_in_its_place():
@@ -150,13 +151,13 @@ def test_sums_in_another_order_are_close_and_other_numbers_are_not():
     values = torch.tensor([1.0, -2.0, math.nan])
     near = torch.finfo(torch.float32).eps
     scale = torch.tensor([1.0, -1.0, math.inf])  # values that are not finite are ignored
-    assert _close(values, values, scale)
-    assert _close(values, values * (1 + 8 * near), scale)
-    assert not _close(values, values + 64 * near, scale)
-    assert not _close(values, torch.tensor([1.0, -2.0, 0.0]), scale)
-    assert _close(torch.zeros(3), torch.full((3,), 8 * near), scale)
-    assert not _close(torch.zeros(3), torch.full((3,), 24 * near), scale)
-    assert _close(torch.zeros(3), torch.full((3,), 24 * near), 3 * scale)
+    assert close(values, values, scale)
+    assert close(values, values * (1 + 8 * near), scale)
+    assert not close(values, values + 64 * near, scale)
+    assert not close(values, torch.tensor([1.0, -2.0, 0.0]), scale)
+    assert close(torch.zeros(3), torch.full((3,), 8 * near), scale)
+    assert not close(torch.zeros(3), torch.full((3,), 24 * near), scale)
+    assert close(torch.zeros(3), torch.full((3,), 24 * near), 3 * scale)
 
 
 def test_a_fingerprint_is_of_every_number_and_its_sign():
