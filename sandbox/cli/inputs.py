@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from copy import copy
 from dataclasses import dataclass, fields
 from functools import wraps
 from glob import escape
 from inspect import Parameter, signature
 from os.path import isfile, lexists
 from pathlib import Path
-from typing import Annotated, Any, get_type_hints
+from typing import Annotated, Any, get_args, get_type_hints
 
 import typer
 
@@ -71,7 +72,7 @@ class Inputs:
     ] = None
     model: Annotated[
         str | None,
-        typer.Option(metavar="PATH", help="Instead of --activations: folder of a transformers model to run on --text."),
+        typer.Option(metavar="PATH", help="Folder of a transformers model that computes the activations of --text."),
     ] = None
     layer: Annotated[
         int | None,
@@ -185,9 +186,15 @@ def check_strict(strict: bool, preflight: bool) -> None:
         raise InputError("--strict needs the preflight check: leave out --no-preflight")
 
 
-def with_inputs(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the options of `Inputs` in place of its parameter `inputs`, which receives them as one value."""
+def with_inputs(command: Callable[..., None], *, hidden: Sequence[str] = ()) -> Callable[..., None]:
+    """Give a command the options of `Inputs` in place of its parameter `inputs`, which receives them as one value.
+
+    Args: hidden: options that its help does not show, because it refuses them
+    """
     hints = get_type_hints(Inputs, include_extras=True)
+    for name in hidden:
+        kind, option = get_args(hints[name])
+        hints[name] = Annotated[kind, _hidden(option)]
     options = [
         Parameter(field.name, Parameter.KEYWORD_ONLY, default=field.default, annotation=hints[field.name])
         for field in fields(Inputs)
@@ -206,6 +213,12 @@ def with_inputs(command: Callable[..., None]) -> Callable[..., None]:
     run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     del vars(run)["__wrapped__"]  # through which typer would find the command's own signature
     return run
+
+
+def _hidden(option: Any) -> Any:
+    changed = copy(option)
+    changed.hidden = True
+    return changed
 
 
 def _paths(name: str) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -38,7 +39,7 @@ NOT_LIVE = ("activations", "documents")
     epilog="Example: [bold]sandbox loss --model PATH --layer 14 --text corpus.jsonl --sae SAE --sae corrected "
     "--plot loss.png[/]"
 )
-@with_inputs
+@partial(with_inputs, hidden=NOT_LIVE)
 def loss(
     *,
     sae: Saes = None,

@@ -305,6 +305,13 @@ def test_a_module_that_runs_twice_is_refused(folder, monkeypatch):
         loss(folder / "llama", None, folder / "text.txt", torch.relu, hook="model.layers.1.mlp", **FEW)
 
 
+def test_the_help_shows_no_option_that_the_command_refuses():
+    shown = sandbox("loss", "--help").stdout
+    assert "--model" in shown
+    assert "--activations" not in shown
+    assert "--activations" in sandbox("measure", "--help").stdout
+
+
 def test_a_missing_input_is_named_by_the_options_of_this_command():
     done = sandbox("loss")
     assert done.returncode == 2
