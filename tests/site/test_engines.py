@@ -106,3 +106,15 @@ def test_a_page_that_was_visited_twice_works_without_its_server(browser_engine, 
     engine.press("ArrowLeft")
     engine.settle()
     assert state_in(engine.evaluate("() => location.hash"))["angle"] == 61
+
+
+def test_a_point_of_a_figure_shows_its_row(engine, site):
+    engine.resize(1280, 900)
+    engine.open(f"{site}results.html")
+    point = "#sparsity .point .mark"
+    engine.where(point, 2)
+    words = engine.evaluate("(selector) => document.querySelectorAll(selector)[2].parentElement.ariaLabel", point)
+    engine.click(point, 2)
+    chosen = engine.until(lambda: engine.text("#sparsity .card h3"), "no card")
+    assert words.startswith(chosen)
+    assert engine.evaluate("() => document.querySelectorAll('#sparsity tr.chosen').length") == 1
