@@ -1,14 +1,7 @@
 // γ from a published value of the first version's equation 10 (C29), as it is typed.
 import { biasFromEquation10 } from "../../explorer/generated.js";
+import { numberIn } from "../../explorer/state.js";
 import { fixed } from "./estimates.js";
-
-const NUMBER = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i;
-
-// The number that a text stands for, with a decimal point or a decimal comma; NaN for anything else.
-export function numberIn(text) {
-  const plain = text.trim().replace("−", "-").replace(",", ".");
-  return NUMBER.test(plain) ? Number(plain) : NaN;
-}
 
 // What a typed g says of γ: { gamma, words }; γ is null where there is none.
 export function read(text) {

@@ -1,4 +1,6 @@
 // Estimates as the results hold them: [value, low, high] with a 95 % interval, then why there is none, if so.
+import { defaults } from "../../explorer/generated.js";
+import { toAddress } from "../../explorer/state.js";
 export const LOOKS = ["relu", "gated", "gated_saelens", "jumprelu", "topk"]; // the kind of an architecture in a chart
 
 export function kindOf(architecture) {
@@ -32,9 +34,8 @@ export function fixed(value, digits = 4) {
 // The address of the explorer where x̂ has the cosine and the norm ratio of an SAE; null where one is undefined.
 export function inExplorer(cosine, norm_ratio, measure) {
   if (cosine === null || norm_ratio === null) return null;
-  const angle = (Math.acos(cosine) * 180) / Math.PI;
-  const settings = { angle: angle.toPrecision(8), norm_ratio, ...(measure ? { measure } : {}) };
-  return `explorer.html#${new URLSearchParams(settings)}`;
+  const angle = +((Math.acos(cosine) * 180) / Math.PI).toPrecision(9);
+  return `explorer.html${toAddress({ ...defaults, angle, norm_ratio, ...(measure ? { measure } : {}) })}`;
 }
 
 export function nameOf({ coefficient, seed }, words) {
