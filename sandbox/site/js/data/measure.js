@@ -12,7 +12,7 @@ import { saeOf } from "./sae.js";
 import { Counter } from "./totals.js";
 
 const BYTES = 2 ** 22; // to read at a time of each file
-const PRODUCTS = 2e9; // of an SAE between two reads: a reader who stops it waits a second or two
+const PRODUCTS = 4e8; // of an SAE between two reads: progress is seen, and a stop heard, every half second
 const WORTH = 2e10; // products from which on a GPU is worth its rounding: plain code takes about ten seconds for them
 
 // Measures `x` against the reconstructions in `x_hat`, or in `sae`, the files of a folder in SAELens' layout.

@@ -11,6 +11,7 @@ let items = [];
 let worker = started();
 let looking = 0;
 const waiting = new Map(); // what to do with what the worker finds in a file
+let begun = 0; // when the measurement did, in milliseconds
 let drawn = null; // ends what the last report listens to
 
 function started() {
@@ -99,6 +100,7 @@ function measure() {
     dropNonfinite: at("drop-nonfinite").checked,
     l1: l1 ? Number(l1) : null,
   };
+  begun = performance.now();
   worker.postMessage({ start });
   busy(true);
   say("Measuring …");
@@ -108,12 +110,16 @@ function busy(on) {
   at("measure").hidden = on;
   for (const id of ["stop", "progress"]) at(id).hidden = !on;
   bar.value = 0;
+  at("left").textContent = "";
   if (on) at("stop").focus();
 }
 
 function progressed({ done, tokens }) {
   bar.max = tokens;
   bar.value = done;
+  const elapsed = (performance.now() - begun) / 1000;
+  const left = (elapsed * (tokens - done)) / done;
+  if (elapsed > 3) at("left").textContent = left < 90 ? `about ${5 * Math.ceil(left / 5)} s left` : `about ${Math.round(left / 60)} min left`;
 }
 
 function ended(words, wrong = false) {
