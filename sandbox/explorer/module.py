@@ -13,7 +13,21 @@ from sandbox.explorer.generated import generated
 
 FOLDER = Path(__file__).parent
 PARTS = (
-    *("dom", "state", "population", "table", "penalty", "scene", "drag", "plane", "parabolas", "map", "split", "means"),
+    *(
+        "dom",
+        "state",
+        "population",
+        "table",
+        "penalty",
+        "scene",
+        "drag",
+        "ghost",
+        "plane",
+        "parabolas",
+        "map",
+        "split",
+        "means",
+    ),
     *("regression", "merging", "merged"),
     *(
         "controls",

@@ -22,7 +22,8 @@ from sandbox.maths.measures import REGISTRY
 class Preset:
     """A state with its lesson: a `question` to answer before `answer` is shown, and what to `notice`.
 
-    `numbers` are further ones for its sentences, by name, as they are written.
+    `numbers` are further ones for its sentences, by name, as they are written. `predict` is the key of a scale to be
+    predicted: the reader drags a ring to where that multiple ends.
     """
 
     key: str
@@ -33,6 +34,7 @@ class Preset:
     question: str
     answer: str
     numbers: Mapping[str, str] = field(default_factory=dict)
+    predict: str = ""
 
     def in_words(self) -> dict[str, Any]:
         """As the browser gets it: the full state, and the sentences with their numbers filled in."""
@@ -44,7 +46,7 @@ class Preset:
         numbers["too_short"] = f"{100 * (1 - values['relative_reconstruction_bias']):.1f} %"
         numbers |= self.numbers
         words = {name: getattr(self, name).format(**numbers) for name in ("notice", "question", "answer")}
-        return {"key": self.key, "title": self.title, "claim": self.claim, "state": state} | words
+        return {name: getattr(self, name) for name in ("key", "title", "claim", "predict")} | {"state": state} | words
 
 
 def _short(value: float) -> str:
@@ -67,6 +69,7 @@ def presets() -> tuple[Preset, ...]:
             "near 600?",
             "Near 0: c/a = {scale_x}, and so is c/b = {scale_x_hat}. They are not reciprocals: their product is cos² "
             "θ.",
+            predict="scale_x",
         ),
         Preset(
             "equal-lengths",
@@ -78,6 +81,7 @@ def presets() -> tuple[Preset, ...]:
             "Both vectors have the same length. To get nearer to x, should x̂ be longer, shorter, or stay as it is?",
             "Shorter: {scale_x_hat} of its length. γ = {relative_reconstruction_bias} says that x̂ is twice too long "
             "for its angle. The first version's equation 10 is not even defined here.",
+            predict="scale_x_hat",
         ),
         Preset(
             "half",
@@ -100,6 +104,7 @@ def presets() -> tuple[Preset, ...]:
             "x̂ is half as long as x, at 60°. Would lengthening it bring it nearer to x?",
             "No: it is as near as it can get (γ = {relative_reconstruction_bias}). Anywhere on Thales’ circle the "
             "residual is perpendicular to x̂, so lengthening x̂ leads away from x.",
+            predict="scale_x_hat",
         ),
         Preset(
             "antiparallel",

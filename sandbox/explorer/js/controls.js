@@ -1,6 +1,7 @@
 // Sliders with typed values, presets with their questions, and the toolbar.
 import { controls, presets } from "./generated.js";
 import { html, toggle, write } from "./dom.js";
+import { nameOf } from "./ghost.js";
 import { asTyped } from "./state.js";
 
 // The sliders of one group of settings.
@@ -92,7 +93,8 @@ export function lessons(act, signal) {
     reveal.open = false;
     toggle(notice, false);
     write(claim, chosen.claim);
-    write(question, `Predict: ${chosen.question} (Open for the answer; until then the numbers are hidden.)`);
+    const ring = chosen.predict ? ` Drag the dashed ring to where the best multiple of ${nameOf(chosen.predict)} ends.` : "";
+    write(question, `Predict: ${chosen.question}${ring} (Open for the answer; until then the numbers are hidden.)`);
     write(answer, chosen.answer);
     question.append(" ", claim);
     question.written = null;

@@ -2,6 +2,7 @@
 import { controls, loci, measures } from "./generated.js";
 import { clamp, put, set, shown, svg, toggle, write } from "./dom.js";
 import { draggable, pointIn } from "./drag.js";
+import { ghost } from "./ghost.js";
 import { rings } from "./penalty.js";
 import { tipOf } from "./state.js";
 
@@ -52,6 +53,9 @@ export function plane(act, signal, span = SPAN) {
   const origin = () => [-span[0] * zoom * unit(), size[1] - 34];
   const toView = ([u, v]) => [origin()[0] + u * unit(), origin()[1] - v * unit()];
   const fromView = ([p, q]) => [(p - origin()[0]) / unit(), (origin()[1] - q) / unit()];
+
+  const prediction = ghost(act, picture, { toView, fromView }, signal);
+  picture.append(prediction.node);
 
   // The nearest place for a text of that extent to the left and right to be inside the picture.
   const within = ([p, q], left, right) => [clamp(p, left, size[0] - right), clamp(q, 16, size[1] - 4)];
@@ -121,6 +125,7 @@ export function plane(act, signal, span = SPAN) {
     length = state.norm_x;
     penalty.draw(scene);
     figures.place(scene, ph, within);
+    prediction.draw(scene);
     toggle(pooled, Boolean(pooledTip));
     if (pooledTip) put(pooled, within(toView(pooledTip), 26, 26));
   }
@@ -167,7 +172,7 @@ export function plane(act, signal, span = SPAN) {
     corner(corners[1], footHat, px, zero);
   }
 
-  return { node: picture, layout, draw, detail, toView, drawFigures: figures.draw };
+  return { node: picture, layout, draw, detail, toView, drawFigures: figures.draw, prediction };
 }
 
 // The measures that the loci belong to, beside the tip of x̂: at its upper left, or where there is no room, at its right.

@@ -200,9 +200,11 @@ export function view(state, { signal, link, resized, recoloured }) {
     if (on === veiled()) return;
     root.classList.toggle("veiled", on);
     if (scene?.merged) cells.detail(scene, on);
+    if (!on) vectors.prediction.tell();
   }
 
   function leaveLesson() {
+    vectors.prediction.ask(null);
     veil(false);
     lesson.leave();
   }
@@ -210,6 +212,7 @@ export function view(state, { signal, link, resized, recoloured }) {
   function jumped(preset) {
     atlas.forget();
     lesson.choose(preset);
+    vectors.prediction.ask(preset?.predict || null);
   }
 
   // To a screen reader, once a movement has ended.
@@ -260,7 +263,10 @@ export function view(state, { signal, link, resized, recoloured }) {
 
   return {
     root, start, layout, draw, read, finish, say, leaveLesson, jumped, announce,
-    choose: lesson.choose,
+    choose(preset) {
+      vectors.prediction.ask(null);
+      lesson.choose(preset);
+    },
     drawSaes: atlas.drawSaes,
     silent: (words) => write(silence, words),
   };

@@ -83,6 +83,18 @@ def test_while_a_preset_asks_its_answers_are_veiled_and_the_rest_stays(shown):
     assert not any(visible(shown, ".asked"))
 
 
+def test_a_veiled_row_does_not_tell_whether_its_measure_is_undefined(shown):
+    shown.root.locator('[data-preset="equal-lengths"]').click()
+    shown.settle()
+    looks = shown.root.evaluate("""(root) => ["scale_x", "equation_10_v1"].map((key) => {
+      const row = root.querySelector(`tr[data-measure=${key}]`), bar = row.querySelector(".bar");
+      const mark = getComputedStyle(row.querySelector("td data"), "::before");
+      return [mark.fontWeight, mark.color, bar.checkVisibility({ visibilityProperty: true })].join();
+    })""")
+    assert shown.values()["equation_10_v1"] is None
+    assert looks[0] == looks[1]
+
+
 def test_the_circle_that_would_answer_is_veiled_unless_the_question_names_it(shown):
     circle = shown.root.locator(".plane .locus.relative_reconstruction_bias")
     for preset, seen in (("gated", False), ("thales", False), ("penalty", True)):
