@@ -11,7 +11,8 @@ const shape = (width) => clamp(width * 0.56, 190, 520);
 const ZOOMS = [1, 1.4, 2, 2.8, 4, 5.6, 8, 11, 16, 22, 32];
 const LABELS = { relative_reconstruction_bias: [0.067, 0.25], scale_x: [1, 1.12], norm_ratio: [-0.643, 0.766] };
 
-export function plane(act, signal, span = SPAN) {
+// `span` is the part of the line of x in view at first, `labels` where the names of the curves stand, in lengths of x.
+export function plane(act, signal, { span = SPAN, labels = LABELS } = {}) {
   const curves = svg("g", { class: "loci" });
   const names = svg("g", { class: "loci-names" });
   const paths = Object.entries(loci).map(([key, d]) => {
@@ -108,7 +109,7 @@ export function plane(act, signal, span = SPAN) {
     set(curves, { transform: `translate(${zero}) scale(${state.norm_x * unit()} ${-state.norm_x * unit()})` });
     toggle(curves, !small);
     for (const { key, name } of paths) {
-      const [u, v] = LABELS[key].map((part) => part * state.norm_x);
+      const [u, v] = labels[key].map((part) => part * state.norm_x);
       const [p, q] = toView([u, v]);
       const top = clamp(q - 6, 14, size[1]);
       put(name, [key === "scale_x" ? p + 5 : p - 5, top], key === "scale_x" ? "start" : "end");
