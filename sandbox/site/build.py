@@ -43,6 +43,7 @@ class Page(NamedTuple):
 
 
 PAGES = (
+    Page("index", "The argument", ("article/article.js",), ("js/results/results.css", "js/article/article.css")),
     Page("proofs", "Proofs", ("proofs/page.js",), ("js/proofs/proofs.css",)),
     Page("explorer", "Explorer", ("explorer-page.js",)),
     Page("data", "Your data", ("data/page.js",), ("js/data/page.css",)),

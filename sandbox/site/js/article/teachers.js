@@ -1,0 +1,41 @@
+// Links and snippets for a class: one scene, with or without its answer, alone or in a frame of another page.
+import { html, write } from "../../explorer/dom.js";
+import { addressOf } from "./view.js";
+
+export function teachers(root, headings, signal) {
+  const form = root.querySelector("form");
+  const choice = form.querySelector("select");
+  const hidden = form.querySelector('[name="answers"]');
+  const said = root.querySelector('[role="status"]');
+  const titles = headings.map((heading) => heading.replace(/^\d+\s*/, ""));
+  titles.forEach((title, i) => choice.append(html("option", { value: i + 1 }, `${i + 1}. ${title}`)));
+
+  function update() {
+    const options = { hidden: hidden.checked };
+    const address = addressOf(choice.value, { ...options, embedded: true });
+    write(root.querySelector('[data-text="link"]'), addressOf(choice.value, options));
+    write(
+      root.querySelector('[data-text="embed"]'),
+      `<iframe src="${address.replaceAll("&", "&amp;")}" title="x and x̂: ${titles[choice.value - 1]}" width="100%" height="720" style="border: 0"></iframe>`,
+    );
+    write(said, "");
+  }
+  form.addEventListener("change", update, { signal });
+  form.addEventListener("submit", (event) => event.preventDefault(), { signal });
+  for (const button of root.querySelectorAll("[data-copies]")) {
+    button.addEventListener("click", async () => {
+      write(said, await copied(root.querySelector(`[data-text="${button.dataset.copies}"]`).textContent));
+    }, { signal });
+  }
+  update();
+}
+
+// Copies a text; returns what happened, in words.
+async function copied(text) {
+  try {
+    await navigator.clipboard.writeText(text);
+    return "Copied.";
+  } catch {
+    return "This browser does not let the page copy: select the text and copy it yourself.";
+  }
+}
