@@ -43,13 +43,14 @@ export function figure6(arrived, signal) {
     if (asked) return;
     asked = true;
     try {
-      const [{ chart }, answer] = await Promise.all([import("../results/chart.js"), fetch(DATA)]);
+      const [{ chart, swatch }, answer] = await Promise.all([import("../results/chart.js"), fetch(DATA)]);
+      const { architectures } = await import("../results/words.js");
       if (!answer.ok) throw new Error(`the server answered ${answer.status}`);
-      points = pointsOf(await answer.json());
-      picture = chart({ label: "SAEs by their L0", onLook: look, onChoose: look });
-      node.replaceChildren(picture.node);
+      points = pointsOf(await answer.json(), architectures);
+      picture = chart({ label: "SAEs by their L0", lowest: 216, onLook: look, onChoose: look });
+      const families = FAMILIES.map((family, kind) => html("span", {}, swatch(kind), architectures[family]));
+      node.replaceChildren(html("p", { class: "families" }, ...families), picture.node);
       draw();
-      look(points.find(({ family }) => family === FAMILIES[0]).id);
       arrived();
     } catch (error) {
       write(status, `The sweep could not be loaded (${error.message}). Reload the page to try again.`);
@@ -59,6 +60,7 @@ export function figure6(arrived, signal) {
   function draw() {
     const plain = measures[measure].plain;
     const densest = (family) => points.findLast((point) => point.family === family);
+    if (!answered) look(densest(FAMILIES[0]).id);
     const seen = answered ? points : FAMILIES.map(densest);
     const drawn = seen.map(({ id, family, l0, values, words }) => {
       const [value, low, high] = values[measure];
@@ -66,7 +68,7 @@ export function figure6(arrived, signal) {
     });
     const lines = FAMILIES.map((family, kind) => {
       const own = points.filter((point) => point.family === family && point.seed === 0);
-      return { kind, name: own[0].words, points: (answered ? own : own.slice(-1)).map(({ l0, values }) => [l0, values[measure][0]]) };
+      return { kind, points: (answered ? own : own.slice(-1)).map(({ l0, values }) => [l0, values[measure][0]]) };
     });
     picture.draw({
       x: { name: "L0: latents used for an activation", log: true, from: 0.9 * points[0].l0, to: 1.1 * points.at(-1).l0 },
@@ -107,7 +109,7 @@ export function figure6(arrived, signal) {
 }
 
 // The finished SAEs of both families on held-out tokens, by L0.
-function pointsOf({ measures: keys, words, points }) {
+function pointsOf({ measures: keys, points }, words) {
   const kept = points.filter((one) => one.finished && one.measured_on === "held-out" && FAMILIES.includes(one.architecture));
   return kept
     .map((one, id) => ({

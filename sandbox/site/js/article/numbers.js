@@ -10,9 +10,9 @@ export function numbersIn(root) {
   const nodes = [...root.querySelectorAll("[data-show]")];
   return (facts) => {
     for (const node of nodes) {
-      const value = facts[node.dataset.show] ?? null;
-      node.value = value === null ? "" : String(value);
-      write(node, value === null ? "undefined" : worded(node, value));
+      const value = facts[node.dataset.show];
+      node.value = value == null ? "" : String(value);
+      write(node, value == null ? (value === null ? "undefined" : "…") : worded(node, value)); // … still loads
     }
   };
 }

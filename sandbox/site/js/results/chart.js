@@ -1,6 +1,6 @@
 // A chart: axes, lines, and points with whiskers that are hovered, focused and chosen. It knows nothing of the data.
 //
-// chart({ label, onLook, onChoose }) returns { node, draw, look, choose }. `draw` takes
+// chart({ label, lowest, onLook, onChoose }) is at least `lowest` pixels high and returns { node, draw, look, choose }. `draw` takes
 // - `x`, `y`: axes, { name, log, from, to }; without `from` and `to` they fit the points;
 // - `points`: { id, x, y, low, high, kind, ring, words }; `kind` is a number, for the colour and the shape, a `ring`
 //   above 0 draws a wider ring instead, and `words` is what a screen reader says;
@@ -25,7 +25,7 @@ const SHAPES = [
   "M-5,-2H-2V-5H2V-2H5V2H2V5H-2V2H-5Z",
 ];
 
-export function chart({ label, onLook = () => {}, onChoose = () => {} }) {
+export function chart({ label, lowest = 280, onLook = () => {}, onChoose = () => {} }) {
   const scales = svg("g", { class: "scales" });
   const lines = svg("g", { class: "lines" });
   const marks = svg("g", { class: "marks" });
@@ -65,7 +65,7 @@ export function chart({ label, onLook = () => {}, onChoose = () => {} }) {
   }
 
   function render() {
-    const height = Math.round(clamp(width * 0.62, 280, 460));
+    const height = Math.round(clamp(width * 0.62, lowest, 460));
     set(picture, { viewBox: `0 0 ${width} ${height}`, width, height });
     const y = axis(
       content.y,
