@@ -55,13 +55,17 @@ class Article:
 
     def numbers(self, number):
         """What the text of a scene shows: name ► number, None where it is undefined."""
-        found = self.scene(number).locator("[data-show]").evaluate_all("(all) => all.map((d) => [d.dataset.show, d.value])")
+        found = (
+            self.scene(number).locator("[data-show]").evaluate_all("(all) => all.map((d) => [d.dataset.show, d.value])")
+        )
         return {name: float(value) if value else None for name, value in found}
 
     def readout(self):
         """What stands below the picture: name ► text."""
         rows = self.stage.locator(".readout [data-read]")
-        found = rows.evaluate_all("(all) => all.map((d) => [d.dataset.read, d.value, d.textContent, d.getClientRects().length])")
+        found = rows.evaluate_all(
+            "(all) => all.map((d) => [d.dataset.read, d.value, d.textContent, d.getClientRects().length])"
+        )
         return {name: (float(value) if value else None, text) for name, value, text, seen in found if seen}
 
     def knob(self, handle):
@@ -70,7 +74,9 @@ class Article:
 
     def unit(self):
         """The length of x in pixels."""
-        x1, x2 = self.stage.locator('line[data-arrow="x"]').evaluate("(line) => [line.x1, line.x2].map((end) => end.baseVal.value)")
+        x1, x2 = self.stage.locator('line[data-arrow="x"]').evaluate(
+            "(line) => [line.x1, line.x2].map((end) => end.baseVal.value)"
+        )
         return x2 - x1
 
     def drag(self, handle, dx, dy):
@@ -92,7 +98,9 @@ def open_article(open_site):
     """A function that opens the article, without movements that take time."""
 
     def open_(search="", **options):
-        return Article(open_site(f"index.html{search}", before=f"{{ {QUICK} }}", **{"reduced_motion": "reduce"} | options))
+        return Article(
+            open_site(f"index.html{search}", before=f"{{ {QUICK} }}", **{"reduced_motion": "reduce"} | options)
+        )
 
     return open_
 
@@ -237,7 +245,9 @@ def test_a_prediction_is_a_ring_to_drag_and_its_distance_is_told_with_the_answer
 
 def origin(article):
     box = article.stage.locator("svg.plane").bounding_box()
-    x1, y1 = article.stage.locator('line[data-arrow="x"]').evaluate("(line) => [line.x1, line.y1].map((end) => end.baseVal.value)")
+    x1, y1 = article.stage.locator('line[data-arrow="x"]').evaluate(
+        "(line) => [line.x1, line.y1].map((end) => end.baseVal.value)"
+    )
     return box["x"] + x1, box["y"] + y1
 
 
@@ -284,7 +294,10 @@ def test_the_picture_of_figure_6_has_the_numbers_of_the_committed_sweep(article)
     with Path("results/figure-6/figure-6.csv").open() as file:
         rows = [row for row in csv.DictReader(file) if row["finished"] == "True" and row["measured_on"] == "held-out"]
     seen = [row for row in rows if row["origin"] == "raw" and row["measure"] == "relative_reconstruction_bias"]
-    own = {name: [(float(row["l0"]), float(row["value"])) for row in seen if row["architecture"] == name] for name in ("relu", "gated")}
+    own = {
+        name: [(float(row["l0"]), float(row["value"])) for row in seen if row["architecture"] == name]
+        for name in ("relu", "gated")
+    }
     article.go(9)
     points = article.stage.locator(".figure6 .point")
     points.first.wait_for()
@@ -354,7 +367,10 @@ def test_each_scene_keeps_its_own_picture(article):
 
 
 def finger(cdp, kind, *points):
-    cdp.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": [{"x": x, "y": y, "id": i} for i, (x, y) in enumerate(points)]})
+    cdp.send(
+        "Input.dispatchTouchEvent",
+        {"type": kind, "touchPoints": [{"x": x, "y": y, "id": i} for i, (x, y) in enumerate(points)]},
+    )
 
 
 def test_on_a_phone_a_finger_drags_the_tip_below_the_top_edge_while_the_text_scrolls(open_article):
@@ -383,7 +399,8 @@ def test_nothing_is_wider_than_a_phone(open_article, width):
         article.answer(number)
         assert article.page.evaluate("document.documentElement.scrollWidth") <= width
         beyond = article.scene(number).evaluate(
-            "(scene) => [...scene.querySelectorAll('*')].filter((n) => !n.closest('.wide') && n.getBoundingClientRect().right > innerWidth + 0.5).length"
+            """(scene) => [...scene.querySelectorAll("*")].filter((node) =>
+              !node.closest(".wide") && node.getBoundingClientRect().right > innerWidth + 0.5).length"""
         )
         assert beyond == 0
 
@@ -452,7 +469,11 @@ def test_a_wrong_address_is_told_and_the_article_is_there(open_article, search, 
 def test_a_link_to_a_scene_starts_there(open_article):
     article = open_article("?scene=6")
     assert article.stage.get_attribute("data-scene") == "6"
-    assert article.scene(6).locator("h2").evaluate("(h) => { const { top } = h.getBoundingClientRect(); return top > 0 && top < innerHeight; }")
+    assert (
+        article.scene(6)
+        .locator("h2")
+        .evaluate("(h) => { const { top } = h.getBoundingClientRect(); return top > 0 && top < innerHeight; }")
+    )
 
 
 def test_every_link_within_the_site_leads_somewhere(article, site_files):
