@@ -4,6 +4,7 @@ import csv
 import math
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -110,7 +111,7 @@ def article(open_article):
     return open_article()
 
 
-def in_python(state):
+def in_python(state) -> dict[str, Any]:
     means = moments_of(state).means
     values = {key: evaluate(measure, *means).item() for key, measure in REGISTRY.items()}
     return {key: None if math.isnan(value) else value for key, value in values.items()}
