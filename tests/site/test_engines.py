@@ -16,6 +16,10 @@ pytestmark = pytest.mark.slow
 
 TOO_WIDE = "() => document.documentElement.scrollWidth - innerWidth"
 TIP = '[data-handle="x-hat"] .knob'
+ALONG = """(selector) => {
+  const [x1, y1, x2, y2] = ["x1", "y1", "x2", "y2"].map((end) => +document.querySelector(selector).getAttribute(end));
+  return [x2 - x1, y1 - y2];
+}"""  # an arrow as it is drawn
 PYTHON = 600  # seconds: WebKit needs 20 of one core to start Python, which may be two minutes of a busy one
 
 
@@ -45,6 +49,21 @@ def test_the_tip_of_the_sites_explorer_follows_the_mouse(engine, site):
     engine.settle()
     assert engine.where(TIP) == pytest.approx((x - 80, y), abs=1.5)  # drivers take whole pixels
     assert state_in(engine.evaluate("() => location.hash"))["angle"] > 75
+
+
+def test_a_scene_asks_follows_the_hand_and_answers(engine, site):
+    engine.resize(1280, 900)
+    engine.open(f"{site}index.html")
+    assert "length of x̂" not in engine.text("#answer-1")
+    x, y = engine.where(f".stage {TIP}")
+    engine.drag([(x - 8 * i, y - 3 * i) for i in range(9)])
+    engine.click("#scene-1 .ask")
+    engine.settle()
+    u, v = engine.evaluate(ALONG, '.stage [data-arrow="x-hat"]')
+    angle = engine.evaluate("() => +document.querySelector('#answer-1 [data-show=angle]').value")
+    assert angle == pytest.approx(np.degrees(np.arctan2(v, u)), abs=0.1)
+    engine.click('.stage [data-action="next"]')
+    engine.until(lambda: engine.text(".stage .where").startswith("2 of"), "the next scene never came")
 
 
 def test_a_claim_is_decided_by_python_in_the_browser(engine, complete):
