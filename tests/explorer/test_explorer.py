@@ -334,7 +334,7 @@ def test_changing_the_registry_changes_the_module_and_its_curves(key, monkeypatc
     changed = REGISTRY[key].expression + a / (b + c + 7)
     monkeypatch.setitem(REGISTRY, key, replace(REGISTRY[key], formula=lambda: changed, root=None, range=Reals))
     after = module()
-    [entry] = [one for one in after.splitlines() if one.startswith(f"  {key}: {{")]
+    [entry] = [one for one in after.splitlines() if one.startswith(f"  {key}: {{plain:")]
     assert "b + c + 7" in entry
     assert "b + c + 7" not in before
     levels = [level_curves_in(text) for text in (before, after)]
