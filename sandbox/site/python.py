@@ -23,6 +23,8 @@ from importlib.metadata import files, version
 from importlib.util import find_spec
 from pathlib import Path
 
+from filelock import FileLock
+
 from sandbox.errors import InputError
 from sandbox.system.files import folder_written_whole
 
@@ -52,11 +54,13 @@ def runtime() -> Path:
 
     Raises: InputError if npm or Node.js is missing, a download fails, or its hash is another
     """
-    if (folder := stored()) is None:
-        folder = _place()
+    folder = _place()
+    if stored() is None:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        with folder_written_whole(folder) as beside:
-            _make(beside)
+        with FileLock(folder.with_suffix(".lock")):  # two that start at once make it once
+            if stored() is None:
+                with folder_written_whole(folder) as beside:
+                    _make(beside)
     return folder
 
 
