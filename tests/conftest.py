@@ -26,6 +26,15 @@ def pytest_configure(config):
         install()
 
 
+@pytest.fixture(scope="session")
+def playwright():
+    """The driver of browsers: a process can have only one."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as running:
+        yield running
+
+
 @pytest.fixture
 def make_pairs():
     """A function (n, d, seed, dtype) ► x and x̂, correlated, with a mean that is not 0."""

@@ -101,9 +101,7 @@ class Exercise:
             verdict = "That is not equal." if against else "SymPy could not show that this is equal."
             return Reply(False, " ".join(filter(None, (verdict, against, f"Hint: {step.hint}"))))
         if lacking := missing(term, step.terms[blank(step)]):
-            return self._feedback(
-                False, f"That is equal, but not yet in the form asked for: {lacking}. Hint: {step.hint}"
-            )
+            return Reply(False, f"That is equal, but not yet in the form asked for: {lacking}. Hint: {step.hint}")
         self.at += 1
         return Reply(True, "Right.")
 

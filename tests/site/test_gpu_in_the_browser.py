@@ -4,7 +4,6 @@ import shutil
 
 import numpy as np
 import pytest
-from playwright.sync_api import sync_playwright
 from safetensors.torch import load_file, save_file
 
 from sandbox.data import FILES
@@ -48,16 +47,15 @@ ENCODE = """async ([d, latents, n, bytes]) => {
 
 
 @pytest.fixture(scope="module")
-def tab(site):
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=SOFTWARE)
-        page = browser.new_context(service_workers="block").new_page()
-        page.goto(f"{site}data.html")
-        page.evaluate(INPUTS)
-        if not page.evaluate("navigator.gpu?.requestAdapter().then(Boolean) ?? false"):
-            pytest.skip("this Chromium has no WebGPU adapter, not even in software")
-        yield page
-        browser.close()
+def tab(playwright, site):
+    browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=SOFTWARE)
+    page = browser.new_context(service_workers="block").new_page()
+    page.goto(f"{site}data.html")
+    page.evaluate(INPUTS)
+    if not page.evaluate("navigator.gpu?.requestAdapter().then(Boolean) ?? false"):
+        pytest.skip("this Chromium has no WebGPU adapter, not even in software")
+    yield page
+    browser.close()
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import matplotlib
 import pytest
-from playwright.sync_api import sync_playwright
 
 from tests.explorer.browser.driver import Shown
 
@@ -38,7 +37,7 @@ STATES = [
 
 
 @pytest.fixture(scope="module", params=["few fonts", "many fonts"])
-def fonts(request, tmp_path_factory):
+def fonts(playwright, request, tmp_path_factory):
     """A Chromium that knows only some fonts."""
     folder = tmp_path_factory.mktemp("fonts")
     if request.param == "few fonts":
@@ -49,14 +48,13 @@ def fonts(request, tmp_path_factory):
     text = "".join(f"<dir>{each}</dir>" for each in folders)
     config = folder / "fonts.conf"
     config.write_text(f"<fontconfig>{text}<cachedir>{folder / 'cache'}</cachedir></fontconfig>")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=shutil.which("chromium"),
-            args=["--no-sandbox"],
-            env={**os.environ, "FONTCONFIG_FILE": str(config)},
-        )
-        yield browser
-        browser.close()
+    browser = playwright.chromium.launch(
+        executable_path=shutil.which("chromium"),
+        args=["--no-sandbox"],
+        env={**os.environ, "FONTCONFIG_FILE": str(config)},
+    )
+    yield browser
+    browser.close()
 
 
 @pytest.mark.parametrize("width", [1600, 1000, 560, 390, 320])  # 320: a screen of 1280 at 400 %
