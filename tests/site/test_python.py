@@ -1,0 +1,66 @@
+"""Python for the browser: what cannot be fetched is refused in one line, and nothing half-made is kept."""
+
+import subprocess
+
+import pytest
+
+from sandbox import InputError
+from sandbox.site import python
+from sandbox.site.build import write_site
+from tests.helpers.runs import sandbox
+
+
+@pytest.fixture
+def empty_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+def left(folder):
+    return [path.name for path in folder.rglob("*") if path.suffix != ".lock" and path.name != "shrinkage-sandbox"]
+
+
+def test_without_node_it_says_what_to_install(empty_cache, monkeypatch):
+    monkeypatch.setattr(python.shutil, "which", lambda _: None)
+    monkeypatch.setattr(python, "find_spec", lambda _: None)
+    with pytest.raises(InputError, match=r"npm is not installed.*install Node\.js.*--no-python"):
+        python.runtime()
+    assert left(empty_cache) == []
+
+
+def test_a_failed_download_is_one_line(empty_cache, monkeypatch):
+    def fails(command, **_):
+        return subprocess.CompletedProcess(command, 1, "", "npm error code ENOTFOUND\nnpm error network\n")
+
+    monkeypatch.setattr(python.subprocess, "run", fails)
+    with pytest.raises(InputError, match=r"npm error code ENOTFOUND.*--no-python") as failure:
+        python.runtime()
+    assert "\n" not in str(failure.value)
+    assert left(empty_cache) == []
+
+
+def test_another_file_than_the_pinned_one_is_refused(empty_cache, monkeypatch):
+    def downloads(command, cwd=None, **_):
+        (cwd / f"pyodide-{python.PYODIDE}.tgz").write_bytes(b"another")
+        return subprocess.CompletedProcess(command, 0, "", "")
+
+    monkeypatch.setattr(python.subprocess, "run", downloads)
+    with pytest.raises(InputError, match=f"pyodide-{python.PYODIDE}.tgz was downloaded with the hash"):
+        python.runtime()
+    assert left(empty_cache) == []
+
+
+def test_a_folder_with_files_is_left_alone(tmp_path):
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site" / "mine.txt").write_text("mine")
+    done = sandbox("site", tmp_path / "site", "--no-python")
+    assert done.returncode == 2
+    assert "already exists" in done.stderr
+    assert [path.name for path in (tmp_path / "site").iterdir()] == ["mine.txt"]
+
+
+def test_an_empty_folder_is_filled(tmp_path):
+    (tmp_path / "site").mkdir()
+    write_site(tmp_path / "site")
+    assert (tmp_path / "site" / "index.html").is_file()
+    assert not (tmp_path / "site" / "python" / "pyodide.mjs").exists()
