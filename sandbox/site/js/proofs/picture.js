@@ -14,7 +14,7 @@ const OTHERS = {
   x: () => ["x", "the activation", ""],
   x_hat: () => ["x̂", "the reconstruction", ""],
   angle: ({ state }) => ["θ", "the angle between x and x̂", `${shown(state.angle, 1)}°`],
-  loss: ({ moments: [a, b, c] }) => ["L", "the loss E‖x̂ − x‖²", shown(a + b - 2 * c)],
+  loss: ({ moments: [a], values }) => ["L", "the loss E‖x̂ − x‖²", shown(a * values.relative_loss.value)],
 };
 const KEYS = ["a", "b", "c", "norm_ratio", "cosine", "angle", "loss", "scale_x", "scale_x_hat", "relative_reconstruction_bias"];
 
