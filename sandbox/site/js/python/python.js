@@ -3,7 +3,6 @@ import { there } from "../../python/there.js";
 
 const STEPS = ["Python", "sympy.zip", "z3.zip", "sandbox.zip", "everything"];
 let worker = null;
-let listening = false; // until then, questions wait here: WebKit drops what is sent to a worker too early
 let last = 0;
 let steps = 0; // of loading, done
 let ended = ""; // why it cannot work
@@ -33,8 +32,8 @@ export function ask(question) {
   if (ended) return Promise.reject(new Error(ended));
   last += 1;
   const number = last;
-  if (listening) worker.postMessage({ number, question });
-  return new Promise((resolve, reject) => waiting.set(number, { question, resolve, reject }));
+  worker.postMessage({ number, question });
+  return new Promise((resolve, reject) => waiting.set(number, { resolve, reject }));
 }
 
 // Stops a question that takes too long. Python cannot be interrupted otherwise; it starts anew at once.
@@ -45,18 +44,13 @@ export function stop() {
 
 function end(why) {
   worker?.terminate();
-  [worker, listening] = [null, false];
+  worker = null;
   progress(0);
   for (const { reject } of waiting.values()) reject(new Error(why));
   waiting.clear();
 }
 
-function heard({ number, answer, loaded, failed, listening: listens }) {
-  if (listens) {
-    listening = true;
-    for (const [number, { question }] of waiting) worker.postMessage({ number, question });
-    return;
-  }
+function heard({ number, answer, loaded, failed }) {
   if (loaded) return progress(STEPS.indexOf(loaded) + 1);
   const promise = waiting.get(number);
   if (promise) {

@@ -37,4 +37,3 @@ addEventListener("message", async ({ data: { number, question } }) => {
     postMessage({ number, failed: lines.at(-1) });
   }
 });
-postMessage({ listening: true }); // WebKit drops what is sent to a worker before its modules have run
