@@ -108,11 +108,18 @@ class WebKit(Driven):
         if url.startswith("file:"):
             url = _beside(url)
         self.resize(*self._size)  # MiniBrowser's list of downloads takes room
-        for to in ("about:blank", url):  # another hash alone would not load the page
-            self.send("POST", f"{self._session}/url", {"url": to})
+        self._leave("url", {"url": "about:blank"})  # another hash alone would not load the page
+        self._leave("url", {"url": url})
 
     def reload(self) -> None:
-        self.send("POST", f"{self._session}/refresh", {})
+        self._leave("refresh", {})
+
+    def _leave(self, how: str, body: dict[str, str]) -> None:
+        """Go to another page. The driver's own waiting may end before its scripts have run: what a test does is lost."""
+        self.evaluate("() => { globalThis.leftByTests = true; }")
+        self.send("POST", f"{self._session}/{how}", body)
+        loaded = """() => !globalThis.leftByTests && document.readyState === "complete" """
+        self.until(lambda: self.evaluate(loaded), "the page does not load")
 
     def resize(self, width: int, height: int) -> None:
         self._size = (width, height)
