@@ -115,7 +115,7 @@ class WebKit(Driven):
         self._leave("refresh", {})
 
     def _leave(self, how: str, body: dict[str, str]) -> None:
-        """Go to another page. The driver's own waiting may end before its scripts have run: what a test does is lost."""
+        """Go to another page. Its scripts must have run, which the driver alone does not wait for."""
         self.evaluate("() => { globalThis.leftByTests = true; }")
         self.send("POST", f"{self._session}/{how}", body)
         loaded = """() => !globalThis.leftByTests && document.readyState === "complete" """
