@@ -18,7 +18,7 @@ from playwright.async_api import Browser, Page, ViewportSize, async_playwright
 from benchmarks.drag import lab
 from benchmarks.drag.figures import NEAR, Figures, figures
 from benchmarks.drag.noise import others
-from benchmarks.drag.variants import NOTEBOOKS, PAGES, POINTS, POPULATE, SHOWN, Variant
+from benchmarks.drag.variants import FLOOR, NOTEBOOKS, PAGES, POINTS, POPULATE, SHOWN, Variant
 
 PROBE = Path(__file__).with_name("probe.js").read_text(encoding="utf-8")
 MOVES, SPACING = 60, 0.016
@@ -96,7 +96,7 @@ async def _open(browser: Browser, file: Path, server: lab.Lab | None, places: It
         if server is not None and place not in PAGES:
             await server.open(page, place, SHOWN[place])
         else:
-            await page.goto(f"{file.as_uri()}#angle=30")
+            await page.goto(f"{(FLOOR if place == 'floor' else file).as_uri()}#angle=30")
             await page.wait_for_selector(".shrinkage-explorer line[data-arrow='x-hat']", state="attached")
         if place == "population" and (taken := await page.evaluate(POPULATE)) != POINTS:
             raise RuntimeError(f"the explorer took {taken} points instead of {POINTS}")

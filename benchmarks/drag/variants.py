@@ -26,6 +26,7 @@ class Variant:
 
 
 VARIANTS = (
+    Variant("floor", "floor: a page with one line", "floor", "tip"),
     Variant("page-tip", "static page: tip of x̂", "page", "tip"),
     Variant("page-slider", "static page: own slider", "page", "range"),
     Variant("population", f"static page: tip of x̂, {POINTS:,} points", "population", "tip"),
@@ -39,7 +40,8 @@ VARIANTS = (
 OWN = ("page-tip", "page-slider", "lab-tip", "lab-slider", "lab-three")
 """The explorer's own handles: what is claimed of one is claimed of all."""
 
-PAGES = ("page", "population")
+PAGES = ("floor", "page", "population")
+FLOOR = Path(__file__).with_name("floor.html")
 EXPLORER = "from sandbox import Explorer\nexplorer = Explorer(angle=30)\n"
 NOTEBOOKS = {
     "one": [EXPLORER + "explorer"],
