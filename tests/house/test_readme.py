@@ -1,4 +1,4 @@
-"""Every command and example in the README runs, and its numbers are those that the demo prints."""
+"""Every command and example in the README and the two pages beside it runs, and its numbers are the demo's."""
 
 import io
 import json
@@ -17,11 +17,12 @@ from tests.helpers.models import make_texts, save_model
 from tests.helpers.runs import D, sandbox, save_sae
 
 ROOT = Path(__file__).parents[2]
-README = (ROOT / "README.md").read_text(encoding="utf-8")
-BLOCKS = re.findall(r"```(\w*)\n(.*?)```", README, re.DOTALL)
-COMMANDS = [
-    line.split("#")[0].strip() for kind, block in BLOCKS if not kind for line in block.replace("\\\n", " ").splitlines()
-]
+README, MEASURING, RESULTS = (
+    (ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "docs/measuring.md", "results/README.md")
+)
+BLOCKS = re.findall(r"```(\w*)\n(.*?)```", README + MEASURING + RESULTS, re.DOTALL)
+LINES = [line for kind, block in BLOCKS if not kind for line in block.replace("\\\n", " ").splitlines()]
+COMMANDS = list(dict.fromkeys(line.split("#")[0].strip() for line in LINES))
 EXAMPLES = [block for kind, block in BLOCKS if kind == "python"]
 
 
@@ -58,7 +59,7 @@ def test_every_sandbox_command_runs(command, tmp_path):
 
 
 def write_inputs_of_loss(folder: Path) -> None:
-    """What README's `sandbox loss` names, small: a model of as many layers, a text, and two SAEs."""
+    """What the `sandbox loss` of results/README.md names, small: a model of as many layers, a text, and two SAEs."""
     save_model(folder / "build/smollm2", "llama", num_hidden_layers=16, max_position_embeddings=256, hidden_size=D)
     lines = [json.dumps({"text": text}) for text in make_texts() * 8]
     (folder / "corpus.jsonl").write_text("\n".join(lines))
@@ -77,7 +78,7 @@ def test_every_example_runs_and_prints_what_it_says(example, tmp_path):
 
 def test_every_make_target_that_is_named_exists():
     targets = {line.split()[1] for line in COMMANDS if line.startswith("make ")} | set(
-        re.findall(r"`make ([\w-]+)`", README)
+        re.findall(r"`make ([\w-]+)`", README + MEASURING + RESULTS)
     )
     assert {"demo", "test", "bench"} <= targets
     for target in targets | {"app", "data"}:
@@ -121,7 +122,7 @@ def test_the_numbers_of_the_readme_are_those_of_the_demo(demo):
 
 
 @pytest.mark.slow
-def test_the_ceilings_of_the_readme_are_those_of_the_embedded_relu_sae():
+def test_the_ceilings_that_are_stated_are_those_of_the_embedded_relu_sae():
     settings = {"documents": embedded("documents"), "device": "cpu"}
     rows = ceilings(embedded("minilm-relu"), embedded("activations"), **settings).rows
     shares = [f"{100 * rows[kind]['won_back'].value:.1f} %" for kind in ("scalar", "per-latent", "joint", "decoder")]
@@ -129,7 +130,7 @@ def test_the_ceilings_of_the_readme_are_those_of_the_embedded_relu_sae():
         "one factor wins back {}, a factor per latent {}, the best joint factors {} and a decoder refitted by least "
         "squares {}."
     )
-    assert sentence.format(*shares) in " ".join(README.split())
+    assert sentence.format(*shares) in " ".join(MEASURING.split())
 
 
 def test_the_embedded_pair_is_small_and_says_where_it_comes_from(demo):

@@ -246,7 +246,7 @@ def test_the_embedded_gated_sae_hides_what_its_directions_show():
     default = sandbox.measure("embedded:minilm-gated", "embedded:activations", directions=True, **options).directions
     whole, first, last = (band.estimates[GAMMA].value for band in (default.whole, default.bands[0], default.bands[-1]))
     words = f"γ is {whole:.3f} over all, {first:.2f} along the first and {last:.2f} along the last"
-    assert words in " ".join((Path(__file__).parents[2] / "README.md").read_text("utf-8").split())
+    assert words in " ".join((Path(__file__).parents[2] / "docs/measuring.md").read_text("utf-8").split())
 
 
 def test_the_command(tmp_path):

@@ -135,7 +135,7 @@ def test_the_embedded_saes_obey_the_law():
     assert relu.scale == pytest.approx(1.595, abs=2e-3)
     assert relu.predicted.value == pytest.approx(0.9257, abs=1e-4)
     assert relu.gamma.value == pytest.approx(0.9253, abs=1e-4)
-    assert (round(relu.penalty.value, 2), round(relu.inner.value, 1)) == (22.83, 115.6), "as in the README"
+    assert (round(relu.penalty.value, 2), round(relu.inner.value, 1)) == (22.83, 115.6), "as in results/README.md"
     assert (gated.word, gated.l1) == (laws.EXPLAINED, 0)
     assert abs(gated.implied.value) < 0.01
 
