@@ -329,10 +329,14 @@ def in_stretches(
     sums: Float64[Tensor, "groups *rest"], count: Float64[Tensor, "groups"]
 ) -> Float64[Tensor, "stretches *rest"]:
     """Add up sums per group of blocks over stretches of neighbouring groups; `count` is the tokens in each group."""
-    blocks = int((count > 0).sum())
-    size = min(STRETCH, max(blocks // STRETCHES, 1))
+    size = stretch(count)
     short = sums.new_zeros(-len(sums) % size, *sums.shape[1:])
     return torch.cat((sums, short)).unflatten(0, (-1, size)).sum(1)
+
+
+def stretch(count: Float64[Tensor, "groups"]) -> int:
+    """The number of neighbouring groups in a stretch; `count` is the tokens in each group."""
+    return min(STRETCH, max(int((count > 0).sum()) // STRETCHES, 1))
 
 
 def _rows(sums: Float64[Tensor, "*batch 2 d"], order: tuple[int, int]) -> Float64[Tensor, "*batch 2 d"]:

@@ -13,6 +13,7 @@ import torch
 from sandbox.maths.measures import REGISTRY
 from sandbox.moments.moments import Moments, in_stretches
 from sandbox.report import tables
+from sandbox.report.blocks import Blocks
 from sandbox.report.directions import Directions
 from sandbox.report.estimates import NO_TOKENS, Estimate, estimate
 from sandbox.report.law import Law, Training, law
@@ -87,6 +88,11 @@ class Report:
     def _clustered(self) -> Moments:
         """The moments by independent clusters: documents or, if these are unknown, stretches of blocks."""
         return self.moments.in_stretches() if self.blocks else self.moments
+
+    @cached_property
+    def stand_in(self) -> Blocks | None:
+        """The blocks of tokens that stand in for documents, if these are unknown."""
+        return Blocks.of(self.moments) if self.blocks else None
 
     @cached_property
     def origins(self) -> Mapping[str, Mapping[str, Estimate]]:
@@ -183,6 +189,7 @@ class Report:
             "tokens": self.tokens,
             "documents": self.documents,
             "clusters": int(self.moments.clusters),
+            "blocks": None if self.stand_in is None else self.stand_in.to_dict(),
             "dropped": self.dropped,
             "outliers": self.outliers,
             "l0": self.l0,
@@ -214,7 +221,7 @@ class Report:
             _counted(self.tokens, "token"),
             _counted(self.documents, "document")
             if self.documents
-            else f"{_counted(int(self.moments.clusters), 'block')} of tokens",
+            else str(self.stand_in or f"{_counted(int(self.moments.clusters), 'block')} of tokens"),
             f"L0 = {self.l0:.1f}" if self.l0 is not None else "L0 unknown (no latents)",
             *(text for text in (self.dtype, self.device) if text),
         ]

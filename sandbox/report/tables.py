@@ -14,7 +14,6 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from sandbox.maths.measures import REGISTRY
-from sandbox.moments.moments import BLOCK, STRETCH
 from sandbox.report.differences import Difference, in_words, known_differences
 from sandbox.report.directions import GAMMA, SHARES, Directions
 from sandbox.report.estimates import ORIGINS, Estimate
@@ -363,11 +362,8 @@ def show(report: Report, console: Console) -> None:
         console.print(explained(report.law, console.width))
     if report.directions:
         console.print(by_direction(report.directions, console.width))
-    if report.documents is None:
-        console.print(
-            f"No document IDs: intervals treat stretches of up to {BLOCK * STRETCH:,} tokens as independent, "
-            "and are too narrow if documents are longer."
-        )
+    if report.stand_in:
+        console.print(report.stand_in.meaning(), highlight=False, markup=False)
     console.print(report.in_words(), highlight=False, markup=False)
 
 
@@ -378,8 +374,9 @@ def as_html(report: Report) -> str:
     tables += [explained(report.law)] if report.law else []
     tables += [by_direction(report.directions)] if report.directions else []
     said = [*([_of_targets(report)] if report.targets else []), *_warnings(report)]
-    warnings = "".join(f"<p>{html_escape(line)}</p>" for line in said)
-    return warnings + "".join(_html(table) for table in tables)
+    after = [report.stand_in.meaning()] if report.stand_in else []
+    before, below = ("".join(f"<p>{html_escape(line)}</p>" for line in lines) for lines in (said, after))
+    return before + "".join(_html(table) for table in tables) + below
 
 
 def _of_targets(report: Report) -> str:

@@ -28,7 +28,7 @@ from sandbox.measuring.preflight import OUTLIER
 from sandbox.measuring.token_means import COLUMNS, MEANS, NO_LINE, NO_TOKEN_DEFINES
 from sandbox.moments.clusters import BLOCK, GOLDEN
 from sandbox.moments.moments import GONE, GROUPS, LEAST, MOST, OUT_OF_RANGE, STILL, STRETCH, STRETCHES
-from sandbox.report import jackknife
+from sandbox.report import blocks, jackknife
 from sandbox.report.estimates import NO_TOKENS, ORIGINS
 from sandbox.report.law import NO_DIRECTION, ROWS
 from sandbox.report.law import SAID as LAW_SAID
@@ -48,6 +48,7 @@ def generated() -> str:
         **_counting(),
         **_checkpoints(),
         "SAID": SAID,
+        "SAID_OF_BLOCKS": blocks.SAID,
         "ORIGINS": ORIGINS,
         "WITHIN": WITHIN,
         "PARTS": PARTS,

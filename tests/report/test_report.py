@@ -66,6 +66,27 @@ def test_documents_are_clusters_as_they_are():
     assert Report("r", moments, documents=80).raw["scale_x"] == estimate(moments, REGISTRY["scale_x"])
 
 
+@pytest.mark.parametrize(
+    ("tokens", "said"),
+    [
+        (100, "1 block of 128 neighbouring tokens"),
+        (2000, "8 blocks of 256 neighbouring tokens"),  # 16 blocks of 128: two a stretch leave eight
+        (20_000, "20 blocks of 1,024 neighbouring tokens"),
+        (100_000, "32 groups of blocks of 1,024 neighbouring tokens"),  # more blocks of 128 than there are groups
+    ],
+)
+def test_blocks_that_stand_in_for_documents_are_counted_and_their_length_is_said(tokens, said):
+    x = torch.ones(tokens, 1)
+    found = Report("r", Moments.from_pairs(x, x), blocks=True)
+    assert found.facts().startswith(f"{tokens:,} tokens · {said} · ")
+    assert f"intervals take {said} to be independent" in " ".join(str(found).split())
+    assert f"intervals take {said} to be independent" in found._repr_html_()
+    assert found.stand_in is not None
+    assert found.to_dict()["blocks"]["tokens"] == found.stand_in.tokens
+    assert "independent" not in str(report(documents=64))
+    assert report(documents=64).to_dict()["blocks"] is None
+
+
 def test_a_decoder_bias_is_an_origin_of_its_own():
     plain, about = report(), report(b_dec=torch.tensor([0.5]))
     assert list(plain.origins) == ["raw", "centred"]

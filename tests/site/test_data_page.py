@@ -47,6 +47,19 @@ def test_a_pair_is_measured_without_a_network_as_python_measures_it(open_site, f
     same(report, {"entry": entry, "words": words, "law": None})
 
 
+def test_what_stands_in_for_documents_is_said_in_pythons_words(open_site, files):
+    """How many blocks, and how long: what an interval rests on."""
+    tab = open_site("data.html")
+    tab.set_input_files("#files", [files["x"], files["recon"]])
+    tab.locator("#status", has_text="Ready.").wait_for()
+    tab.click("#measure")
+    tab.locator("#report h2").first.wait_for()
+    report = by_python(files["x"], files["recon"])
+    assert report.stand_in.number < 20
+    assert tab.locator("#report .warning").all_inner_texts() == [report.stand_in.meaning()]
+    assert str(report.stand_in) in tab.locator("#report .facts").first.inner_text()
+
+
 def test_an_sae_is_measured_as_python_measures_it_and_the_law_explains_it(open_site):
     tab = open_site("data.html", viewport={"width": 390, "height": 800}, color_scheme="dark", has_touch=True)
     tab.set_input_files("#folder", FILES["minilm-relu"])

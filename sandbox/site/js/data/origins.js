@@ -1,5 +1,5 @@
 // Moments about an origin: raw, about the means, about b_dec, and each without one group (sandbox/moments/moments.py).
-import { GONE, STILL, STRETCH, STRETCHES } from "./generated.js";
+import { BLOCK, GONE, GROUPS, STILL, STRETCH, STRETCHES } from "./generated.js";
 
 // Moments here have `groups`, and for each `totals` (3), `count` and `sums` (of x, then of x̂); `meanOf` says whose mean
 // is subtracted from x, and whose from x̂, where it is that of the tokens themselves (0: of x, 1: of x̂).
@@ -42,7 +42,7 @@ export function inStretches(moments) {
 
 // A function that pools `width` numbers of each group.
 export function stretches(count) {
-  const size = Math.min(STRETCH, Math.max(Math.floor(clusters({ count }) / STRETCHES), 1));
+  const size = stretch(count);
   return (values, width) => {
     const pooled = new Float64Array(Math.ceil(count.length / size) * width);
     for (let i = 0; i < values.length; i++) {
@@ -50,6 +50,16 @@ export function stretches(count) {
     }
     return pooled;
   };
+}
+
+function stretch(count) {
+  return Math.min(STRETCH, Math.max(Math.floor(clusters({ count }) / STRETCHES), 1));
+}
+
+// The blocks of tokens that stand in for documents (sandbox/report/blocks.py).
+export function standIn(count) {
+  const pooled = stretches(count)(count, 1);
+  return { number: clusters({ count: pooled }), tokens: BLOCK * stretch(count), pooled: clusters({ count }) === GROUPS };
 }
 
 export function centred(moments) {

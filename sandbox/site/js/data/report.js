@@ -3,7 +3,7 @@ import { measures } from "../../explorer/generated.js";
 import { lossParts, NO_TOKENS, NOTHING_LOST, PARTS, scales } from "./generated.js";
 import { estimate, estimates, jointEstimate, undefinedAs } from "./intervals.js";
 import { lawOf, lawToJson } from "./law.js";
-import { about, added, centred, centredOnX, clusters, inStretches, raw, stretches, tokens } from "./origins.js";
+import { about, added, centred, centredOnX, clusters, inStretches, raw, standIn, stretches, tokens } from "./origins.js";
 import { statistics } from "./tokens.js";
 import { column } from "./totals.js";
 import { verdictOf } from "./verdict.js";
@@ -25,6 +25,7 @@ export function reportOf(counter, facts) {
     tokens: n,
     documents: facts.documents,
     clusters: clusters(both),
+    blocks: facts.documents === null ? standIn(both.count) : null,
     dropped: counter.nonfinite,
     outliers: extreme ? { limit: counter.limit, tokens: tokens(extreme), share_of_a: share, excluded: false } : null,
     l0,

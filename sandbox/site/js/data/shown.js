@@ -1,10 +1,10 @@
 // The report as a reader sees it: the verdict, tables, what is undefined and why, a picture, and a file to keep.
 import { measures } from "../../explorer/generated.js";
 import { html } from "../../explorer/dom.js";
-import { ORIGINS, PARTS } from "./generated.js";
+import { ORIGINS, PARTS, SAID_OF_BLOCKS } from "./generated.js";
 import { lawInWords, lawRows } from "./law.js";
 import { picture } from "./picture.js";
-import { general, grouped } from "./python.js";
+import { filled, general, grouped } from "./python.js";
 import { inWords } from "./verdict.js";
 
 // The nodes of a report; `signal` ends what they listen to.
@@ -27,7 +27,7 @@ export function shown({ entry, law }, signal) {
 
 function factsOf(entry) {
   const counted = (count, noun) => `${grouped(count)} ${noun}${count === 1 ? "" : "s"}`;
-  const documents = entry.documents ? counted(entry.documents, "document") : `${counted(entry.clusters, "block")} of tokens`;
+  const documents = entry.blocks ? blocksInWords(entry.blocks) : counted(entry.documents, "document");
   return [
     ...(entry.complete ? [] : ["stopped early"]),
     counted(entry.tokens, "token"),
@@ -37,6 +37,11 @@ function factsOf(entry) {
     ...(entry.dtype ? [entry.dtype === "float32" ? `products in float32 (${entry.device})` : "computed in float64"] : []),
     entry.sae,
   ].join(" · ");
+}
+
+function blocksInWords({ number, tokens, pooled }) {
+  const key = pooled ? "pooled" : number === 1 ? "block" : "blocks";
+  return filled(SAID_OF_BLOCKS[key], { number: grouped(number), tokens: grouped(tokens) });
 }
 
 function warnings(entry) {
@@ -51,7 +56,7 @@ function warnings(entry) {
     );
   }
   if (entry.raw.relative_loss.value > 1) said.push("L/a is above 1, worse than x̂ = 0: do x and x̂ belong together?");
-  if (!entry.documents) said.push("Without documents, intervals take stretches of tokens to be independent, and are too narrow if documents are longer.");
+  if (entry.blocks) said.push(filled(SAID_OF_BLOCKS.meaning, { blocks: blocksInWords(entry.blocks) }));
   return said.map((text) => html("p", { class: "facts warning" }, text));
 }
 
