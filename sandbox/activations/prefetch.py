@@ -11,6 +11,7 @@ import torch
 
 from sandbox.activations import Chunk
 from sandbox.system.devices import sent
+from sandbox.system.interrupts import break_off
 
 DEPTH = 2  # batches in the queue: one hides the reading, a second one evens out a slow disk
 
@@ -58,7 +59,9 @@ def prefetch(chunks: Iterable[Chunk], device: torch.device) -> Generator[Chunk, 
             yield chunk
     finally:
         over.set()
-        reader.join(1)  # a thread that is blocked in a read is abandoned: it ends with the program at the latest
+        reader.join(0.2)  # long enough for `put`
+        if reader.is_alive():
+            break_off(reader)
 
 
 def _sent(

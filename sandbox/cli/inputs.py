@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, fields
 from functools import wraps
@@ -10,6 +10,7 @@ from glob import escape
 from inspect import Parameter, signature
 from os.path import isfile, lexists
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated, Any, get_args, get_type_hints
 
 import typer
@@ -36,7 +37,7 @@ DropNonfinite = Annotated[bool, typer.Option("--drop-nonfinite", help="Leave out
 OutliersAbove = Annotated[
     float, typer.Option(min=1, help="Norm above which a token is an outlier, as a multiple of the median norm.")
 ]
-Strict = Annotated[bool, typer.Option("--strict", help="Refuse to run if the preflight check warns.")]
+Strict = Annotated[bool, typer.Option("--strict", help="Fail if these checks warn.")]
 Targets = Annotated[
     str | None,
     typer.Option(
@@ -95,7 +96,8 @@ class Inputs:
         ),
     ] = None
     context: Annotated[
-        int | None, typer.Option(help="With --model: tokens per context; by default, as many as the model takes.")
+        int | None,
+        typer.Option(help="With --model: tokens per context; by default, as many as the model takes, at most 1024."),
     ] = None
     whole_files: Annotated[
         bool, typer.Option("--whole-files", help="With --model: treat each .txt file as one document.")
@@ -186,15 +188,19 @@ def check_strict(strict: bool, preflight: bool) -> None:
         raise InputError("--strict needs the preflight check: leave out --no-preflight")
 
 
-def with_inputs(command: Callable[..., None], *, hidden: Sequence[str] = ()) -> Callable[..., None]:
+def with_inputs(
+    command: Callable[..., None], *, helps: Mapping[str, str] = MappingProxyType({}), hidden: Sequence[str] = ()
+) -> Callable[..., None]:
     """Give a command the options of `Inputs` in place of its parameter `inputs`, which receives them as one value.
 
-    Args: hidden: options that its help does not show, because it refuses them
+    Args: helps: for options that mean something else here; hidden: options that it refuses, and its help does not show
     """
     hints = get_type_hints(Inputs, include_extras=True)
-    for name in hidden:
+    for name in (*helps, *hidden):
         kind, option = get_args(hints[name])
-        hints[name] = Annotated[kind, _hidden(option)]
+        changed = copy(option)
+        changed.help, changed.hidden = helps.get(name), name in hidden
+        hints[name] = Annotated[kind, changed]
     options = [
         Parameter(field.name, Parameter.KEYWORD_ONLY, default=field.default, annotation=hints[field.name])
         for field in fields(Inputs)
@@ -213,12 +219,6 @@ def with_inputs(command: Callable[..., None], *, hidden: Sequence[str] = ()) -> 
     run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     del vars(run)["__wrapped__"]  # through which typer would find the command's own signature
     return run
-
-
-def _hidden(option: Any) -> Any:
-    changed = copy(option)
-    changed.hidden = True
-    return changed
 
 
 def _paths(name: str) -> list[str]:

@@ -33,13 +33,19 @@ if TYPE_CHECKING:
     from sandbox.report.loss_report import LossReport
 
 NOT_LIVE = ("activations", "documents")
+HELPS = {
+    "model": "Folder of a causal language model of transformers.",
+    "layer": "Replace the residual stream after this block, counted from 0. For an SAE on blocks.N.hook_resid_pre, "
+    "that is N − 1; on hook_resid_post, N.",
+    "hook": "Instead of --layer: name of the module whose output to replace.",
+}
 
 
 @app.command(
     epilog="Example: [bold]sandbox loss --model PATH --layer 14 --text corpus.jsonl --sae SAE --sae corrected "
     "--plot loss.png[/]"
 )
-@partial(with_inputs, hidden=NOT_LIVE)
+@partial(with_inputs, helps=HELPS, hidden=NOT_LIVE)
 def loss(
     *,
     sae: Saes = None,

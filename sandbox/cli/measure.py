@@ -193,6 +193,7 @@ def measure(
                 _write(stopped.reports, "-" if json == "-" else None, None, None, None)
                 if Ranks.here().world > 1:
                     say("the report covers only the tokens of the first process")
+            if first:
                 say_how_to_resume(stopped, checkpoint)
             end_as_stopped(stopped.by)
         except engine.AfterTheRun as unfinished:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn, TextIO
 import typer
 
 from sandbox.errors import InputError
-from sandbox.system.interrupts import ignore_signals, raise_on_interrupt
+from sandbox.system.interrupts import ignore_signals, leave, raise_on_signals
 from sandbox.system.text import one_line
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="replace")  # some encodings lack x̂ and γ
-    interrupted = raise_on_interrupt()
+    interrupted = raise_on_signals()
     try:
         _name_a_temporary_folder()
         _refuse_empty(sys.argv[1:])
@@ -133,10 +133,10 @@ def main() -> None:
         # else a library has replaced the KeyboardInterrupt with an exception of its own
     if interrupted():
         say("stopped")
-        code = 130
-    ignore_signals(signal.SIGINT)  # the work is done: nothing is left to stop
+        code = 128 + interrupted()
+    ignore_signals(signal.SIGINT, signal.SIGTERM)  # the work is done: nothing is left to stop
     _flush(sys.stdout)
-    sys.exit(code or 0)
+    leave(code or 0)
 
 
 def end_as_stopped(number: int) -> NoReturn:

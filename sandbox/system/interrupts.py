@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
+import sys
 import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
-from threading import current_thread, main_thread
-from typing import Any, TypeVar
+from threading import Thread, current_thread, main_thread
+from typing import Any, NoReturn, TypeVar
+from weakref import WeakSet
 
 T = TypeVar("T")
 
@@ -105,20 +108,24 @@ def stoppable() -> Iterator[Stopping]:
 def stop_requested() -> Iterator[Callable[[], bool]]:
     """A function that tells whether SIGINT or SIGTERM has arrived; within the block they do nothing else.
 
-    If either has, the previous SIGINT handler is called at the end of the block.
+    If either has, its previous handler is called at the end of the block; if it had none, that of SIGINT.
     """
     received: list[int] = []
     if current_thread() is not main_thread():  # handlers can only be set there
         yield lambda: False
         return
-    before = {n: signal.signal(n, lambda number, _: received.append(number)) for n in (signal.SIGINT, signal.SIGTERM)}
+    before: dict[int, Any] = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    for number in before:
+        signal.signal(number, lambda number, _: received.append(number))
     try:
         yield lambda: bool(received)
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-        if received and callable(handler := before[signal.SIGINT]):
-            handler(signal.SIGINT, None)  # the rest of the program learns of it
+        for number in (*received, signal.SIGINT) if received else ():
+            if callable(handler := before[number]):
+                handler(number, None)  # the rest of the program learns of it
+                break
 
 
 @contextmanager
@@ -134,19 +141,45 @@ def signals_blocked() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def raise_on_interrupt() -> Callable[[], bool]:
-    """From now on SIGINT raises KeyboardInterrupt. Returns a function that tells whether it ever has."""
+def raise_on_signals() -> Callable[[], int]:
+    """From now on SIGINT and SIGTERM raise KeyboardInterrupt. Returns a function: the first that came, or 0."""
     received: list[int] = []
 
     def interrupt(number: int, _: Any) -> None:
         received.append(number)
         raise KeyboardInterrupt
 
-    signal.signal(signal.SIGINT, interrupt)
-    return lambda: bool(received)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, interrupt)
+    return lambda: next(iter(received), 0)
 
 
 def ignore_signals(*numbers: int) -> None:
     """From now on these signals do nothing, even after a `stoppable` block ends."""
     for number in numbers:
         signal.signal(number, signal.SIG_IGN)
+
+
+_abandoned: WeakSet[Thread] = WeakSet()
+
+
+def break_off(thread: Thread) -> None:
+    """Raise SystemExit in a thread, at its next line of Python, and wait a second for its end.
+
+    A thread that is then still within a call, such as a blocked read or a large product, is abandoned (`leave`).
+    """
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread.ident or 0), ctypes.py_object(SystemExit))
+    thread.join(1)
+    if thread.is_alive():
+        _abandoned.add(thread)
+
+
+def leave(status: int) -> NoReturn:
+    """End the process, whose output has been flushed, with this exit status.
+
+    Before 3.14, Python ends a daemon thread that returns from PyTorch meanwhile by unwinding its C++, which aborts the
+    process ("terminate called"). So if a thread was abandoned, the process ends without Python's own shutdown.
+    """
+    if any(thread.is_alive() for thread in _abandoned):
+        os._exit(status)
+    sys.exit(status)

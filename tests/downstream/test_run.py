@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from sandbox.activations.live import live
-from sandbox.activations.live.contexts import Contexts
+from sandbox.activations.live.contexts import LONGEST, Contexts
 from sandbox.activations.split import Split
 from sandbox.downstream import loss, spliced
 from sandbox.downstream import measure as engine
@@ -310,6 +310,17 @@ def test_the_help_shows_no_option_that_the_command_refuses():
     assert "--model" in shown
     assert "--activations" not in shown
     assert "--activations" in sandbox("measure", "--help").stdout
+
+
+def test_the_help_promises_only_what_the_command_takes(folder, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "300")  # so that no sentence is cut
+    shown = sandbox("loss", "--help").stdout
+    assert f"at most {LONGEST}" in shown
+    assert "module whose output to replace" in shown
+    assert ".input" not in shown
+    assert ".input" in sandbox("measure", "--help").stdout
+    with pytest.raises(InputError, match=r"similar names: .*layers"):
+        loss(folder / "llama", None, folder / "text.txt", torch.relu, hook="model.layers.1.input", **FEW)
 
 
 def test_a_missing_input_is_named_by_the_options_of_this_command():

@@ -140,6 +140,54 @@ def test_a_stopped_rescale_writes_nothing_and_keeps_its_status_if_the_signal_is_
     assert list(tmp_path.iterdir()) == []
 
 
+STOPPED_WHILE_READING = """
+import os, sys, time
+from threading import Timer
+import torch
+from sandbox import cli
+from sandbox.activations import prefetch
+
+number, size = map(int, (sys.argv.pop(1), sys.argv.pop(1)))
+x = torch.randn(size, size)
+
+def computing(chunk, *_):
+    Timer(0.5, os.kill, (os.getpid(), number)).start()
+    while True:
+        x @ x
+
+prefetch._sent = computing
+cli.main()
+"""
+"""The thread that reads ahead computes without end, as a model does, when the signal comes."""
+
+
+@pytest.mark.parametrize("size", [200, 7000], ids=["short steps", "a step of seconds"])
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_thread_that_computes_when_the_program_ends_does_not_abort_it(number, status, size, folder):
+    command = [STOPPED_WHILE_READING, int(number), size, *arguments(folder, "--no-preflight")]
+    done = run([sys.executable, "-c", *map(str, command)])
+    assert done.stderr == "sandbox: stopped: only a run with --checkpoint FILE can be resumed\n"
+    assert done.returncode == status
+
+
+STOPPED_BEFORE = """
+import os, sys
+from sandbox import cli
+from sandbox.maths import derivations
+
+number = int(sys.argv.pop())
+derivations.prove = lambda name: os.kill(os.getpid(), number)
+cli.main()
+"""
+"""Sends the signal while a command works that has nothing to save."""
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_command_that_saves_nothing_says_that_it_was_stopped(number, status):
+    done = run([sys.executable, "-c", STOPPED_BEFORE, "prove", "C1", str(int(number))])
+    assert (done.returncode, done.stdout, done.stderr) == (status, "", "sandbox: stopped\n")
+
+
 def signalled(at: int, number: signal.Signals = signal.SIGINT):
     """An SAE that is sent a signal in the middle of its batch of that number, the trial of a few tokens not counted."""
     calls = []

@@ -381,7 +381,7 @@ def test_a_signal_saves_all_that_is_in_training(workers, number, files, tmp_path
         time.sleep(0.05)
     running.send_signal(number)
     _, said = running.communicate(timeout=120)
-    assert running.returncode == 130, said
+    assert running.returncode == 128 + number, said
     assert "run the same command to resume" in said
     assert "stopped" in said
     assert "Traceback" not in said
