@@ -40,6 +40,8 @@ def server(files: Mapping[str, bytes], port: int = 0, home: str = "index.html") 
 
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
+    request_queue_size = 128
+    """Connections that may wait to be accepted: a browser opens more at once than the 5 of Python's default."""
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Stay silent when a browser disconnects in the middle of a request."""

@@ -56,6 +56,7 @@ class Proxy:
 
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
+    request_queue_size = 128
     heard: list[str]
 
     def __init__(self, *of: object) -> None:
