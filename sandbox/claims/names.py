@@ -12,6 +12,7 @@ from functools import cache, cached_property
 from sympy import Expr, Symbol, acos, pi
 from sympy.printing.pretty.stringpict import prettyForm
 
+from sandbox.maths import letters
 from sandbox.maths.measures import REGISTRY, Measure
 from sandbox.maths.symbols import L, a, b, c, r, rho, theta
 
@@ -22,19 +23,28 @@ SHORT = {"relative_reconstruction_bias": "gamma", "equation_10_v1": "gamma_10"}
 
 
 class MeasureSymbol(Symbol):
-    """A measure by its key, typeset as in the registry."""
+    """A measure by its key, shown as its short name if it has one, and typeset as in the registry."""
+
+    @property
+    def letter(self) -> str:
+        """The short name, such as gamma_1; else the key."""
+        key, suffix = self._parts
+        return SHORT.get(key, key) + suffix
+
+    @property
+    def _parts(self) -> tuple[str, str]:
+        key = self.name if self.name in REGISTRY else self.name[:-2]
+        return key, self.name.removeprefix(key)
 
     def _sympystr(self, printer):
         return self.name
 
     def _pretty(self, printer):
-        return prettyForm(self.name)
+        return prettyForm(self.name if self.letter == self.name else letters.shown(self.letter))
 
     def _latex(self, printer):
-        if self.name in REGISTRY:
-            return REGISTRY[self.name].symbol
-        key, _, number = self.name.rpartition("_")
-        return f"{{{REGISTRY[key].symbol}}}_{number}"
+        key, suffix = self._parts
+        return f"{{{REGISTRY[key].symbol}}}{suffix}" if suffix else REGISTRY[key].symbol
 
 
 @dataclass(frozen=True)

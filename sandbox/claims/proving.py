@@ -9,11 +9,12 @@ also hold where x or x̂ is 0; for > and ≠ those cases are checked separately.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from sympy import Add, Eq, Expr, Gt, Mul, Ne, Poly, PolynomialError, Symbol, factor, nan, simplify, true, zoo
+from sympy import Add, Eq, Expr, Gt, Mul, Ne, Poly, Symbol, factor, nan, simplify, true, zoo
 
-from sandbox.claims.language import Formula, Statement
+from sandbox.claims.implying import NOT_SO, imply
+from sandbox.claims.language import Formula, Joined, Statement, statements
 from sandbox.claims.limit import Undecidable
 from sandbox.claims.names import meanings
 from sandbox.maths.measures import REGISTRY
@@ -23,10 +24,12 @@ from sandbox.maths.symbols import GIVEN, Expect, a, b, c, theta, x, x_hat
 
 
 def proof_of(claim: str, formulas: Sequence[Formula]) -> Derivation | None:
-    """Steps that prove all of the formulas; None unless each is a statement about one x̂ that a strategy proves."""
+    """Steps that prove all of the formulas, which are about one x̂; None if no strategy does."""
     proof = Proof()
     for formula in formulas:
-        if not isinstance(formula, Statement) or not _is_about_one(formula) or not _prove(formula, proof):
+        if not all(map(_is_about_one, statements(formula))):
+            return None
+        if not (_prove(formula, proof) if isinstance(formula, Statement) else _prove_implication(formula, proof)):
             return None
     return Derivation("", "own", claim, (), tuple(proof.steps))
 
@@ -36,9 +39,8 @@ def proves(formula: Formula) -> bool:
 
     Raises: Undecidable if they prove it only for vectors other than 0
     """
-    if proof_of("", [formula]) is None:
+    if not isinstance(formula, Statement) or proof_of("", [formula]) is None:
         return False
-    assert isinstance(formula, Statement)
     _check_edges(formula)
     return True
 
@@ -51,16 +53,41 @@ def _prove(statement: Statement, proof: Proof) -> bool:
     """Add the steps that prove a statement to a proof."""
     where = tuple(Gt(need, 0) for need in statement.positive if Gt(need, 0) not in GIVEN)
     for strategy in STRATEGIES[statement.sign]:
-        attempt = Proof()
-        attempt.steps, attempt.names = list(proof.steps), dict(proof.names)
+        attempt = proof.copy()
         try:
             _name_measures(attempt, statement)
             strategy(attempt, statement, where)
-        except (StepError, TypeError, PolynomialError, ZeroDivisionError):  # not provable in this way
+        except NOT_SO:
             continue
         proof.steps, proof.names = attempt.steps, attempt.names
         return True
     return False
+
+
+def _prove_implication(formula: Joined, proof: Proof) -> bool:
+    """Add the steps that prove "if statements, then a statement" to a proof."""
+    if formula.how != "=>":
+        return False
+    premise, conclusion = formula.parts
+    premises = tuple(_premises(premise))
+    if not premises or not isinstance(conclusion, Statement):
+        return False
+    attempt = proof.copy()
+    for each in (*premises, conclusion):
+        _name_measures(attempt, each)
+    if (done := imply(attempt, premises, conclusion)) is None:
+        return False
+    proof.steps, proof.names = done.steps, done.names
+    return True
+
+
+def _premises(formula: Formula) -> Iterator[Statement]:
+    """The statements that a premise joins by "and"; others are not used."""
+    if isinstance(formula, Statement):
+        yield formula
+    elif formula.how == "and":
+        for part in formula.parts:
+            yield from _premises(part)
 
 
 def _check_edges(statement: Statement) -> None:

@@ -62,12 +62,12 @@ class Expect(Expr):
     def _pretty(self, printer):
         return prettyForm(self._sympystr(printer))
 
-    def _shown(self, show, times: str, square: str, product: str) -> str:
+    def _shown(self, show, times: str, square: str, product: str, bracketed: str = "({})") -> str:
         u, v = self.args
         if u == v:
             return square.format(_combination(u, show, times))
         parts = (_combination(vector, show, times) for vector in (u, v))
-        return product.format(*(f"({part})" if " + " in part or " - " in part else part for part in parts))
+        return product.format(*(bracketed.format(part) if " + " in part or " - " in part else part for part in parts))
 
 
 def _combination(vector, show, times: str) -> str:

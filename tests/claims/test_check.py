@@ -16,6 +16,7 @@ from sympy import Rational, Symbol, expand, sqrt
 from sandbox import InputError, check
 from sandbox.claims.language import Statement, read_claim, statements
 from sandbox.claims.limit import SYMPY_SECONDS, Undecidable, time_limit
+from sandbox.claims.proving import proof_of
 from sandbox.claims.tokens import MAX_CHARACTERS
 from sandbox.claims.vectors import joined_truth
 from sandbox.maths.measures import REGISTRY
@@ -139,6 +140,30 @@ def test_the_flagship_claim_is_proven_by_its_squares():
     assert derivation is not None
     assert "squares" in derivation.steps[-1].reason
     assert derivation.steps[-1].signs == ("=", "≥")
+
+
+@pytest.mark.parametrize(
+    ("claim", "last"),
+    [
+        ("gamma == 1 => r == rho", "r = ρ   (c > 0)   (c = b)"),
+        ("gamma < 1 => r < 1", "t > 0"),
+        ("c/a > 1 => gamma > 1", "s ≥ 0"),
+        ("gamma >= 1 => r >= rho", "2⋅c⋅t + t"),
+        ("gamma == 1 => c/a <= 1", "s"),
+        ("gamma > 1 and r < 1 => c/a < 1", "a - c = t₁ + t₂ > 0"),
+        ("r < 1 and gamma < 1 => c/b > 1", "> 0"),
+    ],
+)
+def test_an_implication_is_proved_step_by_step(claim, last):
+    derivation = check(claim).derivation
+    assert derivation is not None
+    assert last in str(derivation.steps[-1])
+
+
+@pytest.mark.parametrize("claim", ["gamma < 1 => r > 1", "r < 1 => gamma < 1", "gamma == 1 => r == 1"])
+def test_no_steps_prove_a_false_implication(claim):
+    assert check(claim).verdict == "false"
+    assert proof_of(claim, read_claim(claim).formulas) is None
 
 
 def test_a_counterexample_has_exact_values_and_reasons():

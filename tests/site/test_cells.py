@@ -4,14 +4,16 @@ import json
 from xml.dom.minidom import parseString
 
 import pytest
+from sympy import Derivative, Limit
 
 from sandbox.maths.derivations import claims
 from sandbox.maths.proof.formulas import mathml
-from sandbox.maths.symbols import Expect, s, x, x_hat
+from sandbox.maths.symbols import Expect, a, s, x, x_hat
 from sandbox.site.cells import answered
 from sandbox.site.proofs import proofs
 
-KNOWN = {"mi", "mn", "mo", "mrow", "mfrac", "msqrt", "mroot", "msup", "msub", "msubsup", "munder", "mtext", "mfenced"}
+KNOWN = {"mi", "mn", "mo", "mrow", "mfrac", "msqrt", "mroot", "msup", "msub", "msubsup", "munder", "mtext"}
+TOKENS = {"mi", "mn", "mo", "mtext"}
 
 
 def told(**question):
@@ -34,16 +36,29 @@ def test_every_formula_is_well_formed_and_knows_its_names(number):
         document = parseString(f"<math>{formula}</math>")
         tags = {node.tagName for node in document.documentElement.getElementsByTagName("*")}
         assert tags <= KNOWN, formula
+        for node in document.documentElement.getElementsByTagName("*"):  # a browser shows no text beside these
+            assert node.tagName in TOKENS or all(part.nodeType != part.TEXT_NODE for part in node.childNodes), formula
         for name in document.getElementsByTagName("mi"):
             text = name.firstChild.data
             assert text not in ("expect", "subs", "order", "xhat"), formula  # how SymPy shows a class it does not know
-            assert "_" not in text or len(text) > 8, formula
+            assert "_" not in text, formula
 
 
 def test_an_expectation_is_written_as_people_write_it():
     bars = "<mi>E</mi><msup><mrow><mo>‖</mo><mi>x̂</mi><mo>−</mo><mi>s</mi><mo>·</mo><mi>x</mi><mo>‖</mo></mrow>"
     assert bars in mathml(Expect(x_hat - s * x))
     assert "<mo>[</mo><mi>x</mi><mo>·</mo><mi>x̂</mi><mo>]</mo>" in mathml(Expect(x, x_hat))
+
+
+def test_a_sum_in_a_product_a_derivative_or_a_limit_stands_in_parentheses():
+    for term in (Expect(x_hat, x - x_hat), Derivative(s * a, s), Derivative(s + a, s), Limit(a + s, s, 0)):
+        assert "<mo>(</mo>" in mathml(term), term
+
+
+def test_a_measure_is_shown_by_its_letter():
+    told_ = told(ask="check", claim="equation_10_v1 >= relative_reconstruction_bias")
+    names = [step["terms"][0] for step in told_["proof"]["steps"][:2]]
+    assert names == ["<mi>γ</mi>", "<mi>γ₁₀</mi>"]
 
 
 def test_a_true_claim_has_a_proof_and_no_vectors():

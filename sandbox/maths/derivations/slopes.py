@@ -19,6 +19,7 @@ def regression_slopes(proof: Proof) -> None:
     bias, of_x = prove("C6").results["relative_reconstruction_bias"], prove("C1").results["scale_x"]
     distance = Function("D")
     k, tau, other = (Symbol(name, real=True) for name in ("k", "tau", "tau2"))
+    gamma = Symbol("gamma", real=True)
     cosine = (k > 0, k <= 1, Eq(c, k * sqrt(a * b)))
     root = sqrt((a - b) ** 2 + 4 * c**2)
     total = (b - a + root) / (2 * c)
@@ -26,16 +27,10 @@ def regression_slopes(proof: Proof) -> None:
     def quadratic(at: Expr) -> Expr:
         return c * at**2 + (a - b) * at - c
 
-    proof.step(
-        "Plot each component of x̂ over that of x. Least squares has the slope c/a (C1), with the axes exchanged 1/γ "
-        "(C2).",
-        of_x * bias,
-        "=",
-        r**2,
-        "=",
-        b / a,
-        where=(c > 0,),
+    proof.let(
+        "Plot each component of x̂ over that of x. Least squares of x on x̂ has the slope 1/γ (C2, C6) …", gamma, bias
     )
+    proof.step("… and of x̂ on x the slope c/a (C1).", of_x * gamma, "=", r**2, "=", b / a, where=(c > 0,))
     proof.says(r**2, "=", b / a)
     proof.step(
         "With the cosine k, which is at most 1 (C3), c/a is at most r …",

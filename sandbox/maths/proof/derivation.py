@@ -91,6 +91,13 @@ class Proof:
         self.statements: list[tuple] = []
         self.where = where
 
+    def copy(self) -> Proof:
+        """A proof as far as this one; it may go on another way."""
+        other = Proof(self.where)
+        other.steps, other.names, other.results = list(self.steps), dict(self.names), dict(self.results)
+        other.statements = list(self.statements)
+        return other
+
     def let(self, reason: str, name: Expr, value: Expr) -> None:
         """Define a name: a symbol, or a function of symbols."""
         step = Step(reason, name, ":=", value, names=self.names)

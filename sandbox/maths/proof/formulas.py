@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from html import unescape
 from xml.dom.minidom import parseString
 
-from sympy import Expr, Rational, Rel
+from sympy import Expr, Function, Rational, Rel
 from sympy.printing.latex import LatexPrinter
 from sympy.printing.mathml import MathMLPresentationPrinter
 from sympy.printing.precedence import PRECEDENCE
@@ -103,17 +103,15 @@ class _Latex(_PlusFirst, LatexPrinter):
         return rf"{name[:-1]}^{{*}}" if name.endswith("*") else super()._print_Symbol(expr, style)
 
 
-_LONGEST = 8
-"""The most characters of a name that is one letter with what belongs to it, such as gamma_10."""
-
-
 class _MathML(_PlusFirst, MathMLPresentationPrinter):
     """SymPy's printer, with names as people write them; SymPy prints a class that it does not know as its name."""
 
     def _print_Symbol(self, sym, style="plain"):
-        if len(sym.name) > _LONGEST:  # the key of a measure
-            return self._node("mi", sym.name)
-        name, _, below = letters.shown(sym.name).partition("_")
+        typed = getattr(sym, "letter", "")  # of a measure (sandbox/claims/names.py)
+        if typed == sym.name:  # its key
+            return self._node("mi", typed)
+        shown = letters.shown(typed or sym.name)
+        name, _, below = shown.partition("_")
         if name.endswith("*"):
             return self._node("msup", self._node("mi", name[:-1]), self._node("mo", "∗"))
         return self._node("msub", self._node("mi", name), self._node("mi", below)) if below else self._node("mi", name)
@@ -126,13 +124,25 @@ class _MathML(_PlusFirst, MathMLPresentationPrinter):
     def _print_Order(self, expr):
         return self._applied("O", expr.expr)
 
+    def _print_Derivative(self, e):
+        return self._of(e.expr, super()._print_Derivative(e))
+
+    def _print_Limit(self, expr):
+        return self._of(expr.args[0], super()._print_Limit(expr))
+
+    def _of(self, term, node):
+        """A derivative or a limit as SymPy prints it, with parentheses about a term that is a sum or a product."""
+        if not (term.is_Atom or isinstance(term, Function)):
+            node.appendChild(self._row("(", node.removeChild(node.lastChild), ")"))
+        return node
+
     def _print_Subs(self, expr):
         pairs = zip(expr.variables, expr.point, strict=True)
         at = [part for name, value in pairs for part in (",", self._print(name), "=", self._print(value))][1:]
         return self._node("msub", self._row("(", self._print(expr.expr), ")"), self._row(*at))
 
     def _print_Expect(self, expr):
-        text = expr._shown(self._inner, "{}<mo>·</mo>{}", _SQUARE, _PRODUCT)
+        text = expr._shown(self._inner, "{}<mo>·</mo>{}", _SQUARE, _PRODUCT, "<mo>(</mo>{}<mo>)</mo>")
         for typed, sign in ((" - ", "<mo>−</mo>"), (" + ", "<mo>+</mo>"), ("-", "<mo>−</mo>")):
             text = text.replace(typed, sign)
         return parseString(f"<mrow>{text}</mrow>").documentElement
