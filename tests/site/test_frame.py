@@ -12,3 +12,15 @@ def test_every_page_loads_silently_and_scrolls_in_one_direction_only(open_site, 
     tab.locator(f'nav a[aria-current="page"][href="{page}.html"]').wait_for()
     tab.wait_for_load_state("networkidle")
     assert tab.evaluate("document.documentElement.scrollWidth") <= width
+
+
+@pytest.mark.parametrize("page", [page.name for page in PAGES])
+def test_the_link_that_skips_the_menu_says_and_changes_nothing(open_site, page):
+    tab = open_site(f"{page}.html", bypass_csp=True)
+    tab.wait_for_load_state("networkidle")
+    before = tab.locator("main").inner_text()
+    tab.keyboard.press("Tab")
+    tab.keyboard.press("Enter")
+    tab.wait_for_function("location.hash === '#main' || document.activeElement.closest('main')")
+    tab.wait_for_timeout(300)  # a complaint would be drawn by now
+    assert tab.locator("main").inner_text() == before

@@ -12,8 +12,13 @@ export function addressed(el, saes) {
 
   // A link that names a penalty but no x̂ means the lasso's.
   function fromAddress() {
-    const { good, wrong } = sorted(Object.fromEntries(new URLSearchParams(location.hash.slice(1))));
+    const { good, wrong } = sorted(Object.fromEntries(new URLSearchParams(isPart() ? "" : location.hash.slice(1))));
     return { good: "norm_ratio" in good ? good : lassoFollowed(good, defaults), wrong };
+  }
+
+  // Whether the address names a part of the page, as a link that skips the menu does: that is no state.
+  function isPart() {
+    return Boolean(document.getElementById(location.hash.slice(1)));
   }
 
   const model = {
@@ -49,6 +54,6 @@ export function addressed(el, saes) {
   Object.assign(values, defaults, fromAddress().good);
   render({ model, el });
   read();
-  addEventListener("hashchange", read);
+  addEventListener("hashchange", () => isPart() || read());
   addEventListener("pagehide", save);
 }
