@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import math
 from collections.abc import Mapping
 from typing import Any
@@ -16,8 +17,24 @@ LABELS = {"relative_reconstruction_bias": ("γ = 1", -0.13, 0.32), "scale_x": ("
 WORDS = "A still picture of the explorer: to drag the vectors, run this notebook."
 
 
-def picture(state: Mapping[str, Any]) -> str:
-    """The plane of x and x̂ as SVG, for x of length 1; the tip of x̂ is the pair's, also of a population."""
+def still(state: Mapping[str, Any], name: str) -> str:
+    """The picture and its line as HTML. `name` is its class: a widget that is drawn in the same page hides it by that.
+
+    An image, because JupyterLab shows no inline SVG of a notebook that it does not trust.
+    """
+    image = base64.b64encode(picture(state, words=False).encode()).decode()
+    return (
+        f'<figure class="{name}" style="margin: 0; max-width: 560px">'
+        f'<img src="data:image/svg+xml;base64,{image}" alt="x and x̂: {_settings(state)}" width="560" height="310" '
+        f'style="max-width: 100%; height: auto"><figcaption>{WORDS}</figcaption></figure>'
+    )
+
+
+def picture(state: Mapping[str, Any], words: bool = True) -> str:
+    """The plane of x and x̂ as SVG, for x of length 1; the tip of x̂ is the pair's, also of a population.
+
+    `words`: whether its last line says what it is
+    """
     turn = math.radians(state["angle"])
     u, v = (state["norm_ratio"] * part for part in (math.cos(turn), math.sin(turn)))
     reach = max(1.25, abs(u) + 0.2, v + 0.2)
@@ -44,12 +61,17 @@ def picture(state: Mapping[str, Any]) -> str:
         '<text x="{}" y="{}" fill="{}">{}</text>'.format(*at(x, y), COLOURS[key], words)
         for key, (words, x, y) in LABELS.items()
     )
-    settings = f"angle {state['angle']:.1f}°, norm ratio {state['norm_ratio']:.3f}".replace("-", "−")
+    settings = _settings(state)
+    height = 330 if words else 310
+    line = f'<text x="10" y="323" fill="#5d6570" font-size="11">{WORDS}</text>' if words else ""
     return (
-        '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 560 330" width="560" height="330" role="img" '
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 560 {height}" width="560" height="{height}" role="img" '
         f'aria-label="x and x̂: {settings}" font-family="sans-serif" font-size="14">'
-        f'<rect width="560" height="330" fill="#fff"/>{curves}{names}'
+        f'<rect width="560" height="{height}" fill="#fff"/>{curves}{names}'
         f"{arrow(1, 0, '#0072b2', 'x')}{arrow(u, v, '#c44f00', 'x̂')}"
-        f'<text x="10" y="306" fill="#26292e">{settings}</text>'
-        f'<text x="10" y="323" fill="#5d6570" font-size="11">{WORDS}</text></svg>'
+        f'<text x="10" y="306" fill="#26292e">{settings}</text>{line}</svg>'
     )
+
+
+def _settings(state: Mapping[str, Any]) -> str:
+    return f"angle {state['angle']:.1f}°, norm ratio {state['norm_ratio']:.3f}".replace("-", "−")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
+import uuid
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeGuard
@@ -12,7 +13,7 @@ import anywidget
 import traitlets as t
 
 from sandbox.errors import InputError
-from sandbox.explorer.fallback import picture
+from sandbox.explorer.fallback import picture, still
 from sandbox.explorer.generated import value
 from sandbox.explorer.module import module, style
 from sandbox.explorer.saes import measured_saes, point, saes_of
@@ -94,13 +95,15 @@ class Explorer(anywidget.AnyWidget):
     measure = Setting("measure")
     saes = t.List(help="named points on the map").tag(sync=True)
     _listens = t.Bool(True).tag(sync=True)
+    _still = t.Unicode(help="class of the still picture, which the browser hides once it has drawn").tag(sync=True)
     _esm = t.Unicode().tag(sync=True)
     _css = t.Unicode().tag(sync=True)
 
     def __init__(self, saes: Iterable[Report | str | Path] | None = None, **settings: Any):
         points = measured_saes() if saes is None else [point for sae in _several(saes) for point in _points(sae)]
         initial = {name: value for name, value in checked(settings).items() if name in settings}
-        super().__init__(saes=points, _esm=module(), _css=style(), **initial)
+        name = f"explorer-still-{uuid.uuid4().hex}"
+        super().__init__(saes=points, _still=name, _esm=module(), _css=style(), **initial)
         self.on_msg(lambda widget, content, buffers: self.send({"kind": "pong"}))
 
     @t.validate("saes")
@@ -217,12 +220,25 @@ class Explorer(anywidget.AnyWidget):
                 setattr(self, name, value)
 
     def _repr_mimebundle_(self, **options: Any) -> Any:
-        """What a notebook stores: the widget, and a still picture for where no widget can run."""
+        """The widget, and a still picture for where no widget can run."""
         bundle = super()._repr_mimebundle_(**options)
         data = bundle[0] if isinstance(bundle, tuple) else bundle
         if data is not None:
             data["image/svg+xml"] = picture(self.state)
         return bundle
+
+    def _ipython_display_(self) -> None:
+        """What a notebook stores: the widget, and its still picture as an output of its own, hidden beside the widget.
+
+        Of one output with both, an export with widget state would keep the widget alone: nothing without a network.
+        """
+        from IPython.display import display
+
+        bundle = super()._repr_mimebundle_() if self.comm else None
+        if bundle is None:
+            raise NotImplementedError  # it was closed, and IPython shows its name
+        display(bundle[0], raw=True)
+        display({"text/html": still(self.state, self._still)}, raw=True)
 
     def __repr__(self) -> str:
         shown = ", ".join(f"{name}={value!r}" for name, value in self.state.items() if value != DEFAULTS[name])

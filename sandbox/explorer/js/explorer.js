@@ -1,4 +1,5 @@
 // The explorer: a store, a view and a loop, wired to a host (a notebook's kernel, or the page).
+import { html } from "./dom.js";
 import { listener } from "./host.js";
 import { loop } from "./loop.js";
 import { store } from "./store.js";
@@ -54,6 +55,8 @@ export function render({ model, el }) {
 
   el.style.width = "100%"; // a flex row would otherwise give it no width
   el.append(picture.root);
+  const still = model.get("_still"); // a picture that a notebook holds in case that no widget can be drawn
+  if (still) picture.root.append(html("style", {}, `.${still}, .jp-OutputArea-child:has(> * > .${still}) { display: none !important; }`));
   picture.start();
   if (start.wrong.length) picture.say(start.wrong.join("; "), true);
   return () => {

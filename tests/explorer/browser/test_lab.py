@@ -91,6 +91,15 @@ def test_a_drag_reaches_python(living):
                               for key, value in found.items()}  # fmt: skip
 
 
+ROOM = """(cell) => [...cell.querySelectorAll(".jp-OutputArea-child")].map((output) => [
+  output.querySelectorAll("figure").length, output.getBoundingClientRect().height > 0])"""
+
+
+def test_beside_the_widget_its_still_picture_takes_no_room(living):
+    living.explorer(0)
+    assert living.page.locator(".jp-CodeCell").first.evaluate(ROOM) == [[0, True], [1, False]]
+
+
 def test_python_moves_the_picture_and_refuses_what_cannot_be(living):
     shown = living.explorer(0)
     living.python("[setattr(first, 'angle', 120), setattr(first, 'norm_ratio', 1.5)]")

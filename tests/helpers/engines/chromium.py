@@ -32,6 +32,7 @@ class Chromium(Engine):
         self._page: Page | None = None
         self._playwright: Playwright | None = None
         self._size = ViewportSize(width=1280, height=1000)
+        self._cut = False
 
     @classmethod
     def missing(cls) -> str:
@@ -57,6 +58,7 @@ class Chromium(Engine):
         if self._page:
             self._page.context.close()
         context = self._browser.new_context(viewport=self._size, color_scheme="light", has_touch=True)
+        context.set_offline(self._cut)
         context.set_default_timeout(1000 * PATIENCE)
         self._page = page = context.new_page()
         self._touch = context.new_cdp_session(page)
@@ -92,6 +94,11 @@ class Chromium(Engine):
         self._size = ViewportSize(width=width, height=height)
         if self._page:
             self._page.set_viewport_size(self._size)
+
+    def cut_off(self, cut: bool = True) -> None:
+        self._cut = cut
+        if self._page:
+            self._page.context.set_offline(cut)
 
     def evaluate(self, function: str, *values: Any) -> Any:
         return self.page.evaluate(f"(values) => ({function})(...values)", list(values))

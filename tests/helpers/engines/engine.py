@@ -91,6 +91,10 @@ class Engine(ABC):
         """Give the page this room; MiniBrowser (WebKit) is never narrower than 447 px."""
 
     @abstractmethod
+    def cut_off(self, cut: bool = True) -> None:
+        """Cut the network off, or restore it. (WebKit never reaches more than this machine.)"""
+
+    @abstractmethod
     def evaluate(self, function: str, *values: Any) -> Any:
         """What a JavaScript function answers (once its promise is kept); its values and answer go as JSON."""
 

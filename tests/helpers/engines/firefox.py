@@ -105,6 +105,10 @@ class Firefox(Driven):
         size = {"width": width, "height": height}
         self.send("browsingContext.setViewport", context=self._context, viewport=size)
 
+    def cut_off(self, cut: bool = True) -> None:
+        conditions = {"type": "offline"} if cut else None
+        self.send("emulation.setNetworkConditions", contexts=[self._context], networkConditions=conditions)
+
     def evaluate(self, function: str, *values: Any) -> Any:
         answer = self.send(
             "script.callFunction",
