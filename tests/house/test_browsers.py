@@ -16,5 +16,5 @@ def test_the_table_of_browsers_lists_each_test_that_runs_in_every_engine():
 
 def test_the_table_of_hosts_names_tests_that_there_are():
     files = re.findall(r"`(tests/\S+\.py)`", (ROOT / "docs/hosts.md").read_text(encoding="utf-8"))
-    assert len(files) == 4
+    assert len(files) == 5
     assert all((ROOT / file).is_file() for file in files)
