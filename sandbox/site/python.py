@@ -16,14 +16,16 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+import time
 import zipfile
+from contextlib import suppress
 from fnmatch import fnmatch
 from hashlib import sha256, sha512
 from importlib.metadata import files, version
 from importlib.util import find_spec
 from pathlib import Path
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from sandbox.errors import InputError
 from sandbox.system.files import folder_written_whole
@@ -46,6 +48,9 @@ LEFT_OUT = {
 }
 """Folders of SymPy that no claim can need: tests, parsers of other languages, and physics but for its units."""
 
+UNUSED_DAYS = 30
+"""A folder that another version made is removed when nobody has used it for this long."""
+
 HERE = Path(__file__).parent
 
 
@@ -61,13 +66,36 @@ def runtime() -> Path:
             if stored() is None:
                 with folder_written_whole(folder) as beside:
                     _make(beside)
+                _remove_unused(folder)
     return folder
 
 
 def stored() -> Path | None:
     """The folder of `runtime` if it is there already; else None."""
     folder = _place()
-    return folder if folder.is_dir() else None
+    if not folder.is_dir():
+        return None
+    with suppress(OSError):  # a cache that is read only is never cleared, either
+        os.utime(folder)
+    return folder
+
+
+def _remove_unused(made: Path) -> None:
+    """Remove what other versions made and nobody has used for `UNUSED_DAYS`; what cannot be removed stays."""
+    for folder in made.parent.glob("python-*"):
+        if folder == made or not re.fullmatch(r"python-[0-9a-f]{16}(\.removed)?", folder.name):
+            continue
+        with suppress(OSError, Timeout), FileLock(folder.with_suffix(".lock"), timeout=0):
+            if folder.is_dir() and not folder.is_symlink() and _last_used(folder) < time.time() - UNUSED_DAYS * 86400:
+                # Renamed first: if this is interrupted, no version finds half a folder, and the next time ends it.
+                shutil.rmtree(folder.rename(folder.with_suffix(".removed")))
+
+
+def _last_used(folder: Path) -> float:
+    """When a version last said so or, because older ones do not, when a file was last read, in seconds."""
+    return max(
+        folder.stat().st_mtime, *(max(file.stat().st_atime, file.stat().st_mtime) for file in folder.iterdir()), 0
+    )
 
 
 def _place() -> Path:

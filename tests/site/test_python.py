@@ -1,8 +1,11 @@
 """Python for the browser: what cannot be fetched is refused in one line, and nothing half-made is kept."""
 
+import os
 import subprocess
+import time
 
 import pytest
+from filelock import FileLock
 
 from sandbox import InputError
 from sandbox.site import python
@@ -40,7 +43,7 @@ def test_a_failed_download_is_one_line(empty_cache, monkeypatch):
 
 
 def test_another_file_than_the_pinned_one_is_refused(empty_cache, monkeypatch):
-    def downloads(command, cwd=None, **_):
+    def downloads(command, cwd, **_):
         (cwd / f"pyodide-{python.PYODIDE}.tgz").write_bytes(b"another")
         return subprocess.CompletedProcess(command, 0, "", "")
 
@@ -48,6 +51,37 @@ def test_another_file_than_the_pinned_one_is_refused(empty_cache, monkeypatch):
     with pytest.raises(InputError, match=f"pyodide-{python.PYODIDE}.tgz was downloaded with the hash"):
         python.runtime()
     assert left(empty_cache) == []
+
+
+def kept(cache, name, days):
+    """A folder of another version, last used so many days ago."""
+    folder = cache / "shrinkage-sandbox" / name
+    folder.mkdir(parents=True)
+    (folder / "sympy.zip").write_bytes(b"sympy")
+    then = time.time() - days * 86400
+    for path in (folder / "sympy.zip", folder):
+        os.utime(path, (then, then))
+    return folder
+
+
+def test_a_new_version_removes_those_that_nobody_used_for_a_month(empty_cache, monkeypatch):
+    monkeypatch.setattr(python, "_make", lambda folder: (folder / "sympy.zip").write_bytes(b"new"))
+    unused, recent = kept(empty_cache, "python-" + "0" * 16, 31), kept(empty_cache, "python-" + "1" * 16, 29)
+    read, foreign = kept(empty_cache, "python-" + "2" * 16, 31), kept(empty_cache, "python-mine", 31)
+    os.utime(read / "sympy.zip")  # a version that does not touch its folder still reads its files
+    held = kept(empty_cache, "python-" + "3" * 16, 31)
+    with FileLock(held.with_suffix(".lock")):
+        made = python.runtime()
+    assert sorted(path for path in made.parent.iterdir() if path.is_dir()) == sorted(
+        [made, recent, read, foreign, held]
+    )
+    assert not unused.exists()
+
+
+def test_use_keeps_a_version(empty_cache):
+    folder = kept(empty_cache, python._place().name, 31)
+    assert python.runtime() == folder
+    assert time.time() - folder.stat().st_mtime < 86400
 
 
 def test_a_folder_with_files_is_left_alone(tmp_path):
