@@ -99,6 +99,9 @@ class _Parser:
     def unexpected(self, wanted: str = "") -> InputError:
         token = self.next
         what = "it ends too early" if token.kind == "end" else f"{token.text!r} does not belong here"
+        around = self.tokens[max(self.position - 1, 0) : self.position + 2]
+        if [one.kind for one in around] == ["number", ",", "number"]:
+            wanted = f"write {around[0].text}.{around[2].text}, with a point"
         hint = f"; {wanted}" if wanted else ""
         return InputError(f"{short(self.text)}: {what} (character {token.at}){hint}")
 

@@ -109,11 +109,21 @@ def _files(saes: Sequence[dict[str, Any]], python: Path | None) -> Iterator[tupl
     yield "data/proofs.json", json.dumps(_with_presets(proofs()), ensure_ascii=False).encode()
     yield from results.files()
     yield "results/reading.json", results.as_json(reading.reading())
-    yield "python/there.js", f"export const there = {json.dumps(python is not None)};\n".encode()
-    if python is not None:
-        for path in sorted(python.iterdir()):
-            yield f"python/{path.name}", path.read_bytes()
-        yield "python/sandbox.zip", _own_modules()
+    runtime = dict(_runtime(python)) if python is not None else {}
+    loaded = sum(len(content) for name, content in runtime.items() if not name.endswith(".mjs"))
+    there = {"there": bool(runtime), "bytes": loaded}
+    yield (
+        "python/there.js",
+        "".join(f"export const {key} = {json.dumps(value)};\n" for key, value in there.items()).encode(),
+    )
+    yield from runtime.items()
+
+
+def _runtime(python: Path) -> Iterator[tuple[str, bytes]]:
+    """Python for the browser. What it fetches, all but its scripts, is what a reader waits for."""
+    for path in sorted(python.iterdir()):
+        yield f"python/{path.name}", path.read_bytes()
+    yield "python/sandbox.zip", _own_modules()
 
 
 def _with_presets(proven: list[dict[str, Any]]) -> list[dict[str, Any]]:

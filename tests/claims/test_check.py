@@ -234,6 +234,7 @@ HOSTILE = {
     "exp(a) > 1": "there is no 'exp'",
     "a == ": "ends too early",
     "c/a <= r 2": r"'2' does not belong here \(character 10\)",
+    "gamma <= 0,5": r"write 0\.5, with a point",
     "(a == b) == c": "stands where a number should",
     "1/2c > 0": r"1/\(2c\) or \(1/2\)c",
     "c/ab > 0": "two ways",

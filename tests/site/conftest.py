@@ -6,8 +6,11 @@ from contextlib import contextmanager
 import pytest
 
 from sandbox.site.build import files
+from sandbox.site.python import runtime
 from sandbox.site.server import server
 from tests.explorer.browser.conftest import chromium  # noqa: F401  a fixture
+from tests.explorer.browser.driver import QUICK
+from tests.site.article import Article
 
 BELOW = "some/path/"
 """Where the site lies on its server: no page may take itself to be at the top."""
@@ -32,6 +35,19 @@ def site_files():
 def site(site_files):
     """The address of the site without Python, ending in a slash."""
     with served(site_files) as address:
+        yield address
+
+
+@pytest.fixture(scope="package")
+def complete_files():
+    """Every file of the site with Python: path ► bytes."""
+    return dict(files(python=runtime()))
+
+
+@pytest.fixture(scope="package")
+def complete(complete_files):
+    """The address of the site with Python, ending in a slash."""
+    with served(complete_files) as address:
         yield address
 
 
@@ -83,3 +99,20 @@ def open_site(chromium, site):  # noqa: F811
 
 def _matters(said):
     return said.type in ("error", "warning") and said.text != "Service Worker registration blocked by Playwright"
+
+
+@pytest.fixture
+def open_article(open_site):
+    """A function that opens the article, without movements that take time."""
+
+    def open_(search="", **options):
+        return Article(
+            open_site(f"index.html{search}", before=f"{{ {QUICK} }}", **{"reduced_motion": "reduce"} | options)
+        )
+
+    return open_
+
+
+@pytest.fixture
+def article(open_article):
+    return open_article()

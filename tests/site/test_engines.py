@@ -5,8 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from sandbox.site.build import PAGES, files
-from sandbox.site.python import runtime
+from sandbox.site.build import PAGES
 from tests.explorer.browser.driver import near, state_in
 from tests.site.conftest import served
 from tests.site.same import by_python
@@ -21,13 +20,6 @@ ALONG = """(selector) => {
   return [x2 - x1, y1 - y2];
 }"""  # an arrow as it is drawn
 PYTHON = 240  # seconds: ten are enough on a quiet machine
-
-
-@pytest.fixture(scope="module")
-def complete():
-    """The address of the site with Python, ending in a slash."""
-    with served(dict(files(python=runtime()))) as address:
-        yield address
 
 
 def test_a_page_that_is_opened_or_loaded_again_has_run_its_scripts(browser_engine, site):

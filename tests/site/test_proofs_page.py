@@ -6,34 +6,17 @@ import re
 import pytest
 
 from sandbox.maths.derivations import claims, prove
-from sandbox.site.build import files
 from sandbox.site.cells import answered
 from sandbox.site.proofs import FILE, proofs
-from sandbox.site.python import runtime
-from tests.site.conftest import served
+from tests.site.article import WINDOWS, covered
 
 LIMIT = 25_000_000
 """Bytes of the whole site, Python included."""
 
 
-HARD = "gamma_10**3*(r+rho)**5*(L+1)**4 >= gamma**3*(r-rho)**4/(L+2)**3 - 7"
-"""A claim that keeps Python busy for a quarter of a minute."""
-
-
-@pytest.fixture(scope="module")
-def complete():
-    return dict(files(python=runtime()))
-
-
-@pytest.fixture(scope="module")
-def address(complete):
-    with served(complete) as at:
-        yield at
-
-
 @pytest.fixture
-def page(open_site, address):
-    return open_site("proofs.html", at=address)
+def page(open_site, complete):
+    return open_site("proofs.html", at=complete)
 
 
 def ask(page, text):
@@ -48,8 +31,8 @@ def text(locator):
     return " ".join(locator.inner_text().split())
 
 
-def test_the_whole_site_is_small(complete):
-    assert sum(map(len, complete.values())) < LIMIT
+def test_the_whole_site_is_small(complete_files):
+    assert sum(map(len, complete_files.values())) < LIMIT
 
 
 def test_the_stored_proofs_are_up_to_date():
@@ -81,9 +64,28 @@ def test_every_claim_is_there_and_opens_step_by_step(page):
     assert "checked by SymPy" in text(cell.locator(".end"))
 
 
-def test_an_address_opens_its_claim(open_site, address):
-    page = open_site("proofs.html#C7", at=address)
+@pytest.mark.parametrize("address", ["#C7", "#c7"])
+def test_an_address_opens_its_claim(open_site, complete, address):
+    page = open_site(f"proofs.html{address}", at=complete)
     page.locator("#C7[open] .steps").wait_for()
+
+
+def test_an_address_of_no_claim_is_told(page):
+    page.evaluate("location.hash = 'C77'")
+    page.locator("[role=alert]", has_text="“C77”: the claims are C1 to C29.").wait_for()
+
+
+def test_an_open_claim_is_in_the_address(page):
+    page.locator("#C3 summary").click()
+    page.locator("#C3 .steps").wait_for()
+    assert page.url.endswith("proofs.html#C3")
+
+
+@pytest.mark.parametrize(("width", "height"), WINDOWS)
+def test_the_picture_leaves_the_proof_most_of_any_window(open_site, complete, width, height):
+    page = open_site("proofs.html#C7", at=complete, viewport={"width": width, "height": height})
+    page.locator("#C7[open] .steps").wait_for()
+    assert covered(page, ".beside", "#C7") < 0.4
 
 
 def test_the_browser_decides_as_python_does(page):
@@ -119,15 +121,6 @@ def test_what_is_no_claim_is_said_in_one_line(page):
     refused = json.loads(answered('{"ask": "check", "claim": "import os"}'))["refused"]
     assert text(page.locator(".state")) == f"Not a claim: {refused}"
     assert page.locator(".answer").count() == 0
-
-
-def test_long_thinking_can_be_stopped_and_the_next_question_is_answered(page):
-    ask(page, "r == r")
-    page.fill("#claim", HARD)
-    page.click("button[type=submit]")
-    page.get_by_role("button", name="Stop").click()
-    page.locator(".state", has_text="Stopped").wait_for()
-    assert "is true" in text(ask(page, "c/a == r*rho"))
 
 
 def test_an_exercise_judges_answers_and_gives_the_step(page):
@@ -175,7 +168,7 @@ def test_without_python_the_page_says_so_and_still_shows_the_proofs(open_site):
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_a_phone_scrolls_in_one_direction_only(open_site, address, scheme):
-    page = open_site("proofs.html#C9", at=address, viewport={"width": 390, "height": 844}, color_scheme=scheme)
+def test_a_phone_scrolls_in_one_direction_only(open_site, complete, scheme):
+    page = open_site("proofs.html#C9", at=complete, viewport={"width": 390, "height": 844}, color_scheme=scheme)
     page.locator("#C9").get_by_role("button", name="Show all").click()
     assert page.evaluate("document.documentElement.scrollWidth") <= 390

@@ -168,8 +168,11 @@ export function plane(act, signal, { span = SPAN, labels = LABELS } = {}) {
     line(sides.angle, px, footHat);
     line(sides.length, ph, footHat);
     put(feet.hat, footHat);
-    toggle(feetNames.hat, footHat[1] < size[1]); // at an obtuse angle it lies beyond x
-    put(feetNames.hat, within([footHat[0] + 9, footHat[1] - 9], 4, 50), "start");
+    const apart = Math.hypot(footHat[0] - ph[0], footHat[1] - ph[1]) > 14; // else it would cover the name of x̂
+    toggle(feetNames.hat, apart && footHat[1] < size[1]); // at an obtuse angle it lies beyond x
+    const [p, q] = footHat; // beyond the tip there is room on the right, before it on the left of the arrow
+    if (ofHat > 1) put(feetNames.hat, within([p + 9, q - 9], 4, 50), "start");
+    else put(feetNames.hat, within([p - 10, q - 4], 50, 4), "end");
     corner(corners[1], footHat, px, zero);
   }
 

@@ -5,7 +5,8 @@ import { loop } from "../../explorer/loop.js";
 import { keyed, tipMoved, xMoved } from "../../explorer/moves.js";
 import { parabolas } from "../../explorer/parabolas.js";
 import { sceneOf } from "../../explorer/scene.js";
-import { toAddress } from "../../explorer/state.js";
+import { sorted, toAddress } from "../../explorer/state.js";
+import { choices } from "./choices.js";
 import { curve } from "./curve.js";
 import { factsOf, nameOf } from "./facts.js";
 import { glider } from "./glide.js";
@@ -23,6 +24,7 @@ const texts = sections.map(textOf);
 const states = scenes.map(({ first }) => first);
 let current = view.scene ? view.scene - 1 : 0;
 let drawn = null; // the scene of the last frame
+let keeping = 0; // the timer of what is kept for later
 let displayed = null; // its state, which may still be on its way to the scene's
 
 const act = {
@@ -46,7 +48,7 @@ const picture = stage(
   root,
   scenes,
   act,
-  { go, reset: () => glideTo(scenes[current].first), now: () => drawn, guessed: () => frames.soon(), recoloured, arrived: () => frames.finish() },
+  { go, read: () => showText(current), reset: () => glideTo(scenes[current].first), now: () => drawn, guessed: () => frames.soon(), recoloured, arrived: () => frames.finish() },
   signal,
 );
 const frames = loop({ draw, read: () => picture.detail(drawn), finish: rest }, signal);
@@ -64,8 +66,12 @@ function textOf(section, index) {
   const sliders = [...section.querySelectorAll("[data-slider]")].map((node) => slider(node, index));
   formulasIn(section);
   button.addEventListener("click", () => tell(index, button.getAttribute("aria-expanded") !== "true"), { signal });
+  section.addEventListener("focusin", () => turnTo(index), { signal });
+  const jump = html("button", { type: "button", class: "jump" }, "To the picture");
+  jump.addEventListener("click", () => showPicture(index), { signal });
+  button.after(jump);
   const write = numbersIn(section);
-  return { section, answer, button, panels, sliders, numbers: write, link: section.querySelector(".open"), told: false };
+  return { section, answer, button, panels, sliders, chosen: choices(section, signal), numbers: write, link: section.querySelector(".open"), told: false };
 }
 
 function slider(node, index) {
@@ -122,7 +128,11 @@ function drawText({ numbers, panels, sliders, told }, scene, facts) {
 }
 
 function factsNow(index, scene) {
-  const facts = { ...factsOf(scene), ...(scenes[index].chart ? picture.chartFacts() : {}) };
+  const facts = factsOf(scene);
+  if (scenes[index].chart) {
+    Object.assign(facts, picture.chart.facts());
+    texts[index].section.classList.toggle("guessed", picture.chart.predicts());
+  }
   const ring = picture.ghost(index);
   if (ring && index === current) {
     facts.guess = ring.distance(scene);
@@ -135,6 +145,7 @@ function factsNow(index, scene) {
 function rest() {
   draw();
   picture.detail(drawn);
+  keep();
   const { link } = texts[current];
   if (link) link.href = `explorer.html${toAddress(states[current])}`;
 }
@@ -158,19 +169,24 @@ function spokenNow() {
 // Shows the answer of a scene, or hides it again.
 function tell(index, told) {
   turnTo(index);
-  const text = texts[index];
-  text.told = told;
-  text.answer.hidden = !told;
-  text.button.setAttribute("aria-expanded", String(told));
-  write(text.button, told ? "Hide the answer" : "Show the answer");
+  mark(index, told);
   picture.choose(index, told);
-  layoutText(text);
+  layoutText(texts[index]);
   if (told && scenes[index].rises) {
     displayed = scenes[index].rises(states[index]);
     glide.to(displayed, states[index], (state) => moved(scenes[index], state, {}));
   }
   frames.finish();
   if (told) picture.say(spokenNow());
+}
+
+function mark(index, told) {
+  const text = texts[index];
+  text.told = told;
+  text.chosen(told);
+  text.answer.hidden = !told;
+  text.button.setAttribute("aria-expanded", String(told));
+  write(text.button, told ? "Hide the answer" : "Show the answer");
 }
 
 function turnTo(index) {
@@ -197,36 +213,56 @@ function showScene(index, behavior = "auto") {
   heading = performance.now();
   sections[index].scrollIntoView({ block: "start", behavior });
 }
+
+// For keys, to which the picture is far from the text; no scene that is passed on the way becomes the current one.
+function showPicture(index) {
+  turnTo(index);
+  heading = performance.now();
+  if (!sticks()) root.scrollIntoView({ block: "start", behavior: "instant" });
+  picture.focus();
+}
+
+function showText(index) {
+  showScene(index, "instant");
+  (texts[index].button.isConnected ? texts[index].button : sections[index].querySelector(".jump")).focus({ preventScroll: true });
+}
+
 let heading = -Infinity; // when a button last turned to a scene: until the page has scrolled there, it passes others
 
+// The scene that a line across the window touches is the current one.
+let line = null; // in pixels from the top
+let observer = null;
+
 function follow() {
-  let observer = null;
-  const watch = () => {
-    observer?.disconnect();
-    const line = isNarrow() ? 62 : 42; // per cent of the window's height at which a scene becomes the current one
-    observer = new IntersectionObserver(
-      (entries) => {
-        if (performance.now() - heading < 900) return;
-        for (const { isIntersecting, target } of entries) if (isIntersecting) turnTo(sections.indexOf(target));
-      },
-      { rootMargin: `-${line}% 0px -${99 - line}% 0px` },
-    );
-    for (const section of sections) observer.observe(section);
-  };
-  narrow.addEventListener("change", watch, { signal });
-  addEventListener("scrollend", () => (heading = -Infinity), { signal });
-  watch();
+  const top = sticks() && isNarrow() ? root.offsetHeight : 0;
+  const now = Math.round(top + (isNarrow() ? 0.35 : 0.42) * (innerHeight - top));
+  if (view.alone || now === line) return;
+  line = now;
+  observer?.disconnect();
+  observer = new IntersectionObserver(
+    (entries) => {
+      if (performance.now() - heading < 900) return;
+      for (const { isIntersecting, target } of entries) if (isIntersecting) turnTo(sections.indexOf(target));
+    },
+    { rootMargin: `${-line}px 0px ${line + 1 - innerHeight}px` },
+  );
+  for (const section of sections) observer.observe(section);
 }
-const narrow = matchMedia("(max-width: 899px)");
-const isNarrow = () => narrow.matches;
+addEventListener("scrollend", () => (heading = -Infinity), { signal });
+
+const wide = matchMedia("(min-width: 900px), (min-width: 640px) and (max-height: 560px)"); // as in article.css
+const isNarrow = () => !wide.matches;
+const sticks = () => getComputedStyle(root).position === "sticky";
 
 function layout() {
   const around = root.querySelector(".readouts").offsetHeight + root.querySelector(".turn").offsetHeight;
   const room = isNarrow() ? innerHeight * 0.3 : innerHeight - around - 130;
   picture.layout(room);
-  document.documentElement.style.setProperty("--stage", `${isNarrow() && !view.embedded ? root.offsetHeight : 0}px`);
+  const over = isNarrow() && sticks() && !view.embedded ? root.offsetHeight : 0;
+  document.documentElement.style.setProperty("--stage", `${over}px`);
   for (const text of texts) layoutText(text);
   frames.finish();
+  follow();
 }
 
 function layoutText({ panels, told }) {
@@ -251,6 +287,7 @@ function start() {
   document.body.classList.toggle("alone", view.alone);
   document.body.classList.toggle("embedded", view.embedded);
   states[current] = moved(scenes[current], states[current], view.settings);
+  recall();
   if (view.alone) sections.forEach((section, index) => (section.hidden = index !== current));
   if (view.hidden) {
     for (const { section, answer, button } of texts) for (const node of [answer, button, section.querySelector(".more")]) node.remove();
@@ -278,8 +315,23 @@ function start() {
   teachers(document.querySelector(".teachers"), sections.map((section) => section.querySelector("h2").textContent), signal);
   addEventListener("keydown", keys, { signal });
   if (view.alone) return;
-  follow();
   if (view.scene) showScene(current, "instant");
+}
+
+// What the reader has moved and opened stays with this entry of the browser's history: after a reload, and on the way
+// back from a proof, it is as it was.
+function recall() {
+  const { states: kept = [], told = [] } = history.state?.article ?? {};
+  kept.forEach((settings, i) => (states[i] = { ...states[i], ...sorted(settings).good }));
+  told.forEach((open, i) => open && mark(i, true));
+}
+
+// Not in every frame: browsers count these calls, and refuse them after a while.
+function keep() {
+  clearTimeout(keeping);
+  keeping = setTimeout(() => {
+    history.replaceState({ ...history.state, article: { states, told: texts.map((text) => text.told) } }, "");
+  }, 200);
 }
 
 start();

@@ -1,26 +1,39 @@
 // Figure 6 of the paper, drawn from the sweep of this repository: how γ, r and c/a change as SAEs get sparser.
 import { measures } from "../../explorer/generated.js";
-import { html, shown, write } from "../../explorer/dom.js";
+import { html, put, shown, svg, toggle, write } from "../../explorer/dom.js";
+import { draggable, pointIn } from "../../explorer/drag.js";
 import { valued } from "../../explorer/table.js";
+import { familyRing } from "./family-ring.js";
+import { saeArrows } from "./sae-arrows.js";
 
 const CHOICES = ["relative_reconstruction_bias", "norm_ratio", "scale_x"];
 const FAMILIES = ["relu", "gated"];
+const SPAN = [0.5, 1.05]; // of the values shown
+const FROM = [0.85, 0.65]; // where the ring of each family is at first: neither is the truth
 const DATA = "results/figure-6.json"; // relative to the page
 
 // `node` is the picture, `readout` what stands below it; `facts()` gives the numbers that the text shows, once loaded.
-export function figure6(arrived, signal) {
+// `moved()` is called when the reader has moved a ring.
+export function figure6(arrived, moved, signal) {
   const status = html("p", { class: "loading" }, "Loading the sweep …");
   const node = html("div", { class: "figure6" }, status);
   const name = html("span", { class: "name" });
-  const cells = ["L0", ...CHOICES.map((key) => measures[key].plain)].map((words) => ({ words, data: html("data") }));
+  const cells = ["L0", ...CHOICES.map((key) => measures[key].plain), "angle"].map((words) => ({ words, data: html("data") }));
   const choices = html("fieldset", { class: "choices" }, html("legend", {}, "Show"));
-  const looked = html("div", { class: "row looked" }, name, ...cells.map(({ words, data }) => html("span", {}, `${words} `, data)));
-  const readout = html("div", { class: "readout" }, choices, looked);
+  const row = html("div", { class: "row looked" }, name, ...cells.map(({ words, data }) => html("span", {}, `${words} `, data)));
+  const readout = html("div", { class: "readout" }, choices, row);
   let asked = false;
   let points = [];
   let picture = null;
   let measure = CHOICES[0];
   let answered = false;
+  let axes = null;
+  let rings = [];
+  let looked = null; // the SAE below the chart
+  const arrows = saeArrows();
+  const hand = svg("g", { class: "grip hand", "data-handle": "sae", "aria-hidden": "true" }, svg("circle", { class: "reach", r: 20 }), svg("circle", { class: "knob", r: 10 }));
+  draggable(hand, { start() {}, move: (event) => look(along(pointIn(picture.picture, event)).id), end() {}, key() {} }, signal);
+  hand.addEventListener("pointermove", (event) => event.stopPropagation(), { signal }); // the chart would take it to any mark
 
   for (const key of CHOICES) {
     const radio = html("input", { type: "radio", name: "of-figure-6", value: key });
@@ -47,9 +60,14 @@ export function figure6(arrived, signal) {
       const { architectures } = await import("../results/words.js");
       if (!answer.ok) throw new Error(`the server answered ${answer.status}`);
       points = pointsOf(await answer.json(), architectures);
-      picture = chart({ label: "SAEs by their L0", lowest: 216, onLook: look, onChoose: look });
+      picture = chart({ label: "SAEs by their L0", lowest: 216, onLook: look, onChoose: look, onRender: (now) => ((axes = now), place()) });
+      rings = FAMILIES.map((family, kind) =>
+        familyRing({ words: architectures[family], kind, picture: picture.picture, span: SPAN, from: FROM[kind], moved: () => (place(), moved()) }, signal),
+      );
+      picture.picture.append(arrows.node, ...rings.map((ring) => ring.node), hand);
       const families = FAMILIES.map((family, kind) => html("span", {}, swatch(kind), architectures[family]));
       node.replaceChildren(html("p", { class: "families" }, ...families), picture.node);
+      look(densest(FAMILIES[0]).id);
       draw();
       arrived();
     } catch (error) {
@@ -57,9 +75,31 @@ export function figure6(arrived, signal) {
     }
   }
 
+  const sparsest = (family) => points.find((point) => point.family === family);
+  const densest = (family) => points.findLast((point) => point.family === family);
+  const valueOf = (point) => point.values[measure][0];
+
+  // What lies over the chart: the rings, which are about γ, the handle, and the arrows of the SAE that it holds.
+  function place() {
+    if (!axes) return;
+    FAMILIES.forEach((family, i) => {
+      const [from, to] = [densest(family), sparsest(family)].map((point) => ({ x: point.l0, y: point.values[CHOICES[0]][0] }));
+      rings[i].draw({ ...axes, densest: from, sparsest: to }, answered);
+      if (measure !== CHOICES[0]) toggle(rings[i].node, false);
+    });
+    toggle(hand, answered);
+    put(hand, [axes.x(looked.l0), axes.y(valueOf(looked))]);
+    arrows.draw(axes, answered ? { scale_x: looked.values.scale_x[0], norm_ratio: looked.values.norm_ratio[0] } : null);
+  }
+
+  // The SAE of the same family whose L0 is nearest to a pointer.
+  function along([p]) {
+    const off = ({ l0 }) => Math.abs(axes.x(l0) - p);
+    return points.filter(({ family }) => family === looked.family).reduce((best, one) => (off(one) < off(best) ? one : best));
+  }
+
   function draw() {
     const plain = measures[measure].plain;
-    const densest = (family) => points.findLast((point) => point.family === family);
     if (!answered) look(densest(FAMILIES[0]).id);
     const seen = answered ? points : FAMILIES.map(densest);
     const drawn = seen.map(({ id, family, l0, values, words }) => {
@@ -72,7 +112,7 @@ export function figure6(arrived, signal) {
     });
     picture.draw({
       x: { name: "L0: latents used for an activation", log: true, from: 0.9 * points[0].l0, to: 1.1 * points.at(-1).l0 },
-      y: { name: plain, log: false, from: 0.5, to: 1.05 },
+      y: { name: plain, log: false, from: SPAN[0], to: SPAN[1] },
       points: drawn,
       lines,
       rules: [{ y: 1, words: "" }],
@@ -82,9 +122,15 @@ export function figure6(arrived, signal) {
   function look(id) {
     const point = points.find((one) => one.id === id);
     if (!point) return;
+    looked = point;
     write(name, point.words);
     valued(cells[0].data, point.l0, 1);
     CHOICES.forEach((key, i) => valued(cells[i + 1].data, point.values[key][0], 3));
+    const { scale_x: share, norm_ratio: length } = point.values;
+    const angle = (Math.acos(Math.min(share[0] / length[0], 1)) * 180) / Math.PI;
+    cells.at(-1).data.value = String(angle);
+    write(cells.at(-1).data, `${shown(angle, 1)}°`);
+    place();
   }
 
   // The extremes of each family, for the text.
@@ -102,10 +148,13 @@ export function figure6(arrived, signal) {
       found[`${family}_densest_l0`] = densest.l0;
       found[`${family}_off`] = Math.max(...own.map(({ values }) => Math.abs(values[CHOICES[0]][0] - 1)));
     }
+    if (axes) FAMILIES.forEach((family, i) => (found[`guess_${family}`] = rings[i].distance()));
     return found;
   }
 
-  return { node, readout, choose, facts };
+  const predicts = () => rings.length > 0 && rings.every((ring) => ring.predicts());
+
+  return { node, readout, choose, facts, predicts };
 }
 
 // The finished SAEs of both families on held-out tokens, by L0.

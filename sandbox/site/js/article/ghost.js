@@ -104,18 +104,18 @@ export function ghost({ along, truth, near, from }, plane, now, moved, signal) {
     set(ring, { "aria-valuenow": value.toFixed(2), "aria-valuemin": REACH[0], "aria-valuemax": REACH[1], "aria-valuetext": text });
   }
 
-  // With the answer the ring stays where it was left, until the arrows move.
+  // With the answer the ring stays where it was left, until the arrows move; one that was never moved predicts nothing.
   function answer(given) {
     answered = given;
     left = false;
-    toggle(node, true);
+    toggle(node, !given || touched);
     node.classList.toggle("answered", given);
     set(ring, { tabindex: given ? -1 : 0, "aria-disabled": given });
   }
 
   function leave() {
     left = answered;
-    toggle(node, !left);
+    if (left) toggle(node, false);
   }
 
   return { node, draw, detail, distance, answer, leave, predicts: () => touched && !left, place: () => place(now()) };

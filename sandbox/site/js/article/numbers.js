@@ -30,8 +30,9 @@ export function formulasIn(root) {
   }
 }
 
-// A row for each number: its name, its value, and a bar with a mark at 1.
-export function readout({ open, told }) {
+// A row for each number: its name, its value, and a bar with a mark at 1. Where the `names` alone would give the answer
+// away, those that are told come with it.
+export function readout({ open, told, names = "seen" }) {
   const rows = [...open, ...told].map((key) => {
     const data = html("data", { "data-read": key });
     const bar = html("span", { class: "bar", "aria-hidden": "true" }, html("i"));
@@ -46,6 +47,7 @@ export function readout({ open, told }) {
       const value = facts[key] ?? null;
       const hidden = secret && !answered;
       row.classList.toggle("secret", hidden);
+      row.style.visibility = hidden && names === "secret" ? "hidden" : "";
       data.value = hidden || value === null ? "" : String(value);
       write(data, hidden ? "?" : value === null ? "undefined" : shown(value, digitsOf(key)) + unitOf(key));
       fill.style.transform = `scaleX(${hidden || value === null ? 0 : clamp(value / BAR, 0, 1)})`;

@@ -44,10 +44,11 @@ const X = "x hat angle error";
 // `hold`   what every movement of x̂ obeys, and `key` its arrow keys, if they differ from the explorer's
 // `before` what the picture shows while the question stands, `after` what it shows with the answer
 // `open`   the numbers beside the picture that give no answer away, `told` those that come with the answer
+// `names`  "secret" where the names of the numbers that are told would give the answer away
 // `rises`  where x̂ comes from when the answer is shown
 // `ghost`  what the reader predicts with a ring: a foot, a point on a line, or a place on a curve
 export const scenes = [
-  { first: start({ angle: 50, norm_ratio: 0.7 }), before: "x hat error", after: X, open: ["distance"], told: ["angle", "norm_ratio"] },
+  { first: start({ angle: 50, norm_ratio: 0.7 }), before: "x hat error", after: X, open: ["distance"], told: ["angle", "norm_ratio"], names: "secret" },
   {
     first: start({ angle: 45, norm_ratio: 0.85 }),
     before: X,
@@ -62,6 +63,7 @@ export const scenes = [
     after: `${X} foot-x foot-hat`,
     open: ["scale_x", "scale_x_hat"],
     told: ["product", "cosine_squared"],
+    names: "secret",
   },
   {
     first: start({ angle: 60, norm_ratio: 1 }),
@@ -104,7 +106,7 @@ export const scenes = [
     open: [],
     told: ["pooled", "mean_of_tokens", "mean_of_batches"],
   },
-  { first: start({}), chart: true, before: "", after: "", open: [], told: [] },
+  { first: start({}), chart: true, before: "", after: "x hat", open: [], told: [] },
   {
     first: underPenalty(start({}), 2),
     hold: (state, point) => underPenalty(state, point ? lassoNear(state, point) : state.penalty),
@@ -112,8 +114,8 @@ export const scenes = [
     rises: (state) => underPenalty(state, 0),
     before: "x relative_reconstruction_bias",
     after: `${X} relative_reconstruction_bias rings`,
-    open: [],
-    told: ["penalty", "law_measured", "law_predicted", "law_of_count"],
+    open: ["penalty"],
+    told: ["law_measured", "law_predicted", "law_of_count"],
   },
 ];
 

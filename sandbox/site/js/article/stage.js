@@ -11,26 +11,27 @@ const SPAN = [-0.4, 1.4]; // of the plane at first, in lengths of x
 const LABELS = { relative_reconstruction_bias: [0.067, 0.25], scale_x: [1, 0.94], norm_ratio: [-0.17, 0.985] };
 const TALL = 0.64; // the plane's height, in its widths
 
-// `root` is the element to fill; `act` what the plane needs; `go(by)` turns to another scene; `reset()` puts x̂ back; `arrived()` is called with the chart.
-export function stage(root, scenes, act, { go, reset, now, guessed, recoloured, arrived }, signal) {
+// `root` is the element to fill; `act` what the plane needs; `go(by)` turns to another scene; `read()` goes to its text; `reset()` puts x̂ back; `arrived()` is called with the chart.
+export function stage(root, scenes, act, { go, read, reset, now, guessed, recoloured, arrived }, signal) {
   let colours = {};
   const colour = (name) => (colours[name] ??= getComputedStyle(root).getPropertyValue(name));
   const vectors = plane(act, signal, { span: SPAN, labels: LABELS });
   const dots = cloud({ colour });
-  const chart = figure6(arrived, signal);
+  const chart = figure6(arrived, guessed, signal);
   const readouts = scenes.map((scene) => (scene.chart ? { node: chart.readout, draw() {} } : readout(scene)));
   const ghosts = scenes.map((scene) => scene.ghost && ghost(scene.ghost, vectors, now, guessed, signal));
   const stack = html("div", { class: "stack" }, dots.node, vectors.node);
   const back = button("← Back", "back", () => go(-1));
   const next = button("Next →", "next", () => go(1));
   const again = button("Reset", "reset", reset);
+  const text = button("Back to the text", "text", read);
   const where = html("span", { class: "where" });
   const spoken = html("p", { class: "spoken", role: "status" });
   for (const one of ghosts) if (one) vectors.node.append(one.node);
   root.append(
     html("div", { class: "picture" }, stack, chart.node),
     html("div", { class: "readouts" }, ...readouts.map(({ node }) => node)),
-    html("div", { class: "turn" }, back, where, next, again),
+    html("div", { class: "turn" }, back, where, next, again, text),
     spoken,
   );
   const look = theme(root, signal, () => {
@@ -88,5 +89,13 @@ export function stage(root, scenes, act, { go, reset, now, guessed, recoloured, 
     ghosts[at]?.detail(scene);
   }
 
-  return { layout, choose, draw, detail, ghost: (index) => ghosts[index], chartFacts: chart.facts, say: (words) => write(spoken, words) };
+  // Takes the focus to what a hand would move in this scene.
+  function focus() {
+    const seen = (node) => node.getClientRects().length && getComputedStyle(node).visibility === "visible";
+    const able = [...root.querySelectorAll('[tabindex="0"], .readouts input:enabled')].filter(seen);
+    const best = ["guess", "x-hat"].map((name) => able.find((node) => node.dataset.handle?.startsWith(name))).find(Boolean);
+    (best ?? able[0] ?? next).focus({ preventScroll: true });
+  }
+
+  return { layout, focus, choose, draw, detail, ghost: (index) => ghosts[index], chart, say: (words) => write(spoken, words) };
 }

@@ -1,6 +1,7 @@
 // The box for a claim of the reader's own, and what Python says of it.
 import { html, shown, write } from "../../explorer/dom.js";
-import { ask, onLoading, start, stop, there } from "../python/python.js";
+import { clock } from "../python/clock.js";
+import { REPLACED, ask, start, there } from "../python/python.js";
 import { formula, listed } from "./formulas.js";
 import { settingsOf } from "./picture.js";
 import { proofNodes } from "./proof.js";
@@ -11,10 +12,8 @@ const MISSING = "This copy of the site was made without Python, so it shows proo
 // `show` takes the picture to settings, and returns what it cannot show.
 export function box(section, show) {
   const [form, answers] = [section.querySelector("form"), section.querySelector(".answers")];
-  const [input, halt, state] = [form.querySelector("input"), form.querySelector(".stop"), form.querySelector(".state")];
-  let since = 0; // when the question was asked
-  let share = 0;
-  let timer = 0;
+  const [input, halt, status] = [form.querySelector("input"), form.querySelector(".stop"), form.querySelector("[role=status]")];
+  let asking = null; // the claim that is being decided, and what stops that
 
   const buttons = EXAMPLES.map((text) => {
     const button = html("button", { type: "button", class: "example" }, text);
@@ -25,40 +24,36 @@ export function box(section, show) {
   input.value = new URLSearchParams(location.search).get("claim") ?? "";
   if (!there) {
     for (const control of form.querySelectorAll("input, button")) control.disabled = true;
-    return write(state, MISSING);
+    return write(status, MISSING);
   }
   for (const kind of ["focusin", "pointerenter"]) form.addEventListener(kind, start, { once: true });
-  onLoading((now) => ((share = now), tick()));
   form.addEventListener("submit", (event) => (event.preventDefault(), submit()));
-  halt.addEventListener("click", stop);
+  halt.addEventListener("click", () => asking?.stop.abort());
 
   async function submit() {
     const claim = input.value.trim();
-    if (!claim) return write(state, "Write a claim first, or take one of the examples.");
-    if (since) stop();
-    const mine = (since = performance.now());
+    if (!claim) return write(status, "Write a claim first, or take one of the examples.");
+    if (claim === asking?.claim) return; // an impatient second click
+    asking?.stop.abort(REPLACED);
+    const mine = (asking = { claim, stop: new AbortController() });
     halt.hidden = false;
-    clearInterval(timer);
-    timer = setInterval(tick, 100);
-    tick();
+    const end = clock(status);
     let words = "";
     try {
-      const told = await ask({ ask: "check", claim });
+      const told = await ask({ ask: "check", claim }, mine.stop.signal);
       if (told.refused) words = `Not a claim: ${told.refused}`;
-      else answers.prepend(answer(claim, told, show));
+      else {
+        answers.prepend(answer(claim, told, show));
+        words = (seconds) => `Decided in ${seconds}: it ${told.headline}.`;
+      }
     } catch (error) {
       words = error.message === "stopped" ? "Stopped." : error.message;
     }
-    if (mine !== since) return; // another question has taken its place
-    [since, halt.hidden] = [0, true];
-    clearInterval(timer);
-    write(state, words);
-  }
-
-  function tick() {
-    if (!since) return;
-    const seconds = `${shown((performance.now() - since) / 1000, 1)} s`;
-    write(state, share < 1 ? `Loading Python, once: ${Math.round(100 * share)} %, ${seconds}` : `Thinking: ${seconds}`);
+    if (mine !== asking) return end(null); // another claim has taken its place
+    asking = null;
+    end(words);
+    if (document.activeElement === halt) input.focus();
+    halt.hidden = true;
   }
 }
 

@@ -1,5 +1,6 @@
 // The steps of a claim as questions: the reader types the missing term, and Python judges it.
 import { html, write } from "../../explorer/dom.js";
+import { clock } from "../python/clock.js";
 import { ask } from "../python/python.js";
 import { chain } from "./formulas.js";
 import { stepNode } from "./proof.js";
@@ -11,21 +12,21 @@ export function exercise(claim) {
   const solve = html("button", { type: "button" }, "Show the step");
   const words = html("p", { class: "reply", role: "status" });
   const form = html("form", { class: "field" }, input, html("button", { type: "submit" }, "Answer"), hint, solve);
-  const node = html("section", { class: "exercise", "aria-label": `exercise on ${claim}` }, asked, form, words);
+  const node = html("section", { class: "exercise", "aria-label": `exercise on ${claim}`, tabindex: -1 }, asked, form, words);
   let at = 0;
   let question = null;
 
   async function go(more) {
-    write(words, "Thinking …");
+    const end = clock(words);
     try {
       const told = await ask({ ask: "exercise", claim, at, ...more });
-      if (told.refused) return write(words, told.refused);
+      if (told.refused) return end(told.refused);
       words.classList.toggle("right", Boolean(told.right));
-      write(words, told.words);
+      end(told.words);
       if (told.solution) words.append(html("ol", { class: "steps" }, stepNode(told.solution)));
       if (told.right !== false) shown(told);
     } catch (error) {
-      write(words, `${error.message[0].toUpperCase()}${error.message.slice(1)}.`);
+      end(error.message);
     }
   }
 
@@ -34,6 +35,7 @@ export function exercise(claim) {
     [at, question] = [told.at, told.question];
     if (!moved) return;
     input.value = "";
+    if (!question && form.contains(document.activeElement)) node.focus();
     form.hidden = !question;
     if (!question) return asked.replaceChildren(html("p", {}, `Done: ${told.claim}`));
     const blank = html("span", { class: "blank", "aria-label": "the missing term" }, "?");

@@ -1,6 +1,7 @@
 // The page of proofs: a cell for each claim, the box for one's own, and the picture beside them.
 import { presets } from "../../explorer/generated.js";
 import { html, write } from "../../explorer/dom.js";
+import { clock } from "../python/clock.js";
 import { ask, there } from "../python/python.js";
 import { box } from "./box.js";
 import { exercise } from "./exercise.js";
@@ -25,6 +26,7 @@ function cell(proof) {
   const node = html("details", { class: "cell", id: number }, html("summary", {}, html("b", {}, number), ` ${claim}`), body);
   node.addEventListener("toggle", () => {
     if (!node.open) return;
+    history.replaceState(history.state, "", `#${number}`); // the address to share, and where Back leads
     if (!body.children.length) fill(body, proof);
     const { state } = presets.find(({ key }) => key === preset);
     beside.show({ angle: state.angle, norm_ratio: state.norm_ratio, norm_x: state.norm_x });
@@ -40,29 +42,37 @@ function fill(body, proof) {
   const bar = html("p", { class: "turn" });
   if (there) bar.append(again, ...(proof.steps.some(({ hint }) => hint) ? [find] : []), " ", said);
   again.addEventListener("click", async () => {
-    write(said, "Proving …");
-    const began = performance.now();
+    if (again.ariaDisabled) return;
+    again.ariaDisabled = "true"; // not `disabled`, which would drop the focus
+    const end = clock(said);
     try {
       const fresh = await ask({ ask: "prove", claim: proof.number });
       steps.replaceChildren(...proofNodes(fresh));
-      write(said, `Proven by SymPy in this browser, in ${((performance.now() - began) / 1000).toFixed(1)} s.`);
+      end((seconds) => `Proven by SymPy in this browser, in ${seconds}.`);
     } catch (error) {
-      write(said, error.message);
+      end(error.message);
     }
+    again.ariaDisabled = null;
   });
   find.addEventListener("click", () => {
     steps.hidden = true;
-    find.replaceWith(exercise(proof.number));
+    const place = exercise(proof.number);
+    find.replaceWith(place);
+    place.focus();
   });
   body.append(bar, steps);
 }
 
 // Opens the claim that the address names.
 function turn() {
-  const node = document.getElementById(location.hash.slice(1));
-  if (!node?.matches(".cell")) return;
-  node.open = true;
-  node.scrollIntoView({ block: "start" });
+  const asked = location.hash.slice(1, 41);
+  const node = cells.find(({ id }) => id === asked.toUpperCase());
+  if (node) {
+    node.open = true;
+    node.scrollIntoView({ block: "start" });
+  } else if (asked && !document.getElementById(asked)) {
+    write(document.querySelector(".no-claim"), `The address asks for “${asked}”: the claims are C1 to ${cells.at(-1).id}.`);
+  }
 }
 
 // Whatever is pointed at or touched in a formula is shown in the picture.

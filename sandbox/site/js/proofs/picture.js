@@ -1,6 +1,6 @@
 // The picture beside the proofs: x and x̂, which a reader drags, and what the reader points at in a formula.
 import { defaults, measures } from "../../explorer/generated.js";
-import { html, shown, write } from "../../explorer/dom.js";
+import { clamp, html, shown, write } from "../../explorer/dom.js";
 import { loop } from "../../explorer/loop.js";
 import { keyed, tipMoved, xMoved } from "../../explorer/moves.js";
 import { plane } from "../../explorer/plane.js";
@@ -52,7 +52,8 @@ export function picture(frame, say, signal) {
   function layout() {
     const width = Math.floor(root.clientWidth) - 20;
     if (width < 50) return;
-    vectors.layout(width);
+    vectors.layout(width, clamp(0.56 * width, 170, Math.max(0.3 * innerHeight, 170)));
+    document.documentElement.style.setProperty("--picture", `${frame.offsetHeight}px`);
     frames.finish();
   }
 

@@ -5,7 +5,7 @@ import { chain, formula, listed } from "./formulas.js";
 // The nodes of a proof. `shown` is the number of steps to begin with.
 export function proofNodes({ given, steps, end }, shown = steps.length) {
   const list = html("ol", { class: "steps" }, ...steps.map(stepNode));
-  const last = html("p", { class: "end", hidden: "" }, `∎ ${end}`);
+  const last = html("p", { class: "end", hidden: "", tabindex: -1 }, `∎ ${end}`);
   const next = html("button", { type: "button" }, "Next step");
   const all = html("button", { type: "button" }, "Show all");
   const bar = html("p", { class: "turn" }, next, all);
@@ -14,8 +14,9 @@ export function proofNodes({ given, steps, end }, shown = steps.length) {
     count = Math.min(upTo, steps.length);
     for (const [i, node] of [...list.children].entries()) node.hidden = i >= count;
     const done = count === steps.length;
-    bar.hidden = done;
     last.hidden = !done;
+    if (done && bar.contains(document.activeElement)) last.focus({ preventScroll: true });
+    bar.hidden = done;
     write(next, count ? `Next step (${count + 1} of ${steps.length})` : "First step");
   };
   next.addEventListener("click", () => {

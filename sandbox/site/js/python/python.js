@@ -1,69 +1,84 @@
 // The page's side of Python: a worker that starts when it is first wanted, and again after it was stopped.
-import { there } from "../../python/there.js";
+import { bytes, there } from "../../python/there.js";
 
-const STEPS = ["Python", "sympy.zip", "z3.zip", "sandbox.zip", "everything"];
 let worker = null;
+let ready = false;
+let arrived = 0; // bytes of Python's files
 let last = 0;
-let steps = 0; // of loading, done
 let ended = ""; // why it cannot work
-const waiting = new Map(); // number of a question ► its promise's functions
-const listeners = new Set();
+const waiting = new Map(); // number of a question ► the question, and its promise's functions
 
 export { there };
-
-// Calls `listener` with the share that is loaded, from 0 to 1, now and after each change.
-export function onLoading(listener) {
-  listeners.add(listener);
-  listener(steps / STEPS.length);
-}
 
 // Starts Python, so that a question that follows need not wait for it.
 export function start() {
   if (worker || !there) return;
   ended = "";
-  worker = new Worker(new URL("worker.js", import.meta.url), { type: "module" });
-  worker.addEventListener("message", ({ data }) => heard(data));
-  worker.addEventListener("error", (event) => heard({ failed: event.message || "its files cannot be loaded" }));
+  const started = (worker = new Worker(new URL("worker.js", import.meta.url), { type: "module" }));
+  const listen = (kind, call) => started.addEventListener(kind, (event) => started === worker && call(event));
+  listen("message", ({ data }) => heard(data));
+  listen("error", (event) => heard({ failed: event.message || "its files cannot be loaded" }));
 }
 
-// Returns a promise of the answer: an object. It is rejected if Python was stopped, or failed.
-export function ask(question) {
+// Returns a promise of the answer: an object. It is rejected if Python failed, or if `signal` stopped the question.
+export function ask(question, signal) {
   start();
   if (ended) return Promise.reject(new Error(ended));
   last += 1;
   const number = last;
-  worker.postMessage({ number, question });
-  return new Promise((resolve, reject) => waiting.set(number, { resolve, reject }));
+  if (ready) worker.postMessage({ number, question });
+  return new Promise((resolve, reject) => {
+    waiting.set(number, { question, resolve, reject });
+    signal?.addEventListener("abort", () => stop(number, signal.reason), { once: true });
+  });
 }
 
-// Stops a question that takes too long. Python cannot be interrupted otherwise; it starts anew at once.
-export function stop() {
-  end("stopped");
-  start();
+// The reason to stop a question for another one.
+export const REPLACED = "replaced";
+
+// Python cannot be interrupted: it starts anew at once, and the other questions wait for it. While it is still being
+// loaded, stopping ends that, unless another question takes the place of the one that is stopped.
+function stop(number, why) {
+  const stopped = waiting.get(number);
+  if (!stopped) return;
+  waiting.delete(number);
+  stopped.reject(new Error("stopped"));
+  const thinking = ready;
+  if (thinking || (!waiting.size && why !== REPLACED)) end();
+  if (thinking) start();
 }
 
-function end(why) {
+function end() {
   worker?.terminate();
   worker = null;
-  progress(0);
-  for (const { reject } of waiting.values()) reject(new Error(why));
-  waiting.clear();
+  ready = false;
+  arrived = 0;
 }
 
-function heard({ number, answer, loaded, failed }) {
-  if (loaded) return progress(STEPS.indexOf(loaded) + 1);
+function heard({ number, answer, bytes: more, listens, failed }) {
+  if (more) arrived += more;
+  if (listens) {
+    ready = true;
+    for (const [number, { question }] of waiting) worker.postMessage({ number, question });
+  }
   const promise = waiting.get(number);
   if (promise) {
     waiting.delete(number);
     return failed ? promise.reject(new Error(failed)) : promise.resolve(JSON.parse(answer));
   }
-  if (failed && number === undefined) {
-    ended = `Python cannot start in this browser: ${failed}`;
-    end(ended);
-  }
+  if (!failed || number !== undefined) return;
+  ended = `Python cannot start in this browser: ${failed}`;
+  end();
+  for (const { reject } of waiting.values()) reject(new Error(ended));
+  waiting.clear();
 }
 
-function progress(done) {
-  steps = done;
-  for (const listener of listeners) listener(steps / STEPS.length);
+// How far the loading is, in words; "" once Python listens.
+export function loading() {
+  if (ready) return "";
+  return arrived < bytes ? `${megabytes(arrived)} of ${megabytes(bytes)} MB` : "starting";
+}
+
+function megabytes(count) {
+  return (count / 1e6).toFixed(1);
 }

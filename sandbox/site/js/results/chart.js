@@ -1,6 +1,7 @@
 // A chart: axes, lines, and points with whiskers that are hovered, focused and chosen. It knows nothing of the data.
 //
-// chart({ label, lowest, onLook, onChoose }) is at least `lowest` pixels high and returns { node, draw, look, choose }. `draw` takes
+// chart({ label, lowest, onLook, onChoose, onRender }) is at least `lowest` pixels high and returns { node, picture, draw,
+// look, choose }. `onRender({ x, y, width, height })` is called with the axes after each drawing. `draw` takes
 // - `x`, `y`: axes, { name, log, from, to }; without `from` and `to` they fit the points;
 // - `points`: { id, x, y, low, high, kind, ring, words }; `kind` is a number, for the colour and the shape, a `ring`
 //   above 0 draws a wider ring instead, and `words` is what a screen reader says;
@@ -25,7 +26,7 @@ const SHAPES = [
   "M-5,-2H-2V-5H2V-2H5V2H2V5H-2V2H-5Z",
 ];
 
-export function chart({ label, lowest = 280, onLook = () => {}, onChoose = () => {} }) {
+export function chart({ label, lowest = 280, onLook = () => {}, onChoose = () => {}, onRender = () => {} }) {
   const scales = svg("g", { class: "scales" });
   const lines = svg("g", { class: "lines" });
   const marks = svg("g", { class: "marks" });
@@ -84,6 +85,7 @@ export function chart({ label, lowest = 280, onLook = () => {}, onChoose = () =>
     marks.replaceChildren(...placed.map(({ mark }) => mark));
     mark();
     if (focused !== null) placed.find(({ point }) => String(point.id) === focused)?.mark.focus({ preventScroll: true });
+    onRender({ x: x.at, y: y.at, width, height });
   }
 
   function grid(x, y, left, height) {
@@ -223,7 +225,7 @@ export function chart({ label, lowest = 280, onLook = () => {}, onChoose = () =>
     }
   }
 
-  return { node, draw, look, choose };
+  return { node, picture, draw, look, choose };
 }
 
 // A point as the legend shows it.
