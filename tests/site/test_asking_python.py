@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from tests.explorer.browser.conftest import chromium  # noqa: F401  a fixture
 from tests.explorer.browser.driver import until
 from tests.site.test_proofs_page import ask, page, text  # noqa: F401  a fixture
 
@@ -79,6 +80,20 @@ def test_impatience_while_python_is_loaded_loads_nothing_twice_and_the_last_clai
     slow.page.locator(".answer h3", has_text="r == r is true").wait_for(timeout=120_000)
     assert slow.page.locator(".answer").count() == 1
     assert slow.asked.count("pyodide.asm.wasm") == slow.asked.count("z3.zip") == 1
+
+
+def test_without_a_network_the_reader_is_told_and_can_ask_again(chromium, complete):  # noqa: F811
+    context = chromium.new_context(service_workers="block", bypass_csp=True)
+    page = context.new_page()  # noqa: F811
+    page.goto(f"{complete}proofs.html")
+    page.locator(".cell").first.wait_for()
+    context.set_offline(True)
+    page.fill("#claim", "c/a == r*rho")
+    page.keyboard.press("Enter")
+    page.get_by_text("Python needs a network the first time").wait_for()
+    context.set_offline(False)
+    assert "is true" in text(ask(page, "c/a == r*rho"))
+    context.close()
 
 
 def test_stop_ends_the_loading_and_the_next_claim_begins_it_again(slow):

@@ -67,11 +67,14 @@ def test_whatever_a_page_says_and_asks_for_is_heard(browser_engine, tmp_path):
     file.write_text(NOISY)
     browser_engine.heard()
     browser_engine.open(file.as_uri())
-    browser_engine.wait(0.5)
-    heard = browser_engine.heard()
-    assert "to http://nowhere.invalid/it" in heard
-    for words in ("a warning", "an error", "uncaught"):  # WebKit says of a file's fault no more than that it was
-        assert any(words in one for one in heard), words
+    heard = []
+    for words in ("to http://nowhere.invalid/it", "a warning", "an error", "uncaught"):
+
+        def said(words=words):  # WebKit says of a file's fault no more than that it was
+            heard.extend(browser_engine.heard())
+            return any(words in one for one in heard)
+
+        browser_engine.until(said, f"{words!r} was not heard")
     assert not any("of no importance" in one for one in heard)
 
 

@@ -67,7 +67,9 @@ function heard({ number, answer, bytes: more, listens, failed }) {
     return failed ? promise.reject(new Error(failed)) : promise.resolve(JSON.parse(answer));
   }
   if (!failed || number !== undefined) return;
-  ended = `Python cannot start in this browser: ${failed}`;
+  ended = navigator.onLine
+    ? `Python cannot start in this browser: ${failed}`
+    : "Python needs a network the first time: it is loaded once, and then kept. Connect, and ask again.";
   end();
   for (const { reject } of waiting.values()) reject(new Error(ended));
   waiting.clear();
