@@ -306,3 +306,24 @@ def test_no_name_of_a_number_gives_the_answer_away(article, number, secret):
     assert secret not in article.stage.inner_text()
     article.answer(number)
     assert secret in article.stage.inner_text()
+
+
+def words(page: str, number: int) -> str:
+    scene = re.search(rf'<section class="scene" id="scene-{number}".*?</section>', page, re.DOTALL)
+    assert scene
+    return " ".join(re.sub(r"<[^>]*>", " ", scene[0]).split())
+
+
+@pytest.mark.parametrize(
+    ("number", "said"),
+    [
+        (4, "It has not shrunk"),
+        (5, "E‖x̂ − s·x‖²"),
+        (5, "E‖x̂/s − x‖²"),
+        (5, "two best multiples were taken for reciprocals"),
+        (5, "L* = a − c²/b"),
+        (7, "penalty does not see a rescaling"),
+    ],
+)
+def test_a_scene_says_what_its_title_promises(site_files, number, said):
+    assert said in words(site_files["index.html"].decode(), number)
