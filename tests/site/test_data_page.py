@@ -51,7 +51,7 @@ def test_what_stands_in_for_documents_is_said_in_pythons_words(open_site, files)
     """How many blocks, and how long: what an interval rests on."""
     tab = open_site("data.html")
     tab.set_input_files("#files", [files["x"], files["recon"]])
-    tab.locator("#status", has_text="Ready.").wait_for()
+    tab.locator("#status", has_text="Ready:").wait_for()
     tab.click("#measure")
     tab.locator("#report h2").first.wait_for()
     report = by_python(files["x"], files["recon"])
@@ -66,7 +66,7 @@ def test_an_sae_is_measured_as_python_measures_it_and_the_law_explains_it(open_s
     tab.get_by_text("SAELens standard, d_in 384, d_sae 1536").wait_for()
     assert "Still needed: x." in tab.locator("#status").inner_text()
     tab.set_input_files("#files", [FILES["activations"], FILES["documents"]])
-    tab.locator("#status", has_text="Ready.").wait_for()
+    tab.locator("#status", has_text="Ready:").wait_for()
     tab.tap("#measure")
     words, entry = report_of(tab)
     report = by_python(FILES["activations"], sae=FILES["minilm-relu"], documents=FILES["documents"])
@@ -103,9 +103,56 @@ def test_what_is_wrong_with_a_file_is_said_beside_it(open_site, files, tmp_path)
     assert f"cut.npy is cut short: {size - 1} bytes of {size}; copy it again" in table.inner_text()
     assert tab.locator("#measure").is_disabled()
     tab.set_input_files("#files", files["x"])
-    tab.locator("#status", has_text="Ready.").wait_for()
+    tab.locator("#status", has_text="Ready:").wait_for()
     tab.locator("table.given select").last.select_option("none")
     tab.locator("#status", has_text="Still needed: x.").wait_for()
+
+
+ROLES = {
+    ("x_hat", "mystery_x_hat"): {},
+    ("x", "x_hat", "mystery_x_hat"): {"x": "x"},
+    ("first", "second"): {},
+    ("chat_acts", "reconstructions"): {"chat_acts": "x", "reconstructions": "x_hat"},
+    ("x", "second"): {"x": "x", "second": "x_hat"},
+    ("first", "x_hat"): {"first": "x", "x_hat": "x_hat"},
+    ("x", "recon", "ids", "more_ids"): {"x": "x", "recon": "x_hat"},
+}
+
+
+@pytest.mark.parametrize("names", ROLES, ids=" ".join)
+def test_no_role_is_guessed_and_what_was_understood_is_said(open_site, tmp_path, names):
+    x, x_hat = pairs(n=40, d=4)
+    for name in names:
+        np.save(tmp_path / f"{name}.npy", np.arange(40) if "ids" in name else x_hat if "hat" in name else x)
+    tab = open_site("data.html")
+    tab.set_input_files("#files", [tmp_path / f"{name}.npy" for name in names])
+    roles = tab.locator("table.given select")
+    roles.nth(len(names) - 1).wait_for()
+    known = ROLES[names]
+    found = {name: roles.nth(at).input_value() for at, name in enumerate(names)}
+    assert found == dict.fromkeys(names, "none") | known
+    status = tab.locator("#status")
+    if {"x", "x_hat"} <= set(known.values()):
+        by_role = {role: name for name, role in known.items()}
+        assert f"Ready: x is {by_role['x']}.npy, x̂ is {by_role['x_hat']}.npy." == status.inner_text()
+    else:
+        assert status.inner_text().startswith("Still needed: ")
+        assert status.inner_text().endswith("No name tells which file it is: choose under “use as”.")
+        assert tab.locator("#measure").is_disabled()
+
+
+def test_a_point_beyond_the_explorers_reach_has_no_link_to_another_one(open_site, tmp_path):
+    x, x_hat = pairs(n=400, d=4)
+    np.save(tmp_path / "x.npy", x)
+    np.save(tmp_path / "x_hat.npy", 10 * x_hat)
+    tab = open_site("data.html")
+    tab.set_input_files("#files", [tmp_path / "x.npy", tmp_path / "x_hat.npy"])
+    tab.locator("#status", has_text="Ready:").wait_for()
+    tab.click("#measure")
+    entry = report_of(tab)[1]
+    words = tab.locator("#report figcaption").inner_text()
+    assert f"its norm ratio ends at 2, and yours is {entry['raw']['norm_ratio']['value']:.3f}" in words
+    assert tab.locator("#report figcaption a").count() == 0
 
 
 def test_tokens_that_are_not_finite_are_left_out_on_request(open_site, files):
@@ -114,7 +161,7 @@ def test_tokens_that_are_not_finite_are_left_out_on_request(open_site, files):
     np.save(files["x"], x)
     tab = open_site("data.html")
     tab.set_input_files("#files", [files["x"], files["recon"]])
-    tab.locator("#status", has_text="Ready.").wait_for()
+    tab.locator("#status", has_text="Ready:").wait_for()
     tab.click("#measure")
     tab.locator("#status.wrong", has_text="1 of 2,000 tokens have a NaN or an infinity").wait_for()
     tab.check("#drop-nonfinite")
@@ -129,7 +176,7 @@ def test_a_long_measurement_can_be_stopped_and_reports_what_it_has_read(open_sit
     tab.set_input_files("#folder", FILES["minilm-gated"])
     tab.get_by_text("SAELens gated").wait_for()
     tab.set_input_files("#files", tmp_path / "x.npy")
-    tab.locator("#status", has_text="Ready.").wait_for()
+    tab.locator("#status", has_text="Ready:").wait_for()
     tab.click("#measure")
     expect(tab.locator("#progress")).not_to_have_js_property("value", 0, timeout=60_000)
     tab.click("#stop")

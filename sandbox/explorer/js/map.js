@@ -145,7 +145,8 @@ export function map(act, signal) {
   function goTo({ name, cosine, norm_ratio }) {
     act.set({ angle: (Math.acos(clamp(cosine, -1, 1)) * 180) / Math.PI, norm_ratio: Math.min(norm_ratio, top) });
     act.commit();
-    act.say(`x̂ is at ${name}: ρ ${shown(cosine)}, r ${shown(norm_ratio)}.`);
+    const beyond = `${name} is beyond the map, at r ${shown(norm_ratio)}: x̂ has its ρ, ${shown(cosine)}, and r ${shown(top)}.`;
+    act.say(norm_ratio > top ? beyond : `x̂ is at ${name}: ρ ${shown(cosine)}, r ${shown(norm_ratio)}.`);
   }
 
   function drawSaes(saes) {

@@ -52,24 +52,37 @@ function belongs(name) {
   return name === WEIGHTS || name.endsWith(".json");
 }
 
-// Chooses the roles of the items that have been looked at and have none, from what they hold and from their names.
+const OF_X_HAT = /x_?hat|recon|sae_?out|(^|[\W_])hat([\W_]|$)|x̂/i;
+const OF_X = /(^|[\W_])x([\W_]|$)|act|resid/i;
+
+// Chooses the roles of the items that have been looked at and have none, from what they hold and from their names: only
+// where a single one can be meant, because the measures do not tell x from x̂.
 export function assigned(items, fresh) {
   const free = (role) => !items.some((item) => item.role === role);
   const arrays = fresh.filter(({ header }) => header);
   if (fresh.some(({ role }) => role === "sae")) {
     for (const item of items) if (item.role === "sae" && !fresh.includes(item)) item.role = "none"; // the latest counts
   }
-  const take = (item, role) => {
-    if (item && item.role === "none" && free(role)) item.role = role;
+  const take = (role, candidates) => {
+    const left = candidates.filter((item) => item.role === "none");
+    if (left.length === 1 && free(role)) left[0].role = role;
   };
-  const holds = (kind) => arrays.filter(({ header }) => /^[IU]/.test(header.dtype) === kind);
-  for (const item of holds(true)) take(item, "documents");
+  const holds = (whole) => arrays.filter(({ header }) => /^[IU]/.test(header.dtype) === whole);
+  take("documents", holds(true));
   const floats = holds(false);
-  const named = (pattern) => floats.find(({ name, role }) => role === "none" && pattern.test(name));
-  if (free("sae")) take(named(/hat|recon|out|x̂/i), "x_hat");
-  take(named(/(^|\W|_)x(\W|_|$)|act|resid/i), "x");
-  for (const item of floats) take(item, "x");
-  if (free("sae")) for (const item of floats) take(item, "x_hat");
+  const called = (item, pattern) => pattern.test(item.name.split("/").at(-1));
+  const others = floats.filter((item) => !called(item, OF_X_HAT));
+  if (free("sae")) take("x_hat", floats.filter((item) => called(item, OF_X_HAT)));
+  take("x", others.filter((item) => called(item, OF_X)));
+  if (free("sae") && !free("x")) take("x_hat", others); // what is left beside the other
+  if (!free("x_hat") || !free("sae")) take("x", others);
+}
+
+// What will be measured, in words: who reads it sees what was taken for what.
+export function understood(items) {
+  const used = Object.keys(ROLES).filter((role) => role !== "none");
+  const files = used.flatMap((role) => items.filter((item) => item.role === role).map(({ name }) => `${ROLES[role]} is ${name}`));
+  return `Ready: ${files.join(", ")}.`;
 }
 
 // What is still missing, in words; "" if nothing is.
@@ -83,5 +96,8 @@ export function missing(items) {
   if (refused) return `${refused.name} cannot be used: leave it out, or give another.`;
   if (x_hat && sae) return "There are x̂ and an SAE: leave one of them out.";
   const needed = [...(x ? [] : ["x"]), ...(x_hat || sae ? [] : ["x̂ or an SAE"])];
-  return needed.length ? `Still needed: ${needed.join(", and ")}.` : "";
+  if (!needed.length) return "";
+  const spare = items.filter(({ role, header }) => role === "none" && header).length;
+  const choose = spare ? " No name tells which file it is: choose under “use as”." : "";
+  return `Still needed: ${needed.join(", and ")}.${choose}`;
 }

@@ -1,7 +1,7 @@
 // The page "Your data": files in, a report out; the worker reads and computes.
 import { html } from "../../explorer/dom.js";
 import { example } from "./example.js";
-import { assigned, filesOf, itemsOf, missing, ROLES } from "./given.js";
+import { assigned, filesOf, itemsOf, missing, ROLES, understood } from "./given.js";
 import { repr, Tuple } from "./python.js";
 import { shown } from "./shown.js";
 
@@ -66,7 +66,7 @@ function listed() {
   at("l1-label").hidden = !items.some(({ role, refused }) => role === "sae" && !refused);
   const still = items.length ? missing(items) : "";
   at("measure").disabled = Boolean(still) || !items.length;
-  say(still || (items.length ? "Ready." : ""));
+  say(still || (items.length ? understood(items) : ""));
 }
 
 const WORDS = { F16: "float16", BF16: "bfloat16", F32: "float32", F64: "float64", I32: "int32", I64: "int64" };

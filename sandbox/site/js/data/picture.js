@@ -4,6 +4,7 @@ import { html } from "../../explorer/dom.js";
 import { map } from "../../explorer/map.js";
 import { saes } from "../../explorer/saes.js";
 import { sceneOf } from "../../explorer/scene.js";
+import { inExplorer } from "../results/estimates.js";
 import { theme } from "../../explorer/theme.js";
 
 const STILL = { set() {}, commit() {}, key() {} }; // nothing can be dragged here
@@ -29,11 +30,13 @@ export function picture(name, { cosine, norm_ratio }, signal) {
   watching.observe(root);
   signal.addEventListener("abort", () => watching.disconnect());
   queueMicrotask(() => theme(root, signal, () => {}));
-  const link = html("a", { href: `explorer.html#${new URLSearchParams(Object.entries(where))}` }, "Move it in the explorer");
+  const address = inExplorer(own.cosine, own.norm_ratio);
+  const beyond = `The explorer has no such point: its norm ratio ends at ${controls.norm_ratio.high}, and yours is ${own.norm_ratio.toFixed(3)}.`;
+  const link = address ? html("a", { href: address }, "Move it in the explorer") : beyond;
   return html("figure", {}, root, html("figcaption", { class: "facts" }, "Norm ratio over cosine; on the curve at 1, γ = 1. ", link));
 }
 
-// The explorer's settings for a point, as far as they reach.
+// The explorer's settings for the place where the map draws a point: at its edge, if the point lies beyond.
 function stateAt({ cosine, norm_ratio }) {
   const { low, high } = controls.norm_ratio;
   const angle = (Math.acos(cosine) * 180) / Math.PI;

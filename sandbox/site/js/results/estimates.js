@@ -1,6 +1,7 @@
 // Estimates as the results hold them: [value, low, high] with a 95 % interval, then why there is none, if so.
-import { defaults } from "../../explorer/generated.js";
+import { controls, defaults } from "../../explorer/generated.js";
 import { toAddress } from "../../explorer/state.js";
+
 export const LOOKS = ["relu", "gated", "gated_saelens", "jumprelu", "topk"]; // the kind of an architecture in a chart
 
 export function kindOf(architecture) {
@@ -31,9 +32,10 @@ export function fixed(value, digits = 4) {
     .replace(/^−(0\.?0*)$/, "$1");
 }
 
-// The address of the explorer where x̂ has the cosine and the norm ratio of an SAE; null where one is undefined.
+// The address of the explorer where x̂ has the cosine and the norm ratio of an SAE; null where one is undefined, or
+// beyond the explorer's settings.
 export function inExplorer(cosine, norm_ratio, measure) {
-  if (cosine === null || norm_ratio === null) return null;
+  if (cosine === null || norm_ratio === null || norm_ratio > controls.norm_ratio.high) return null;
   const angle = +((Math.acos(cosine) * 180) / Math.PI).toPrecision(9);
   return `explorer.html${toAddress({ ...defaults, angle, norm_ratio, ...(measure ? { measure } : {}) })}`;
 }
