@@ -25,6 +25,7 @@ from sandbox.maths.measures import ANY, COSINES, NOT_NEGATIVE, NOT_RESOLVABLE, R
 from sandbox.maths.symbols import penalty as P
 from sandbox.measuring.measure import SAMPLE
 from sandbox.measuring.preflight import OUTLIER
+from sandbox.measuring.preflight.check import FOLDING, USUAL
 from sandbox.measuring.token_means import COLUMNS, MEANS, NO_LINE, NO_TOKEN_DEFINES
 from sandbox.moments.clusters import BLOCK, GOLDEN
 from sandbox.moments.moments import GONE, GROUPS, LEAST, MOST, OUT_OF_RANGE, STILL, STRETCH, STRETCHES
@@ -73,6 +74,8 @@ def _counting() -> dict[str, object]:
         "SAMPLE": SAMPLE,
         "ASTRAY": astray(isqrt(SAMPLE)),
         "OUTLIER": OUTLIER,
+        "USUAL": USUAL,
+        "FOLDING": FOLDING,
         "GONE": GONE,
         "STILL": STILL,
         "LEAST": LEAST,

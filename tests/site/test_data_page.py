@@ -7,6 +7,7 @@ import pytest
 from playwright.sync_api import expect
 
 from sandbox.data import FILES
+from sandbox.measuring.preflight.check import folding
 from tests.site.same import by_python, same
 from tests.site.test_data_in_the_browser import pairs
 
@@ -139,6 +140,21 @@ def test_no_role_is_guessed_and_what_was_understood_is_said(open_site, tmp_path,
         assert status.inner_text().startswith("Still needed: ")
         assert status.inner_text().endswith("No name tells which file it is: choose under “use as”.")
         assert tab.locator("#measure").is_disabled()
+
+
+def test_a_gamma_that_no_sae_in_use_has_is_warned_of_in_the_commands_words(open_site, tmp_path):
+    x, x_hat = pairs(n=400, d=4)
+    np.save(tmp_path / "x.npy", x)
+    np.save(tmp_path / "x_hat.npy", x_hat / 4)
+    tab = open_site("data.html")
+    tab.set_input_files("#files", [tmp_path / "x.npy", tmp_path / "x_hat.npy"])
+    tab.locator("#status", has_text="Ready:").wait_for()
+    tab.click("#measure")
+    tab.locator("#report h2").first.wait_for()
+    gamma = by_python(tmp_path / "x.npy", tmp_path / "x_hat.npy").raw["relative_reconstruction_bias"].value
+    [finding] = folding(gamma, "of all tokens")
+    assert finding.message in tab.locator("#report .warning").all_inner_texts()
+    assert tab.locator('#report a[href="read-your-report.html"]').count() == 1
 
 
 def test_a_point_beyond_the_explorers_reach_has_no_link_to_another_one(open_site, tmp_path):

@@ -38,6 +38,10 @@ BATCH = 512
 FINE = 0.01
 """Share of the variance lost below which no space or bias is questioned: x̂ is close enough to x."""
 
+FOLDING = (
+    "γ {of} is {gamma}; SAEs in use have {low} to {high}: check that W_enc, b_enc, W_dec and b_dec are all in the "
+    "units of these activations (folding)"
+)
 USUAL = (0.75, 1.1)
 """γ of SAEs in use; beyond it, weights in the units of other activations are likelier than shrinkage."""
 
@@ -169,11 +173,8 @@ def folding(gamma: float, of: str) -> list[Finding]:
     """The finding for a γ outside USUAL; `of` names the tokens it was measured on."""
     if not (gamma < USUAL[0] or gamma > USUAL[1]):
         return []
-    message = (
-        f"γ {of} is {gamma:.3g}; SAEs in use have {USUAL[0]} to {USUAL[1]}: check that W_enc, b_enc, W_dec and b_dec "
-        "are all in the units of these activations (folding)"
-    )
-    return [Finding("folding", message)]
+    low, high = USUAL
+    return [Finding("folding", FOLDING.format(of=of, gamma=f"{gamma:.3g}", low=low, high=high))]
 
 
 def _is_same(x: Tensor, x_hat: Tensor) -> bool:

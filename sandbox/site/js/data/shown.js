@@ -1,7 +1,7 @@
 // The report as a reader sees it: the verdict, tables, what is undefined and why, a picture, and a file to keep.
 import { measures } from "../../explorer/generated.js";
 import { html } from "../../explorer/dom.js";
-import { ORIGINS, PARTS, SAID_OF_BLOCKS } from "./generated.js";
+import { FOLDING, ORIGINS, PARTS, SAID_OF_BLOCKS, USUAL } from "./generated.js";
 import { lawInWords, lawRows } from "./law.js";
 import { picture } from "./picture.js";
 import { filled, general, grouped } from "./python.js";
@@ -16,6 +16,7 @@ export function shown({ entry, law }, signal) {
     html("p", { class: "verdict" }, inWords(entry.name, gammas, entry.raw.norm_ratio)),
     html("p", { class: "facts" }, factsOf(entry)),
     ...warnings(entry),
+    html("p", { class: "facts" }, "Is it shrinkage, or has something gone wrong? ", html("a", { href: "read-your-report.html" }, "Read your report")),
     html("div", { class: "two" }, html("div", {}, measured(origins), undefinedOnes(origins)), html("div", {}, picture(`your ${entry.name}`, entry.raw, signal))),
     html("h2", {}, "Where the loss is"),
     parts(origins),
@@ -56,6 +57,9 @@ function warnings(entry) {
     );
   }
   if (entry.raw.relative_loss.value > 1) said.push("L/a is above 1, worse than x̂ = 0: do x and x̂ belong together?");
+  const gamma = entry.raw.relative_reconstruction_bias.value;
+  const [low, high] = USUAL;
+  if (gamma && (gamma < low || gamma > high)) said.push(filled(FOLDING, { of: "of all tokens", gamma: general(gamma, 3), low, high }));
   if (entry.blocks) said.push(filled(SAID_OF_BLOCKS.meaning, { blocks: blocksInWords(entry.blocks) }));
   return said.map((text) => html("p", { class: "facts warning" }, text));
 }
