@@ -155,6 +155,12 @@ def test_the_law_is_pythons_wherever_the_slider_or_the_tip_goes(article):
         assert shown["law_of_count"] == pytest.approx(1, rel=1e-9)
         assert {key: state[key] for key in both["soft"].settings} == pytest.approx(both["soft"].settings, rel=1e-9)
     assert state["penalty"] != pytest.approx(2.2)
+    article.scene(10).locator('input[name="penalty"]').focus()
+    article.press("Home")
+    shown = article.numbers(10)
+    assert article.state(10)["penalty"] == 0
+    assert shown["law_predicted"] == shown["law_measured"] == 1
+    assert shown["law_P"] == pytest.approx(penalised(0)["soft"].penalty, rel=1e-9)
 
 
 def test_the_picture_of_figure_6_has_the_numbers_of_the_committed_sweep(article):

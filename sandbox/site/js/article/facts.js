@@ -1,6 +1,7 @@
 // Every number that the text and the picture's readout may show, from what the picture shows: by name, its value (null
 // where it is undefined) and how it is written.
 import { blocks, measures, thresholdOf } from "../../explorer/generated.js";
+import { penalised } from "../../explorer/penalty.js";
 import { eachPair, meanOver } from "../../explorer/population.js";
 import { evaluated, momentsOf } from "../../explorer/state.js";
 
@@ -39,15 +40,16 @@ export function factsOf(scene) {
   facts.cosine_squared = facts.cosine === null ? null : facts.cosine ** 2;
   if (!population) Object.assign(facts, errorOfEquation10(state, facts));
   if (population) Object.assign(facts, meansOf(population));
-  if (penalty) {
-    facts.law_measured = penalty.soft.bias;
-    facts.law_predicted = penalty.soft.predicted;
-    facts.law_of_count = penalty.hard.bias;
-    facts.law_P = penalty.soft.grows;
-    facts.law_c = penalty.soft.moments[2];
-  }
+  const { soft, hard } = penalty ?? (free ??= penalised(0));
+  facts.law_measured = soft.bias;
+  facts.law_predicted = soft.predicted;
+  facts.law_of_count = hard.bias;
+  facts.law_P = soft.grows;
+  facts.law_c = soft.moments[2];
   return facts;
 }
+
+let free = null; // what costs nothing does not shrink
 
 const rooted = (value) => (value === null ? null : Math.sqrt(Math.max(value, 0)));
 const times = (first, second) => (first === null || second === null ? null : first * second);
