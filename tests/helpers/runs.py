@@ -9,6 +9,7 @@ import subprocess
 import sys
 from contextlib import chdir, redirect_stderr, redirect_stdout
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -73,7 +74,8 @@ def sandbox(*arguments: object, cwd: Path | str = ".", limit: int | None = None)
         sys.argv = command
         if limit is not None:
             resource.setrlimit(resource.RLIMIT_FSIZE, (limit, before[0][1]))
-        with chdir(cwd), redirect_stdout(printed), redirect_stderr(errors), pytest.raises(SystemExit) as end:
+        ends = patch("sandbox.cli.program.leave", sys.exit)  # a thread that it abandoned may not end this process
+        with chdir(cwd), redirect_stdout(printed), redirect_stderr(errors), ends, pytest.raises(SystemExit) as end:
             main()
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before[0])

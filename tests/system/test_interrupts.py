@@ -471,3 +471,11 @@ def test_a_block_that_asks_for_stops_puts_the_handlers_back_and_passes_the_signa
         assert passed_on == [signal.SIGINT]
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+def test_a_thread_that_another_run_abandoned_does_not_end_the_tests_own_process():
+    blocked = threading.Thread(target=threading.Event().wait, daemon=True)
+    blocked.start()
+    stopping.break_off(blocked)
+    assert blocked.is_alive()
+    assert sandbox("prove", "C99").returncode == 2
