@@ -77,6 +77,7 @@ export function figure6(arrived, moved, signal) {
 
   const sparsest = (family) => points.find((point) => point.family === family);
   const densest = (family) => points.findLast((point) => point.family === family);
+  const angleOf = ({ values }) => (Math.acos(values.cosine[0]) * 180) / Math.PI;
   const valueOf = (point) => point.values[measure][0];
 
   // What lies over the chart: the rings, which are about γ, the handle, and the arrows of the SAE that it holds.
@@ -89,7 +90,7 @@ export function figure6(arrived, moved, signal) {
     });
     toggle(hand, answered);
     put(hand, [axes.x(looked.l0), axes.y(valueOf(looked))]);
-    arrows.draw(axes, answered ? { scale_x: looked.values.scale_x[0], norm_ratio: looked.values.norm_ratio[0] } : null);
+    arrows.draw(axes, answered ? { angle: angleOf(looked), norm_ratio: looked.values.norm_ratio[0], norm_x: 1 } : null);
   }
 
   // The SAE of the same family whose L0 is nearest to a pointer.
@@ -126,8 +127,7 @@ export function figure6(arrived, moved, signal) {
     write(name, point.words);
     valued(cells[0].data, point.l0, 1);
     CHOICES.forEach((key, i) => valued(cells[i + 1].data, point.values[key][0], 3));
-    const { scale_x: share, norm_ratio: length } = point.values;
-    const angle = (Math.acos(Math.min(share[0] / length[0], 1)) * 180) / Math.PI;
+    const angle = angleOf(point);
     cells.at(-1).data.value = String(angle);
     write(cells.at(-1).data, `${shown(angle, 1)}°`);
     place();
@@ -167,7 +167,7 @@ function pointsOf({ measures: keys, points }, words) {
       seed: one.seed,
       l0: one.l0,
       words: words[one.architecture],
-      values: Object.fromEntries(CHOICES.map((key) => [key, one.raw[keys.indexOf(key)]])),
+      values: Object.fromEntries([...CHOICES, "cosine"].map((key) => [key, one.raw[keys.indexOf(key)]])),
     }))
     .sort((first, second) => first.l0 - second.l0);
 }
