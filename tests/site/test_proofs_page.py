@@ -4,6 +4,7 @@ import json
 import re
 
 import pytest
+from playwright.sync_api import expect
 
 from sandbox.maths.derivations import claims, prove
 from sandbox.site.cells import answered
@@ -68,6 +69,17 @@ def test_every_claim_is_there_and_opens_step_by_step(page):
 def test_an_address_opens_its_claim(open_site, complete, address):
     page = open_site(f"proofs.html{address}", at=complete)
     page.locator("#C7[open] .steps").wait_for()
+
+
+def test_an_address_leads_straight_to_its_claim(open_site, complete):
+    """Smoothly, it took half a second, in which the claim ran past below the picture."""
+    page = open_site("proofs.html", at=complete)
+    page.add_init_script("addEventListener('scroll', () => (window.passed ??= new Set()).add(Math.round(scrollY)))")
+    page.goto("about:blank")
+    page.goto(f"{complete}proofs.html#C27")
+    page.locator("#C27[open] .steps").wait_for()
+    expect(page.locator("#C27 summary")).to_be_in_viewport()
+    assert page.evaluate("passed.size") <= 2  # there, and once more if the page above it has grown meanwhile
 
 
 def test_an_address_of_no_claim_is_told(page):

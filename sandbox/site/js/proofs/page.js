@@ -17,8 +17,8 @@ pointing();
 const loaded = await fetch(new URL("../../data/proofs.json", import.meta.url));
 const cells = (await loaded.json()).map(cell);
 document.querySelector(".claims").replaceChildren(...cells);
-turn();
-addEventListener("hashchange", turn);
+turn("instant"); // a page that opens at a claim does not scroll past all those before it
+addEventListener("hashchange", () => turn("auto"));
 
 function cell(proof) {
   const { number, claim, preset } = proof;
@@ -64,12 +64,12 @@ function fill(body, proof) {
 }
 
 // Opens the claim that the address names.
-function turn() {
+function turn(behavior) {
   const asked = location.hash.slice(1, 41);
   const node = cells.find(({ id }) => id === asked.toUpperCase());
   if (node) {
     node.open = true;
-    node.scrollIntoView({ block: "start" });
+    node.scrollIntoView({ block: "start", behavior });
   } else if (asked && !document.getElementById(asked)) {
     write(document.querySelector(".no-claim"), `The address asks for “${asked}”: the claims are C1 to ${cells.at(-1).id}.`);
   }

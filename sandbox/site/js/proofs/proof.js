@@ -21,7 +21,7 @@ export function proofNodes({ given, steps, end }, shown = steps.length) {
   };
   next.addEventListener("click", () => {
     open(count + 1);
-    list.children[count - 1].scrollIntoView({ block: "nearest", behavior: "smooth" });
+    list.children[count - 1].scrollIntoView({ block: "nearest" });
   });
   all.addEventListener("click", () => open(steps.length));
   open(shown);
