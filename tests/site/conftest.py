@@ -75,6 +75,7 @@ def open_site(chromium, site):  # noqa: F811
 
     def open_(page="", at=site, before="", seen=None, **options):
         chosen = {"viewport": {"width": 1280, "height": 900}, "color_scheme": "light", "service_workers": "block"}
+        chosen["reduced_motion"] = "reduce"  # else a page may still be scrolling when a test measures where things are
         context = chromium.new_context(**chosen | options)
         contexts.append(context)
         context.set_default_timeout(60_000)  # on two busy cores a page may take ten seconds to load
@@ -106,9 +107,7 @@ def open_article(open_site):
     """A function that opens the article, without movements that take time."""
 
     def open_(search="", **options):
-        return Article(
-            open_site(f"index.html{search}", before=f"{{ {QUICK} }}", **{"reduced_motion": "reduce"} | options)
-        )
+        return Article(open_site(f"index.html{search}", before=f"{{ {QUICK} }}", **options))
 
     return open_
 

@@ -73,7 +73,7 @@ def test_an_address_opens_its_claim(open_site, complete, address):
 
 def test_an_address_leads_straight_to_its_claim(open_site, complete):
     """Smoothly, it took half a second, in which the claim ran past below the picture."""
-    page = open_site("proofs.html", at=complete)
+    page = open_site("proofs.html", at=complete, reduced_motion="no-preference")
     page.add_init_script("addEventListener('scroll', () => (window.passed ??= new Set()).add(Math.round(scrollY)))")
     page.goto("about:blank")
     page.goto(f"{complete}proofs.html#C27")
