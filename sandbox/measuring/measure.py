@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeVar, overload
+from typing import Any, overload
 
 import torch
 from torch import Tensor
@@ -22,13 +22,13 @@ from sandbox.measuring.one_pass import (
     AfterTheRun,
     NoDirections,
     NotSaved,
-    Progress,
     Saving,
     Stopped,
     counted_at_once,
     stream,
 )
-from sandbox.measuring.preflight import OUTLIER, Finding, outlier_limit, preflight, provenance, scale_to_root_d
+from sandbox.measuring.options import Options, checked
+from sandbox.measuring.preflight import Finding, outlier_limit, preflight, provenance, scale_to_root_d
 from sandbox.measuring.ranks import Ranks, each_has_its_own
 from sandbox.measuring.resume import State
 from sandbox.measuring.summary import summary
@@ -43,57 +43,7 @@ __all__ = ["BATCH", "AfterTheRun", "NoDirections", "NotSaved", "Stopped", "look"
 
 SAMPLE = 4096  # tokens that the preflight check reads
 
-T = TypeVar("T")
-
 OneSAE = str | Path | Checkpoint | Callable[[Tensor], Tensor]
-
-
-@dataclass(frozen=True)
-class Options:
-    """Options of `measure` and `measure_pairs`.
-
-    Attributes:
-        documents:        one ID per token: the clusters of the standard error
-        batch_size:       tokens per batch
-        name:             name of the SAE in the report (a list for several SAEs)
-        drop_nonfinite:   leave out tokens with a NaN or an infinity instead of refusing them
-        exclude_outliers: leave out tokens of extreme norm instead of reporting both ways
-        outliers_above:   the norm above which that is, as a multiple of the median norm
-        published:        tokens per batch of the libraries' evaluations, shown beside our values; 0: not shown
-        latents:          measure each latent separately
-        directions:       measure along bands of the principal components of x, too, in two more passes: True, or the
-                          last component of each band but the last, such as (5, 20, 50)
-        k:                active latents per token of an SAE whose files do not state it (Qwen-Scope): one for all SAEs,
-                          or a list; None or 0 for an SAE that does not need it
-        l1:               the L1 coefficient of training (a list for several SAEs), instead of the one that a checkpoint
-                          states; in the units of the activations that training saw
-        look:             check a sample before the run, and norms and errors after it; report the findings
-        strict:           raise InputError for any finding, in the sample or in the whole pass
-        warn:             called with a message for each finding
-        checkpoint:       file for the run's state: the same call resumes from it
-        every:            seconds between saves of it
-        tell:             called with a message when a run resumes
-        progress:         called with the number of tokens after each chunk
-    """
-
-    documents: PathOrArray | None = None
-    batch_size: int = BATCH
-    name: str | Sequence[str] | None = None
-    drop_nonfinite: bool = False
-    exclude_outliers: bool = False
-    outliers_above: float = OUTLIER
-    published: int = 0
-    latents: bool = False
-    directions: bool | Sequence[int] | None = False
-    k: int | Sequence[int | None] | None = None
-    l1: float | Sequence[float] | None = None
-    look: bool = True
-    strict: bool = False
-    warn: Callable[[str], None] | None = None
-    checkpoint: str | Path | None = None
-    every: float = 30.0
-    tell: Callable[[str], None] | None = None
-    progress: Progress | None = None
 
 
 @overload
@@ -144,7 +94,7 @@ def measure(
              Ctrl-C and SIGTERM; AfterTheRun (an InputError with the complete reports) if the state could not be saved,
              or the directions could not be measured
     """
-    chosen = _options(options)
+    chosen = checked(options)
     ranks = Ranks.here()
     several = isinstance(sae, Sequence) and not isinstance(sae, str)
     items = with_k(sae if several else [sae], chosen.k)
@@ -198,7 +148,7 @@ def measure_pairs(x: SourceLike, x_hat: SourceLike, **options: Any) -> Report:
 
     Args, Raises: as for `measure`.
     """
-    chosen = _options(options)
+    chosen = checked(options)
     if chosen.latents:
         raise InputError("pairs of x and x_hat have no latents: each latent is counted only where an SAE is given")
     if chosen.k is not None:
@@ -208,34 +158,6 @@ def measure_pairs(x: SourceLike, x_hat: SourceLike, **options: Any) -> Report:
     own = ranks.own(x), ranks.own(x_hat), ranks.own(chosen.documents)
     pairs = SideBySide(activations(own[0], own[2], name="x"), activations(own[1], name="x_hat"))
     return _measured([Pairs(label, pairs.width // 2, pairs.device)], pairs, chosen, ranks, own=each_has_its_own(x))[0]
-
-
-def options_of(kind: type[T], options: dict[str, Any]) -> T:
-    """The options as a dataclass of this kind. Raises InputError for one that it does not have."""
-    try:
-        return kind(**options)
-    except TypeError as error:
-        raise InputError(
-            f"{str(error).split('__init__() ')[-1]}; there are {', '.join(kind.__annotations__)}"
-        ) from error
-
-
-def check_multiple(outliers_above: float) -> None:
-    """Raise InputError unless it is above 1."""
-    if not outliers_above > 1:
-        raise InputError(f"outliers_above is {outliers_above!r}: a multiple of the median norm, above 1, is needed")
-
-
-def _options(options: dict[str, Any]) -> Options:
-    chosen = options_of(Options, options)
-    check_multiple(chosen.outliers_above)
-    if chosen.strict and not chosen.look:
-        raise InputError("strict needs look=True: it refuses what the preflight check finds")
-    for key, least in (("batch_size", 1), ("published", 0)):
-        value = getattr(chosen, key)
-        if not isinstance(value, int) or value < least:
-            raise InputError(f"{key} is {value!r}: a whole number of tokens, {least} or more, is needed")
-    return chosen
 
 
 def _batch(chosen: Options) -> int:
