@@ -1,14 +1,21 @@
-"""The article in a page: what it shows, and ways to read and move it."""
+"""The article in a page: what it shows, ways to read and move it, and what its numbers must be."""
 
+import csv
 import math
+from pathlib import Path
 from typing import Any
 
+from sandbox.explorer.penalty import penalised
 from sandbox.explorer.shown import moments_of
+from sandbox.explorer.state import BLOCKS
 from sandbox.maths.compile import evaluate
 from sandbox.maths.measures import REGISTRY
 from tests.explorer.browser.driver import SETTLED, state_in, until
 
 SCENES = range(1, 11)
+
+RINGS = (2, 4, 6)
+"""The scenes of a single pair in which the reader predicts with a ring."""
 
 WINDOWS = [(1280, 900), (390, 844), (844, 390), (640, 450), (320, 225)]
 """A desktop, a phone upright and on its side, and the desktop at a zoom of 200 and 400 %."""
@@ -96,6 +103,39 @@ def in_python(state) -> dict[str, Any]:
     means = moments_of(state).means
     values = {key: evaluate(measure, *means).item() for key, measure in REGISTRY.items()}
     return {key: None if math.isnan(value) else value for key, value in values.items()}
+
+
+def expected(state) -> dict[str, float | None]:
+    """The numbers that a scene may show in a state of its picture, by Python."""
+    values = in_python(state)
+    found = values | {"angle": state["angle"], "penalty": state["penalty"]}
+    if state["population"]:
+        moments = moments_of(state)
+        batches = evaluate(REGISTRY["relative_reconstruction_bias"], *moments.totals.unbind(-1))
+        pooled = values["relative_reconstruction_bias"]
+        return found | {"pooled": pooled, "mean_of_batches": batches.nanmean().item(), "batch": state["n"] / BLOCKS}
+    found["cosine_squared"] = values["cosine"] ** 2
+    found["distance"] = math.sqrt(values["relative_loss"])
+    if values["scale_x_hat"] is not None:
+        found["product"] = values["scale_x"] * values["scale_x_hat"]
+    if values["equation_10_v1"] is not None:
+        found["error"] = values["equation_10_v1"] - values["relative_reconstruction_bias"]
+    both = penalised(state["penalty"])
+    law = {"predicted": both["soft"].predicted, "P": both["soft"].penalty, "c": both["soft"].c}
+    for name, law_of in (("measured", "soft"), ("of_count", "hard")):
+        law[name] = both[law_of].values["relative_reconstruction_bias"]
+    return found | {f"law_{name}": value for name, value in law.items()}
+
+
+def sweep(measure):
+    """Architecture ► the (L0, value) of its SAEs in the committed sweep, sparsest first."""
+    with Path("results/figure-6/figure-6.csv").open() as file:
+        rows = [row for row in csv.DictReader(file) if row["finished"] == "True" and row["measured_on"] == "held-out"]
+    seen = [row for row in rows if row["origin"] == "raw" and row["measure"] == measure]
+    return {
+        name: sorted((float(row["l0"]), float(row["value"])) for row in seen if row["architecture"] == name)
+        for name in ("relu", "gated")
+    }
 
 
 COVERED = """([over, text]) => {

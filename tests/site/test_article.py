@@ -1,24 +1,15 @@
 """The pictures of the argument in a real Chromium: each can be moved by hand, and its numbers are Python's."""
 
-import csv
 import math
-from pathlib import Path
 
 import pytest
 
 from sandbox.explorer.penalty import penalised
-from sandbox.explorer.shown import moments_of
-from sandbox.explorer.state import BLOCKS
-from sandbox.maths.compile import evaluate
-from sandbox.maths.measures import REGISTRY
 from tests.explorer.browser.driver import until
-from tests.site.article import in_python
+from tests.site.article import RINGS, expected, in_python, sweep
 
 PAIRS = (1, 2, 3, 4, 5, 6, 7)
 """The scenes of a single pair that can be dragged freely, or along a line."""
-
-RINGS = (2, 4, 6)
-"""The scenes in which the reader predicts with a ring."""
 
 
 @pytest.mark.parametrize("number", PAIRS)
@@ -26,22 +17,12 @@ def test_the_numbers_are_pythons_at_the_dragged_state(article, number):
     article.answer(number)
     first = article.state(number)
     article.drag("x-hat", 21, 34)
-    state, values = article.state(number), None
+    state = article.state(number)
     assert state["angle"] != first["angle"]
-    values = in_python(state)
     shown = article.numbers(number) | {key: value for key, (value, _) in article.readout().items()}
-    known = {key: values[key] for key in shown if key in REGISTRY}
-    assert known
-    assert {key: shown[key] for key in known} == pytest.approx(known, rel=1e-9)
-    others = {
-        "angle": state["angle"],
-        "product": values["scale_x"] * values["scale_x_hat"],
-        "cosine_squared": values["cosine"] ** 2,
-        "distance": math.sqrt(values["relative_loss"]),
-        "error": (values["equation_10_v1"] or math.nan) - values["relative_reconstruction_bias"],
-    }
-    more = {key: others[key] for key in shown if key in others}
-    assert {key: shown[key] for key in more} == pytest.approx(more, rel=1e-9)
+    wanted = {key: value for key, value in expected(state).items() if key in shown}
+    assert wanted
+    assert {key: shown[key] for key in wanted} == pytest.approx(wanted, rel=1e-9)
 
 
 def test_equal_lengths_stay_equal_and_a_gated_x_hat_stays_on_the_circle(article):
@@ -128,13 +109,9 @@ def test_the_cloud_is_pooled_as_in_python_and_its_means_are_others(article):
     article.drag("x-hat", 30, 10)
     state, shown = article.state(8), article.numbers(8)
     assert state["population"]
-    moments = moments_of(state)
-    bias = REGISTRY["relative_reconstruction_bias"]
-    pooled = evaluate(bias, *moments.means).item()
-    batches = evaluate(bias, *moments.totals.unbind(-1))
-    assert shown["relative_reconstruction_bias"] == pytest.approx(pooled, rel=1e-9)
-    assert shown["mean_of_batches"] == pytest.approx(batches.nanmean().item(), rel=1e-9)
-    assert shown["batch"] == state["n"] / BLOCKS
+    wanted = expected(state)
+    for key in ("relative_reconstruction_bias", "mean_of_batches", "batch"):
+        assert shown[key] == pytest.approx(wanted[key], rel=1e-9)
     assert shown["mean_of_tokens"] > shown["relative_reconstruction_bias"] + 0.1
     article.scene(8).locator('input[name="spread"]').focus()
     article.press("ArrowLeft", "ArrowLeft")
@@ -149,11 +126,11 @@ def test_the_law_is_pythons_wherever_the_slider_or_the_tip_goes(article):
     for move in (lambda: None, lambda: article.drag("x-hat", -40, 5)):
         move()
         state, shown = article.state(10), article.numbers(10)
-        both = penalised(state["penalty"])
-        assert shown["law_predicted"] == pytest.approx(both["soft"].predicted, rel=1e-9)
-        assert shown["law_measured"] == pytest.approx(both["soft"].values["relative_reconstruction_bias"], rel=1e-9)
+        wanted = {key: value for key, value in expected(state).items() if key.startswith("law_")}
+        assert {key: shown[key] for key in wanted} == pytest.approx(wanted, rel=1e-9)
         assert shown["law_of_count"] == pytest.approx(1, rel=1e-9)
-        assert {key: state[key] for key in both["soft"].settings} == pytest.approx(both["soft"].settings, rel=1e-9)
+        placed = penalised(state["penalty"])["soft"].settings
+        assert {key: state[key] for key in placed} == pytest.approx(placed, rel=1e-9)
     assert state["penalty"] != pytest.approx(2.2)
     article.scene(10).locator('input[name="penalty"]').focus()
     article.press("Home")
@@ -200,17 +177,6 @@ def test_each_scene_keeps_its_own_picture(article):
     article.go(1)
     assert article.state(1) == left
     assert article.state(2) != left
-
-
-def sweep(measure):
-    """Architecture ► the (L0, value) of its SAEs, sparsest first."""
-    with Path("results/figure-6/figure-6.csv").open() as file:
-        rows = [row for row in csv.DictReader(file) if row["finished"] == "True" and row["measured_on"] == "held-out"]
-    seen = [row for row in rows if row["origin"] == "raw" and row["measure"] == measure]
-    return {
-        name: sorted((float(row["l0"]), float(row["value"])) for row in seen if row["architecture"] == name)
-        for name in ("relu", "gated")
-    }
 
 
 def test_the_ring_of_each_family_predicts_the_bias_of_its_sparsest_sae(article):

@@ -7,6 +7,7 @@ import pytest
 
 from sandbox.site.build import PAGES
 from tests.explorer.browser.driver import near, state_in
+from tests.site.article import RINGS, SCENES, expected, sweep
 from tests.site.conftest import served
 from tests.site.same import by_python
 from tests.site.test_data_in_the_browser import pairs
@@ -15,10 +16,6 @@ pytestmark = pytest.mark.slow
 
 TOO_WIDE = "() => document.documentElement.scrollWidth - innerWidth"
 TIP = '[data-handle="x-hat"] .knob'
-ALONG = """(selector) => {
-  const [x1, y1, x2, y2] = ["x1", "y1", "x2", "y2"].map((end) => +document.querySelector(selector).getAttribute(end));
-  return [x2 - x1, y1 - y2];
-}"""  # an arrow as it is drawn
 PYTHON = 240  # seconds: ten are enough on a quiet machine
 
 
@@ -51,19 +48,110 @@ def test_the_tip_of_the_sites_explorer_follows_the_mouse(engine, site):
     assert state_in(engine.evaluate("() => location.hash"))["angle"] > 75
 
 
-def test_a_scene_asks_follows_the_hand_and_answers(engine, site):
+SCENE = """(number) => {
+  const scene = document.querySelector(`#scene-${number}`);
+  const told = [...scene.querySelectorAll("[data-show]"), ...document.querySelectorAll(".stage [data-read]")];
+  const numbers = told.filter((node) => node.checkVisibility() && node.value)
+    .map((node) => [node.dataset.show ?? node.dataset.read, +node.value]);
+  return { current: document.querySelector(".stage").dataset.scene, link: scene.querySelector(".open")?.hash, numbers };
+}"""
+TO_THE_PICTURE = """(number) => {
+  document.querySelector(`#scene-${number} .jump`).click();
+  const { activeElement: node } = document;
+  return Boolean(node.closest(".picture")) && node.getClientRects().length > 0 && node.checkVisibility();
+}"""
+GO = """async (number) => {
+  const frames = () => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
+  for (const to of [number === 1 ? 2 : 1, number]) {
+    document.querySelector(`#scene-${to}`).scrollIntoView({ behavior: "instant" });
+    await frames();
+  }
+  return document.querySelector(".stage").dataset.scene === String(number);
+}"""  # from another scene, because a page that a button has just scrolled does not follow at once
+
+
+class Scene:
+    """A scene of the article in one of the engines."""
+
+    def __init__(self, engine, number):
+        self.engine, self.number = engine, number
+
+    def go(self):
+        """Scroll to it."""
+        self.engine.until(lambda: self.engine.evaluate(GO, self.number), f"scene {self.number} never came")
+
+    def state(self):
+        return state_in(self.engine.evaluate(SCENE, self.number)["link"])
+
+    def numbers(self):
+        """What it shows, once all of that is Python's; a picture may still be on its way to its state."""
+
+        def agreed():
+            now = self.engine.evaluate(SCENE, self.number)
+            if now["current"] != str(self.number):
+                return None
+            wanted = expected(state_in(now["link"]))
+            known = [(key, value, wanted[key]) for key, value in now["numbers"] if key in wanted]
+            return known and all(value == pytest.approx(right, rel=1e-9) for _, value, right in known) and known
+
+        return self.engine.until(agreed, f"the numbers of scene {self.number} are not Python's", 20)
+
+    def drag(self, handle, dx, dy):
+        x, y = self.engine.where(f'.stage [data-handle="{handle}"] .knob')
+        self.engine.drag([(x + dx * i / 6, y + dy * i / 6) for i in range(7)])
+
+    def predict(self):
+        """Move each ring, or choose what is right."""
+        rings = {2: ("guess",), 4: ("guess",), 6: ("guess",), 9: ("guess-0", "guess-1")}.get(self.number, ())
+        for ring in rings:
+            self.drag(ring, 30, -25)
+        if not rings:
+            self.engine.click(f"#scene-{self.number} .predict [data-right]")
+
+    def answer(self):
+        """Show the answer; what it says of the prediction."""
+        assert not self.engine.text(f"#answer-{self.number}")
+        self.engine.click(f"#scene-{self.number} .ask")
+        judged = f"#answer-{self.number} :is(.if-guessed, .verdict)"
+        return self.engine.until(lambda: self.engine.text(judged), f"scene {self.number} judges no prediction", 20)
+
+
+def test_every_scene_asks_follows_the_hand_and_answers(engine, site):
     engine.resize(1280, 900)
     engine.open(f"{site}index.html")
-    assert "length of x̂" not in engine.text("#answer-1")
-    x, y = engine.where(f".stage {TIP}")
-    engine.drag([(x - 8 * i, y - 3 * i) for i in range(9)])
-    engine.click("#scene-1 .ask")
-    engine.settle()
-    u, v = engine.evaluate(ALONG, '.stage [data-arrow="x-hat"]')
-    angle = engine.evaluate("() => +document.querySelector('#answer-1 [data-show=angle]').value")
-    assert angle == pytest.approx(np.degrees(np.arctan2(v, u)), abs=0.1)
-    engine.click('.stage [data-action="next"]')
-    engine.until(lambda: engine.text(".stage .where").startswith("2 of"), "the next scene never came")
+    for number in SCENES:
+        scene = Scene(engine, number)
+        scene.go()
+        if number == 9:
+            _figure_6(scene)
+            continue
+        assert engine.evaluate(TO_THE_PICTURE, number)
+        before = scene.state()
+        scene.predict()
+        judged = scene.answer()
+        assert ("lengths of x away" if number in RINGS else "right.") in judged
+        scene.numbers()
+        scene.drag("x-hat", -30, 18)
+        engine.until(lambda scene=scene, before=before: scene.state() != before, f"scene {number} does not move")
+        assert len(scene.numbers()) > 1
+    engine.click('.stage [data-action="back"]')
+    engine.until(lambda: engine.text(".stage .where").startswith("9 of"), "Back leads nowhere")
+
+
+def _figure_6(scene):
+    """Its numbers are those of the committed sweep."""
+    engine = scene.engine
+    scene.predict()
+    assert "your rings" in scene.answer()
+    own = sweep("relative_reconstruction_bias")
+    told = dict(engine.evaluate(SCENE, 9)["numbers"])
+    assert told["relu_sparsest_relative_reconstruction_bias"] == own["relu"][0][1]
+    assert told["relu_densest_relative_reconstruction_bias"] == own["relu"][-1][1]
+    scene.drag("sae", -180, 0)
+    looked = "() => [...document.querySelectorAll('.stage .row.looked data')].map((one) => +one.value)"
+    l0, bias, *_ = engine.evaluate(looked)
+    assert l0 != own["relu"][-1][0]
+    assert [value for at, value in own["relu"] if at == pytest.approx(l0)] == [bias]
 
 
 def test_a_claim_is_decided_by_python_in_the_browser(engine, complete):

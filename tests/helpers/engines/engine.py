@@ -21,11 +21,14 @@ FRAME = 0.016  # seconds between two moves
 UNFINISHED = (".part", ".wkdownload")
 """How Firefox and WebKit name a file that they are still writing."""
 
+SEEN = "one.getClientRects().length && one.checkVisibility()"
+"""Of a part of an SVG that is not drawn, WebKit's answer is right only to the second, Chromium's only to the first."""
+
 WHERE = """async (selector, index) => {
   const frame = () => new Promise(requestAnimationFrame);
   let before = "";
   for (;;) {
-    const node = [...document.querySelectorAll(selector)].filter((one) => one.getClientRects().length)[index];
+    const node = [...document.querySelectorAll(selector)].filter((one) => SEEN)[index];
     if (!node) return null;
     const seen = () => node.getBoundingClientRect();
     if (seen().top < 0 || seen().bottom > innerHeight) node.scrollIntoView({ block: "center", behavior: "instant" });
@@ -35,7 +38,7 @@ WHERE = """async (selector, index) => {
     before = now;
     await frame(); await frame();
   }
-}"""
+}""".replace("SEEN", SEEN)
 SETTLED = """async (pause) => {
   const frame = () => new Promise(requestAnimationFrame);
   await new Promise((done) => setTimeout(done, pause));

@@ -227,7 +227,7 @@ function showText(index) {
   (texts[index].button.isConnected ? texts[index].button : sections[index].querySelector(".jump")).focus({ preventScroll: true });
 }
 
-let heading = -Infinity; // when a button last turned to a scene: until the page has scrolled there, it passes others
+let heading = -Infinity; // when a button last turned to a scene: until the page is there, or the reader scrolls, it passes others
 
 // The scene that a line across the window touches is the current one.
 let line = null; // in pixels from the top
@@ -248,7 +248,7 @@ function follow() {
   );
   for (const section of sections) observer.observe(section);
 }
-addEventListener("scrollend", () => (heading = -Infinity), { signal });
+for (const kind of ["scrollend", "wheel", "touchmove", "keydown"]) addEventListener(kind, () => (heading = -Infinity), { signal, passive: true });
 
 const wide = matchMedia("(min-width: 900px), (min-width: 640px) and (max-height: 560px)"); // as in article.css
 const isNarrow = () => !wide.matches;

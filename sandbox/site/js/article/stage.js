@@ -91,7 +91,8 @@ export function stage(root, scenes, act, { go, read, reset, now, guessed, recolo
 
   // Takes the focus to what a hand would move in this scene.
   function focus() {
-    const seen = (node) => node.getClientRects().length && getComputedStyle(node).visibility === "visible";
+    // What is not drawn has a box in WebKit, and is visible to Chromium.
+    const seen = (node) => node.getClientRects().length && node.checkVisibility({ visibilityProperty: true });
     const able = [...root.querySelectorAll('[tabindex="0"], .readouts input:enabled')].filter(seen);
     const best = ["guess", "x-hat"].map((name) => able.find((node) => node.dataset.handle?.startsWith(name))).find(Boolean);
     (best ?? able[0] ?? next).focus({ preventScroll: true });
