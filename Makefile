@@ -10,7 +10,7 @@ demo: $(VENV)/.installed
 	$(BIN)/sandbox demo
 
 SELECTED = -m "not slow"
-test: $(VENV)/.installed-test $(VENV)/.chromium
+test: $(VENV)/.installed-test $(VENV)/.chromium $(VENV)/.fonts
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright --warnings
@@ -141,6 +141,14 @@ $(VENV)/.chromium: | $(VENV)/.installed-test
 	    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core >/dev/null; } || \
 	  $(BIN)/playwright install chromium; }
 	@touch $@
+
+# Fonts for the tests that measure formulas. Not installed: Chromium would then show every page in other letters.
+FONTS = fonts-lmodern fonts-noto-core
+$(VENV)/.fonts: | $(VENV)/bin/python
+	@mkdir -p $(VENV)/fonts && cd $(VENV)/fonts && { [ "$$(id -u)" != 0 ] || apt-get update -qq; } && \
+	  apt-get download -qq $(FONTS) 2>/dev/null && \
+	  for file in *.deb; do dpkg-deb -x $$file $${file%%_*} && rm $$file || exit; done && touch ../.fonts || \
+	  echo "Formulas are measured with DejaVu's fonts only: Debian's $(FONTS) could not be downloaded"
 
 # Firefox and WebKit, for the tests of every browser (docs/browsers.md); only Debian has both as packages.
 $(VENV)/.engines: | $(VENV)/.chromium

@@ -1,16 +1,9 @@
-"""Every formula is seen whole: with few fonts and with many, on a telephone, a wide screen, and at a zoom of 400 %."""
+"""Every formula is seen whole: in three sets of fonts, on a telephone, a wide screen, and at a zoom of 400 %."""
 
-import os
-import shutil
-from pathlib import Path
-
-import matplotlib
 import pytest
 
 from tests.explorer.browser.driver import Shown
-
-PLAIN = Path(matplotlib.get_data_path(), "fonts", "ttf")  # DejaVu Sans, without a font for mathematics
-RICH = [folder for folder in map(Path, ("/usr/share/fonts", "/usr/local/share/fonts")) if folder.is_dir()]
+from tests.helpers.fonts import FOR_MATHS, SETS, chromium_with, used
 
 # How many pixels of a formula, or of a sign in it, its cell or the explorer cuts off, or lie on something else.
 CUT = """(root) => [...root.querySelectorAll("tr[data-measure]")].flatMap((row) => {
@@ -36,25 +29,11 @@ STATES = [
 ]
 
 
-@pytest.fixture(scope="module", params=["few fonts", "many fonts"])
+@pytest.fixture(scope="module", params=SETS)
 def fonts(playwright, request, tmp_path_factory):
     """A Chromium that knows only some fonts."""
-    folder = tmp_path_factory.mktemp("fonts")
-    if request.param == "few fonts":
-        (folder / "ttf").mkdir()
-        for file in PLAIN.glob("DejaVuSans*.ttf"):
-            shutil.copy(file, folder / "ttf")
-    folders = [folder / "ttf"] if request.param == "few fonts" else RICH
-    text = "".join(f"<dir>{each}</dir>" for each in folders)
-    config = folder / "fonts.conf"
-    config.write_text(f"<fontconfig>{text}<cachedir>{folder / 'cache'}</cachedir></fontconfig>")
-    browser = playwright.chromium.launch(
-        executable_path=shutil.which("chromium"),
-        args=["--no-sandbox"],
-        env={**os.environ, "FONTCONFIG_FILE": str(config)},
-    )
-    yield browser
-    browser.close()
+    with chromium_with(request.param, playwright, tmp_path_factory.mktemp("fonts")) as browser:
+        yield browser
 
 
 @pytest.mark.parametrize("width", [1600, 1000, 560, 390, 320])  # 320: a screen of 1280 at 400 %
@@ -85,16 +64,9 @@ def test_no_letter_is_an_empty_box(fonts, page_file):
     page.close()
 
 
-def test_the_set_of_fonts_is_the_one_that_was_asked_for(fonts, page_file):
+def test_the_set_of_fonts_is_the_one_that_was_asked_for(fonts, page_file, request):
     page = fonts.new_page()
-    page.goto("data:text/html,<p style='font-family: DejaVu Serif, monospace'>wide")
-    cdp = page.context.new_cdp_session(page)
-    cdp.send("DOM.enable")
-    cdp.send("CSS.enable")
-    root = cdp.send("DOM.getDocument")["root"]["nodeId"]
-    node = cdp.send("DOM.querySelector", {"nodeId": root, "selector": "p"})["nodeId"]
-    [used] = cdp.send("CSS.getPlatformFontsForNode", {"nodeId": node})["fonts"]
-    assert used["familyName"].startswith(
-        "DejaVu Sans" if "few" in os.environ["PYTEST_CURRENT_TEST"] else "DejaVu Serif"
-    )
+    page.goto(page_file.as_uri())
+    Shown(page).settle()
+    assert used(page, "td.formula mi") == {FOR_MATHS[request.node.callspec.params["fonts"]]}
     page.close()
