@@ -27,6 +27,7 @@ export function render({ model, el }) {
         picture.announce();
       },
       moved: () => picture.leaveLesson(),
+      followed: (before) => picture.followed(before),
       received: () => picture.choose(null),
       jumped: (preset) => picture.jumped(preset),
       wrong: (words) => picture.say(words, true),

@@ -4,12 +4,15 @@ import { draggable, pointIn } from "./drag.js";
 
 const START = 1.25; // beside the tip, not on it
 const LONGEST = 1.4; // as far as the picture shows
+const BESIDE = { scale_x: [[8, -16], "end"], scale_x_hat: [[-14, 5], "end"] }; // where its name stands, off the arrow
 
 // In a picture whose points `toView` and `fromView` convert. `act.say` says the distance.
 export function ghost(act, picture, { toView, fromView }, signal) {
   const off = svg("line", { class: "ghost-off" });
   const grip = svg("g", { class: "grip ghost", "data-handle": "ghost", tabindex: 0, role: "slider", "aria-valuemin": 0, "aria-valuemax": LONGEST },
     svg("circle", { class: "reach", r: 20 }), svg("circle", { class: "knob", r: 8 }));
+  const label = svg("text", { class: "ghost-name" }, "your guess");
+  grip.append(label);
   const node = svg("g", { class: "prediction" }, off, grip);
   let [key, share, told] = [null, START, false];
   let scene = null;
@@ -55,6 +58,7 @@ export function ghost(act, picture, { toView, fromView }, signal) {
     [key, share, told] = [which, START, false];
     toggle(node, Boolean(key));
     if (key) set(grip, { "aria-label": `your prediction of the best multiple of ${nameOf(key)}` });
+    if (key) put(label, ...BESIDE[key]);
     if (key && scene) draw(scene);
   }
 

@@ -18,6 +18,7 @@ export function undoHistory(first) {
       at += by;
       return past[at];
     },
+    now: () => past[at],
     can: (by) => Boolean(past[at + by]),
   };
 }

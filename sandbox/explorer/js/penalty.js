@@ -1,6 +1,7 @@
 // A small lasso, solved exactly, beside a hard threshold that cuts the same features (penalty.py).
 import { controls, latents, measures, predictedBias, strengths, thresholdOf } from "./generated.js";
 import { html, put, set, shown, svg, toggle, write } from "./dom.js";
+import { asWritten } from "./state.js";
 import { valued } from "./table.js";
 
 const GATES = { soft: "lasso (L1)", hard: "hard threshold (L0)" };
@@ -40,13 +41,20 @@ function thresholded(gate, threshold, coefficient) {
   };
 }
 
-// A penalty shapes a single pair: merged points and a population turn it off, and raising it turns them off and takes
-// x̂ to the lasso's. A penalty of 0, or one that stays as it is, leaves x̂ alone.
+// A penalty takes the x̂ of a single pair to the lasso's. A penalty of 0, or one that stays as it is, leaves x̂ alone.
 export function lassoFollowed(patch, before) {
-  if (patch.merged || patch.population) return { penalty: 0, ...patch };
-  if (!patch.penalty || patch.penalty === before.penalty || "angle" in patch) return patch;
+  if (!patch.penalty || patch.penalty === before.penalty || "angle" in patch || patch.merged || patch.population) return patch;
   const { cosine, norm_ratio } = penalised(patch.penalty).soft;
-  return { angle: (Math.acos(cosine) * 180) / Math.PI, norm_ratio, merged: false, population: false, ...patch };
+  return { angle: (Math.acos(cosine) * 180) / Math.PI, norm_ratio, ...patch };
+}
+
+const LEADS = "A penalty above 0 moves x̂: to where a lasso puts it.";
+
+// The line below the slider: what λ moved besides itself, from the state before it; or, with none, what it would move.
+export function movedByPenalty(now, before) {
+  if (!before) return LEADS;
+  const moved = ["angle", "norm_ratio"].map((name) => `${name.replace("_", " ")} ${[before, now].map((state) => asWritten(name, state[name])).join(" → ")}`);
+  return `λ moved x̂ to the lasso’s ring, L1: ${moved.join("°, ")}. Undo takes both back.`;
 }
 
 // All that a trail passes, computed when it is first needed.
@@ -94,9 +102,9 @@ const LAW = [
   ["γ measured", "b/c", ({ bias }) => bias],
   ["γ predicted", "1 − λ·P/(2c)", ({ predicted }) => predicted],
   ["P", "what grows with x̂", ({ grows }) => grows],
-  ["a", "E‖x‖²", ({ moments }) => moments[0]],
-  ["b", "E‖x̂‖²", ({ moments }) => moments[1]],
-  ["c", "E[x·x̂]", ({ moments }) => moments[2]],
+  ["a", "E f²", ({ moments }) => moments[0]],
+  ["b", "E u²", ({ moments }) => moments[1]],
+  ["c", "E[f·u]", ({ moments }) => moments[2]],
   ["active", "share of the features", ({ active }) => active],
 ];
 
@@ -109,7 +117,7 @@ export function lawTable() {
   });
   const titles = ["", ...Object.values(GATES)].map((title) => html(title ? "th" : "td", title ? { scope: "col" } : {}, title));
   const note = html("p", { class: "note" });
-  const caption = html("caption", {}, "The two rings, in units of the features, not of the picture; x̂ may be elsewhere.");
+  const caption = html("caption", {}, "Of the two rings, L1 and L0: means over the features, f a feature’s strength and u its latent. Every measure of the arrows x and x̂ is in the other table.");
   const table = html("table", {}, caption, html("thead", {}, html("tr", {}, ...titles)), html("tbody", {}, ...rows.map(({ node }) => node)));
   const node = html("div", { class: "law" }, table, note);
 

@@ -1,6 +1,6 @@
 // Fields for ρ and γ of a single pair: ρ turns x̂ at its length, γ stretches it at its angle.
 import { controls, measures, ratioOfBias } from "./generated.js";
-import { typedField } from "./controls.js";
+import { accept, typedField } from "./controls.js";
 import { html, shown, toggle, write } from "./dom.js";
 import { cosine, numberIn } from "./state.js";
 
@@ -26,10 +26,11 @@ const PLACES = {
   },
 };
 
-export function placing(act, signal) {
+// `said` is the line beside the fields.
+export function placing(act, said, signal) {
   const fields = Object.entries(PLACES).map(([key, { label, patch }]) => {
     const take = (text) => act.set(patch(text, act.now()));
-    return { key, label, input: typedField({ name: key, label, take }, act, signal) };
+    return { key, label, input: typedField({ name: key, label, take, said }, act, signal) };
   });
   const node = html("div", { class: "placing" });
   node.append(...fields.map(({ key, label, input }) => html("label", { class: `typed ${key}` }, `${label} `, html("span", {}, input))));
@@ -41,7 +42,7 @@ export function placing(act, signal) {
       const text = value === null ? "" : String(+value.toFixed(4));
       if (input.dataset.written === text) continue;
       input.dataset.written = input.value = text;
-      input.removeAttribute("aria-invalid");
+      if (input.ariaInvalid) accept(input, said);
     }
   }
 

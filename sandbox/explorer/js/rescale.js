@@ -3,7 +3,8 @@ import { clamp, html, shown, toggle } from "./dom.js";
 
 const LASTS = 900; // ms
 
-export function rescaling(act, signal) {
+// `said` is the line beside the button.
+export function rescaling(act, said, signal) {
   const node = html("button", { type: "button", "data-action": "rescale" }, "Rescale x̂ by 1/γ");
   let scene = null;
   let frame = 0;
@@ -13,7 +14,8 @@ export function rescaling(act, signal) {
   function start() {
     const { values, state } = scene;
     const { reason } = values.relative_reconstruction_bias;
-    if (reason) return act.say(`γ is undefined: ${reason}`, true);
+    if (reason) return said.say(`γ is undefined: ${reason}`, true);
+    said.say("");
     cancelAnimationFrame(frame);
     const factor = values.scale_x_hat.value;
     const [from, to, begun] = [state.norm_ratio, state.norm_ratio * factor, performance.now()];
@@ -26,7 +28,7 @@ export function rescaling(act, signal) {
       act.set({ norm_ratio: last });
       if (share < 1) return void (frame = requestAnimationFrame(step));
       act.commit();
-      act.say(`Rescaled by 1/γ = ${shown(factor)}: the length’s loss is gone, the angle’s (${shown(values.angle_loss.value)}) stays.`);
+      said.say(`Rescaled by 1/γ = ${shown(factor)}: the length’s loss is gone, the angle’s (${shown(values.angle_loss.value)}) stays.`);
     };
     step(begun);
   }

@@ -29,6 +29,11 @@ export function asTyped(name, text) {
   return checked(name, controls[name].whole ? text : dotted(text));
 }
 
+// A setting's value as its field shows it.
+export function asWritten(name, value) {
+  return String(+value.toFixed(controls[name].unit ? 2 : 3));
+}
+
 // What a hand types as a number; NaN for anything else.
 export function numberIn(text) {
   return DECIMAL.test(dotted(text)) ? Number(dotted(text)) : NaN;

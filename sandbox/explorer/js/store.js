@@ -10,6 +10,7 @@ const RESTED = 200; // ms after the last change from outside: the changes until 
 
 // `tell` is called after each change:
 //   changed()       the state differs from what is drawn
+//   followed(before) λ has taken x̂ to the lasso's, from the state before this action
 //   settled()       an action has ended, and can be undone
 //   arrived()       a movement from outside has ended
 //   moved()         settings were changed in the explorer itself …
@@ -24,6 +25,7 @@ export function store(first, host, tell, signal) {
 
   function set(moved) {
     const patch = lassoFollowed(moved, state);
+    if (patch !== moved) tell.followed(past.now());
     const moves = state.merged && !("merged" in patch);
     state = { ...state, ...(moves ? mergedPatch(state, patch) : patch) };
     tell.moved();

@@ -9,6 +9,7 @@ export function table() {
   const rows = Object.entries(measures).map(([key, measure]) => row(key, measure));
   const moments = ["a", "b", "c"].map((name) => html("data", { "data-moment": name }));
   const names = ["a = E‖x‖² = ", "b = E‖x̂‖² = ", "c = E[x·x̂] = "];
+  const whose = html("small"); // for the heading
   const head = html("p", { class: "moments" }, ...moments.map((value, i) => html("span", {}, names[i], value)));
   const body = html("tbody", { role: "rowgroup" }, ...rows.map(({ node }) => node));
   const titles = ["measure", "formula with current numbers", "value, with 1 marked"];
@@ -22,12 +23,14 @@ export function table() {
     rows[turn++ % rows.length].detail(now); // one formula a frame: typesetting all takes longer than the picture
   }
 
-  function detail({ moments: now }) {
+  function detail({ moments: now, population, merged }) {
+    const many = population ? `${population.n.toLocaleString("en")} pairs` : merged && `${merged.points.length} points`;
+    write(whose, many ? `pooled over ${many}` : "of the arrows x and x̂");
     moments.forEach((data, i) => valued(data, now[i], 3));
     for (const { detail: detailRow } of rows) detailRow(now);
   }
 
-  return { node, draw, detail };
+  return { node, whose, draw, detail };
 }
 
 function row(key, measure) {

@@ -1,6 +1,6 @@
 // Everything the explorer shows: its panels, messages and saved files.
 import { measures } from "./generated.js";
-import { lessons, sliders, toolbar } from "./controls.js";
+import { aside, lessons, sliders, toolbar } from "./controls.js";
 import { html, shown, toggle, unheard, write } from "./dom.js";
 import { copied, saved } from "./export.js";
 import { help } from "./help.js";
@@ -8,7 +8,7 @@ import { map } from "./map.js";
 import { cloud, means } from "./means.js";
 import { merged } from "./merged.js";
 import { parabolas } from "./parabolas.js";
-import { lawInWords, lawTable } from "./penalty.js";
+import { lawInWords, lawTable, movedByPenalty } from "./penalty.js";
 import { placing } from "./placing.js";
 import { plane } from "./plane.js";
 import { regression } from "./regression.js";
@@ -27,6 +27,8 @@ const TITLES = {
   merging: "Cells, and where their means lie",
 };
 const TYPED = ".typed input";
+const NARROW = 640; // px: below that, presets are in a menu, and the toolbar is below the picture
+const HIDDEN = "ρ, γ, λ and Rescale are for a single pair: hidden, but kept, until you untick";
 const LEGEND =
   '<i class="scale_x"></i>E‖x̂ − s·x‖², minimum at s = c/a <i class="scale_x_hat"></i>E‖s·x̂ − x‖², minimum at s = c/b ' +
   '<i class="dashed"></i>the reciprocal of each: the other’s minimum only if ρ² = 1';
@@ -47,16 +49,23 @@ export function view(state, { signal, link, resized, recoloured }) {
   const vectors = plane(act, signal);
   const dots = cloud(act);
   const losses = parabolas();
-  const atlas = map(act, signal);
+  const reached = aside(); // which SAE's point x̂ has gone to
+  const atlas = map({ ...act, say: reached.say }, signal);
   const numbers = table();
   const parts = split();
   const averages = means();
   const slopes = regression(act, TITLES.slopes);
   const ofPair = sliders(act, signal, "pair");
-  const ofPlace = placing(act, signal);
-  const rescale = rescaling(act, signal);
-  ofPlace.node.append(rescale.node);
+  const ofPlacing = aside();
+  const ofPlace = placing(act, ofPlacing, signal);
+  const rescale = rescaling(act, ofPlacing, signal);
+  ofPlace.node.append(rescale.node, ofPlacing.node);
+  const kept = aside(); // in place of settings that many points hide
   const ofPenalty = sliders(act, signal, "penalty");
+  const led = aside(); // what λ has moved besides itself
+  led.say(movedByPenalty(null, null));
+  ofPenalty.node.append(led.node);
+  let before = null; // what it was before λ moved x̂
   const law = lawTable();
   const ofPopulation = sliders(act, signal, "population");
   const cells = merged(TITLES.merging);
@@ -88,10 +97,10 @@ export function view(state, { signal, link, resized, recoloured }) {
     const panels = html(
       "div",
       { class: "panels" },
-      section("picture", TITLES.picture, html("div", { class: "stack" }, dots.node, vectors.node), parts.node, ofPair.node, ofPlace.node, ofPenalty.node, law.node),
-      section("numbers", TITLES.numbers, numbers.node),
+      section("picture", TITLES.picture, html("div", { class: "stack" }, dots.node, vectors.node), parts.node, ofPair.node, ofPlace.node, kept.node, ofPenalty.node, law.node),
+      html("section", { class: "numbers" }, html("h3", {}, `${TITLES.numbers} `, numbers.whose), numbers.node),
       section("losses", TITLES.losses, losses.node, legend),
-      section("where", TITLES.where, html("label", { class: "choice" }, "level curves of ", choice), atlas.node),
+      section("where", TITLES.where, html("label", { class: "choice" }, "level curves of ", choice), atlas.node, reached.node),
       html("section", { class: "population" }, html("label", {}, many, " A population of pairs"), ofPopulation.node, averages.node, slopes.node),
       html("section", { class: "merged" }, html("label", {}, merge, " Points merged into cells"), ofCells.node, cells.node),
     );
@@ -120,6 +129,10 @@ export function view(state, { signal, link, resized, recoloured }) {
   function layout() {
     const width = (node) => Math.floor(node.parentElement.clientWidth);
     if (!width(vectors.node)) return false;
+    const narrow = root.clientWidth < NARROW;
+    root.classList.toggle("narrow", narrow);
+    const place = root.querySelector(narrow ? ".picture" : "header");
+    if (bar.node.parentElement !== place) place.append(bar.node);
     dots.layout(vectors.layout(width(vectors.node)));
     losses.layout(width(losses.node));
     atlas.layout(width(atlas.node));
@@ -185,6 +198,9 @@ export function view(state, { signal, link, resized, recoloured }) {
     read();
     numbers.detail(scene);
     for (const [name, by] of [["undo", -1], ["redo", 1]]) bar.enable(name, state.can(by));
+    const many = scene.population ? `${HIDDEN} the population.` : scene.merged ? `${HIDDEN} the cells.` : "";
+    kept.say(many);
+    toggle(ofPenalty.node, !many);
   }
 
   function say(words, wrong = false) {
@@ -196,7 +212,9 @@ export function view(state, { signal, link, resized, recoloured }) {
     return root.classList.contains("veiled");
   }
 
-  function veil(on) {
+  // The settings of a `preset` are given, and the norm ratio of a single pair is one of them.
+  function veil(on, preset) {
+    if (preset) root.classList.toggle("gives-ratio", !preset.state.population && !preset.state.merged);
     if (on === veiled()) return;
     root.classList.toggle("veiled", on);
     if (scene?.merged) cells.detail(scene, on);
@@ -215,9 +233,15 @@ export function view(state, { signal, link, resized, recoloured }) {
     vectors.prediction.ask(preset?.predict || null);
   }
 
+  function followed(from) {
+    before = from;
+  }
+
   // To a screen reader, once a movement has ended.
   function announce() {
-    say("");
+    for (const tell of [say, reached.say, ofPlacing.say]) tell("");
+    led.say(movedByPenalty(state.now(), before));
+    before = null;
     write(spoken, veiled() ? lesson.asked() : summary());
   }
 
@@ -262,7 +286,7 @@ export function view(state, { signal, link, resized, recoloured }) {
   }
 
   return {
-    root, start, layout, draw, read, finish, say, leaveLesson, jumped, announce,
+    root, start, layout, draw, read, finish, say, leaveLesson, jumped, followed, announce,
     choose(preset) {
       vectors.prediction.ask(null);
       lesson.choose(preset);

@@ -69,6 +69,19 @@ class Shown:
     def status(self) -> str:
         return self.root.locator(".status:not(.silence)").inner_text()
 
+    def said(self, name: str) -> str:
+        """The line beside the field, button or picture of this name."""
+        beside = f':is(.field, .placing, .where):has([name="{name}"], [data-action="{name}"])'
+        return self.root.locator(f"{beside} .said").first.inner_text()
+
+    def preset(self, key: str) -> None:
+        """Choose a preset, from the menu where there is little room."""
+        menu = self.root.locator(".menu")
+        if menu.is_visible():
+            menu.click()
+        self.root.locator(f'[data-preset="{key}"]').click()
+        self.settle()
+
     def silence(self) -> str:
         """The message about a kernel that does not answer."""
         return self.root.locator(".silence").inner_text()

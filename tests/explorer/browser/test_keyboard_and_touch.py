@@ -93,8 +93,8 @@ def finger(cdp, kind, *at):
 @pytest.fixture
 def touched(open_page):
     """The page on a telephone, scrolled to the picture, and a finger to touch it."""
-    shown = open_page(viewport={"width": 360, "height": 640}, has_touch=True, is_mobile=True)
-    shown.page.evaluate("scrollTo(0, document.querySelector('svg.plane').getBoundingClientRect().top - 150)")
+    shown = open_page(viewport={"width": 360, "height": 560}, has_touch=True, is_mobile=True)
+    shown.page.evaluate("scrollTo(0, document.querySelector('svg.plane').getBoundingClientRect().top - 20)")
     shown.settle()
     return shown, shown.page.context.new_cdp_session(shown.page)
 

@@ -28,7 +28,11 @@ def test_presets_set_their_state_ask_and_answer_with_the_tables_numbers(open_pag
         assert summary.inner_text().endswith(preset.claim)
         assert not answer.is_visible()
         assert not notice.is_visible()
-        assert not any(node.is_visible() for node in shown.root.locator("td data").all()), "the answer is veiled"
+        values = shown.root.locator("td data, .moments data, .placing input")
+        given = {"norm_ratio": not preset.settings.get("population") and not preset.settings.get("merged")}
+        for node in values.all():
+            key = node.evaluate("(node) => node.closest('tr')?.dataset.measure ?? ''")
+            assert node.is_visible() == given.get(key, False), (preset.key, key)
         summary.click()
         notice.wait_for(state="visible")
         values = shown.values()
@@ -63,14 +67,15 @@ def test_while_a_preset_asks_its_answers_are_veiled_and_the_rest_stays(shown):
     shown.root.locator('[data-preset="antiparallel"]').click()
     shown.settle()
     answers = (
-        "td data, .reason:not(:empty), .substituted, .tip-figures, .placing .relative_reconstruction_bias, .none-words"
+        "tr:not([data-measure=norm_ratio]) td data, .moments data, .reason:not(:empty), .substituted, .tip-figures, "
+        ".placing input, .none-words"
     )
     assert len(visible(shown, answers)) > 10
     assert not any(visible(shown, answers))
     for kept in (
         "tr .symbol",
         "[data-measure] strong",
-        ".moments data",
+        ".field .typed input[name=angle]",
         ".plane .arrow-name",
         ".saes text",
         ".parabolas .grid text",

@@ -90,3 +90,26 @@ def test_the_picture_is_there_within_a_second_of_loading(open_page):
     shown.settle()
     assert shown.page.evaluate("window.drawnInTime")
     until(lambda: shown.page.evaluate("performance.getEntriesByName('first-contentful-paint').length") == 1)
+
+
+def test_on_a_phone_the_picture_comes_first_and_the_presets_are_in_a_menu(open_page):
+    shown = open_page(viewport={"width": 390, "height": 844})
+    plane = shown.root.locator("svg.plane").bounding_box()
+    assert plane
+    assert plane["y"] + plane["height"] < 560, "the whole picture, and the first settings below it"
+    preset, menu = shown.root.locator('[data-preset="thales"]'), shown.root.locator(".menu")
+    assert not preset.is_visible()
+    assert shown.button("undo").bounding_box()["y"] > plane["y"] + plane["height"]
+    menu.focus()
+    shown.press("Enter")
+    assert menu.get_attribute("aria-expanded") == "true"
+    preset.focus()
+    shown.press("Enter")
+    assert (menu.get_attribute("aria-expanded"), preset.is_visible()) == ("false", False)
+    assert menu.inner_text().startswith("Preset: On Thales’ circle")
+    assert menu.evaluate("(menu) => menu.matches(':focus')"), "the focus is not lost with the button that had it"
+    shown.page.set_viewport_size({"width": 1280, "height": 844})
+    shown.settle()
+    assert preset.is_visible()
+    assert not menu.is_visible()
+    assert shown.button("undo").bounding_box()["y"] < shown.root.locator("svg.plane").bounding_box()["y"]

@@ -112,7 +112,7 @@ def test_arrow_keys_merge_and_split_cells_and_change_the_factor(open_page):
     shown.press("ArrowUp")
     assert shown.address()["cells"] == 7
     shown.type("cells", "2.5")
-    assert "cells is “2.5”: it must be a whole number from 1 to 64" in shown.status()
+    assert "cells is “2.5”: it must be a whole number from 1 to 64" in shown.said("cells")
     assert shown.address()["cells"] == 7
 
 

@@ -99,18 +99,19 @@ def test_a_typed_number_that_cannot_be_says_so_and_changes_nothing(shown, text):
     shown.press("Backspace")
     shown.page.keyboard.type(text)
     shown.press("Enter")
-    assert "from 0 to 180°" in shown.status()
+    assert "from 0 to 180°" in shown.said("angle")
+    assert shown.typed("angle").get_attribute("aria-description") == shown.said("angle")
     assert shown.typed("angle").get_attribute("aria-invalid") == "true"
     assert (shown.drawn(), shown.values(), shown.address()) == before
     shown.type("angle", "70")
-    assert shown.status() == ""
+    assert shown.said("angle") == ""
     assert shown.typed("angle").get_attribute("aria-invalid") is None
 
 
 def test_pairs_of_a_population_come_in_whole_blocks(open_page):
     shown = open_page("#population=true")
     shown.type("n", "75")
-    assert "in steps of 50" in shown.status()
+    assert "in steps of 50" in shown.said("n")
     shown.type("n", "150")
     assert shown.address()["n"] == 150
 

@@ -112,7 +112,7 @@ def test_the_keyboard_and_typing_do_the_same(shown):
     shown.type("penalty", "3")
     assert shown.address()["norm_ratio"] == pytest.approx(penalised(3)["soft"].settings["norm_ratio"], rel=1e-9)
     shown.type("penalty", "7")
-    assert "L1 penalty λ is “7”: it must be a number from 0 to 6" in shown.status()
+    assert "L1 penalty λ is “7”: it must be a number from 0 to 6" in shown.said("penalty")
     assert "L1 penalty 3.00: γ 0.566 for the lasso (L1), γ 1.000" in shown.root.locator(".spoken").text_content()
 
 
@@ -127,7 +127,9 @@ def test_x_hat_can_be_dragged_away_and_the_rings_stay(shown):
 
 def test_the_laws_table_says_whose_units_it_has_and_can_be_checked_by_hand(shown):
     slide(shown, 2)
-    assert "in units of the features, not of the picture" in shown.root.locator(".law caption").inner_text()
+    assert "means over the features" in shown.root.locator(".law caption").inner_text()
+    assert "arrows x and x̂" in shown.root.locator(".law caption").inner_text()
+    assert shown.root.locator(".numbers h3 small").inner_text() == "of the arrows x and x̂"
     measured, predicted, grows, a, b, c, _ = in_table(shown, "soft")
     assert (b / c, 1 - 2 * grows / (2 * c)) == pytest.approx((measured, predicted), rel=1e-12)
     pair = shown.moments()  # the same shape at another size
@@ -151,7 +153,7 @@ def boxes(shown, *texts):
 @pytest.mark.parametrize("width", [390, 1600])
 def test_the_presets_names_and_rings_lie_beside_one_another(open_page, width):
     shown = open_page(viewport={"width": width, "height": 1000})
-    shown.root.locator('[data-preset="penalty"]').click()
+    shown.preset("penalty")
     shown.root.locator(".lesson summary").click()
     shown.settle()
     assert not shown.root.locator(".foot-name.of-x-hat").is_visible()
@@ -207,27 +209,44 @@ def test_a_drag_recomputes_no_population_of_features(chromium, silence):
     assert (off, same, other) == (None, True, False)
 
 
-@pytest.mark.parametrize("view", ["merged=true&cells=3", "population=true"])
-def test_from_many_points_the_penalty_leads_back_to_one_pair(open_page, view):
-    shown = open_page(f"#{view}")
-    slide(shown, 2)
-    state = shown.address()
-    assert (state["merged"], state["population"]) == (False, False)
-    assert state["angle"] == pytest.approx(penalised(2)["soft"].settings["angle"], rel=1e-9)
-    assert shown.values()["relative_reconstruction_bias"] == pytest.approx(penalised(2)["soft"].predicted, rel=1e-9)
-
-
-@pytest.mark.parametrize("switch", ["merged", "population"])
-def test_many_points_turn_the_penalty_off(shown, switch):
-    slide(shown, 2)
-    shown.root.locator(f'input[name="{switch}"]').check()
-    shown.settle()
-    assert shown.address()["penalty"] == 0
-    assert not shown.root.locator(".law").is_visible()
-    assert not shown.root.locator("svg.plane .ring").first.is_visible()
+def test_what_the_penalty_moves_besides_itself_is_said_beside_it(shown):
+    line = shown.root.locator(".sliders > .said")
+    assert line.get_attribute("role") == "status"
+    assert line.inner_text().startswith("A penalty above 0 moves x̂")
+    shown.type("angle", "50")
+    shown.type("penalty", "2")
+    to = penalised(2)["soft"].settings
+    assert f"angle 50 → {to['angle']:.2f}°, norm ratio 0.6 → {to['norm_ratio']:.3f}. Undo" in line.inner_text()
+    slide(shown, 3)
+    assert f"angle {to['angle']:.2f} → " in line.inner_text(), "a slide is one action"
+    shown.drag_by("x-hat", -30, -20)
+    assert "→" not in line.inner_text()
+    shown.button("undo").click()
+    shown.button("undo").click()
     shown.button("undo").click()
     shown.settle()
-    assert (shown.address()["penalty"], shown.address()[switch]) == (2, False)
+    assert (shown.address()["angle"], shown.address()["penalty"]) == (50, 0)
+
+
+@pytest.mark.parametrize(("switch", "many"), [("merged", "the cells"), ("population", "the population")])
+def test_many_points_hide_the_settings_of_one_pair_say_so_and_keep_them(shown, switch, many):
+    slide(shown, 2)
+    before = shown.address()
+    of_one = [shown.typed("cosine"), shown.slider("penalty"), shown.button("rescale"), shown.root.locator(".law")]
+    line = shown.root.locator(".picture > .said")
+    assert all(node.is_visible() for node in of_one)
+    assert line.inner_text() == ""
+    shown.root.locator(f'input[name="{switch}"]').check()
+    shown.settle()
+    assert shown.address() == before | {switch: True}
+    assert not any(node.is_visible() for node in of_one)
+    assert not shown.root.locator("svg.plane .ring").first.is_visible()
+    assert line.inner_text().endswith(f"until you untick {many}.")
+    assert "pooled over " in shown.root.locator(".numbers h3").inner_text()
+    shown.root.locator(f'input[name="{switch}"]').uncheck()
+    shown.settle()
+    assert shown.address() == before
+    assert all(node.is_visible() for node in of_one)
 
 
 @pytest.mark.parametrize("view", ["merged=true", "population=true"])
@@ -237,9 +256,8 @@ def test_a_link_to_many_points_shows_no_penalty(open_page, view):
     assert not shown.root.locator("svg.plane .ring").first.is_visible()
 
 
-@pytest.mark.parametrize("view", ["merged=true&cells=5", "angle=60&norm_ratio=0.5", "population=true&angle=60"])
-def test_a_key_that_leaves_the_penalty_at_its_limit_changes_nothing(open_page, view):
-    shown = open_page(f"#{view}")
+def test_a_key_that_leaves_the_penalty_at_its_limit_changes_nothing(open_page):
+    shown = open_page("#angle=60&norm_ratio=0.5")
     before = shown.address()
     shown.slider("penalty").focus()
     shown.press("ArrowLeft")

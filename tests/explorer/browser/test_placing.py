@@ -12,7 +12,7 @@ def test_a_decimal_comma_is_a_decimal_point(shown):
     assert shown.typed("angle").input_value() == "4.5"
     shown.go_to("#population=true")
     shown.type("n", "5,000")
-    assert "pairs is “5,000”: it must be a whole number" in shown.status()
+    assert "pairs is “5,000”: it must be a whole number" in shown.said("n")
     assert shown.address()["n"] == 1000
 
 
@@ -38,11 +38,11 @@ def test_rho_and_gamma_can_be_typed(shown):
     ):
         before = shown.address()
         shown.type(name, text)
-        assert words in shown.status()
+        assert words in shown.said(name)
         assert shown.address() == before
     shown.type("angle", "100")
     shown.type("relative_reconstruction_bias", "1")
-    assert "γ is undefined from 90° on" in shown.status()
+    assert "γ is undefined from 90° on" in shown.said("cosine")
 
 
 @pytest.mark.parametrize("by", ["mouse", "key"])
@@ -60,7 +60,7 @@ def test_a_real_saes_point_takes_x_hat_there_and_says_its_name(shown, by, index)
     shown.settle()
     values = shown.values()
     assert (values["cosine"], values["norm_ratio"]) == pytest.approx((sae["cosine"], sae["norm_ratio"]), abs=1e-12)
-    assert sae["name"] in shown.status()
+    assert sae["name"] in shown.said("measure")
     shown.button("undo").click()
     shown.settle()
     assert shown.drawn() == pytest.approx((40, 0.6))
@@ -80,7 +80,7 @@ def test_rescaling_takes_x_hat_to_its_foot_and_only_the_lengths_loss_goes(open_p
       return seen.size;
     }""")
     assert (seen > 5) == (motion == "no-preference")  # it can be watched
-    until(lambda: "the length’s loss is gone" in shown.status())
+    until(lambda: "the length’s loss is gone" in shown.said("rescale"))
     shown.settle()
     after = shown.values()
     assert after["relative_reconstruction_bias"] == pytest.approx(1, rel=1e-12)
@@ -100,7 +100,7 @@ def test_a_hand_takes_over_from_rescaling_and_where_gamma_is_undefined_it_is_ref
     assert shown.drawn() == pytest.approx(placed)
     shown.type("angle", "120")
     shown.button("rescale").click()
-    assert "γ is undefined: x̂ does not point along x" in shown.status()
+    assert "γ is undefined: x̂ does not point along x" in shown.said("rescale")
 
 
 def test_the_measures_of_the_loci_stand_beside_the_tip(shown):

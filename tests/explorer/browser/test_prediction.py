@@ -10,6 +10,7 @@ def test_a_ring_is_dragged_to_the_prediction_and_the_answer_says_how_far_off_it_
     ring = shown.handle("ghost")
     assert not ring.is_visible()
     shown.root.locator(f'[data-preset="{preset.key}"]').click()
+    assert ring.locator("text").text_content() == "your guess"
     shown.settle()
     assert "Drag the dashed ring" in shown.root.locator(".lessons summary").inner_text()
     before, (x, y) = shown.address(), shown.origin()
