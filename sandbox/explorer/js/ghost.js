@@ -4,7 +4,7 @@ import { draggable, pointIn } from "./drag.js";
 
 const START = 1.25; // beside the tip, not on it
 const LONGEST = 1.4; // as far as the picture shows
-const BESIDE = { scale_x: [[8, -16], "end"], scale_x_hat: [[-14, 5], "end"] }; // where its name stands, off the arrow
+const BESIDE = { scale_x: [[8, -16], "end"], scale_x_hat: [[14, 5], "start"] }; // where its name stands, off the arrow
 
 // In a picture whose points `toView` and `fromView` convert. `act.say` says the distance.
 export function ghost(act, picture, { toView, fromView }, signal) {

@@ -43,3 +43,20 @@ def test_the_ring_is_moved_by_keys_too_and_no_other_preset_has_one(shown):
     shown.root.locator('[data-preset="half"]').click()
     shown.settle()
     assert not shown.handle("ghost").is_visible()
+
+
+@pytest.mark.parametrize("width", [360, 1600])
+@pytest.mark.parametrize("key", [preset.key for preset in presets() if preset.predict])
+def test_the_rings_name_lies_in_the_picture_and_not_on_the_tips_figures(open_page, key, width):
+    shown = open_page(viewport={"width": width, "height": 900})
+    shown.preset(key)
+    shown.root.locator(".lessons summary").click()
+    shown.root.locator(".notice").wait_for(state="visible")
+    picture, name, figures = (
+        shown.root.locator(f"svg.plane{part}").bounding_box() for part in ("", " .ghost-name", " .tip-figures")
+    )
+    assert picture["x"] <= name["x"]
+    assert name["x"] + name["width"] <= picture["x"] + picture["width"]
+    assert picture["y"] <= name["y"] + 4  # a text's box is taller than its letters
+    beside = name["x"] >= figures["x"] + figures["width"] or name["x"] + name["width"] <= figures["x"]
+    assert beside or name["y"] >= figures["y"] + figures["height"] - 4 or name["y"] + name["height"] <= figures["y"] + 4
