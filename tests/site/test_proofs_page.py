@@ -53,16 +53,15 @@ def test_a_stale_store_is_proven_again(tmp_path, monkeypatch):
 
 
 def test_every_claim_is_there_and_opens_step_by_step(page):
-    page.locator(".cell").first.wait_for()
-    assert page.locator(".cell").count() == len(claims())
+    expect(page.locator(".cell")).to_have_count(len(claims()))
     cell = page.locator("#C1")
     cell.locator("summary").click()
-    assert cell.locator(".steps > li:visible").count() == 1
+    expect(cell.locator(".steps > li:visible")).to_have_count(1)
     cell.get_by_role("button", name="Next step").click()
-    assert cell.locator(".steps > li:visible").count() == 2
+    expect(cell.locator(".steps > li:visible")).to_have_count(2)
     cell.get_by_role("button", name="Show all").click()
-    assert cell.locator(".steps > li:visible").count() == len(prove("C1").steps)
-    assert "checked by SymPy" in text(cell.locator(".end"))
+    expect(cell.locator(".steps > li:visible")).to_have_count(len(prove("C1").steps))
+    expect(cell.locator(".end")).to_contain_text("checked by SymPy")
 
 
 @pytest.mark.parametrize("address", ["#C7", "#c7"])
@@ -97,6 +96,7 @@ def test_an_open_claim_is_in_the_address(page):
 def test_the_picture_leaves_the_proof_most_of_any_window(open_site, complete, width, height):
     page = open_site("proofs.html#C7", at=complete, viewport={"width": width, "height": height})
     page.locator("#C7[open] .steps").wait_for()
+    expect(page.locator("#C7")).to_be_in_viewport()
     assert covered(page, ".beside", "#C7") < 0.4
 
 
@@ -123,7 +123,7 @@ def test_a_counterexample_jumps_into_the_picture(page):
     values = {row["key"]: row.get("value") for row in pair["measures"]}
     assert values["norm_ratio"] <= 1
     page.locator(".symbols button", has_text="γ").first.click()
-    assert f"{values['relative_reconstruction_bias']:.3f}" in text(page.locator(".told"))
+    expect(page.locator(".told")).to_contain_text(f"{values['relative_reconstruction_bias']:.3f}")
 
 
 def test_what_is_no_claim_is_said_in_one_line(page):
@@ -132,7 +132,7 @@ def test_what_is_no_claim_is_said_in_one_line(page):
     page.locator(".state", has_text="Not a claim").wait_for(timeout=120_000)
     refused = json.loads(answered('{"ask": "check", "claim": "import os"}'))["refused"]
     assert text(page.locator(".state")) == f"Not a claim: {refused}"
-    assert page.locator(".answer").count() == 0
+    expect(page.locator(".answer")).to_have_count(0)
 
 
 def test_an_exercise_judges_answers_and_gives_the_step(page):
@@ -154,7 +154,7 @@ def test_a_proof_is_run_again_in_the_browser(page):
     cell.locator("summary").click()
     cell.get_by_role("button", name="Prove it again").click()
     cell.locator("[role=status]", has_text="Proven by SymPy in this browser").wait_for(timeout=120_000)
-    assert cell.locator(".steps > li:visible").count() == len(prove("C1").steps)
+    expect(cell.locator(".steps > li:visible")).to_have_count(len(prove("C1").steps))
 
 
 def test_pointing_at_a_term_shows_it(page):
@@ -164,11 +164,11 @@ def test_pointing_at_a_term_shows_it(page):
     told = {"a": u * u + v * v, "b": p * p + q * q, "c": u * p + v * q, "L": (p - u) ** 2 + (q - v) ** 2}
     for letter, value in told.items():
         page.locator(".symbols button").get_by_text(letter, exact=True).click()
-        assert text(page.locator(".told")).endswith(f"{value:.3f}")
+        expect(page.locator(".told")).to_have_text(re.compile(rf"{value:.3f}\s*$"))
     page.locator("#C1 summary").click()
     page.locator("#C1").get_by_role("button", name="Show all").click()
     page.locator("#C1 .chain math mi").get_by_text("a", exact=True).first.hover()
-    assert page.locator(".beside").get_attribute("data-pointed") == "a"
+    expect(page.locator(".beside")).to_have_attribute("data-pointed", "a")
 
 
 def test_without_python_the_page_says_so_and_still_shows_the_proofs(open_site):

@@ -3,6 +3,7 @@
 import shutil
 
 import pytest
+from playwright.sync_api import expect
 
 from sandbox.explorer.module import module, style
 from sandbox.explorer.page import html
@@ -11,6 +12,7 @@ from tests.explorer.browser.driver import QUICK, Shown
 
 @pytest.fixture(scope="package")
 def chromium(playwright):
+    expect.set_options(timeout=60_000)  # milliseconds, as long as the pages' own: two busy cores may be slow
     browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
     yield browser
     browser.close()
