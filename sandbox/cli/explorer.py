@@ -25,18 +25,25 @@ def explore(
     browser: Annotated[bool, typer.Option(help="Open it in a browser.")] = True,
 ) -> None:
     """Drag the vectors: serve the explorer, and the site around it, to this machine until Ctrl-C."""
-    import webbrowser
+    from threading import Thread
 
     from sandbox.site.build import files
     from sandbox.site.python import stored
     from sandbox.site.server import HOST, server
 
-    with server(dict(files(points_of(report), stored())), port, home="explorer.html") as serving:
-        address = f"http://{HOST}:{serving.server_address[1]}/"
+    with server(dict(files(points_of(report), stored())), port) as serving:
+        address = f"http://{HOST}:{serving.server_address[1]}/explorer.html"
         print(f"The explorer is at {address} (Ctrl-C ends it)", flush=True)
-        if browser and not webbrowser.open(address):
-            say("cannot open a browser: open the address above yourself")
+        if browser:  # beside the server: some browsers return only when they are closed
+            Thread(target=_open, args=(address,), daemon=True).start()
         serving.serve_forever()
+
+
+def _open(address: str) -> None:
+    import webbrowser
+
+    if not webbrowser.open(address):
+        say("cannot open a browser: open the address above yourself")
 
 
 @app.command(epilog="Example: [bold]sandbox page explorer.html[/]")

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from sandbox.cli.explorer import Reports, points_of
-from sandbox.cli.program import app
+from sandbox.cli.program import app, say
 from sandbox.system.text import visible
 
 
@@ -26,10 +26,12 @@ def site(
     Nothing that a reader measures leaves the reader's machine.
     """
     from sandbox.site.build import write_site
-    from sandbox.site.python import runtime
+    from sandbox.site.python import runtime, stored
     from sandbox.system.files import check_new_folder
 
     check_new_folder(out)
+    if python and stored() is None:
+        say("fetching and compiling Python for the browser, once: about a minute")
     written = write_site(out, points_of(report), runtime() if python else None)
     size = sum(file.stat().st_size for file in written.rglob("*") if file.is_file())
     print(visible(f"Written: {out}, {size / 1e6:.1f} MB; look at it with `python -m http.server --directory {out}`"))

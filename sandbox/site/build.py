@@ -21,6 +21,7 @@ from sandbox.explorer.of_claims import STATES_OF_CLAIMS
 from sandbox.explorer.saes import measured_saes
 from sandbox.site import reading, results
 from sandbox.site.proofs import proofs
+from sandbox.site.python import SUMS
 from sandbox.system.files import folder_written_whole
 
 FOLDER = Path(__file__).parent
@@ -64,6 +65,12 @@ OWN = (
 )
 """What proof cells need of the sandbox, in its folder."""
 
+PYTHON_AT_ONCE = ("python/there.js", "python/sandbox.zip")
+"""What the service worker keeps of Python before anybody wants it: what must be of the pages' version."""
+
+HASH = 16
+"""Hexadecimal digits of a hash that tell one version of a file from another."""
+
 
 def write_site(out: str | Path, saes: Sequence[dict[str, Any]] | None = None, python: Path | None = None) -> Path:
     """Write the site into a new folder, completely or not at all.
@@ -86,12 +93,15 @@ def files(saes: Sequence[dict[str, Any]] | None = None, python: Path | None = No
 
     Args: see `write_site`
     """
-    version = sha256()
+    hashes: dict[str, str] = {}
     for name, content in _files(measured_saes() if saes is None else saes, python):
-        version.update(f"\0{name}\0{len(content)}\0".encode() + content)
+        hashes[name] = sha256(content).hexdigest()[:HASH]
         yield name, content
+    later = [name for name in hashes if name.startswith("python/") and name not in PYTHON_AT_ONCE]
+    version = sha256(json.dumps(hashes).encode()).hexdigest()[:HASH]
+    about = json.dumps({"version": version, "files": hashes, "later": later}, indent=1)
     worker = (FOLDER / "js" / "service-worker.js").read_text(encoding="utf-8")
-    yield "service-worker.js", worker.replace("VERSION", version.hexdigest()[:16]).encode()
+    yield "service-worker.js", f"const SITE = {about};\n{worker}".encode()
 
 
 def _files(saes: Sequence[dict[str, Any]], python: Path | None) -> Iterator[tuple[str, bytes]]:
@@ -110,7 +120,7 @@ def _files(saes: Sequence[dict[str, Any]], python: Path | None) -> Iterator[tupl
     yield from results.files()
     yield "results/reading.json", results.as_json(reading.reading())
     runtime = dict(_runtime(python)) if python is not None else {}
-    loaded = sum(len(content) for name, content in runtime.items() if not name.endswith(".mjs"))
+    loaded = sum(len(content) for name, content in runtime.items() if not name.endswith(".js"))
     there = {"there": bool(runtime), "bytes": loaded}
     yield (
         "python/there.js",
@@ -120,9 +130,16 @@ def _files(saes: Sequence[dict[str, Any]], python: Path | None) -> Iterator[tupl
 
 
 def _runtime(python: Path) -> Iterator[tuple[str, bytes]]:
-    """Python for the browser. What it fetches, all but its scripts, is what a reader waits for."""
+    """Python for the browser. What it fetches, all but its scripts, is what a reader waits for.
+
+    Pyodide's modules become .js: many servers know no .mjs, and browsers run no module of an unknown type.
+    """
     for path in sorted(python.iterdir()):
-        yield f"python/{path.name}", path.read_bytes()
+        if path.name != SUMS:
+            content = path.read_bytes()
+            if path.suffix == ".mjs":
+                content = content.replace(b"pyodide.asm.mjs", b"pyodide.asm.js")
+            yield f"python/{path.name.replace('.mjs', '.js')}", content
     yield "python/sandbox.zip", _own_modules()
 
 

@@ -48,6 +48,9 @@ LEFT_OUT = {
 }
 """Folders of SymPy that no claim can need: tests, parsers of other languages, and physics but for its units."""
 
+SUMS = "sums.json"
+"""The hash of every other file of the folder: a disk that was full or a crash may have cut one short."""
+
 UNUSED_DAYS = 30
 """A folder that another version made is removed when nobody has used it for this long."""
 
@@ -64,20 +67,31 @@ def runtime() -> Path:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(folder.with_suffix(".lock")):  # two that start at once make it once
             if stored() is None:
+                if folder.exists():  # damaged
+                    shutil.rmtree(folder)
                 with folder_written_whole(folder) as beside:
                     _make(beside)
+                    (beside / SUMS).write_text(json.dumps(_sums(beside)), encoding="utf-8")
                 _remove_unused(folder)
     return folder
 
 
 def stored() -> Path | None:
-    """The folder of `runtime` if it is there already; else None."""
+    """The folder of `runtime` if it is there already, with every file as it was made; else None."""
     folder = _place()
-    if not folder.is_dir():
+    try:
+        if json.loads((folder / SUMS).read_text(encoding="utf-8")) != _sums(folder):
+            return None
+    except (OSError, ValueError):
         return None
     with suppress(OSError):  # a cache that is read only is never cleared, either
         os.utime(folder)
     return folder
+
+
+def _sums(folder: Path) -> dict[str, str]:
+    """The hash of each file but `SUMS`: a few hundredths of a second for all."""
+    return {file.name: sha256(file.read_bytes()).hexdigest() for file in folder.iterdir() if file.name != SUMS}
 
 
 def _remove_unused(made: Path) -> None:
@@ -127,7 +141,9 @@ def _make(folder: Path) -> None:
 
 
 def _pyodide(downloads: Path, folder: Path) -> None:
-    _run([*_node("npm"), "pack", "--silent", f"pyodide@{PYODIDE}"], cwd=downloads)
+    # --silent would hide why it failed; by default it tries for more than a minute when there is no network.
+    options = ("--loglevel=error", "--fetch-retries=1", "--fetch-retry-mintimeout=1000")
+    _run([*_node("npm"), "pack", *options, "--pack-destination=.", f"pyodide@{PYODIDE}"], cwd=downloads)
     archive = downloads / f"pyodide-{PYODIDE}.tgz"
     _check(archive, base64.b64encode(sha512(archive.read_bytes()).digest()).decode(), PYODIDE_SHA512)
     with tarfile.open(archive) as content:
@@ -174,8 +190,9 @@ def _node(name: str) -> list[str]:
 def _run(command: list[str], cwd: Path | None = None) -> None:
     done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, stdin=subprocess.DEVNULL)
     if done.returncode:
-        lines = [line.strip() for line in (done.stderr or done.stdout).splitlines()]
-        said = next((line for line in lines if re.match(r"(npm error|\w*Error\b|ERROR)", line)), "it said nothing")
+        lines = [line.strip() for line in (done.stderr or done.stdout).splitlines() if line.strip()]
+        errors = [line for line in lines if re.match(r"(npm error|\w*Error\b|ERROR)", line)]
+        said = "; ".join(errors or lines[-1:]) or "it said nothing"
         raise InputError(
             f"the site's Python could not be made: {Path(command[0]).name} failed: {said[:300]}; "
             "try again, or leave it out with --no-python"

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from sandbox.errors import InputError
 
@@ -19,21 +19,20 @@ OWN_NAMES = (HOST, "localhost", "[::1]")
 TYPES = {
     "html": "text/html; charset=utf-8",
     "js": "text/javascript; charset=utf-8",
-    "mjs": "text/javascript; charset=utf-8",
     "css": "text/css; charset=utf-8",
     "json": "application/json",
     "wasm": "application/wasm",
 }
 
 
-def server(files: Mapping[str, bytes], port: int = 0, home: str = "index.html") -> ThreadingHTTPServer:
+def server(files: Mapping[str, bytes], port: int = 0) -> ThreadingHTTPServer:
     """A server of files in memory on the loopback address; port 0 picks a free one. `serve_forever()` starts it.
 
-    Args:   files: path ► content; home: the path that / stands for
+    Args:   files: path ► content
     Raises: InputError if the port is taken
     """
     try:
-        return _Server((HOST, port), partial(_Files, files, home))
+        return _Server((HOST, port), partial(_Files, files))
     except (OSError, OverflowError) as error:
         raise InputError(f"cannot listen on port {port} ({error}): choose another with --port") from error
 
@@ -50,8 +49,8 @@ class _Server(ThreadingHTTPServer):
 
 
 class _Files(BaseHTTPRequestHandler):
-    def __init__(self, files: Mapping[str, bytes], home: str, *args, **options):
-        self.files, self.home = files, home
+    def __init__(self, files: Mapping[str, bytes], *args, **options):
+        self.files = files
         super().__init__(*args, **options)
 
     def do_GET(self) -> None:
@@ -59,7 +58,7 @@ class _Files(BaseHTTPRequestHandler):
         if host not in OWN_NAMES:  # any port will do: it may be forwarded
             self.send_error(421, "This site is served to this machine only")
             return
-        name = unquote(urlsplit(self.path).path).removeprefix("/") or self.home
+        name = unquote(re.sub(r"[?#].*", "", self.path)).removeprefix("/") or "index.html"
         content = self.files.get(name)
         if content is None:
             self.send_error(404)
@@ -69,7 +68,10 @@ class _Files(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(content)))
         self.send_header("Cache-Control", "no-cache")  # the next one to listen on this port may serve other files
         self.end_headers()
-        self.wfile.write(content)
+        if self.command != "HEAD":
+            self.wfile.write(content)
+
+    do_HEAD = do_GET
 
     def log_message(self, format: str, *args: Any) -> None:
         """Stay silent: the terminal belongs to whoever started the server."""

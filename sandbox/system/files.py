@@ -82,11 +82,15 @@ def folder_written_whole(path: str | Path, keep: bool = True) -> Iterator[Path]:
 
     It is deleted instead if the block fails, or if `keep` is False.
 
-    Raises: InputError if `path` already exists (unless it is an empty folder), cannot be created, or the disk is full
+    Raises: InputError if `path` already exists (unless it is an empty folder, neither current nor a mount), cannot be
+            created, or the disk is full
     """
     requested, path = path, _target(path)
     if path.exists() and not (path.is_dir() and not any(path.iterdir())):
         raise InputError(f"{requested} already exists: name a new folder to write to")
+    if path.exists() and (path == Path(os.path.realpath(os.curdir)) or path.is_mount()):
+        kept = "a mounted disk" if path.is_mount() else "the current folder"
+        raise InputError(f"{requested} is {kept}, which cannot be replaced: name a new folder in it")
     with _temporary(requested, path, folder=True) as beside:
         yield beside
         if keep:

@@ -310,8 +310,8 @@ def test_explore_serves_the_site_and_nothing_else_to_this_machine_alone():
     server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
         line = server.stdout.readline()
-        [address] = re.findall(r"http://127\.0\.0\.1:\d+/", line)
-        assert status(address) == status(address + "explorer.html")
+        [address] = re.findall(r"http://127\.0\.0\.1:\d+/(?=explorer\.html )", line)
+        assert status(address) == status(address + "index.html")
         assert status(address + "explorer/generated.js") == (200, generated().encode())
         for path in ("favicon.ico", "../pyproject.toml", "%2e%2e/etc/passwd", "sandbox", "explorer.html/x"):
             assert status(address + path)[0] == 404

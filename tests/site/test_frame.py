@@ -2,7 +2,7 @@
 
 import pytest
 
-from sandbox.site.build import PAGES
+from sandbox.site.build import PAGES, write_site
 
 
 @pytest.mark.parametrize("page", [page.name for page in PAGES])
@@ -24,3 +24,12 @@ def test_the_link_that_skips_the_menu_says_and_changes_nothing(open_site, page):
     tab.wait_for_function("location.hash === '#main' || document.activeElement.closest('main')")
     tab.wait_for_timeout(300)  # a complaint would be drawn by now
     assert tab.locator("main").inner_text() == before
+
+
+def test_a_page_opened_as_a_file_says_that_it_needs_a_server(chromium, tmp_path):
+    write_site(tmp_path / "site")
+    context = chromium.new_context()
+    page = context.new_page()
+    page.goto((tmp_path / "site" / "results.html").as_uri())
+    assert "python -m http.server" in page.get_by_role("alert").first.inner_text()
+    context.close()

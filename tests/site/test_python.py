@@ -9,7 +9,7 @@ from filelock import FileLock
 
 from sandbox import InputError
 from sandbox.site import python
-from sandbox.site.build import write_site
+from sandbox.site.build import files, write_site
 from tests.helpers.runs import sandbox
 
 
@@ -53,6 +53,36 @@ def test_another_file_than_the_pinned_one_is_refused(empty_cache, monkeypatch):
     assert left(empty_cache) == []
 
 
+def test_without_a_network_it_soon_says_why(empty_cache, monkeypatch):
+    monkeypatch.setenv("npm_config_registry", "http://127.0.0.1:1")
+    with pytest.raises(InputError, match=r"npm failed: npm error .*ECONNREFUSED.*--no-python"):
+        python.runtime()
+    assert left(empty_cache) == []
+
+
+@pytest.mark.parametrize("damage", [b"sym", b"another", b"", None])
+def test_a_damaged_cache_is_made_again(empty_cache, monkeypatch, damage):
+    """Cut short, altered, emptied or gone."""
+    made = []
+    monkeypatch.setattr(python, "_make", lambda folder: made.append((folder / "sympy.zip").write_bytes(b"sympy 1")))
+    file = python.runtime() / "sympy.zip"
+    assert python.stored() == python.runtime() == file.parent
+    assert len(made) == 1
+    file.unlink() if damage is None else file.write_bytes(damage)
+    assert python.stored() is None
+    assert (python.runtime() / "sympy.zip").read_bytes() == b"sympy 1"
+    assert len(made) == 2
+    assert [name for name, _ in files(python=python.stored()) if name.startswith("python/")] == [
+        "python/there.js", "python/sympy.zip", "python/sandbox.zip"
+    ]  # fmt: skip
+
+
+def test_a_server_needs_to_know_common_types_only(complete_files):
+    """Of an unknown type, no module runs; .mjs is one for many servers. The rest may be of any type."""
+    assert {name.rpartition(".")[2] for name in complete_files} == {"html", "css", "js", "json", "wasm", "zip"}
+    assert b"asm.mjs" not in complete_files["python/pyodide.js"]
+
+
 def kept(cache, name, days):
     """A folder of another version, last used so many days ago."""
     folder = cache / "shrinkage-sandbox" / name
@@ -78,9 +108,11 @@ def test_a_new_version_removes_those_that_nobody_used_for_a_month(empty_cache, m
     assert not unused.exists()
 
 
-def test_use_keeps_a_version(empty_cache):
-    folder = kept(empty_cache, python._place().name, 31)
-    assert python.runtime() == folder
+def test_use_keeps_a_version(empty_cache, monkeypatch):
+    monkeypatch.setattr(python, "_make", lambda folder: (folder / "sympy.zip").write_bytes(b"sympy"))
+    folder = python.runtime()
+    os.utime(folder, (0, 0))
+    assert python.stored() == folder
     assert time.time() - folder.stat().st_mtime < 86400
 
 

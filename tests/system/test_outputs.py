@@ -16,7 +16,7 @@ import pytest
 
 from sandbox.errors import InputError
 from sandbox.moments.machine_code import compiled
-from sandbox.system.files import folder_written_whole, write_text, written_whole
+from sandbox.system.files import check_new_folder, folder_written_whole, write_text, written_whole
 from sandbox.system.outputs import check_outputs
 from tests.helpers.runs import D, sandbox, save_sae
 
@@ -227,6 +227,19 @@ with written_whole({str(tmp_path / "st")!r}) as a, folder_written_whole({str(tmp
         (beside / "weights").write_text("whole")
     assert {path.name for path in tmp_path.iterdir()} == {"st", "out", ".st-of-mine"}
     assert (tmp_path / "out" / "weights").read_text() == "whole"
+
+
+def test_an_empty_folder_that_cannot_be_replaced_is_refused_before_any_work(tmp_path, monkeypatch):
+    """Replaced, the current folder would be one that no shell in it sees; a mount cannot be."""
+    monkeypatch.chdir(tmp_path)
+    for name in (".", str(tmp_path)):
+        with pytest.raises(InputError, match=r"is the current folder.*name a new folder in it"):
+            check_new_folder(name)
+    monkeypatch.chdir("/")
+    check_new_folder(tmp_path)
+    monkeypatch.setattr("pathlib.Path.is_mount", lambda path: path == tmp_path)
+    with pytest.raises(InputError, match="is a mounted disk"):
+        check_new_folder(tmp_path)
 
 
 def test_what_is_no_matter_of_files_stays_an_error_of_the_program(tmp_path):

@@ -1,6 +1,15 @@
-// What every page does: work offline from the second visit on.
+// What every page does: keep the site, so that it works offline. That waits until the page itself has loaded.
+const keeper = navigator.serviceWorker;
+const kept = keeper?.controller; // this page comes from a version that was kept
 
-// A page that was opened as a file has no service worker, and needs none.
-if ("serviceWorker" in navigator && location.protocol.startsWith("http")) {
-  navigator.serviceWorker.register("service-worker.js").catch(() => {}); // without one, the site needs its server
+async function keep() {
+  const registration = await keeper.register("service-worker.js");
+  // A newer version is ready: this page is loaded again, from that.
+  if (kept) keeper.addEventListener("controllerchange", () => location.reload(), { once: true });
+  registration.waiting?.postMessage("take over");
 }
+
+// Without a service worker, the site needs its server.
+const begin = () => keep().catch(() => {});
+if (keeper && document.readyState === "complete") begin();
+else if (keeper) addEventListener("load", begin, { once: true });

@@ -1,5 +1,5 @@
 // Python in a worker: Pyodide with SymPy, Z3 and the sandbox's own proofs. It answers questions in order.
-import { loadPyodide } from "../../python/pyodide.mjs";
+import { loadPyodide } from "../../python/pyodide.js";
 
 const FOLDER = new URL("../../python/", import.meta.url);
 const PARTS = ["sympy.zip", "z3.zip", "sandbox.zip"];
