@@ -93,12 +93,12 @@ def files(saes: Sequence[dict[str, Any]] | None = None, python: Path | None = No
 
     Args: see `write_site`
     """
-    hashes: dict[str, str] = {}
-    for name, content in _files(measured_saes() if saes is None else saes, python):
-        hashes[name] = sha256(content).hexdigest()[:HASH]
-        yield name, content
-    later = [name for name in hashes if name.startswith("python/") and name not in PYTHON_AT_ONCE]
+    content = dict(_files(measured_saes() if saes is None else saes, python))
+    hashes = {name: sha256(file).hexdigest()[:HASH] for name, file in content.items()}
     version = sha256(json.dumps(hashes).encode()).hexdigest()[:HASH]
+    for name, file in content.items():
+        yield name, file.replace(b"VERSION", version.encode(), 1) if name.endswith(".html") else file
+    later = [name for name in hashes if name.startswith("python/") and name not in PYTHON_AT_ONCE]
     about = json.dumps({"version": version, "files": hashes, "later": later}, indent=1)
     worker = (FOLDER / "js" / "service-worker.js").read_text(encoding="utf-8")
     yield "service-worker.js", f"const SITE = {about};\n{worker}".encode()

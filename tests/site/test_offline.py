@@ -85,6 +85,12 @@ def test_a_page_opened_before_works_offline(context, site_files):
     assert "30" in page.get_by_label("angle", exact=False).first.input_value()
 
 
+def test_a_server_that_adds_to_pages_is_as_good(context, site_files):
+    added = {name: file + b"<p>counted</p>" * name.endswith(".html") for name, file in site_files.items()}
+    with served(added) as address:
+        opened(context, f"{address}explorer.html")
+
+
 def test_after_one_visit_every_page_works_offline_whole(context, site_files):
     with served(site_files) as address:
         page = opened(context, f"{address}index.html")

@@ -42,6 +42,7 @@ def test_a_browser_that_returns_only_when_it_is_closed_still_gets_its_page(tmp_p
     chosen = os.environ | {"BROWSER": f"{sys.executable} {reads} %s"}
     command = [sys.executable, "-m", "sandbox", "explore"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=chosen) as running:
+        assert running.stdout is not None
         try:
             assert "explorer.html" in running.stdout.readline()
             assert running.stdout.readline() == "200\n"

@@ -1,7 +1,7 @@
 // Keeps the site, so that it works offline and every page is whole: all of one version, never half old and half new.
 //
 // The builder writes this file to the top of the site, and before it SITE: { version, files: { path: hash }, later }.
-// A new version is fetched beside the one in use, each file checked against its hash. It takes over when a page is loaded
+// A new version is fetched beside the one in use, each file checked. It takes over when a page is loaded
 // while no other page of the site is open. Files that are wanted `later`, as Python, are kept when first wanted.
 const OURS = `shrinkage-sandbox ${new URL(registration.scope).pathname} `; // another folder of this server is another site
 const CACHE = OURS + SITE.version;
@@ -48,13 +48,19 @@ async function install() {
 // Puts a response into the cache if it is the file of this version; returns whether it is.
 async function keep(cache, name, response) {
   const bytes = await response.arrayBuffer();
-  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
-  const hash = [...digest].map((byte) => byte.toString(16).padStart(2, "0")).join("");
-  if (!hash.startsWith(SITE.files[name])) return false;
+  if (!(await isOurs(name, bytes))) return false;
   // A new response: one that the server had redirected may not answer for a page.
   const type = response.headers.get("Content-Type");
   await cache.put(name, new Response(bytes, { headers: type ? { "Content-Type": type } : {} }));
   return true;
+}
+
+// Pages name their version themselves: servers and proxies add to them, as counters of visitors.
+async function isOurs(name, bytes) {
+  if (name.endsWith(".html")) return new TextDecoder().decode(bytes).includes(`data-version="${SITE.version}"`);
+  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
+  const hash = [...digest].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+  return hash.startsWith(SITE.files[name]);
 }
 
 // The file of the site that an address means, also where the server leaves ".html" out; undefined if there is none.
