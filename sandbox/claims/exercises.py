@@ -1,8 +1,9 @@
 """Exercises: a derivation with its next term left out, for the reader to find.
 
 The questions are the steps that have a hint, so they never go out of date. The reply to a wrong answer gives numbers at
-which it fails, and the hint. The reply to one that is equal but not in the form that the step is about, such as a
-completed square, says what to change. A right answer leads to the next question. Only `solution` shows the term.
+which it fails; in a terminal or a notebook, the hint as well. The reply to one that is equal but not in the form that
+the step is about, such as a completed square, says what to change. A right answer leads to the next question. Only
+`solution` shows the term.
 """
 
 # SymPy annotates atoms, arguments and the results of subs as Basic, which here are Expr or Symbol.
@@ -78,11 +79,12 @@ class Exercise:
 
         Raises: InputError (a ValueError), one line, for a text that is not a formula.
         """
+        hint = f" Hint: {self.hint()}" if self.step else ""
         reply = self.judge(text)
-        return self._feedback(reply.right, reply.words)
+        return self._feedback(reply.right, reply.words + hint * (not reply.right))
 
     def judge(self, text: str) -> Reply:
-        """The reply to a term without the question: see `answer`."""
+        """The reply to a term without the question and the hint: see `answer`."""
         step = self.step
         if step is None:
             return Reply(False, "There is no question left to answer.")
@@ -99,9 +101,9 @@ class Exercise:
             if not against and (at := getattr(error, "at", "")):
                 against = f"It fails at {at}."
             verdict = "That is not equal." if against else "SymPy could not show that this is equal."
-            return Reply(False, " ".join(filter(None, (verdict, against, f"Hint: {step.hint}"))))
+            return Reply(False, " ".join(filter(None, (verdict, against))))
         if lacking := missing(term, step.terms[blank(step)]):
-            return Reply(False, f"That is equal, but not yet in the form asked for: {lacking}. Hint: {step.hint}")
+            return Reply(False, f"That is equal, but not yet in the form asked for: {lacking}.")
         self.at += 1
         return Reply(True, "Right.")
 

@@ -138,15 +138,37 @@ def test_what_is_no_claim_is_said_in_one_line(page):
 def test_an_exercise_judges_answers_and_gives_the_step(page):
     cell = page.locator("#C3")
     cell.locator("summary").click()
-    cell.get_by_role("button", name="Find the steps yourself").click()
+    assert "ρ²" in text(cell.locator("summary"))
+    cell.get_by_role("button", name="Find 1 of its 10 steps yourself").click()
     cell.locator(".question .chain").wait_for(timeout=120_000)
+    assert "ρ²" not in text(cell.locator("summary")), "the heading would give the answer"
     answer = cell.get_by_label("your next term")
     answer.fill("rho")
     answer.press("Enter")
     cell.locator(".reply", has_text="That is not equal").wait_for(timeout=60_000)
+    assert "Multiply the two fractions" not in text(cell), "no hint unasked"
+    cell.get_by_role("button", name="Hint").click()
+    assert "Multiply the two fractions" in text(cell)
     answer.fill("rho**2")
     answer.press("Enter")
     cell.locator(".question", has_text="Done").wait_for(timeout=60_000)
+    assert prove("C3").claim in text(cell.locator("summary"))
+    assert not any(button.is_visible() for button in cell.locator(".exercise button").all())
+
+
+def test_results_do_not_pile_up_and_can_be_removed(page):
+    first, second, third = "c/a * c/b == 1", "gamma_10 >= gamma", "gamma < 1 => r > 1"
+    for claim in (first, second, third, second):
+        ask(page, claim)
+    answers = page.locator(".answer")
+    expect(answers.locator("code")).to_have_text([second, third, first])  # each once, newest first
+    assert [node.get_attribute("open") is not None for node in answers.all()] == [True, False, False]
+    answers.nth(0).get_by_role("button", name="Remove").click()
+    assert answers.count() == 2
+    assert page.evaluate("document.activeElement.id") == "claim"
+    page.get_by_role("button", name="Remove all results").click()
+    assert answers.count() == 0
+    assert not page.get_by_role("button", name="Remove all results").is_visible()
 
 
 def test_a_proof_is_run_again_in_the_browser(page):

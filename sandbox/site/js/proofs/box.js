@@ -13,6 +13,7 @@ const MISSING = "This copy of the site was made without Python, so it shows proo
 export function box(section, show) {
   const [form, answers] = [section.querySelector("form"), section.querySelector(".answers")];
   const [input, halt, status] = [form.querySelector("input"), form.querySelector(".stop"), form.querySelector("[role=status]")];
+  const put = list(answers, show);
   let asking = null; // the claim that is being decided, and what stops that
 
   const buttons = EXAMPLES.map((text) => {
@@ -43,7 +44,7 @@ export function box(section, show) {
       const told = await ask({ ask: "check", claim }, mine.stop.signal);
       if (told.refused) words = `Not a claim: ${told.refused}`;
       else {
-        answers.prepend(answer(claim, told, show));
+        put(claim, told);
         words = (seconds) => `Decided in ${seconds}: it ${told.headline}.`;
       }
     } catch (error) {
@@ -57,9 +58,35 @@ export function box(section, show) {
   }
 }
 
-function answer(claim, told, show) {
-  const title = html("h3", {}, html("code", {}, claim), ` ${told.headline}.`);
-  const node = html("article", { class: `answer ${told.verdict}` }, title);
+// The results, newest first: only that is open, so that the page below stays where it is.
+function list(place, show) {
+  const clear = html("button", { type: "button", hidden: "" }, "Remove all results");
+  const nodes = () => [...place.querySelectorAll(".answer")];
+  place.append(clear);
+  clear.addEventListener("click", () => remove(...nodes()));
+
+  function remove(...some) {
+    for (const node of some) node.remove();
+    clear.hidden = nodes().length < 2;
+    document.getElementById("claim").focus();
+  }
+
+  return (claim, told) => {
+    for (const old of nodes()) {
+      if (old.dataset.claim === claim) old.remove();
+      else old.open = false;
+    }
+    const gone = html("button", { type: "button" }, "Remove");
+    const node = answer(claim, told, show, gone);
+    gone.addEventListener("click", () => remove(node));
+    place.prepend(node);
+    clear.hidden = nodes().length < 2;
+  };
+}
+
+function answer(claim, told, show, gone) {
+  const title = html("summary", {}, html("h3", {}, html("code", {}, claim), ` ${told.headline}.`));
+  const node = html("details", { class: `answer ${told.verdict}`, open: "", "data-claim": claim }, title);
   for (const pair of told.pairs) node.append(...pairNodes(pair, show));
   if (told.free?.length) node.append(html("p", {}, "With ", ...listed(told.free.map(([name, value]) => html("span", {}, formula(name), " = ", formula(value))))));
   for (const { terms, sign, holds } of told.statements ?? []) {
@@ -68,6 +95,7 @@ function answer(claim, told, show) {
   }
   if (told.proof) node.append(...proofNodes(told.proof));
   if (told.notes.length) node.append(html("ul", { class: "notes" }, ...told.notes.map((note) => html("li", {}, note))));
+  node.append(html("p", { class: "turn" }, gone));
   if (told.pairs.length) show(settingsOf(told.pairs[0].x.numbers, told.pairs[0].x_hat.numbers));
   return node;
 }

@@ -5,7 +5,8 @@ import { ask } from "../python/python.js";
 import { chain } from "./formulas.js";
 import { stepNode } from "./proof.js";
 
-export function exercise(claim) {
+// `done` is called once no question is left.
+export function exercise(claim, done) {
   const asked = html("div", { class: "question" });
   const input = html("input", { type: "text", "aria-label": "your next term", autocomplete: "off", autocapitalize: "off", spellcheck: "false" });
   const hint = html("button", { type: "button" }, "Hint");
@@ -37,7 +38,10 @@ export function exercise(claim) {
     input.value = "";
     if (!question && form.contains(document.activeElement)) node.focus();
     form.hidden = !question;
-    if (!question) return asked.replaceChildren(html("p", {}, `Done: ${told.claim}`));
+    if (!question) {
+      done();
+      return asked.replaceChildren(html("p", {}, `Done: ${told.claim}`));
+    }
     const blank = html("span", { class: "blank", "aria-label": "the missing term" }, "?");
     asked.replaceChildren(
       html("p", { class: "reason" }, `Question ${at + 1} of ${told.of}. ${question.reason}`),

@@ -23,24 +23,25 @@ addEventListener("hashchange", () => turn("auto"));
 function cell(proof) {
   const { number, claim, preset } = proof;
   const body = html("div", { class: "body" });
-  const node = html("details", { class: "cell", id: number }, html("summary", {}, html("b", {}, number), ` ${claim}`), body);
+  const node = html("details", { class: "cell", id: number }, html("summary", {}, html("b", {}, number), " ", html("span", { class: "said" }, claim)), body);
   node.addEventListener("toggle", () => {
     if (!node.open) return;
     history.replaceState(history.state, "", `#${number}`); // the address to share, and where Back leads
-    if (!body.children.length) fill(body, proof);
+    if (!body.children.length) fill(node, body, proof);
     const { state } = presets.find(({ key }) => key === preset);
     beside.show({ angle: state.angle, norm_ratio: state.norm_ratio, norm_x: state.norm_x });
   });
   return node;
 }
 
-function fill(body, proof) {
+function fill(node, body, proof) {
   const steps = html("div", { class: "proof" }, ...proofNodes(proof, 1));
   const again = html("button", { type: "button" }, "Prove it again, here");
-  const find = html("button", { type: "button" }, "Find the steps yourself");
+  const asked = proof.steps.filter(({ hint }) => hint).length;
+  const find = html("button", { type: "button" }, `Find ${asked} of its ${proof.steps.length} steps yourself`);
   const said = html("span", { role: "status" });
   const bar = html("p", { class: "turn" });
-  if (there) bar.append(again, ...(proof.steps.some(({ hint }) => hint) ? [find] : []), " ", said);
+  if (there) bar.append(again, ...(asked ? [find] : []), " ", said);
   again.addEventListener("click", async () => {
     if (again.ariaDisabled) return;
     again.ariaDisabled = "true"; // not `disabled`, which would drop the focus
@@ -56,7 +57,9 @@ function fill(body, proof) {
   });
   find.addEventListener("click", () => {
     steps.hidden = true;
-    const place = exercise(proof.number);
+    const heading = node.querySelector("summary .said");
+    write(heading, "(The claim is hidden while you find its steps.)"); // it often says what is asked
+    const place = exercise(proof.number, () => write(heading, proof.claim));
     find.replaceWith(place);
     place.focus();
   });

@@ -1,7 +1,7 @@
 // What Python is at, and for how long, beside a status: a screen reader reads out the status, but not the clock, which
 // changes ten times a second.
 import { html, shown, write } from "../../explorer/dom.js";
-import { loading } from "./python.js";
+import { STARTING, loading } from "./python.js";
 
 // Returns a function that ends it: it writes its words into the status, or leaves that alone if they are null, and
 // returns the seconds that have passed, in words.
@@ -15,8 +15,9 @@ export function clock(status) {
 
   function tick() {
     const now = loading();
-    write(status, now ? "Loading Python, once:" : "Thinking:");
-    write(node, now ? `${now}, ${passed()}` : passed());
+    const starts = now === STARTING;
+    write(status, starts ? "Starting Python:" : now ? "Loading Python, once:" : "Thinking:");
+    write(node, now && !starts ? `${now}, ${passed()}` : passed());
   }
 
   return (words) => {

@@ -75,10 +75,12 @@ function heard({ number, answer, bytes: more, listens, failed }) {
   waiting.clear();
 }
 
-// How far the loading is, in words; "" once Python listens.
+export const STARTING = "starting";
+
+// How far the loading is, in words; STARTING once all has arrived, and "" once Python listens.
 export function loading() {
   if (ready) return "";
-  return arrived < bytes ? `${megabytes(arrived)} of ${megabytes(bytes)} MB` : "starting";
+  return arrived < bytes ? `${megabytes(arrived)} of ${megabytes(bytes)} MB` : STARTING;
 }
 
 function megabytes(count) {
