@@ -4,7 +4,7 @@ import { asked, clamp, html, put, set, shown, svg, toggle, unheard, wrapped } fr
 import { draggable, pointIn } from "./drag.js";
 import { rings } from "./penalty.js";
 import { cross } from "./plane.js";
-import { cosine } from "./state.js";
+import { angleOf, cosine } from "./state.js";
 
 const FRAME = { left: 34, right: 12, top: 12, bottom: 34 };
 const TRAIL = 120; // points that the trail keeps
@@ -53,7 +53,7 @@ export function map(act, signal) {
         const [u, v] = pointIn(front, event);
         const rho = ((u - offset[0] - p(-1)) / (p(1) - p(-1))) * 2 - 1;
         const r = ((q(0) - v + offset[1]) / (q(0) - q(top))) * top;
-        act.set({ angle: (Math.acos(clamp(rho, -1, 1)) * 180) / Math.PI, norm_ratio: clamp(r, 0, top) });
+        act.set({ angle: angleOf(rho), norm_ratio: clamp(r, 0, top) });
       },
       end: () => act.commit(),
       key: (direction, fine) => act.key("hat", direction, fine),
@@ -143,7 +143,7 @@ export function map(act, signal) {
   }
 
   function goTo({ name, cosine, norm_ratio }) {
-    act.set({ angle: (Math.acos(clamp(cosine, -1, 1)) * 180) / Math.PI, norm_ratio: Math.min(norm_ratio, top) });
+    act.set({ angle: angleOf(cosine), norm_ratio: Math.min(norm_ratio, top) });
     act.commit();
     const beyond = `${name} is beyond the map, at r ${shown(norm_ratio)}: x̂ has its ρ, ${shown(cosine)}, and r ${shown(top)}.`;
     act.say(norm_ratio > top ? beyond : `x̂ is at ${name}: ρ ${shown(cosine)}, r ${shown(norm_ratio)}.`);

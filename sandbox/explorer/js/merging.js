@@ -2,6 +2,7 @@
 import { controls, measures } from "./generated.js";
 import { clamp } from "./dom.js";
 import { scores } from "./population.js";
+import { angleOf } from "./state.js";
 
 const NEAR = 0.04; // so near to the means, x̂ falls onto them
 const mergers = new Map(); // by sample: the points, and the cells of each number of cells
@@ -74,8 +75,7 @@ export function onTheMeans(seed) {
 // The state with the angle and the norm ratio that the points have together.
 export function together(state) {
   const rho = onTheMeans(state.seed)[state.cells];
-  const angle = (Math.acos(clamp(rho, -1, 1)) * 180) / Math.PI;
-  return { ...state, population: false, angle, norm_ratio: state.factor * rho };
+  return { ...state, population: false, angle: angleOf(rho), norm_ratio: state.factor * rho };
 }
 
 // What moves x̂ to an angle and norm ratio: the number of cells nearest to that angle, and a factor.

@@ -2,7 +2,7 @@
 import { losses, measures } from "./generated.js";
 import { asked, clamp, put, set, shown, svg, ticks, toggle, write } from "./dom.js";
 
-const MARGIN = { left: 38, right: 14, top: 12, bottom: 34 };
+const MARGIN = { left: 38, right: 14, top: 24, bottom: 34 };
 const FURTHEST = 3.2; // a reciprocal beyond this is written at the edge
 
 export function parabolas() {
@@ -19,7 +19,8 @@ export function parabolas() {
   const picture = svg("svg", { class: "parabolas", role: "img", "aria-label": "both losses over the scale s" });
   picture.append(grid, ...kinds.flatMap(({ curve, drop, mark }) => [mark, drop, curve]));
   const question = asked();
-  picture.append(...kinds.flatMap(({ dot, name }) => [dot, name]), nothing, question);
+  const upwards = svg("text", { class: "axis-name", x: 2, y: 12 }, "squared error / a");
+  picture.append(...kinds.flatMap(({ dot, name }) => [dot, name]), upwards, nothing, question);
 
   let size = [500, 250];
   let drawn = "";
@@ -37,7 +38,7 @@ export function parabolas() {
     const best = kinds.map(({ key }) => values[key].value);
     const known = best.some((scale) => scale !== null) && a > 0;
     for (const { curve } of kinds) toggle(curve, known);
-    toggle(grid, known);
+    for (const node of [grid, upwards]) toggle(node, known);
     toggle(nothing, !known);
     if (!known) {
       for (const { drop, dot, mark, name } of kinds) for (const node of [drop, dot, mark, name]) toggle(node, false);

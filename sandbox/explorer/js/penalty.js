@@ -1,7 +1,7 @@
 // A small lasso, solved exactly, beside a hard threshold that cuts the same features (penalty.py).
 import { controls, latents, measures, predictedBias, strengths, thresholdOf } from "./generated.js";
 import { html, put, set, shown, svg, toggle, write } from "./dom.js";
-import { asWritten } from "./state.js";
+import { angleOf, asWritten } from "./state.js";
 import { valued } from "./table.js";
 
 const GATES = { soft: "lasso (L1)", hard: "hard threshold (L0)" };
@@ -45,7 +45,7 @@ function thresholded(gate, threshold, coefficient) {
 export function lassoFollowed(patch, before) {
   if (!patch.penalty || patch.penalty === before.penalty || "angle" in patch || patch.merged || patch.population) return patch;
   const { cosine, norm_ratio } = penalised(patch.penalty).soft;
-  return { angle: (Math.acos(cosine) * 180) / Math.PI, norm_ratio, ...patch };
+  return { angle: angleOf(cosine), norm_ratio, ...patch };
 }
 
 const LEADS = "A penalty above 0 moves x̂: to where a lasso puts it.";

@@ -2,7 +2,7 @@
 import { controls, measures, ratioOfBias } from "./generated.js";
 import { accept, typedField } from "./controls.js";
 import { html, shown, toggle, write } from "./dom.js";
-import { cosine, numberIn } from "./state.js";
+import { angleOf, cosine, numberIn } from "./state.js";
 
 const PLACES = {
   cosine: {
@@ -10,7 +10,7 @@ const PLACES = {
     patch(text) {
       const rho = numberIn(text);
       if (!(Math.abs(rho) <= 1)) throw new Error(`ρ is “${text}”: it must be a number from −1 to 1`);
-      return { angle: +((Math.acos(rho) * 180) / Math.PI).toPrecision(14) }; // of ½ exactly 60°
+      return { angle: +angleOf(rho).toPrecision(14) }; // of ½ exactly 60°
     },
   },
   relative_reconstruction_bias: {

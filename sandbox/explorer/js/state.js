@@ -82,6 +82,11 @@ export function cosine(degrees) {
   return Math.round(Math.cos((degrees * Math.PI) / 180) * 1e15) / 1e15;
 }
 
+// The angle in degrees whose cosine that is; one beyond ±1, by rounding or a hand, counts as ±1.
+export function angleOf(rho) {
+  return (Math.acos(Math.min(Math.max(rho, -1), 1)) * 180) / Math.PI;
+}
+
 export function tipOf({ angle, norm_ratio, norm_x }) {
   const turn = (angle * Math.PI) / 180;
   const length = norm_ratio * norm_x;

@@ -4,6 +4,7 @@ import { html } from "../../explorer/dom.js";
 import { map } from "../../explorer/map.js";
 import { saes } from "../../explorer/saes.js";
 import { sceneOf } from "../../explorer/scene.js";
+import { angleOf } from "../../explorer/state.js";
 import { inExplorer } from "../results/estimates.js";
 import { theme } from "../../explorer/theme.js";
 
@@ -39,6 +40,5 @@ export function picture(name, { cosine, norm_ratio }, signal) {
 // The explorer's settings for the place where the map draws a point: at its edge, if the point lies beyond.
 function stateAt({ cosine, norm_ratio }) {
   const { low, high } = controls.norm_ratio;
-  const angle = (Math.acos(cosine) * 180) / Math.PI;
-  return { angle: +angle.toFixed(4), norm_ratio: +Math.min(Math.max(norm_ratio, low), high).toFixed(5) };
+  return { angle: +angleOf(cosine).toFixed(4), norm_ratio: +Math.min(Math.max(norm_ratio, low), high).toFixed(5) };
 }

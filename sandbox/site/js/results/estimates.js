@@ -1,6 +1,6 @@
 // Estimates as the results hold them: [value, low, high] with a 95 % interval, then why there is none, if so.
 import { controls, defaults } from "../../explorer/generated.js";
-import { toAddress } from "../../explorer/state.js";
+import { angleOf, toAddress } from "../../explorer/state.js";
 
 export const LOOKS = ["relu", "gated", "gated_saelens", "jumprelu", "topk"]; // the kind of an architecture in a chart
 
@@ -36,7 +36,7 @@ export function fixed(value, digits = 4) {
 // beyond the explorer's settings.
 export function inExplorer(cosine, norm_ratio, measure) {
   if (cosine === null || norm_ratio === null || norm_ratio > controls.norm_ratio.high) return null;
-  const angle = +((Math.acos(cosine) * 180) / Math.PI).toPrecision(9);
+  const angle = +angleOf(cosine).toPrecision(9);
   return `explorer.html${toAddress({ ...defaults, angle, norm_ratio, ...(measure ? { measure } : {}) })}`;
 }
 
