@@ -164,12 +164,24 @@ def html(page: Page) -> str:
         "name": page.name,
         "title": escape(page.title),
         "nav": "".join(_link(other, page) for other in PAGES),
-        "main": (FOLDER / "pages" / f"{page.name}.html").read_text(encoding="utf-8").strip(),
+        "main": _quoted((FOLDER / "pages" / f"{page.name}.html").read_text(encoding="utf-8").strip()),
         "scripts": "\n".join(f'<script type="module" src="js/{name}"></script>' for name in page.scripts),
         "styles": "\n".join(f'<link rel="stylesheet" href="{name}">' for name in page.styles),
     }
     frame = (FOLDER / "pages" / "frame.html").read_text(encoding="utf-8")
     return re.sub(r"\{\{(\w+)\}\}", lambda mark: parts[mark[1]], frame)
+
+
+def _quoted(text: str) -> str:
+    """A page in which `<span data-step="C7.2"></span>` shows step 2 of C7, and "C7.2:2" its first two terms."""
+
+    def step(mark: re.Match[str]) -> str:
+        found = next(proof["steps"][int(mark[2]) - 1] for proof in proofs() if proof["number"] == mark[1])
+        terms, signs = found["terms"][: int(mark[3] or 99)], found["signs"]
+        chain = terms[0] + "".join(f"<mo>{sign}</mo>{term}" for sign, term in zip(signs, terms[1:], strict=False))
+        return f'{mark[0][: -len("></span>")]} class="formula"><math>{chain}</math></span>'
+
+    return re.sub(r'<span data-step="(C\d+)\.(\d+)(?::(\d+))?"></span>', step, text)
 
 
 def _link(page: Page, current: Page) -> str:

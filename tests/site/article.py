@@ -74,12 +74,16 @@ class Article:
         box = self.stage.locator(f'[data-handle="{handle}"]:visible .knob').bounding_box()
         return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
 
+    def arrow(self, name="x-hat"):
+        """An arrow as it is drawn, in pixels, upwards positive."""
+        x1, y1, x2, y2 = self.stage.locator(f'line[data-arrow="{name}"]').evaluate(
+            "(line) => [line.x1, line.y1, line.x2, line.y2].map((end) => end.baseVal.value)"
+        )
+        return x2 - x1, y1 - y2
+
     def unit(self):
         """The length of x in pixels."""
-        x1, x2 = self.stage.locator('line[data-arrow="x"]').evaluate(
-            "(line) => [line.x1, line.x2].map((end) => end.baseVal.value)"
-        )
-        return x2 - x1
+        return self.arrow("x")[0]
 
     def drag(self, handle, dx, dy):
         x, y = self.knob(handle)

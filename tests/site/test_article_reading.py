@@ -5,6 +5,7 @@ import re
 import pytest
 
 from sandbox.site.build import PAGES
+from sandbox.site.proofs import proofs
 from tests.explorer.browser.driver import until
 from tests.explorer.browser.test_accessibility import grave
 from tests.site.article import SCENES, WINDOWS, in_python
@@ -59,7 +60,10 @@ def test_the_text_of_an_answer_types_no_measured_number(site_files):
 def test_a_scene_is_short(article, number):
     text = article.scene(number).evaluate(
         """(scene) => [...scene.querySelectorAll(":scope > p:not(.more), :scope > .answer > p:not([data-slider])")]
-          .map((p) => p.textContent).join(" ")"""
+          .filter((p) => p.style.display !== "none").map((p) => p.cloneNode(true)).map((p) => {
+            for (const node of p.querySelectorAll("[data-if]")) if (node.style.display === "none") node.remove();
+            return p.textContent;
+          }).join(" ")"""
     )
     assert 40 <= len(text.split()) <= 135
 
@@ -180,6 +184,24 @@ def test_teachers_get_the_links_that_do_this(article, site):
     assert f'src="{site}index.html?scene=4&amp;answers=hidden&amp;embed=1"' in snippet
     page.locator('.teachers [name="answers"]').uncheck()
     assert page.locator('[data-text="link"]').inner_text() == f"{site}index.html?scene=4"
+
+
+@pytest.mark.parametrize("number", [1, 4, 6, 7, 8, 10])
+def test_a_teachers_link_can_begin_with_the_picture_as_it_was_left(article, open_article, number):
+    article.go(number)
+    article.answer(number) if number == 10 else None
+    article.drag("x-hat", -35, -20)
+    left = article.arrow()
+    article.page.locator('.teachers select[name="scene"]').select_option(str(number))
+    article.page.locator('.teachers [name="state"]').check()
+    link = article.page.locator('[data-text="link"]').inner_text()
+    other = open_article("?" + link.partition("?")[2])
+    assert other.page.locator("main > .wrong").is_hidden()
+    assert other.stage.get_attribute("data-scene") == str(number)
+    if number == 10:
+        other = open_article("?" + link.partition("?")[2].replace("&answers=hidden", ""))
+        other.answer(10)
+    assert other.arrow() == pytest.approx(left, abs=0.5)
 
 
 @pytest.mark.parametrize(
@@ -308,22 +330,83 @@ def test_no_name_of_a_number_gives_the_answer_away(article, number, secret):
     assert secret in article.stage.inner_text()
 
 
-def words(page: str, number: int) -> str:
-    scene = re.search(rf'<section class="scene" id="scene-{number}".*?</section>', page, re.DOTALL)
-    assert scene
-    return " ".join(re.sub(r"<[^>]*>", " ", scene[0]).split())
+def plain(mathml: str) -> str:
+    return re.sub(r"<[^>]*>", "", mathml)
 
 
 @pytest.mark.parametrize(
-    ("number", "said"),
+    ("number", "claim", "formula"),
     [
-        (4, "It has not shrunk"),
-        (5, "E‖x̂ − s·x‖²"),
-        (5, "E‖x̂/s − x‖²"),
-        (5, "two best multiples were taken for reciprocals"),
-        (5, "L* = a − c²/b"),
-        (7, "penalty does not see a rescaling"),
+        (5, "C7", "ba−L=b2·c−b"),  # what the slip gave, and what it amounts to: square roots of fractions
+        (5, "C7", "L∗=a−c2b"),
+        (5, "C7", "ba−L∗=bc"),
+        (10, "C19", "bc=1−P·λ2·c"),
     ],
 )
-def test_a_scene_says_what_its_title_promises(site_files, number, said):
-    assert said in words(site_files["index.html"].decode(), number)
+def test_a_formula_in_the_text_is_a_step_of_the_proof_that_the_scene_leads_to(article, number, claim, formula):
+    scene = article.scene(number)
+    quoted = scene.locator("[data-step] math").evaluate_all("(all) => all.map((math) => math.innerHTML)")
+    assert formula in map(plain, quoted)
+    assert scene.locator(f'.more a[href="proofs.html#{claim}"]').count() == 1
+    (proof,) = (proof for proof in proofs() if proof["number"] == claim)
+    parts = re.split("<mo>=</mo>(?![^<]*</m(?:row|frac))", next(one for one in quoted if plain(one) == formula))
+    assert any(step["terms"][: len(parts)] == parts for step in proof["steps"])
+
+
+def test_the_numbers_of_scene_5_obey_its_formulas(article):
+    """The old equation 10 is what L gives, and γ what the optimised loss gives."""
+    article.answer(5)
+    article.drag("x-hat", -25, -40)
+    shown, values = article.numbers(5), in_python(article.state(5))
+    b, loss = values["norm_ratio"] ** 2, values["relative_loss"]  # of a = 1
+    least = 1 - values["cosine"] ** 2
+    assert shown["equation_10_v1"] == pytest.approx((b / (1 - loss)) ** 0.5, rel=1e-9)
+    assert shown["relative_reconstruction_bias"] == pytest.approx((b / (1 - least)) ** 0.5, rel=1e-9)
+
+
+def test_the_address_names_the_scene_in_one_entry_of_the_history(open_article, site):
+    article = open_article()
+    page = article.page
+    entries = page.evaluate("history.length")
+    for by, search in (("next", "?scene=2"), ("next", "?scene=3"), ("back", "?scene=2"), ("back", "")):
+        article.stage.locator(f'[data-action="{by}"]').click()
+        until(lambda search=search: page.evaluate("location.href") == f"{site}index.html{search}")
+    article.go(7)
+    until(lambda: page.evaluate("location.search") == "?scene=7")
+    assert page.evaluate("history.length") == entries
+    article.answer(7)
+    page.reload()
+    article.stage.locator("[data-handle=x]").wait_for(state="attached")
+    until(lambda: article.stage.get_attribute("data-scene") == "7")
+    assert article.scene(7).locator(".answer").is_visible()
+    assert open_article("?scene=7").stage.get_attribute("data-scene") == "7", "a bookmark"
+
+
+def test_what_the_text_says_of_the_picture_stays_true_when_it_is_moved(article):
+    for number, first, later in (
+        (6, "This x̂ has γ = 1.", "Where x̂ is now, γ is not 1"),
+        (7, "Here is a real one:", "Here is a real one, turned:"),
+    ):
+        article.go(number)
+        text = article.scene(number)
+        assert first in text.inner_text()
+        assert later not in text.inner_text()
+        article.drag("x-hat", -30, 20)
+        assert later in text.inner_text()
+        assert first not in text.inner_text()
+        article.stage.locator('[data-action="reset"]').click()
+        article.settle()
+        assert first in text.inner_text()
+
+
+@pytest.mark.parametrize("number", SCENES)
+def test_a_scene_alone_has_no_menu_and_says_what_its_letters_mean(open_article, number):
+    article = open_article(f"?scene={number}&answers=hidden")
+    assert not article.page.locator("header.site").is_visible()
+    assert article.page.locator("a:visible").count() == 0, "the way to the answer"
+    text = article.page.locator("main").inner_text()
+    for letter in ("γ", "c/a", "c/b"):
+        if letter in article.scene(number).locator(".question").inner_text():
+            told = re.search(rf"^{letter}( =.*)?: .*\?$", text, re.MULTILINE | re.DOTALL)
+            assert told or f"Call it {letter}" in text
+    assert "x̂" in text.partition("copy")[0]

@@ -5,7 +5,7 @@ import { loop } from "../../explorer/loop.js";
 import { keyed, tipMoved, xMoved } from "../../explorer/moves.js";
 import { parabolas } from "../../explorer/parabolas.js";
 import { sceneOf } from "../../explorer/scene.js";
-import { sorted, toAddress } from "../../explorer/state.js";
+import { same, sorted, toAddress } from "../../explorer/state.js";
 import { choices } from "./choices.js";
 import { curve } from "./curve.js";
 import { factsOf, nameOf } from "./facts.js";
@@ -14,6 +14,7 @@ import { formulasIn, numbersIn } from "./numbers.js";
 import { moved, rescaled, scenes, underPenalty } from "./scenes.js";
 import { stage } from "./stage.js";
 import { teachers } from "./teachers.js";
+import { terms } from "./terms.js";
 import { asked } from "./view.js";
 
 const PANELS = { parabolas, curve };
@@ -24,6 +25,8 @@ const texts = sections.map(textOf);
 const states = scenes.map(({ first }) => first);
 let current = view.scene ? view.scene - 1 : 0;
 let drawn = null; // the scene of the last frame
+let addressed = current; // the scene that the page's address names
+let forTeachers = () => {}; // writes the links for teachers anew
 let keeping = 0; // the timer of what is kept for later
 let displayed = null; // its state, which may still be on its way to the scene's
 
@@ -60,11 +63,13 @@ function textOf(section, index) {
   const panels = [...section.querySelectorAll("[data-panel]")].map((node) => {
     const panel = PANELS[node.dataset.panel]();
     node.classList.add("shrinkage-explorer");
-    node.append(panel.node);
+    node.prepend(panel.node);
     return { ...panel, frame: node };
   });
   const sliders = [...section.querySelectorAll("[data-slider]")].map((node) => slider(node, index));
   formulasIn(section);
+  if (scenes[index].ghost) answer.prepend(html("p", { class: "verdict", "data-if": "untouched" }, "You have not moved the ring."));
+  if (scenes[index].chart) answer.prepend(html("p", { class: "verdict", "data-if": "untouched" }, "You have not moved the rings."));
   button.addEventListener("click", () => tell(index, button.getAttribute("aria-expanded") !== "true"), { signal });
   section.addEventListener("focusin", () => turnTo(index), { signal });
   const jump = html("button", { type: "button", class: "jump" }, "To the picture");
@@ -129,21 +134,22 @@ function drawText({ numbers, panels, sliders, told }, scene, facts) {
 
 function factsNow(index, scene) {
   const facts = factsOf(scene);
-  if (scenes[index].chart) {
-    Object.assign(facts, picture.chart.facts());
-    texts[index].section.classList.toggle("guessed", picture.chart.predicts());
-  }
+  if (scenes[index].chart) Object.assign(facts, picture.chart.facts());
   const ring = picture.ghost(index);
   if (ring && index === current) {
     facts.guess = ring.distance(scene);
     facts.guess_bias = factsOf(sceneOf({ ...scene.state, ...tipMoved(scene.state, ring.place()) }, null)).relative_reconstruction_bias;
-    texts[index].section.classList.toggle("guessed", ring.predicts());
+    facts.guessed = ring.predicts();
+    facts.untouched = !ring.touched();
   }
+  facts.at_first = same(states[index], scenes[index].first);
+  facts.moved = !facts.at_first;
   return facts;
 }
 
 function rest() {
   draw();
+  forTeachers();
   picture.detail(drawn);
   keep();
   const { link } = texts[current];
@@ -162,8 +168,16 @@ function spokenNow() {
   const keys = [...open, ...(texts[current].told ? told : [])];
   const words = keys.map((key) => `${nameOf(key)} ${facts[key] == null ? "undefined" : shown(facts[key])}`);
   const off = texts[current].told && picture.ghost(current)?.predicts();
+  if (texts[current].told && facts.untouched) words.unshift("you have not moved the ring");
   if (off) words.unshift(`your prediction was ${shown(facts.guess, 2)} lengths of x away`);
   return words.join("; ");
+}
+
+// The settings that lead from a scene's beginning to its picture as it is now.
+function begun(index) {
+  const { first, begin = ["angle", "norm_ratio"] } = scenes[index];
+  const changed = begin.filter((name) => states[index][name] !== first[name]);
+  return Object.fromEntries(changed.map((name) => [name, +states[index][name].toFixed(4)]));
 }
 
 // Shows the answer of a scene, or hides it again.
@@ -287,8 +301,11 @@ function start() {
   document.body.classList.toggle("alone", view.alone);
   document.body.classList.toggle("embedded", view.embedded);
   states[current] = moved(scenes[current], states[current], view.settings);
-  recall();
-  if (view.alone) sections.forEach((section, index) => (section.hidden = index !== current));
+  const kept = recall();
+  if (view.alone) {
+    sections.forEach((section, index) => (section.hidden = index !== current));
+    sections[current].querySelector("h2").after(...terms(scenes[current]));
+  }
   if (view.hidden) {
     for (const { section, answer, button } of texts) for (const node of [answer, button, section.querySelector(".more")]) node.remove();
     document.querySelector(".assignment").hidden = false;
@@ -304,7 +321,7 @@ function start() {
   texts.forEach((text, index) => {
     if (index === current) return;
     const scene = sceneOf(states[index], null);
-    drawText(text, scene, factsOf(scene));
+    drawText(text, scene, factsNow(index, scene));
     if (text.link) text.link.href = `explorer.html${toAddress(states[index])}`;
   });
   displayed = states[current];
@@ -312,10 +329,10 @@ function start() {
   new ResizeObserver(layout).observe(root.parentElement);
   addEventListener("resize", layout, { signal });
   layout();
-  teachers(document.querySelector(".teachers"), sections.map((section) => section.querySelector("h2").textContent), signal);
+  forTeachers = teachers(document.querySelector(".teachers"), sections.map((section) => section.querySelector("h2").textContent), begun, signal);
   addEventListener("keydown", keys, { signal });
   if (view.alone) return;
-  if (view.scene) showScene(current, "instant");
+  if (view.scene && !kept) showScene(current, "instant"); // else the browser goes where the reader was
 }
 
 // What the reader has moved and opened stays with this entry of the browser's history: after a reload, and on the way
@@ -324,14 +341,22 @@ function recall() {
   const { states: kept = [], told = [] } = history.state?.article ?? {};
   kept.forEach((settings, i) => (states[i] = { ...states[i], ...sorted(settings).good }));
   told.forEach((open, i) => open && mark(i, true));
+  return kept.length > 0;
 }
 
 // Not in every frame: browsers count these calls, and refuse them after a while.
 function keep() {
   clearTimeout(keeping);
   keeping = setTimeout(() => {
-    history.replaceState({ ...history.state, article: { states, told: texts.map((text) => text.told) } }, "");
+    history.replaceState({ ...history.state, article: { states, told: texts.map((text) => text.told) } }, "", address());
   }, 200);
+}
+
+// The address of the current scene, for a bookmark: always the same entry of the history, however far a reader scrolls.
+function address() {
+  if (view.alone || current === addressed) return location.href;
+  addressed = current;
+  return location.pathname + (current ? `?scene=${current + 1}` : "");
 }
 
 start();

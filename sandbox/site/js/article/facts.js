@@ -5,6 +5,8 @@ import { penalised } from "../../explorer/penalty.js";
 import { eachPair, meanOver } from "../../explorer/population.js";
 import { evaluated, momentsOf } from "../../explorer/state.js";
 
+const AS_ONE = 5e-4; // from 1, what is written as 1.000
+
 const BIAS = "relative_reconstruction_bias";
 
 // The names that a reader sees, and the unit.
@@ -36,6 +38,8 @@ export function factsOf(scene) {
   for (const key in values) facts[key] = values[key].value;
   facts.norm_ratio = values.norm_ratio.value ?? norm_ratio;
   facts.distance = rooted(facts.relative_loss);
+  facts.at_one = Math.abs(facts[BIAS] - 1) < AS_ONE;
+  facts.off_one = !facts.at_one;
   facts.product = times(facts.scale_x, facts.scale_x_hat);
   facts.cosine_squared = facts.cosine === null ? null : facts.cosine ** 2;
   if (!population) Object.assign(facts, errorOfEquation10(state, facts));

@@ -2,11 +2,12 @@
 import { measures } from "../../explorer/generated.js";
 import { html, put, shown, svg, toggle, write } from "../../explorer/dom.js";
 import { draggable, pointIn } from "../../explorer/drag.js";
+import { angleOf } from "../../explorer/state.js";
 import { valued } from "../../explorer/table.js";
 import { familyRing } from "./family-ring.js";
 import { saeArrows } from "./sae-arrows.js";
 
-const CHOICES = ["relative_reconstruction_bias", "norm_ratio", "scale_x"];
+const CHOICES = ["relative_reconstruction_bias", "norm_ratio", "scale_x", "equation_10_v1"];
 const FAMILIES = ["relu", "gated"];
 const SPAN = [0.5, 1.05]; // of the values shown
 const FROM = [0.85, 0.65]; // where the ring of each family is at first: neither is the truth
@@ -77,7 +78,7 @@ export function figure6(arrived, moved, signal) {
 
   const sparsest = (family) => points.find((point) => point.family === family);
   const densest = (family) => points.findLast((point) => point.family === family);
-  const angleOf = ({ values }) => (Math.acos(values.cosine[0]) * 180) / Math.PI;
+  const turned = ({ values }) => angleOf(values.cosine[0]);
   const valueOf = (point) => point.values[measure][0];
 
   // What lies over the chart: the rings, which are about γ, the handle, and the arrows of the SAE that it holds.
@@ -90,7 +91,7 @@ export function figure6(arrived, moved, signal) {
     });
     toggle(hand, answered);
     put(hand, [axes.x(looked.l0), axes.y(valueOf(looked))]);
-    arrows.draw(axes, answered ? { angle: angleOf(looked), norm_ratio: looked.values.norm_ratio[0], norm_x: 1 } : null);
+    arrows.draw(axes, answered ? { angle: turned(looked), norm_ratio: looked.values.norm_ratio[0], norm_x: 1 } : null);
   }
 
   // The SAE of the same family whose L0 is nearest to a pointer.
@@ -127,7 +128,7 @@ export function figure6(arrived, moved, signal) {
     write(name, point.words);
     valued(cells[0].data, point.l0, 1);
     CHOICES.forEach((key, i) => valued(cells[i + 1].data, point.values[key][0], 3));
-    const angle = angleOf(point);
+    const angle = turned(point);
     cells.at(-1).data.value = String(angle);
     write(cells.at(-1).data, `${shown(angle, 1)}°`);
     place();
@@ -148,13 +149,16 @@ export function figure6(arrived, moved, signal) {
       found[`${family}_densest_l0`] = densest.l0;
       found[`${family}_off`] = Math.max(...own.map(({ values }) => Math.abs(values[CHOICES[0]][0] - 1)));
     }
-    if (axes) FAMILIES.forEach((family, i) => (found[`guess_${family}`] = rings[i].distance()));
+    found.untouched = !rings.some((ring) => ring.predicts());
+    if (!axes) return found;
+    FAMILIES.forEach((family, i) => {
+      found[`guess_${family}`] = rings[i].distance();
+      found[`guessed_${family}`] = rings[i].predicts();
+    });
     return found;
   }
 
-  const predicts = () => rings.length > 0 && rings.every((ring) => ring.predicts());
-
-  return { node, readout, choose, facts, predicts };
+  return { node, readout, choose, facts };
 }
 
 // The finished SAEs of both families on held-out tokens, by L0.

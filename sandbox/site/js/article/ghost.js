@@ -118,7 +118,7 @@ export function ghost({ along, truth, near, from }, plane, now, moved, signal) {
     if (left) toggle(node, false);
   }
 
-  return { node, draw, detail, distance, answer, leave, predicts: () => touched && !left, place: () => place(now()) };
+  return { node, draw, detail, distance, answer, leave, predicts: () => touched && !left, touched: () => touched, place: () => place(now()) };
 }
 
 // A path of straight lines as lists of points.

@@ -5,10 +5,12 @@ import { comparesWithOne, digitsOf, nameOf, unitOf } from "./facts.js";
 
 const BAR = 2; // the value at which a bar ends
 
-// Fills the <data data-show="name"> of a part of the text; `told` says whether the answer is known.
+// Fills the <data data-show="name"> of a part of the text, and shows each data-if="name" only where that holds.
 export function numbersIn(root) {
   const nodes = [...root.querySelectorAll("[data-show]")];
+  const conditions = [...root.querySelectorAll("[data-if]")];
   return (facts) => {
+    for (const node of conditions) toggle(node, Boolean(facts[node.dataset.if]));
     for (const node of nodes) {
       const value = facts[node.dataset.show];
       node.value = value == null ? "" : String(value);

@@ -2,7 +2,7 @@
 import { defaults, measures, presets } from "../../explorer/generated.js";
 import { stepped } from "../../explorer/moves.js";
 import { penalised } from "../../explorer/penalty.js";
-import { evaluated, momentsOf } from "../../explorer/state.js";
+import { angleOf, evaluated, momentsOf } from "../../explorer/state.js";
 
 const UPRIGHT = 89; // degrees: at 90° there is no circle to be on
 
@@ -35,7 +35,7 @@ function lassoNear(state, [u, v]) {
 // x̂ where the lasso of that penalty puts it.
 export function underPenalty(state, penalty) {
   const { cosine, norm_ratio } = penalised(penalty).soft;
-  return { ...state, penalty, norm_ratio, angle: (Math.acos(cosine) * 180) / Math.PI };
+  return { ...state, penalty, norm_ratio, angle: angleOf(cosine) };
 }
 
 const X = "x hat angle error";
@@ -46,11 +46,14 @@ const X = "x hat angle error";
 // `open`   the numbers beside the picture that give no answer away, `told` those that come with the answer
 // `names`  "secret" where the names of the numbers that are told would give the answer away
 // `rises`  where x̂ comes from when the answer is shown
+// `needs`  the measures whose meaning a reader must know who has not seen the scenes before it
+// `begin`  the settings in which a teacher may let it begin, if not angle and norm ratio
 // `ghost`  what the reader predicts with a ring: a foot, a point on a line, or a place on a curve
 export const scenes = [
   { first: start({ angle: 50, norm_ratio: 0.7 }), before: "x hat error", after: X, open: ["distance"], told: ["angle", "norm_ratio"], names: "secret" },
   {
     first: start({ angle: 45, norm_ratio: 0.85 }),
+    needs: [],
     before: X,
     after: `${X} foot-x foot-hat`,
     open: ["angle", "norm_ratio"],
@@ -59,6 +62,7 @@ export const scenes = [
   },
   {
     first: start({ angle: 45, norm_ratio: 0.85 }),
+    needs: ["scale_x", "scale_x_hat"],
     before: `${X} foot-x foot-hat`,
     after: `${X} foot-x foot-hat`,
     open: ["scale_x", "scale_x_hat"],
@@ -67,6 +71,8 @@ export const scenes = [
   },
   {
     first: start({ angle: 60, norm_ratio: 1 }),
+    needs: [],
+    begin: ["angle"],
     hold: asLongAsX,
     key: turned,
     before: `${X} norm_ratio`,
@@ -77,6 +83,7 @@ export const scenes = [
   },
   {
     first: start({ angle: 35, norm_ratio: 0.5 }),
+    needs: ["scale_x_hat"],
     before: `${X} foot-hat`,
     after: `${X} foot-hat`,
     open: ["angle", "norm_ratio"],
@@ -84,6 +91,7 @@ export const scenes = [
   },
   {
     first: rescaled(start({ angle: 52, norm_ratio: 1 })),
+    needs: ["relative_reconstruction_bias"],
     before: X,
     after: `${X} relative_reconstruction_bias foot-hat`,
     open: ["angle", "norm_ratio"],
@@ -92,6 +100,8 @@ export const scenes = [
   },
   {
     first: preset("gated"),
+    needs: ["relative_reconstruction_bias", "norm_ratio", "scale_x"],
+    begin: ["angle"],
     hold: onTheCircle,
     key: turned,
     before: `${X} relative_reconstruction_bias`,
@@ -101,14 +111,18 @@ export const scenes = [
   },
   {
     first: preset("pooled"),
+    needs: ["relative_reconstruction_bias"],
+    begin: ["angle", "norm_ratio", "spread"],
     before: "x hat angle",
     after: "x hat angle relative_reconstruction_bias pooled",
     open: [],
     told: ["pooled", "mean_of_tokens", "mean_of_batches"],
   },
-  { first: start({}), chart: true, before: "", after: "x hat", open: [], told: [] },
+  { first: start({}), chart: true, needs: ["relative_reconstruction_bias"], begin: [], before: "", after: "x hat", open: [], told: [] },
   {
     first: underPenalty(start({}), 2),
+    needs: ["relative_reconstruction_bias"],
+    begin: ["penalty"],
     hold: (state, point) => underPenalty(state, point ? lassoNear(state, point) : state.penalty),
     key: (state, [right, up], fine) => underPenalty(state, stepped(state, "penalty", up || right, fine).penalty),
     rises: (state) => underPenalty(state, 0),

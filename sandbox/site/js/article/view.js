@@ -29,11 +29,12 @@ export function asked(search, count) {
   };
 }
 
-// The address of a scene for others.
-export function addressOf(scene, { hidden = false, embedded = false } = {}) {
+// The address of a scene for others; `settings` are those of its picture at first.
+export function addressOf(scene, { hidden = false, embedded = false, settings = {} } = {}) {
   const address = new URL("index.html", location.href);
   address.searchParams.set("scene", scene);
   if (hidden) address.searchParams.set("answers", "hidden");
   if (embedded) address.searchParams.set("embed", "1");
+  for (const name in settings) address.searchParams.set(name, settings[name]);
   return address.href;
 }

@@ -48,7 +48,7 @@ export function linked({ label }) {
         html(
           "p",
           { class: "note" },
-          "Point at a point, or at a row of the table: its numbers stand here. A click or a tap keeps them.",
+          "Point at a point, or at a row of the table: its numbers appear here. A click or a tap keeps them.",
         ),
       );
       return;
