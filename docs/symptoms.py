@@ -58,6 +58,11 @@ def root_d_undone_twice(folder: Path) -> list[str]:
     return pair(folder, X, reconstructions() / X.shape[1] ** 0.5)
 
 
+def scale_undone_twice(folder: Path) -> list[str]:
+    """x̂ was divided by √d / mean ‖x‖, although the SAE already gives it in the units of x."""
+    return pair(folder, X, reconstructions() / scale_to_root_d(X))
+
+
 def unit_norm_left_on_x_hat(folder: Path) -> list[str]:
     """An SAE that was trained on x/‖x‖, whose output was not multiplied by ‖x‖."""
     return pair(folder, X, reconstructions() / X.norm(dim=1, keepdim=True))
@@ -102,8 +107,9 @@ def nothing(folder: Path) -> list[str]:
 FAULTS: dict[str, Callable[[Path], list[str]]] = {
     one.__name__: one
     for one in (
-        nothing, scale_left_on_x_hat, root_d_left_on_x_hat, root_d_undone_twice, unit_norm_left_on_x_hat,
-        layer_norm_left_on_x_hat, without_b_dec, scaled_activations, normalised_activations, outliers, few_documents,
+        nothing, scale_left_on_x_hat, root_d_left_on_x_hat, root_d_undone_twice, scale_undone_twice,
+        unit_norm_left_on_x_hat, layer_norm_left_on_x_hat, without_b_dec, scaled_activations, normalised_activations,
+        outliers, few_documents,
     )
 }  # fmt: skip
 

@@ -6,6 +6,23 @@ from sandbox.site.build import PAGES, write_site
 
 
 @pytest.mark.parametrize("page", [page.name for page in PAGES])
+@pytest.mark.parametrize("width", [320, 390, 640])
+def test_every_page_of_the_menu_is_in_sight(open_site, page, width):
+    tab = open_site(f"{page}.html", viewport={"width": width, "height": 844})
+    links = tab.locator("nav[aria-label=Pages] a")
+    assert links.count() == len(PAGES)
+    for link in links.all():
+        box = link.bounding_box()
+        assert box["x"] >= 0
+        assert box["x"] + box["width"] <= width
+        assert box["height"] >= 24  # a finger's
+        assert link.evaluate("""(node) => {
+            const { x, y, width, height } = node.getBoundingClientRect();
+            return document.elementFromPoint(x + width / 2, y + height / 2) === node;
+        }""")
+
+
+@pytest.mark.parametrize("page", [page.name for page in PAGES])
 @pytest.mark.parametrize("width", [390, 1600])
 def test_every_page_loads_silently_and_scrolls_in_one_direction_only(open_site, page, width):
     tab = open_site(f"{page}.html", viewport={"width": width, "height": 900})

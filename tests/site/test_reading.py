@@ -8,6 +8,7 @@ import pytest
 
 from docs import symptoms
 from sandbox.maths.derivations import prove
+from sandbox.report.verdict import CANNOT_TELL, DEPENDS, DOES_NOT, SHRINKS, STRETCHES, UNDEFINED
 from sandbox.site.reading import SYMPTOMS, reading
 from tests.explorer.browser.test_accessibility import grave
 
@@ -56,6 +57,20 @@ def test_every_fault_is_on_the_page_and_every_place_of_the_page_has_its_fault():
     assert facts == {*reading()["facts"], "within"}
 
 
+def test_the_page_has_every_verdict_and_a_table_of_factors_from_the_runs(open_site):
+    tab = open_site("read-your-report.html", viewport={"width": 390, "height": 844})
+    tab.locator(".factors td").first.wait_for()
+    assert set(tab.locator(".verdicts dt").all_inner_texts()) == {
+        SHRINKS, STRETCHES, DOES_NOT, CANNOT_TELL, DEPENDS, UNDEFINED
+    }  # fmt: skip
+    for row in tab.locator(".factors tbody tr").all():
+        measured = STORED[row.get_attribute("data-factor")]["raw"]
+        _, gamma, rho, _ = row.locator("> *").all_inner_texts()
+        assert float(gamma) == pytest.approx(measured["relative_reconstruction_bias"][0], abs=6e-4)
+        assert float(rho) == pytest.approx(measured["cosine"][0], abs=6e-4)
+        assert tab.locator(row.locator("a").get_attribute("href")).count() == 1
+
+
 def test_the_sae_is_fine_and_each_fault_alone_spoils_its_numbers():
     def gamma(fault, origin="raw"):
         return STORED[fault][origin]["relative_reconstruction_bias"][0]
@@ -65,6 +80,8 @@ def test_the_sae_is_fine_and_each_fault_alone_spoils_its_numbers():
     d, k = symptoms.X.shape[1], symptoms.scale_to_root_d(symptoms.X)
     assert gamma("root_d_left_on_x_hat") == pytest.approx(d**0.5 * gamma("nothing"), rel=1e-3)
     assert gamma("scale_left_on_x_hat") == pytest.approx(k * gamma("nothing"), rel=1e-3)
+    assert gamma("scale_undone_twice") == pytest.approx(gamma("nothing") / k, rel=1e-3)
+    assert gamma("root_d_undone_twice") == pytest.approx(gamma("nothing") / d**0.5, rel=1e-3)
     assert gamma("without_b_dec", "centred") == pytest.approx(gamma("nothing", "centred"), abs=1e-4)
     assert gamma("without_b_dec") < 0.99 < gamma("few_documents") < 1.2 < gamma("outliers")
     warned = {fault for fault, said in STORED.items() if said["findings"]}

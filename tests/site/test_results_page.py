@@ -5,6 +5,7 @@ from itertools import pairwise
 
 import pytest
 
+from sandbox.maths.measures import REGISTRY
 from sandbox.report.estimates import ORIGINS
 from sandbox.site import results
 from tests.explorer.browser.driver import Shown
@@ -113,6 +114,56 @@ def test_every_held_out_sae_is_a_point_and_a_row_in_its_place(figure):
     assert {value for value, _ in shown.ticks("middle")} == {5, 10, 20, 50, 100}
 
 
+@pytest.mark.parametrize(("width", "height"), [(1440, 900), (390, 844)])
+def test_the_first_figure_is_seen_whole_without_scrolling(open_site, width, height):
+    tab = open_site("results.html", viewport={"width": width, "height": height})
+    tab.locator("#sparsity .point").first.wait_for()
+    box = tab.locator("#sparsity svg.chart").bounding_box()
+    assert box["y"] + box["height"] <= height
+
+
+def test_a_phone_shows_what_is_drawn_first_in_the_table(figure):
+    shown = figure(viewport={"width": 390, "height": 844})
+    for measure, title in (("scale_x_hat", "c/b"), ("norm_ratio", "r")):
+        shown.choose("Measure", measure)
+        frame = shown.root.locator(".rows").bounding_box()
+        right = frame["x"] + frame["width"]
+        heads = shown.root.locator("thead th").all()[:3]
+        assert [head.inner_text().split()[0].strip("↕") for head in heads] == ["SAE,", title, "L0"]
+        assert all(head.bounding_box()["x"] + head.bounding_box()["width"] <= right for head in heads)
+
+
+def test_a_choice_is_explained_in_the_registrys_words_and_counted_from_the_data(figure):
+    shown = figure()
+    said = shown.root.locator(".note[aria-live]")
+    shown.choose("Measure", "scale_x_hat")
+    entry = REGISTRY["scale_x_hat"]
+    assert f"c/b: {entry.question} At 1: {entry.at_one}." in said.inner_text()
+    assert "no interval" not in said.inner_text()
+    shown.choose("Measure", "length_share")
+    bare = [one for one in HELD_OUT if one["length_share"]["raw"][1] is None]
+    assert bare
+    assert f"{len(bare)} have no interval: their sweep kept none" in said.inner_text()
+    shown.choose("Model", "smollm2")
+    points = [one for one in results.sweep(results.FIGURES["smollm2"])["points"] if one["measured_on"] == "held-out"]
+    kept = [one for one in points if one["finished"]]
+    kinds = len({one["architecture"] for one in kept})
+    shown.root.get_by_text(
+        f"{len(kept)} SAEs. They are {len(kept)} settings of {kinds} architectures, with 1 seed."
+    ).wait_for()
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_the_words_of_a_rule_cover_no_point(figure, width):
+    shown = figure(viewport={"width": width, "height": 900})
+    shown.root.get_by_role("checkbox", name="ReLU + L1").uncheck()
+    words = shown.root.locator(".scales text.halo").bounding_box()
+    for mark in shown.root.locator(".point .mark").all():
+        box = mark.bounding_box()
+        beside = box["x"] >= words["x"] + words["width"] or box["x"] + box["width"] <= words["x"]
+        assert beside or box["y"] >= words["y"] + words["height"] or box["y"] + box["height"] <= words["y"]
+
+
 def test_whiskers_end_where_the_interval_does(figure):
     shown = figure()
     shown.choose("Measure", "norm_ratio")
@@ -203,7 +254,7 @@ def test_every_measure_from_every_origin_can_be_drawn_and_higher_is_more(figure)
         shown.choose("Measure", measure)
         for origin in ORIGINS:
             shown.choose("Origin of x and x̂", origin)
-            assert shown.root.locator(".note").first.inner_text() == f"{len(HELD_OUT)} SAEs."
+            assert shown.root.locator(".note[aria-live]").inner_text().startswith(f"{len(HELD_OUT)} SAEs. ")
             values = {name_of(one): of(one, measure, origin)[0] for one in HELD_OUT}
             heights = shown.heights()
             assert heights.keys() == values.keys()

@@ -34,7 +34,7 @@ export function chart({ label, lowest = 280, onLook = () => {}, onChoose = () =>
   const node = html("div", { class: "chart-frame" }, picture);
   let content = { x: {}, y: {}, points: [] };
   let width = 0;
-  let placed = []; // the drawn points: { point, at: [u, v], mark }
+  let placed = []; // the drawn points: { point, at: [u, v], reach: [top, bottom], mark }
   let [looked, chosen] = [null, null];
 
   new ResizeObserver(([entry]) => {
@@ -77,9 +77,12 @@ export function chart({ label, lowest = 280, onLook = () => {}, onChoose = () =>
     );
     const left = 14 + LETTER * Math.max(...y.marks.map(({ text }) => text.length));
     const x = axis(content.x, spread(content.points, "x", content.lines, 0), left, width - RIGHT, width / 70);
+    placed = content.points.map((point) => {
+      const [high, low] = [point.high ?? point.y, point.low ?? point.y];
+      return { point, at: [x.at(point.x), y.at(point.y)], reach: [y.at(high), y.at(low)] };
+    });
     scales.replaceChildren(...grid(x, y, left, height));
     lines.replaceChildren(...(content.lines ?? []).map((line) => polyline(line, x, y)));
-    placed = content.points.map((point) => ({ point, at: [x.at(point.x), y.at(point.y)] }));
     const focused = marks.contains(document.activeElement) ? document.activeElement.dataset.id : null;
     for (const one of placed) one.mark = drawn(one, y);
     marks.replaceChildren(...placed.map(({ mark }) => mark));
@@ -101,7 +104,7 @@ export function chart({ label, lowest = 280, onLook = () => {}, onChoose = () =>
     }
     for (const { y: value, words } of content.rules ?? []) {
       nodes.push(svg("line", { class: "rule", x1: left, x2: right, y1: y.at(value), y2: y.at(value) }));
-      nodes.push(svg("text", { class: "halo", x: right, y: y.at(value) - 13, "text-anchor": "end" }, words));
+      nodes.push(svg("text", { class: "halo", ...free(words, y.at(value), left, right, floor) }, words));
     }
     if (content.diagonal) {
       const [from, to] = [Math.max(x.from, y.from), Math.min(x.to, y.to)];
@@ -111,6 +114,21 @@ export function chart({ label, lowest = 280, onLook = () => {}, onChoose = () =>
     nodes.push(svg("text", { class: "name", x: 2, y: 15 }, content.y.name));
     nodes.push(svg("text", { class: "name", x: right, y: height - 4, "text-anchor": "end" }, content.x.name));
     return nodes;
+  }
+
+  // Where the words of a rule cover the fewest points and whiskers: above or below it, at the right or the left, if there is room.
+  function free(words, at, left, right, floor) {
+    const wide = LETTER * words.length;
+    const places = [-13, 22, -30, 39, -60, 70, -95, 105].map((off) => at + off).flatMap((base) => [
+      { x: right, y: base, "text-anchor": "end", from: right - wide, to: right },
+      { x: left + 4, y: base, "text-anchor": "start", from: left, to: left + wide },
+    ]);
+    const covers = ({ from, to, y: base }) =>
+      placed.filter(({ at: [u], reach: [top, bottom] }) => u > from - 9 && u < to + 9 && bottom > base - 19 && top < base + 9)
+        .length;
+    const inside = places.filter(({ y: base }) => base > TOP && base < floor - 4);
+    const [{ from, to, ...best }] = (inside.length ? inside : places).toSorted((p, q) => covers(p) - covers(q));
+    return best;
   }
 
   function drawn({ point, at }, y) {

@@ -19,7 +19,6 @@ const NAMES = {
 const HINT = "95 % intervals. On a point, ← and → walk along its architecture, ↑ and ↓ to another; Enter keeps it.";
 
 export async function law(el) {
-  const figure = linked({ label: "γ measured, and γ as the law predicts it" });
   const state = { sweep: "figure-7", view: "predicted" };
   const legend = html("p", { class: "legend" });
   const other = (sweep) => load(sweep).catch((error) => failed(el, error));
@@ -29,7 +28,8 @@ export async function law(el) {
     oneOf("Model", SWEEPS, state.sweep, other),
     oneOf("Shown", VIEWS, state.view, (view) => (Object.assign(state, { view }), draw())),
   );
-  el.replaceChildren(controls, legend, figure.node);
+  const figure = linked({ label: "γ measured, and γ as the law predicts it", choices: [controls, legend] });
+  el.replaceChildren(figure.node);
   let data;
 
   async function load(sweep) {
@@ -61,8 +61,8 @@ export async function law(el) {
       columns: [
         { key: "name", name: "SAE, its coefficient" },
         ...(during ? [{ key: "steps", name: "steps" }] : []),
-        { key: "l0", name: "L0" },
         ...data.law.map((key) => ({ key, name: NAMES[key] })),
+        { key: "l0", name: "L0" },
       ],
       rows: points.map(asRow),
     });

@@ -1,11 +1,12 @@
-// A chart, the row of the point that is looked at, and a table of all rows: each shows what another points at.
+// A chart, what can be chosen of it, the row of the point that is looked at, and a table of all rows: each shows what
+// another points at. The choices stand beside the chart, and on a phone below it, so that the chart is seen whole.
 import { html } from "../../explorer/dom.js";
 import { chart } from "./chart.js";
 import { table } from "./table.js";
 
 // `show({ chart, columns, rows, hint })` draws all three, with a hint below the chart; a row has { id, cells,
 // facts: [[name, text], …], link, words }.
-export function linked({ label }) {
+export function linked({ label, choices = [] }) {
   const hint = html("p", { class: "note" });
   const card = html("div", { class: "card" });
   const picture = chart({ label, onLook: looked, onChoose: choose });
@@ -13,7 +14,7 @@ export function linked({ label }) {
   const node = html(
     "div",
     { class: "linked" },
-    html("div", { class: "side-by-side" }, html("div", { class: "picture" }, picture.node, hint), card),
+    html("div", { class: "side-by-side" }, html("div", { class: "picture" }, picture.node, hint), html("div", {}, ...choices, card)),
     list.node,
   );
   let rows = [];

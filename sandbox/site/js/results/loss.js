@@ -31,7 +31,6 @@ export async function loss(el) {
     measure: "cost",
     replacements: new Set(names.filter((name) => !WORST.includes(name))),
   };
-  const figure = linked({ label: "What SAEs cost a language model" });
   const kinds = names.map((name, i) => [name, words[name], swatch(i)]);
   const change = (name) => (value) => {
     state[name] = value;
@@ -49,12 +48,9 @@ export async function loss(el) {
     { class: "legend" },
     ...searched.map((sae, i) => html("span", {}, swatch(i), `${title(sae)} (L0 ${sae.l0.toFixed(0)})`)),
   );
-  el.replaceChildren(
-    html("div", { class: "choices" }, oneOf("Shown", VIEWS, state.view, change("view"))),
-    more,
-    legend,
-    figure.node,
-  );
+  const view = html("div", { class: "choices" }, oneOf("Shown", VIEWS, state.view, change("view")));
+  const figure = linked({ label: "What SAEs cost a language model", choices: [view, more, legend] });
+  el.replaceChildren(figure.node);
 
   function draw() {
     const curve = state.view === "curve";
@@ -101,9 +97,9 @@ export async function loss(el) {
       },
       columns: [
         { key: "name", name: "SAE, its coefficient" },
-        { key: "l0", name: "L0" },
         { key: "replacement", name: "in place of x" },
         ...Object.entries(MEASURES).map(([key, name]) => ({ key, name })),
+        { key: "l0", name: "L0" },
       ],
       rows: all.map(({ sae, name }) => asRow(sae, name)),
     };

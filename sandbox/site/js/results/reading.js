@@ -18,6 +18,10 @@ fetched("reading").then(fill, (error) => {
 function fill({ symptoms, facts, claim }) {
   for (const place of document.querySelectorAll("[data-fault]"))
     place.replaceChildren(...symptom(symptoms[place.dataset.fault]));
+  for (const row of document.querySelectorAll("[data-factor]")) {
+    const { raw } = symptoms[row.dataset.factor];
+    row.firstElementChild.after(...[BIAS, "cosine"].map((key) => html("td", {}, fixed(raw[key][0], 3))));
+  }
   for (const place of document.querySelectorAll("td[data-fact]")) {
     const [value, low, high] = facts[place.dataset.fact];
     place.textContent = fixed(value);

@@ -21,13 +21,13 @@ const HINT =
   "second seed. Untick ReLU to see the others enlarged.";
 
 export async function sparsity(el) {
-  const figure = linked({ label: "A measure against L0, the active latents per token" });
   const state = { sweep: "figure-6", measure: FIRST[0], origin: "raw", tokens: "held-out" };
   const other = (sweep) => load(sweep).catch((error) => failed(el, error));
   const controls = html("div", { class: "choices" });
   const first = html("div", { class: "choices" }, oneOf("Model", SWEEPS, state.sweep, other));
   const said = html("p", { class: "note", "aria-live": "polite" });
-  el.replaceChildren(first, controls, said, figure.node);
+  const figure = linked({ label: "A measure against L0, the active latents per token", choices: [first, controls, said] });
+  el.replaceChildren(figure.node);
   let data;
 
   async function load(sweep) {
@@ -87,7 +87,7 @@ export async function sparsity(el) {
     const why = missing
       ? `; ${points.length - known.length} have no value: ${estimate(missing)[3] ?? "undefined"}`
       : "";
-    said.textContent = `${known.length} SAEs${why}.`;
+    said.textContent = [`${known.length} SAEs${why}.`, about(points), lacking(known), meaning()].join(" ").trim();
     const goal = state.measure in measures && !LOSSES.includes(state.measure);
     figure.show({
       hint: HINT,
@@ -96,11 +96,30 @@ export async function sparsity(el) {
         y: { name: `${title()}, ${origins[state.origin]}` },
         points: known.map(asPoint),
         lines: curves(known),
-        rules: goal && known.length ? [{ y: 1, words: measures[state.measure].atOne }] : [],
+        rules: goal && known.length ? [{ y: 1, words: `1: ${measures[state.measure].atOne}` }] : [],
       },
       columns: columns(),
       rows: points.map(asRow),
     });
+  }
+
+  // How many SAEs were trained, which differs by the sweep.
+  function about(points) {
+    const distinct = (key) => [...new Set(points.map((point) => point[key]))].length;
+    const settings = new Set(points.map(({ architecture, coefficient }) => `${architecture} ${coefficient}`)).size;
+    const counted = (count, noun) => `${count} ${noun}${count === 1 ? "" : "s"}`;
+    return `They are ${counted(settings, "setting")} of ${counted(distinct("architecture"), "architecture")}, with ${counted(distinct("seed"), "seed")}.`;
+  }
+
+  function lacking(points) {
+    const bare = points.filter((point) => estimate(point)[1] === null).length;
+    return bare ? `${bare} have no interval: their sweep kept none for this.` : "";
+  }
+
+  // What the measure asks, and what it means where it is 1.
+  function meaning() {
+    const chosen = measures[state.measure];
+    return chosen ? `${chosen.plain}: ${chosen.question} At 1: ${chosen.atOne}.` : "";
   }
 
   function title(key = state.measure) {
@@ -133,13 +152,10 @@ export async function sparsity(el) {
   }
 
   function columns() {
-    const settings = [
-      ["name", "SAE, its coefficient"],
-      ["seed", "seed"],
-      ["l0", "L0"],
-    ].map(([key, name]) => ({ key, name }));
-    const values = order().map((key) => ({ key, name: title(key), title: measures[key]?.question }));
-    return [...settings, ...values, { key: "link", name: "explorer" }];
+    const [measure, ...others] = order().map((key) => ({ key, name: title(key), title: measures[key]?.question }));
+    const name = { key: "name", name: "SAE, its coefficient" };
+    // What is drawn comes first: a phone shows no more without scrolling.
+    return [name, measure, { key: "l0", name: "L0" }, { key: "seed", name: "seed" }, ...others, { key: "link", name: "explorer" }];
   }
 
   function asRow(point) {
