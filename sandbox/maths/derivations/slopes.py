@@ -19,7 +19,7 @@ def regression_slopes(proof: Proof) -> None:
     bias, of_x = prove("C6").results["relative_reconstruction_bias"], prove("C1").results["scale_x"]
     distance = Function("D")
     k, tau, other = (Symbol(name, real=True) for name in ("k", "tau", "tau2"))
-    gamma = Symbol("gamma", real=True)
+    gamma, t = Symbol("gamma", real=True), Symbol("t", real=True)
     cosine = (k > 0, k <= 1, Eq(c, k * sqrt(a * b)))
     root = sqrt((a - b) ** 2 + 4 * c**2)
     total = (b - a + root) / (2 * c)
@@ -61,12 +61,18 @@ def regression_slopes(proof: Proof) -> None:
     )
     proof.step("… and one of them is negative, as their product is.", tau * other, "=", -1, where=(c > 0,))
     proof.step("τ is the larger, so it is the positive one …", tau - other, "=", root / c, ">", 0, where=(c > 0,))
+    middle = (tau + other) / 2
     proof.step(
-        "… and the slope: the quadratic is negative from 0 to τ and positive above, so D is least there.",
-        tau,
+        "… above the middle of both, by half of their distance …", total, "=", middle + root / (2 * c), where=(c > 0,)
+    )
+    proof.step(
+        "… and the slope: D is least at a positive root t of the quadratic, as what any other slope loses is a square.",
+        distance(s) - distance(t),
         "=",
-        total,
-        where=(c > 0,),
+        c * (s - t) ** 2 / (t * (1 + s**2)),
+        "≥",
+        0,
+        where=(c > 0, t > 0, Eq(a, b + c * (1 / t - t))),
     )
     proof.step(
         "At c/a the quadratic is not positive: c/a is at most τ …",

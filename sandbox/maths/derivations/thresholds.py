@@ -40,8 +40,8 @@ SOFT, HARD = _feature(f - lam), _feature(f)
 @claim(
     "C17",
     "soft-threshold",
-    "An L1 penalty is a soft threshold max(f − λ, 0). For f ~ Exp(1) γ is b/c = 2/(λ + 2), r² "
-    "= e^(−λ), the active share e^(−λ).",
+    "An L1 penalty is a soft threshold max(f − λ, 0), λ being half of its coefficient. For f ~ Exp(1) γ is b/c = "
+    "2/(λ + 2), r² = e^(−λ), the active share e^(−λ).",
     where=SOFT,
 )
 def soft_threshold(proof: Proof) -> None:
