@@ -40,7 +40,7 @@ SOFT, HARD = _feature(f - lam), _feature(f)
 @claim(
     "C17",
     "soft-threshold",
-    "An L1 penalty is a soft threshold max(f − λ, 0), λ being half of its coefficient. For f ~ Exp(1) γ is b/c = "
+    "An L1 penalty of coefficient 2·λ is a soft threshold max(f − λ, 0). For f ~ Exp(1) γ is b/c = "
     "2/(λ + 2), r² = e^(−λ), the active share e^(−λ).",
     where=SOFT,
 )
