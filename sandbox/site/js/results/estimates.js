@@ -39,7 +39,3 @@ export function inExplorer(cosine, norm_ratio, measure) {
   const angle = +angleOf(cosine).toPrecision(9);
   return `explorer.html${toAddress({ ...defaults, angle, norm_ratio, ...(measure ? { measure } : {}) })}`;
 }
-
-export function nameOf({ coefficient, seed }, words) {
-  return `${words}, ${coefficient}${seed ? `, seed ${seed}` : ""}`;
-}

@@ -2,9 +2,10 @@
 import { html } from "../../explorer/dom.js";
 import { swatch } from "./chart.js";
 import { oneOf } from "./choices.js";
-import { asCell, inWords, kindOf, nameOf } from "./estimates.js";
+import { asCell, inWords, kindOf } from "./estimates.js";
 import { fetched, failed } from "./files.js";
 import { linked } from "./linked.js";
+import { cellsOf, idOf, nameOf } from "./saes.js";
 import { architectures } from "./words.js";
 
 const SWEEPS = { "figure-7": "all-MiniLM-L6-v2, a small text encoder", smollm2: "SmolLM2-135M, a language model" };
@@ -90,25 +91,21 @@ export async function law(el) {
   }
 
   function asPoint(point, x, [y, low, high], title) {
-    const words = `${name(point)}: ${title} ${inWords([y, low, high])}, predicted ${inWords(of(point, "predicted"))}`;
-    return { id: idOf(point), x, y, low, high, kind: kindOf(point.architecture), words };
+    const words = `${nameOf(point)}: ${title} ${inWords([y, low, high])}, predicted ${inWords(of(point, "predicted"))}`;
+    return { id: atStep(point), x, y, low, high, kind: kindOf(point.architecture), words };
   }
 
   function asRow(point) {
     const values = data.law.map((key) => [key, asCell(of(point, key), digitsOf(key))]);
     const cells = {
-      name: {
-        text: `${architectures[point.architecture]}, ${point.coefficient}`,
-        node: swatch(kindOf(point.architecture)),
-      },
+      ...cellsOf(point),
       steps: { text: String(point.steps), value: point.steps },
-      l0: { text: point.l0.toFixed(1), value: point.l0 },
       ...Object.fromEntries(values),
     };
     const facts = data.law.map((key) => [NAMES[key], inWords(of(point, key), digitsOf(key))]);
     return {
-      id: idOf(point),
-      words: name(point),
+      id: atStep(point),
+      words: nameOf(point),
       cells,
       facts: [["L0", point.l0.toFixed(1)], ["steps", String(point.steps)], ...facts],
     };
@@ -118,14 +115,6 @@ export async function law(el) {
     return point.law[data.law.indexOf(key)] ?? [null];
   }
 
-  function name(point) {
-    return nameOf(point, architectures[point.architecture]);
-  }
-
-  function idOf(point) {
-    return `${saeOf(point)}-${point.steps}`;
-  }
-
   await load(state.sweep);
 }
 
@@ -133,12 +122,12 @@ function digitsOf(key) {
   return key === "penalty" || key === "c" ? 2 : 4;
 }
 
-function saeOf({ architecture, coefficient, seed }) {
-  return `${architecture}-${coefficient}-seed-${seed}`;
+function atStep(point) {
+  return `${idOf(point)}-${point.steps}`;
 }
 
 function grouped(points) {
   const groups = new Map();
-  for (const point of points) groups.set(saeOf(point), [...(groups.get(saeOf(point)) ?? []), point]);
+  for (const point of points) groups.set(idOf(point), [...(groups.get(idOf(point)) ?? []), point]);
   return groups;
 }

@@ -2,9 +2,10 @@
 import { html } from "../../explorer/dom.js";
 import { swatch } from "./chart.js";
 import { oneOf, someOf } from "./choices.js";
-import { asCell, fixed, inWords, nameOf } from "./estimates.js";
+import { asCell, fixed, inWords } from "./estimates.js";
 import { fetched } from "./files.js";
 import { linked } from "./linked.js";
+import { nameOf } from "./saes.js";
 import { architectures, replacements as words } from "./words.js";
 
 const VIEWS = { replaced: "what takes the place of x", curve: "x̂ stretched about b_dec" };
@@ -46,7 +47,7 @@ export async function loss(el) {
   const legend = html(
     "p",
     { class: "legend" },
-    ...searched.map((sae, i) => html("span", {}, swatch(i), `${title(sae)} (L0 ${sae.l0.toFixed(0)})`)),
+    ...searched.map((sae, i) => html("span", {}, swatch(i), `${nameOf(sae)} (L0 ${sae.l0.toFixed(0)})`)),
   );
   const view = html("div", { class: "choices" }, oneOf("Shown", VIEWS, state.view, change("view")));
   const figure = linked({ label: "What SAEs cost a language model", choices: [view, more, legend] });
@@ -67,9 +68,9 @@ export async function loss(el) {
     const points = drawn.map((of) => {
       const { sae, name } = of;
       const [y, low, high] = value(sae, name);
-      const said = `${title(sae)}, ${words[name]}: ${inWords([y, low, high])}`;
+      const said = `${nameOf(sae)}, ${words[name]}: ${inWords([y, low, high])}`;
       return {
-        id: `${title(sae)} ${name}`,
+        id: `${nameOf(sae)} ${name}`,
         x: sae.l0 * BESIDE ** names.indexOf(name),
         y,
         low,
@@ -108,15 +109,15 @@ export async function loss(el) {
   function asRow(sae, name) {
     const values = Object.keys(MEASURES).map((key) => [key, asCell(value(sae, name, key))]);
     const cells = {
-      name: { text: title(sae), node: swatch(names.indexOf(name)) },
+      name: { text: nameOf(sae), node: swatch(names.indexOf(name)) },
       l0: { text: sae.l0.toFixed(1), value: sae.l0 },
       replacement: { text: words[name] },
       ...Object.fromEntries(values),
     };
     const facts = Object.entries(MEASURES).map(([key, title]) => [title, inWords(value(sae, name, key))]);
     return {
-      id: `${title(sae)} ${name}`,
-      words: `${title(sae)}: ${words[name]}`,
+      id: `${nameOf(sae)} ${name}`,
+      words: `${nameOf(sae)}: ${words[name]}`,
       cells,
       facts: [["L0", sae.l0.toFixed(1)], ...facts],
     };
@@ -129,12 +130,12 @@ export async function loss(el) {
     const lowest = Math.min(...all.map(({ change }) => change), -1e-3);
     const reach = -2.5 * lowest; // as far up as the wells are deep, and more: beyond, the curves only rise
     const inside = all.filter(({ change }) => change <= reach);
-    const id = ({ sae, factor }) => `${title(sae)} ${factor}`;
+    const id = ({ sae, factor }) => `${nameOf(sae)} ${factor}`;
     const row = (one) => ({
       id: id(one),
-      words: `${title(one.sae)}: x̂ − b_dec times ${one.factor}`,
+      words: `${nameOf(one.sae)}: x̂ − b_dec times ${one.factor}`,
       cells: {
-        name: { text: title(one.sae), node: swatch(kind(one.sae)) },
+        name: { text: nameOf(one.sae), node: swatch(kind(one.sae)) },
         l0: { text: one.sae.l0.toFixed(1), value: one.sae.l0 },
         factor: { text: String(one.factor), value: one.factor },
         change: { text: fixed(one.change, 4), value: one.change },
@@ -155,7 +156,7 @@ export async function loss(el) {
           x: one.factor,
           y: one.change,
           kind: kind(one.sae),
-          words: `${title(one.sae)}, factor ${one.factor}: ${fixed(one.change, 4)} nats per token`,
+          words: `${nameOf(one.sae)}, factor ${one.factor}: ${fixed(one.change, 4)} nats per token`,
         })),
         lines: searched.map((sae) => ({ kind: kind(sae), points: sae.curve.filter(([, change]) => change <= reach) })),
         rules: [{ y: 0, words: "x̂ as it is" }],
@@ -172,10 +173,6 @@ export async function loss(el) {
 
   function value(sae, name, measure = state.measure) {
     return sae.replacements[name][measure] ?? [null];
-  }
-
-  function title(sae) {
-    return nameOf(sae, architectures[sae.architecture]);
   }
 
   draw();

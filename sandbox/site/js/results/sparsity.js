@@ -3,9 +3,10 @@ import { html } from "../../explorer/dom.js";
 import { measures } from "../../explorer/generated.js";
 import { swatch } from "./chart.js";
 import { oneOf, someOf } from "./choices.js";
-import { asCell, inExplorer, inWords, kindOf, nameOf } from "./estimates.js";
+import { asCell, inExplorer, inWords, kindOf } from "./estimates.js";
 import { fetched, failed } from "./files.js";
 import { linked } from "./linked.js";
+import { cellsOf, idOf, nameOf } from "./saes.js";
 import { architectures, origins } from "./words.js";
 
 const FIRST = ["relative_reconstruction_bias", "equation_10_v1", "norm_ratio", "scale_x"];
@@ -132,7 +133,7 @@ export async function sparsity(el) {
 
   function asPoint(point) {
     const [y, low, high] = estimate(point);
-    const words = `${name(point)}, L0 ${point.l0.toFixed(1)}: ${title()} = ${inWords([y, low, high])}`;
+    const words = `${nameOf(point)}, L0 ${point.l0.toFixed(1)}: ${title()} = ${inWords([y, low, high])}`;
     return { id: idOf(point), x: point.l0, y, low, high, kind: kindOf(point.architecture), ring: point.seed, words };
   }
 
@@ -166,27 +167,15 @@ export async function sparsity(el) {
       state.measure in measures ? state.measure : null,
     );
     const cells = {
-      name: {
-        text: `${architectures[point.architecture]}, ${point.coefficient}`,
-        node: swatch(kindOf(point.architecture)),
-      },
+      ...cellsOf(point),
       seed: { text: String(point.seed), value: point.seed },
-      l0: { text: point.l0.toFixed(1), value: point.l0 },
       ...Object.fromEntries(values),
       link: link
-        ? { node: html("a", { href: link, "aria-label": `${name(point)} in the explorer` }, "see") }
+        ? { node: html("a", { href: link, "aria-label": `${nameOf(point)} in the explorer` }, "see") }
         : { text: "" },
     };
     const facts = [["L0", point.l0.toFixed(1)], ...order().map((key) => [title(key), inWords(estimate(point, key))])];
-    return { id: idOf(point), words: name(point), cells, facts, link };
-  }
-
-  function name(point) {
-    return nameOf(point, architectures[point.architecture]);
-  }
-
-  function idOf({ architecture, coefficient, seed }) {
-    return `${architecture}-${coefficient}-seed-${seed}`;
+    return { id: idOf(point), words: nameOf(point), cells, facts, link };
   }
 
   await load(state.sweep);
