@@ -15,6 +15,7 @@ from math import isqrt
 from pathlib import Path
 from typing import Any
 
+from sandbox.activations.files import ACTIVATIONS, IDS
 from sandbox.activations.windows import astray
 from sandbox.checkpoints import normalisation, penalty, saelens, saelens_settings
 from sandbox.checkpoints.layout import INSTEAD
@@ -35,7 +36,7 @@ from sandbox.report.law import NO_DIRECTION, ROWS
 from sandbox.report.law import SAID as LAW_SAID
 from sandbox.report.parts import NOTHING_LOST, PARTS, SHARE
 from sandbox.report.verdict import SAID, WITHIN
-from sandbox.system.files import write_text
+from sandbox.system.files import CHANGED, write_text
 
 FILE = Path(__file__).parent / "js" / "data" / "generated.js"
 
@@ -71,6 +72,8 @@ def _counting() -> dict[str, object]:
         "BLOCK": BLOCK,
         "GROUPS": GROUPS,
         "SPREAD": str(GOLDEN),  # beyond the whole numbers of JavaScript
+        "CHANGED": CHANGED,
+        "NEEDED": {"activations": ACTIVATIONS.needed, "ids": IDS.needed},
         "SAMPLE": SAMPLE,
         "ASTRAY": astray(isqrt(SAMPLE)),
         "OUTLIER": OUTLIER,

@@ -38,9 +38,12 @@ def read_unchanged(path: str | Path) -> Iterator[None]:
             raise changed(path)
 
 
+CHANGED = "{path} was replaced or modified while it was being read: start again once nothing writes to it"
+
+
 def changed(path: str | Path) -> InputError:
     """The error for a file that is no longer the one that was opened."""
-    return InputError(f"{path} was replaced or modified while it was being read: start again once nothing writes to it")
+    return InputError(CHANGED.format(path=path))
 
 
 @contextmanager

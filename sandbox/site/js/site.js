@@ -1,4 +1,7 @@
-// What every page does: keep the site, so that it works offline. That waits until the page itself has loaded.
+// What every page does: say that its scripts have started, then keep the site, so that it works offline. That waits until
+// the page itself has loaded.
+document.querySelector(".unstarted")?.remove();
+
 const keeper = navigator.serviceWorker;
 const kept = keeper?.controller; // this page comes from a version that was kept
 

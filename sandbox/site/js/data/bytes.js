@@ -1,4 +1,6 @@
 // Numbers in a file: which dtypes there are, and bytes ► typed arrays. float16 and bfloat16 become float32, exactly.
+import { CHANGED } from "./generated.js";
+import { filled, InputError } from "./python.js";
 
 // Bytes of a number, by the dtype's safetensors name.
 export const FLOATS = { F16: 2, BF16: 2, F32: 4, F64: 8 };
@@ -9,13 +11,19 @@ const ARRAYS = {
   I32: Int32Array, U32: Uint32Array, I64: BigInt64Array,
 };
 
+// The line for a file that was changed or taken away since it was given; null for any other error.
+export function unreadable(error) {
+  if (error.name !== "NotReadableError" && error.name !== "NotFoundError") return null;
+  return new InputError(`${filled(CHANGED, { path: error.file ?? "a file" })}, and give it to the page again`);
+}
+
 // The bytes of a file from `begin` up to `end`, as an ArrayBuffer.
 export async function bytesOf(file, begin, end) {
   let buffer;
   try {
     buffer = await file.slice(begin, end).arrayBuffer();
   } catch (error) {
-    throw Object.assign(error, { file: file.name }); // the file was changed or taken away: `measure` says so
+    throw Object.assign(error, { file: file.name });
   }
   return buffer;
 }

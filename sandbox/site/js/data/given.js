@@ -1,5 +1,10 @@
 // What the reader has given: arrays and SAEs, with the role of each.
+import { grouped, InputError } from "./python.js";
+import { isText, SUFFIXES, suffixOf } from "./rows.js";
 import { SETTINGS, WEIGHTS } from "./sae.js";
+
+const MOST = 100; // files to choose from: more of them are shards, or the wrong folder
+const SPARSITY = "sparsity.safetensors"; // SAELens writes it beside the weights
 
 export const ROLES = { x: "x", x_hat: "x̂", documents: "documents", sae: "SAE", none: "left out" };
 
@@ -32,24 +37,30 @@ async function inside(entry) {
 
 const folderOf = (path) => path.slice(0, path.lastIndexOf("/") + 1);
 
-// The files as items: those of a folder with an SAE are one. The others of such a folder belong to it.
+// The files as `items`: those that an SAE consists of are one. `unread` counts others of folders that hold no numbers.
 export function itemsOf(files) {
+  if (!files.length) throw new InputError("No file was given: drop files or a folder, not text, a link or a picture from another page.");
   const names = (folder) => files.filter(({ path }) => folderOf(path) === folder).map(({ file }) => file.name);
   const folders = [...new Set(files.map(({ path }) => folderOf(path)))];
   const saes = folders.filter((folder) => [SETTINGS, WEIGHTS].some((name) => names(folder).includes(name)));
   const items = [];
   for (const folder of saes) {
-    // Without a folder around it, only what an SAE consists of: the reader may have chosen x with it.
-    const own = files.filter(({ file, path }) => folderOf(path) === folder && (folder || belongs(file.name)));
+    const own = files.filter(({ file, path }) => folderOf(path) === folder && belongs(file.name));
     items.push({ name: folder.replace(/\/$/, "") || "SAE", files: own, role: "sae" });
   }
   const taken = new Set(items.flatMap((item) => item.files));
-  for (const one of files) if (!taken.has(one) && !one.file.name.startsWith(".")) items.push({ name: one.path, files: [one], role: "none" });
-  return items;
+  const others = files.filter((one) => !taken.has(one) && !one.file.name.startsWith("."));
+  const read = others.filter(({ file, path }) => !folderOf(path) || SUFFIXES.includes(suffixOf(file.name)));
+  for (const one of read) items.push({ name: one.path, files: [one], role: "none" });
+  if (items.length > MOST) {
+    throw new InputError(`${grouped(items.length)} files are too many to choose from: give only x, x̂ and documents; sandbox measure reads folders of shards.`);
+  }
+  if (!items.length) throw new InputError(`Nothing there can be read here: this page reads ${SUFFIXES.join(" and ")} files, and SAEs with ${SETTINGS}.`);
+  return { items, unread: others.length - read.length };
 }
 
 function belongs(name) {
-  return name === WEIGHTS || name.endsWith(".json");
+  return name === WEIGHTS || name === SPARSITY || name.endsWith(".json");
 }
 
 const OF_X_HAT = /x_?hat|recon|sae_?out|(^|[\W_])hat([\W_]|$)|x̂/i;
@@ -60,14 +71,17 @@ const OF_X = /(^|[\W_])x([\W_]|$)|act|resid/i;
 export function assigned(items, fresh) {
   const free = (role) => !items.some((item) => item.role === role);
   const arrays = fresh.filter(({ header }) => header);
-  if (fresh.some(({ role }) => role === "sae")) {
-    for (const item of items) if (item.role === "sae" && !fresh.includes(item)) item.role = "none"; // the latest counts
+  const saes = fresh.filter(({ role }) => role === "sae");
+  if (saes.length) {
+    for (const item of items) if (item.role === "sae" && !saes.includes(item)) item.role = "none"; // the latest counts
   }
+  if (saes.length > 1) for (const item of saes) item.role = "none"; // the reader chooses
   const take = (role, candidates) => {
     const left = candidates.filter((item) => item.role === "none");
     if (left.length === 1 && free(role)) left[0].role = role;
   };
-  const holds = (whole) => arrays.filter(({ header }) => /^[IU]/.test(header.dtype) === whole);
+  const ids = ({ header }) => /^[IU]/.test(header.dtype) || isText(header.dtype);
+  const holds = (whole) => arrays.filter((item) => ids(item) === whole);
   take("documents", holds(true));
   const floats = holds(false);
   const called = (item, pattern) => pattern.test(item.name.split("/").at(-1));
@@ -97,7 +111,7 @@ export function missing(items) {
   if (x_hat && sae) return "There are x̂ and an SAE: leave one of them out.";
   const needed = [...(x ? [] : ["x"]), ...(x_hat || sae ? [] : ["x̂ or an SAE"])];
   if (!needed.length) return "";
-  const spare = items.filter(({ role, header }) => role === "none" && header).length;
+  const spare = items.filter(({ role, header, description }) => role === "none" && (header || description)).length;
   const choose = spare ? " No name tells which file it is: choose under “use as”." : "";
   return `Still needed: ${needed.join(", and ")}.${choose}`;
 }

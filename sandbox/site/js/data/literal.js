@@ -1,4 +1,4 @@
-// The header of a .npy file is a literal of Python: a dictionary of strings, whole numbers, booleans and tuples.
+// The header of a .npy file is a literal of Python: a dictionary of strings, whole numbers (a BigInt where a number is too small), booleans and tuples.
 import { Decimal, Tuple } from "./python.js";
 
 // The value of the text; throws a SyntaxError for anything that is not a literal of these kinds.
@@ -34,7 +34,8 @@ function read(tokens) {
   if (token[0] === "'" || token[0] === '"') return token.slice(1, -1).replace(/\\(.)/g, "$1");
   if (/^-?\d/.test(token)) {
     const value = Number(token.replace("L", ""));
-    return /[.eE]/.test(token) ? new Decimal(value) : value;
+    if (/[.eE]/.test(token)) return new Decimal(value);
+    return Number.isSafeInteger(value) ? value : BigInt(token.replace("L", ""));
   }
   const names = { True: true, False: false, None: null };
   if (!Object.hasOwn(names, token)) throw new SyntaxError("not a literal");

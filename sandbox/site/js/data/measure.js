@@ -1,4 +1,5 @@
 // Files ► a report, in one pass that reads them a few megabytes at a time (sandbox/measuring/measure.py).
+import { unreadable } from "./bytes.js";
 import { blocks, documentsOf } from "./clusters.js";
 import { forward } from "./forward.js";
 import { ASTRAY, LEAST, MOST, OUT_OF_RANGE, OUTLIER, SAMPLE } from "./generated.js";
@@ -25,8 +26,7 @@ export async function measure(input, told = {}) {
     return await measured(input, told);
   } catch (error) {
     if (error instanceof NoGPU) return measure({ ...input, gpu: "none" }, told);
-    if (error.name !== "NotReadableError" && error.name !== "NotFoundError") throw error;
-    throw new InputError(`${error.file ?? "a file"} was replaced or modified while it was being read: start again once nothing writes to it`);
+    throw unreadable(error) ?? error;
   }
 }
 

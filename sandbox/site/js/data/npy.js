@@ -11,7 +11,7 @@ export async function npyHeader(file) {
   const bytes = new Uint8Array(await bytesOf(file, 0, Math.min(file.size, 12 + LONGEST)));
   const { fields, offset } = fieldsOf(bytes, file);
   const { descr, fortran_order: fortran, shape } = fields;
-  if (!(shape instanceof Tuple && shape.every((length) => typeof length === "number"))) throw not(file, `shape is not valid: ${repr(shape)}`);
+  if (!(shape instanceof Tuple && shape.every((length) => ["number", "bigint"].includes(typeof length)))) throw not(file, `shape is not valid: ${repr(shape)}`);
   if (typeof fortran !== "boolean") throw not(file, `fortran_order is not a valid bool: ${repr(fortran)}`);
   const stored = dtypeOf(descr);
   if (!stored) throw not(file, `descr is not a valid dtype descriptor: ${repr(descr)}`);
@@ -21,7 +21,7 @@ export async function npyHeader(file) {
   }
   const header = { dtype: stored.name, bigEndian: stored.bigEndian, bytes: stored.bytes, shape: [...shape], offset };
   if (stored.bytes === null) return header; // a pickle, of any length
-  const needed = offset + shape.reduce((product, length) => product * length, 1) * stored.bytes;
+  const needed = shape.reduce((product, length) => product * BigInt(length), BigInt(stored.bytes)) + BigInt(offset); // a header may lie
   if (file.size < needed) throw new InputError(`${file.name} is cut short: ${file.size} bytes of ${needed}; copy it again`);
   if (file.size > needed) {
     throw new InputError(
@@ -65,7 +65,7 @@ function fieldsOf(bytes, file) {
 }
 
 const NAMES = { float16: "f2", float32: "f4", float64: "f8", e: "f2", f: "f4", d: "f8", b: "i1", B: "u1", h: "i2", H: "u2", i: "i4", I: "u4", q: "i8", Q: "u8", l: "i8", L: "u8" };
-const OTHERS = { b1: ["bool", 1], c8: ["complex64", 8], c16: ["complex128", 16], O: ["object", null], O8: ["object", null] };
+const OTHERS = { b1: ["bool", 1], c8: ["complex64", 8], c16: ["complex128", 16], c32: ["complex256", 32], O: ["object", null], O8: ["object", null] };
 
 // The name and size of numpy's dtype; null for none. Of other kinds than numbers, only what a message needs.
 function dtypeOf(descr) {
@@ -75,6 +75,8 @@ function dtypeOf(descr) {
   const kind = Object.hasOwn(NAMES, code) ? NAMES[code] : code;
   if (Object.hasOwn(OTHERS, kind)) return { name: OTHERS[kind][0], bytes: OTHERS[kind][1] };
   const bigEndian = order === ">";
+  const [, time, unit] = /^([mM])8(\[\w+\])$/.exec(kind) ?? [];
+  if (time) return { name: `${time === "M" ? "datetime" : "timedelta"}64${unit}`, bytes: 8 };
   const [, letter, length] = /^([fiuSUV])(\d+)$/.exec(kind) ?? [];
   if (letter === undefined) return null;
   const bytes = Number(length);

@@ -2,7 +2,8 @@
 import { html } from "../../explorer/dom.js";
 import { example } from "./example.js";
 import { assigned, filesOf, itemsOf, missing, ROLES, understood } from "./given.js";
-import { repr, Tuple } from "./python.js";
+import { grouped, InputError, repr, Tuple } from "./python.js";
+import { isText, SUFFIXES } from "./rows.js";
 import { shown } from "./shown.js";
 
 const at = (id) => document.getElementById(id);
@@ -11,19 +12,45 @@ let items = [];
 let worker = started();
 let looking = 0;
 const waiting = new Map(); // what to do with what the worker finds in a file
+let taking = Promise.resolve(); // files that are being taken: the next ones wait
+let measuring = false;
 let begun = 0; // when the measurement did, in milliseconds
 let drawn = null; // ends what the last report listens to
+
+const NO_WORKER =
+  "The page’s worker did not start: its scripts did not arrive, or its web server does not send .js files as text/javascript. Try again; " +
+  "if that fails, reload the page.";
 
 function started() {
   const made = new Worker(new URL("worker.js", import.meta.url), { type: "module" });
   made.addEventListener("message", ({ data }) => {
-    if (data.looked !== undefined) waiting.get(data.looked)(data);
+    if (data.looked !== undefined) {
+      waiting.get(data.looked)?.(data);
+      waiting.delete(data.looked);
+    }
     if (data.progress) progressed(data.progress);
     if (data.refused && data.looked === undefined) ended(data.refused, true);
     if (data.report) reported(data.report);
   });
-  made.addEventListener("error", (event) => ended(`The page failed to start its worker: ${event.message ?? "no module workers in this browser"}`, true));
+  made.addEventListener("error", (event) => {
+    if (made === worker) failed(event.message);
+  });
   return made;
+}
+
+// The worker did not start, or broke down: whoever waits for it hears so, and the next that needs one starts another.
+function failed(why) {
+  worker.terminate();
+  worker = null;
+  const words = why ? `The page’s worker broke down (${why}): try again.` : NO_WORKER;
+  for (const done of waiting.values()) done({ broken: true });
+  waiting.clear();
+  ended(words, true);
+}
+
+function ask(question) {
+  worker ??= started();
+  worker.postMessage(question);
 }
 
 function look(what) {
@@ -31,28 +58,44 @@ function look(what) {
   const id = looking;
   return new Promise((done) => {
     waiting.set(id, done);
-    worker.postMessage({ look: { id, ...what } });
+    ask({ look: { id, ...what } });
   });
 }
 
-async function take(source) {
-  say("Reading the headers …");
-  let files;
+// Takes what is dropped or chosen, once what came before has been taken.
+function take(source) {
+  const files = filesOf(source); // at once: a drop's items are gone when its event is over
+  files.catch(() => {});
+  taking = taking.then(async () => {
+    if (measuring) say("Measuring … What you give now is not taken: stop first, or wait for the end.");
+    else await taken(files);
+  });
+  return taking;
+}
+
+async function taken(files) {
+  say("Reading …");
+  let fresh, unread;
   try {
-    files = await filesOf(source);
+    ({ items: fresh, unread } = itemsOf(await files));
   } catch (error) {
-    say(`The folder cannot be read: ${error.message}`, true);
+    say(error instanceof InputError ? error.message : `The folder cannot be read: ${error.message}`, true);
     return;
   }
-  const fresh = itemsOf(files);
-  items = items.filter((item) => !fresh.some(({ name }) => name === item.name));
+  const replaced = items.filter((item) => fresh.some(({ name }) => name === item.name));
+  items = items.filter((item) => !replaced.includes(item));
   for (const item of fresh) {
     const found = await look(item.role === "sae" ? { sae: item.files } : { file: item.files[0].file });
+    if (found.broken) return; // that has been said
     Object.assign(item, { header: found.header, description: found.description, refused: found.refused });
   }
   items.push(...fresh);
   assigned(items, fresh);
-  listed();
+  const count = unread === 1 ? "1 other file of the folder is" : `${grouped(unread)} other files of the folder are`;
+  listed([
+    ...replaced.map(({ name }) => `${name} takes the place of the one given before.`),
+    ...(unread ? [`${count} left aside: this page reads ${SUFFIXES.join(" and ")} files.`] : []),
+  ]);
 }
 
 function say(words, wrong = false) {
@@ -60,20 +103,21 @@ function say(words, wrong = false) {
   status.classList.toggle("wrong", wrong);
 }
 
-function listed() {
+// Shows what there is, what is still missing, and what else is to be said.
+function listed(more = []) {
   at("given").hidden = !items.length;
   document.querySelector("table.given tbody").replaceChildren(...items.map(row));
   at("l1-label").hidden = !items.some(({ role, refused }) => role === "sae" && !refused);
   const still = items.length ? missing(items) : "";
   at("measure").disabled = Boolean(still) || !items.length;
-  say(still || (items.length ? understood(items) : ""));
+  say([still || (items.length ? understood(items) : ""), ...more].join(" ").trim());
 }
 
 const WORDS = { F16: "float16", BF16: "bfloat16", F32: "float32", F64: "float64", I32: "int32", I64: "int64" };
 
 function row(item) {
   const { name, header, description, refused } = item;
-  const holds = refused ?? description ?? `${WORDS[header.dtype] ?? header.dtype}, shape ${repr(Tuple.from(header.shape))}`;
+  const holds = refused ?? description ?? `${isText(header.dtype) ? "texts" : (WORDS[header.dtype] ?? header.dtype)}, shape ${repr(Tuple.from(header.shape))}`;
   const roles = item.files.length > 1 || description ? ["sae", "none"] : ["x", "x_hat", "documents", "none"];
   const select = html("select", { "aria-label": `use ${name} as` }, ...roles.map((role) => html("option", { value: role }, ROLES[role])));
   select.value = roles.includes(item.role) ? item.role : "none";
@@ -101,13 +145,16 @@ function measure() {
     l1: l1 ? Number(l1) : null,
   };
   begun = performance.now();
-  worker.postMessage({ start });
+  ask({ start });
   busy(true);
   say("Measuring …");
 }
 
 function busy(on) {
+  measuring = on;
   at("measure").hidden = on;
+  const chosen = document.querySelectorAll(".drop button, table.given select, .options input");
+  for (const control of chosen) control.disabled = on; // they would change what is measured, or what is said to be
   for (const id of ["stop", "progress"]) at(id).hidden = !on;
   bar.value = 0;
   at("left").textContent = "";
@@ -148,12 +195,15 @@ for (const [button, input] of [["choose", "files"], ["choose-folder", "folder"]]
   if (at(input).files.length) chosen(); // before this script had loaded
 }
 at("example").addEventListener("click", async () => {
+  at("example").disabled = true; // a second click would be a second example
+  await taking;
   items = [];
   await take(example());
-  measure();
+  at("example").disabled = false;
+  if (!at("measure").disabled) measure();
 });
 at("measure").addEventListener("click", measure);
-at("stop").addEventListener("click", () => worker.postMessage({ stop: true }));
+at("stop").addEventListener("click", () => worker?.postMessage({ stop: true }));
 for (const type of ["dragenter", "dragover"]) {
   addEventListener(type, (event) => {
     event.preventDefault(); // the browser would show the file instead of the page

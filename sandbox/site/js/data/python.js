@@ -15,6 +15,7 @@ export function repr(value) {
   if (value === false) return "False";
   if (value instanceof Decimal) return Number.isInteger(Number(value)) ? `${value}.0` : number(Number(value));
   if (typeof value === "number") return number(value);
+  if (typeof value === "bigint") return String(value);
   if (typeof value === "string") return quoted(value);
   if (value instanceof Tuple) return value.length === 1 ? `(${repr(value[0])},)` : `(${Array.from(value, repr).join(", ")})`;
   if (Array.isArray(value)) return `[${value.map(repr).join(", ")}]`;

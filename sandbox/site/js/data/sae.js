@@ -43,8 +43,9 @@ export async function saeOf(files) {
 async function settingsIn(file) {
   let settings;
   try {
-    settings = JSON.parse(await file.text());
+    settings = JSON.parse(new TextDecoder().decode(await bytesOf(file, 0, file.size)));
   } catch (error) {
+    if (error.file) throw error; // it could not be read at all
     throw new InputError(`${pathOf(file)} cannot be read as JSON: ${error.message}`);
   }
   if (typeof settings !== "object" || settings === null || Array.isArray(settings)) {

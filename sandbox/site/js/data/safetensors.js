@@ -48,8 +48,8 @@ function parsed(bytes, refused) {
     throw refused(`invalid JSON in header: ${error.message}`);
   }
   if (typeof header !== "object" || header === null || Array.isArray(header)) throw refused("invalid JSON in header: no object");
-  const words = Object.values(header.__metadata__ ?? {});
-  if (words.some((word) => typeof word !== "string")) throw refused("invalid JSON in header: metadata that is not text");
+  const words = header.__metadata__ ?? {};
+  if (typeof words !== "object" || Array.isArray(words) || Object.values(words).some((word) => typeof word !== "string")) throw refused("invalid JSON in header: metadata that is not text");
   return header;
 }
 

@@ -1,5 +1,6 @@
 // Measures away from the page, which stays quick: { start: input } ► { progress }, then { report } or { refused }.
 import { measure } from "./measure.js";
+import { unreadable } from "./bytes.js";
 import { InputError } from "./python.js";
 import { headerOf } from "./rows.js";
 import { saeOf } from "./sae.js";
@@ -48,6 +49,7 @@ async function looked({ file, sae }) {
 
 function lineOf(error) {
   if (error instanceof InputError) return error.message;
+  if (unreadable(error)) return unreadable(error).message;
   if (error instanceof RangeError) return `this browser has too little memory for it (${error.message}): use sandbox measure`;
   return `the page failed, please report it: ${error.message}`;
 }
