@@ -11,9 +11,12 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
+from importlib import import_module
 from math import isqrt
 from pathlib import Path
 from typing import Any
+
+from torch.nn import LayerNorm
 
 from sandbox.activations.files import ACTIVATIONS, IDS
 from sandbox.activations.windows import astray
@@ -24,9 +27,11 @@ from sandbox.maths.derivations.parts import V
 from sandbox.maths.derived import derived
 from sandbox.maths.measures import ANY, COSINES, NOT_NEGATIVE, NOT_RESOLVABLE, Range, t, v, without_ends
 from sandbox.maths.symbols import penalty as P
+from sandbox.measuring import norms
 from sandbox.measuring.measure import SAMPLE
 from sandbox.measuring.preflight import OUTLIER
-from sandbox.measuring.preflight.check import FOLDING, USUAL
+from sandbox.measuring.preflight.check import USUAL
+from sandbox.measuring.preflight.words import SAID as FINDINGS_SAID
 from sandbox.measuring.token_means import COLUMNS, MEANS, NO_LINE, NO_TOKEN_DEFINES
 from sandbox.moments.clusters import BLOCK, GOLDEN
 from sandbox.moments.moments import GONE, GROUPS, LEAST, MOST, OUT_OF_RANGE, STILL, STRETCH, STRETCHES
@@ -78,7 +83,9 @@ def _counting() -> dict[str, object]:
         "ASTRAY": astray(isqrt(SAMPLE)),
         "OUTLIER": OUTLIER,
         "USUAL": USUAL,
-        "FOLDING": FOLDING,
+        "PREFLIGHT": _preflight(),
+        "SAID_OF_FINDINGS": FINDINGS_SAID,
+        "NORMS": {"STEPS": norms.STEPS, "DOUBLINGS": norms.DOUBLINGS, "BINS": norms.BINS},
         "GONE": GONE,
         "STILL": STILL,
         "LEAST": LEAST,
@@ -98,6 +105,25 @@ def _counting() -> dict[str, object]:
         "TOO_UNEQUAL": jackknife.TOO_UNEQUAL,
         "UNDEFINED_WITHOUT": jackknife.UNDEFINED_WITHOUT,
     }
+
+
+def _preflight() -> dict[str, object]:
+    """From where on the checks of a sample and of a whole pass find something."""
+    names = {
+        "preflight.sample": "HEAVY ORDINARY MIN_TOKENS FLOAT16_MAX",
+        "preflight.check": "FINE",
+        "preflight.biases": "COMPARED OFF OFF_FEW OFF_ALONG",
+        "preflight.fit": "OFFSET_WEIGHT",
+        "preflight.input_spaces": "FAR_BETTER GOOD_ENOUGH NO_CHANGE SHRINKAGE MEAN_OFF MOST_LEFT AS_GOOD PREFER_KNOWN",
+        "preflight.whole": "NOTABLE",
+        "summary": "OF_TOKENS",
+    }
+    found = {
+        name: getattr(import_module(f"sandbox.measuring.{module}"), name)
+        for module, some in names.items()
+        for name in some.split()
+    }
+    return {**found, "LAYER_NORM_EPS": LayerNorm(1).eps}
 
 
 def _checkpoints() -> dict[str, object]:

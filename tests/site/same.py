@@ -57,8 +57,10 @@ def same(report, answer, near=NEAR):
 
 
 def _counted(entry):
-    """A copy without what differs by nature: where it was computed, and in which numbers."""
-    return {key: value for key, value in json.loads(json.dumps(entry)).items() if key not in ("device", "dtype")}
+    """A copy without where and in which numbers it was computed, and without findings: Python is not asked for them."""
+    return {
+        key: value for key, value in json.loads(json.dumps(entry)).items() if key not in ("device", "dtype", "findings")
+    }
 
 
 def _statistics(ours, entry):

@@ -115,6 +115,7 @@ def test_a_file_that_is_gone_before_it_is_looked_at(open_site, tmp_path):
     tab = open_site("data.html")
     tab.evaluate("""() => addEventListener("change", (event) => event.stopImmediatePropagation(), true)""")
     tab.set_input_files("#files", tmp_path / "x.npy")
+    assert tab.evaluate("""() => document.getElementById("files").files[0].size""") == 256  # from now on it is known
     np.save(tmp_path / "x.npy", np.ones((5, 4)))
     tab.evaluate(
         """() => {

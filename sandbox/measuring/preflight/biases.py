@@ -7,6 +7,7 @@ from torch import Tensor
 from sandbox.maths.compile import evaluate
 from sandbox.maths.measures import REGISTRY
 from sandbox.measuring.preflight.finding import Finding
+from sandbox.measuring.preflight.words import SAID
 from sandbox.moments.moments import Moments
 
 COMPARED = 512
@@ -25,44 +26,30 @@ OFF_ALONG = 0.05
 def offset_finding(x: Tensor, x_hat: Tensor, b_dec: Tensor | None, share: float) -> tuple[Finding | None, bool]:
     """Whether x̂ lacks, or has too much of, a constant vector, and whether it is a whole multiple of a known one."""
     lacking = (x.double() - x_hat.double()).mean(0)
-    seen = f"{share:.0%} of the loss is one constant vector, the mean of x − x̂ (norm {lacking.norm():.3g})"
+    seen = SAID["offset"].format(share=f"{share:.0%}", norm=f"{lacking.norm():.3g}")
+
+    def said(key: str, multiple: float, alike: float, **words: str) -> str:
+        return SAID[key].format(offset=seen, multiple=f"{multiple:.2f}", cosine=f"{alike:.3f}", **words)
+
     if share > OFF_ALONG and b_dec is not None and b_dec.any():
         multiple, alike = _along(lacking, b_dec.double())
         if alike > 0.9 and 0.5 < abs(multiple) < 2.5:
             whole = min(abs(abs(multiple) - one) for one in (1, 2)) < 0.1
             certain = alike > 0.95 and whole
-            folded = "" if whole else "; as that is no whole multiple, b_dec may be folded wrongly"
+            folded = "" if whole else SAID["no_whole_multiple"]
             if multiple > 0:
-                message = (
-                    f"{seen}: x̂ lacks {multiple:.2f} × b_dec (cosine {alike:.3f}); add the decoder bias to x̂ "
-                    f"(a multiple of 2: it was subtracted where it should be added){folded}"
-                )
-                return Finding("missing_bias", message), certain
-            message = (
-                f"{seen}: x̂ has {-multiple:.2f} × b_dec too much (cosine {alike:.3f}); add the decoder bias to x̂ once, "
-                f"and do not take it from x before{folded}"
-            )
-            return Finding("extra_bias", message), certain
+                return Finding("missing_bias", said("b_dec_missing", multiple, alike, folded=folded)), certain
+            return Finding("extra_bias", said("b_dec_extra", -multiple, alike, folded=folded)), certain
         if alike > 0.9 and multiple > -1 and abs(multiple) > 0.1 and 2 * len(x) >= COMPARED:
-            message = (
-                f"{seen}: it is {multiple:.2f} × b_dec (cosine {alike:.3f}), so b_dec times {1 + multiple:.3g} would "
-                "fit: b_dec may be folded wrongly, not scaled with W_dec when a factor was folded into the weights"
-            )
+            message = said("b_dec_folded", multiple, alike, fits=f"{1 + multiple:.3g}")
             return Finding("folding", message), alike > 0.95
     if share > OFF_ALONG:
         multiple, alike = _along(lacking, x.double().mean(0))
         if alike > 0.9 and 0.8 < multiple < 1.25:
-            message = (
-                f"{seen}: it is {multiple:.2f} × the mean of x (cosine {alike:.3f}), so x̂ lacks a decoder bias, or the "
-                "mean that was taken from x before; add it to x̂"
-            )
-            return Finding("missing_bias", message), alike > 0.95 and abs(multiple - 1) < 0.1
+            certain = alike > 0.95 and abs(multiple - 1) < 0.1
+            return Finding("missing_bias", said("mean_missing", multiple, alike)), certain
     if share > (OFF if 2 * len(x) >= COMPARED else OFF_FEW):
-        message = (
-            f"{seen}: x̂ lacks or has too much of a bias (b_dec may be folded wrongly), or the SAE was trained on other "
-            "activations; check b_dec, and the layer and hook that the activations come from"
-        )
-        return Finding("missing_bias", message), False
+        return Finding("missing_bias", SAID["bias_missing"].format(offset=seen)), False
     return None, False
 
 

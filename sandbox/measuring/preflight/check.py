@@ -25,6 +25,7 @@ from sandbox.measuring.preflight.sample import (
     ordinary,
     outlier_limit,
 )
+from sandbox.measuring.preflight.words import SAID
 from sandbox.moments.moments import Moments
 
 Run = Callable[[Tensor], tuple[Tensor, Tensor | None]]
@@ -38,10 +39,6 @@ BATCH = 512
 FINE = 0.01
 """Share of the variance lost below which no space or bias is questioned: x̂ is close enough to x."""
 
-FOLDING = (
-    "γ {of} is {gamma}; SAEs in use have {low} to {high}: check that W_enc, b_enc, W_dec and b_dec are all in the "
-    "units of these activations (folding)"
-)
 USUAL = (0.75, 1.1)
 """γ of SAEs in use; beyond it, weights in the units of other activations are likelier than shrinkage."""
 
@@ -132,13 +129,8 @@ def _look_at_numbers(x_hat: Tensor) -> list[Finding]:
             )
         ]
     if x_hat.dtype == torch.float16 and peak > FLOAT16_MAX / 2:
-        return [
-            Finding(
-                "float16_x_hat",
-                f"the largest |x̂| is {peak:g} in float16, which ends at {FLOAT16_MAX:g}: compute "
-                "the SAE in float32 or bfloat16",
-            )
-        ]
+        message = SAID["float16_x_hat"].format(peak=f"{peak:g}", most=f"{FLOAT16_MAX:g}")
+        return [Finding("float16_x_hat", message)]
     return []
 
 
@@ -148,11 +140,7 @@ def _look_at_pair(
     """Spaces, biases and the loss; `read` is what the SAE reads, and y what a transcoder reconstructs."""
     x, name = (read, "x") if y is None else (y, "y")
     if _is_same(x, x_hat):
-        message = (
-            f"x̂ equals {name} in every token of the sample, which no SAE achieves: one file or tensor was given twice, "
-            "or the error is added back to x̂ (use_error_term)"
-        )
-        return [Finding("identical", message)]
+        return [Finding("identical", SAID["identical"].format(name=name))]
     usual = ordinary(x).to(x.device)
     chosen = usual.nonzero()[:, 0]
     chosen = chosen[spread(len(chosen), COMPARED).to(chosen.device)]
@@ -174,7 +162,7 @@ def folding(gamma: float, of: str) -> list[Finding]:
     if not (gamma < USUAL[0] or gamma > USUAL[1]):
         return []
     low, high = USUAL
-    return [Finding("folding", FOLDING.format(of=of, gamma=f"{gamma:.3g}", low=low, high=high))]
+    return [Finding("folding", SAID["folding"].format(of=of, gamma=f"{gamma:.3g}", low=low, high=high))]
 
 
 def _is_same(x: Tensor, x_hat: Tensor) -> bool:
@@ -212,7 +200,8 @@ def _look_at_space(
     if outcome is not None and (offset is None or not certain or outcome[1].loss < 0.5 * without):
         return [outcome[0]]
     if offset is not None and outcome is not None:  # an error of scale moves a top-k SAE's x̂ by little more than b_dec
-        return [Finding(offset.key, f"{offset.message}; or else ({outcome[0].key}) {outcome[0].message}")]
+        other = {"key": outcome[0].key, "other": outcome[0].message}
+        return [Finding(offset.key, SAID["or_else"].format(message=offset.message, **other))]
     return [offset] if offset is not None else []
 
 
@@ -220,54 +209,25 @@ def _look_at_loss(x: Tensor, x_hat: Tensor, explained: bool) -> list[Finding]:
     moments = Moments.from_pairs(x, x_hat, groups=1)
     loss, cosine = (evaluate(REGISTRY[key], *moments.means.unbind(-1)).item() for key in ("relative_loss", "cosine"))
     if not x_hat.any():
-        return [Finding("zero_x_hat", "x̂ is zero in every token of the sample: no shrinkage can be measured")]
+        return [Finding("zero_x_hat", SAID["zero_x_hat"])]
     if len(x) > 1 and bool((x_hat == x_hat[0]).all()):
-        return [
-            Finding(
-                "constant_x_hat",
-                "x̂ is the same vector for every token, so no latent is active and only b_dec is "
-                "measured; check the scale of the activations and the threshold",
-            )
-        ]
+        return [Finding("constant_x_hat", SAID["constant_x_hat"])]
     about = fit(x, x_hat).loss
-    why = (
-        "the findings above would explain it"
-        if explained
-        else (
-            "the SAE does not belong to these activations (model, layer, hook), or its weights are misread "
-            "(transposed, scaled)"
-        )
-    )
+    words = {"loss": f"{loss:.3g}", "why": SAID["explained" if explained else "unexplained"]}
     if loss > 1:
-        return [Finding("loss", f"L/a is {loss:.3g} (cosine {cosine:.3f}), worse than x̂ = 0: {why}")]
+        return [Finding("loss", SAID["loss"].format(cosine=f"{cosine:.3f}", **words))]
     if 1 < about < float("inf"):
-        message = (
-            f"the error is {about:.3g} times the variance of x, worse than predicting the mean of x (L/a is only "
-            f"{loss:.3g}, because x has a large mean): {why}"
-        )
-        return [Finding("loss", message)]
+        return [Finding("loss", SAID["loss_about_the_mean"].format(about=f"{about:.3g}", **words))]
     return []
 
 
 def _look_at_l0(l0: Tensor, d_sae: int) -> list[Finding]:
     mean, none = l0.double().mean().item(), (l0 == 0).double().mean().item()
-    usual = f"10 to 200 is usual, here {mean:.3g} of {d_sae}"
+    usual = SAID["l0"].format(mean=f"{mean:.3g}", d_sae=d_sae)
     if none > 0.5:
-        return [
-            Finding(
-                "l0_none",
-                f"no latent is active for {none:.0%} of the tokens (L0: {usual}), where x̂ is b_dec; the "
-                "activations are too small for the SAE, or its thresholds are misread",
-            )
-        ]
+        return [Finding("l0_none", SAID["l0_none"].format(none=f"{none:.0%}", usual=usual))]
     if mean > d_sae / 2:
-        return [
-            Finding(
-                "l0_all",
-                f"more than half of the latents are active (L0: {usual}): a threshold or the encoder's bias "
-                "is missing, or the activations are too large for the SAE",
-            )
-        ]
+        return [Finding("l0_all", SAID["l0_all"].format(usual=usual))]
     return []
 
 

@@ -13,6 +13,7 @@ from sandbox.maths.compile import evaluate
 from sandbox.maths.measures import REGISTRY
 from sandbox.measuring.preflight.finding import Finding
 from sandbox.measuring.preflight.fit import NO_FIT, Misfit, fit
+from sandbox.measuring.preflight.words import SAID
 from sandbox.moments.moments import Moments
 
 Reconstruct = Callable[[Tensor], Tensor]
@@ -63,7 +64,7 @@ class Space:
 
 def scaling(key: str, factor: float, what: str) -> Space:
     """All tokens times one factor."""
-    words = f"k·x with k = {factor:.4g} ({what})"
+    words = SAID["scaled"].format(factor=f"{factor:.4g}", what=what)
     remedy = f"scale the activations by k = {factor:.4g} before measuring, or fold that factor into the SAE's weights"
     return Space(key, words, lambda x: x * factor, remedy, factor)
 
@@ -85,13 +86,13 @@ def known_spaces(x: Float[Tensor, "n d"]) -> list[Space]:
         scaling("scale", 1 / rms, "1 / √(E‖x‖²)"),
         scaling("root_d", root_d, "√d"),
         scaling("root_d", 1 / root_d, "1/√d"),
-        Space("constant_norm", "√d·x/‖x‖ (every token scaled to norm √d)", lambda x: root_d * _unit(x),
+        Space("constant_norm", SAID["constant_norm"], lambda x: root_d * _unit(x),
               "scale every token to norm √d before measuring"),
-        Space("unit_norm", "x/‖x‖ (every token scaled to norm 1)", _unit,
+        Space("unit_norm", SAID["unit_norm"], _unit,
               "scale every token to norm 1 before measuring"),
-        Space("layer_norm", "LayerNorm(x) (of every token, its mean removed and its variance made 1)", _layer_norm,
+        Space("layer_norm", SAID["layer_norm"], _layer_norm,
               "apply LayerNorm without weights to every token before measuring"),
-        Space("mean_removed", "x − x̄ (the mean of all tokens removed)", lambda x: x - mean,
+        Space("mean_removed", SAID["mean_removed"], lambda x: x - mean,
               "take the mean of the training activations from x before measuring"),
     ]  # fmt: skip
     return [one for one in spaces if one.factor is None or not 1 / NO_CHANGE < one.factor < NO_CHANGE]
@@ -107,10 +108,8 @@ def output_finding(x: Float[Tensor, "n d"], x_hat: Float[Tensor, "n d"]) -> tupl
     best, chosen, others = _best(spaces, lambda one: fit(one.apply(x), x_hat), _factor_on_x_hat(x, x_hat))
     if chosen is None or not _explains(best, raw) or best.loss > MOST_LEFT * raw.loss:
         return None
-    message = (
-        f"x̂ is not in the space of x: its error is {raw.loss:.3g} times the variance of x, but {best.loss:.3g} times "
-        f"that of {chosen.words}{others}; a normalisation was not undone on x̂: undo it, or compare with x in that space"
-    )
+    losses = {"raw": f"{raw.loss:.3g}", "best": f"{best.loss:.3g}"}
+    message = SAID["x_hat_space"].format(words=chosen.words, others=others, **losses)
     return Finding(f"x_hat_{chosen.key}", message), best
 
 
@@ -180,8 +179,8 @@ def _best(
     if not close or least == float("inf"):
         return NO_FIT, None, ""
     (chosen, best), *rest = close
-    others = "; equally good on these tokens: " + " or ".join(space.words for space, _ in rest) if rest else ""
-    return best, chosen, others
+    words = " or ".join(space.words for space, _ in rest)
+    return best, chosen, SAID["equally_good"].format(words=words) if rest else ""
 
 
 def _factor_on_x_hat(x: Tensor, x_hat: Tensor) -> tuple[Space, Misfit] | None:
@@ -193,7 +192,7 @@ def _factor_on_x_hat(x: Tensor, x_hat: Tensor) -> tuple[Space, Misfit] | None:
     factor, best = _scanned(fit_at)
     if SHRINKAGE[0] <= factor <= SHRINKAGE[1]:
         return None
-    return scaling("scale", factor, "found by trying factors, to about 10 %"), best
+    return scaling("scale", factor, SAID["tried"]), best
 
 
 def _factor_on_x(
@@ -210,7 +209,7 @@ def _factor_on_x(
     factor, _ = _scanned(fit_at)
     if 1 / NO_CHANGE < factor < NO_CHANGE:
         return None
-    space = scaling("scale", factor, "found by trying factors, to about 10 %")
+    space = scaling("scale", factor, SAID["tried"])
     return space, fit_on(space.apply(x), slice(None))
 
 

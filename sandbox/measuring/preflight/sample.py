@@ -7,6 +7,7 @@ from jaxtyping import Bool, Float, Float64
 from torch import Tensor
 
 from sandbox.measuring.preflight.finding import Finding
+from sandbox.measuring.preflight.words import SAID
 
 OUTLIER = 100
 """Times the median norm above which a token is an outlier: "massive activations", as the first position often has."""
@@ -85,35 +86,28 @@ def look_at_sample(x: Float[Tensor, "n d"], above: float = OUTLIER, name: str = 
         return found
     size, kept = size.where(finite, 0), x.detach().cpu()[finite]
     if not size.any():
-        return [
-            *found,
-            Finding("zero", f"{name} is zero in every token of the sample: there is nothing to reconstruct"),
-        ]
+        return [*found, Finding("zero", SAID["zero"].format(name=name))]
     if n > 1 and len(kept) > 1 and bool((kept == kept[0]).all()):
-        return [*found, Finding("constant", "every token of the sample is the same vector: is this the right file?")]
+        return [*found, Finding("constant", SAID["constant"])]
     if zero := int((finite & (size == 0)).sum()):
-        found.append(zero_finding(zero, n, f" (first: {_places(finite & (size == 0))})", name))
+        found.append(zero_finding(zero, n, _first(finite & (size == 0)), name))
     if n < MIN_TOKENS:
-        found.append(Finding("small", f"{n} tokens are too few for this check: give {MIN_TOKENS} or more"))
+        found.append(Finding("small", SAID["small"].format(tokens=n, least=MIN_TOKENS)))
     return found + _look_at_long_tokens(size, above)
 
 
 def zero_finding(zero: int, tokens: int, first: str = "", name: str = "x") -> Finding:
     """The finding for tokens that are all zeros; `first` says where."""
-    message = f"{zero} of {tokens} tokens of {name} are all zeros{first}, probably padding: remove it"
-    return Finding("zero_tokens", f"{message} before measuring")
+    return Finding("zero_tokens", SAID["zero_tokens"].format(zero=zero, tokens=tokens, name=name, first=first))
 
 
 def outlier_finding(
     count: int, tokens: int, limit: float, share: float, first: str = "", above: float = OUTLIER
 ) -> Finding:
     """Of so many tokens of a norm above the limit, `above` times the median, that hold a share of E‖x‖²."""
-    message = (
-        f"{count} of {tokens} tokens have a norm above {limit:.4g}, {above:g} × the median{first}, and hold "
-        f"{share:.1%} of E‖x‖²: probably attention sinks or first positions; rely on the measures without them "
-        "(--exclude-outliers)"
-    )
-    return Finding("outliers", message)
+    words = {"limit": f"{limit:.4g}", "above": f"{above:g}", "first": first, "share": f"{share:.1%}"}
+    message = SAID["outliers"].format(count=count, tokens=tokens, **words)
+    return Finding("outliers", f"{message} (--exclude-outliers)")
 
 
 def _look_at_long_tokens(size: Float64[Tensor, "n"], above: float) -> list[Finding]:
@@ -121,19 +115,13 @@ def _look_at_long_tokens(size: Float64[Tensor, "n"], above: float) -> list[Findi
     long = size > above * middle
     if long.any():
         share = float(energy[long].sum() / energy.sum())
-        first = f" (first: {_places(long)})"
-        return [outlier_finding(int(long.sum()), len(size), above * middle, share, first, above)]
+        return [outlier_finding(int(long.sum()), len(size), above * middle, share, _first(long), above)]
     longest = energy.sort(descending=True).values[: max(1, len(size) // 100)]
     share = float(longest.sum() / energy.sum())
     if len(size) >= 2 * MIN_TOKENS and share > HEAVY:
-        return [
-            Finding(
-                "heavy_tokens",
-                f"the longest {len(longest)} of {len(size)} tokens, of norms up to "
-                f"{size.max() / middle:.3g} × the median, hold {share:.1%} of E‖x‖²: they dominate every pooled "
-                "measure; measure without first positions and similar tokens, too",
-            )
-        ]
+        words = {"times": f"{size.max() / middle:.3g}", "share": f"{share:.1%}"}
+        message = SAID["heavy_tokens"].format(longest=len(longest), tokens=len(size), **words)
+        return [Finding("heavy_tokens", message)]
     return []
 
 
@@ -141,22 +129,15 @@ def _look_at_float16(x: Float[Tensor, "n d"], name: str) -> list[Finding]:
     peak = x.detach().abs()
     peak = float(peak.where(peak.isfinite(), 0).max())
     if peak == FLOAT16_MAX:
-        return [
-            Finding(
-                "float16",
-                f"the largest |{name}| is exactly {peak:g}, the largest float16: the activations were cut "
-                "off there when they were saved; save them in float32 or bfloat16",
-            )
-        ]
+        return [Finding("float16", SAID["float16_cut"].format(name=name, peak=f"{peak:g}"))]
     if x.dtype == torch.float16 and peak > FLOAT16_MAX / 2:
-        return [
-            Finding(
-                "float16",
-                f"the largest |{name}| is {peak:g} in float16, which ends at {FLOAT16_MAX:g}: larger ones "
-                "may be infinite or cut off; save the activations in float32 or bfloat16",
-            )
-        ]
+        words = {"peak": f"{peak:g}", "most": f"{FLOAT16_MAX:g}"}
+        return [Finding("float16", SAID["float16_near"].format(name=name, **words))]
     return []
+
+
+def _first(where: Bool[Tensor, "n"]) -> str:
+    return SAID["first"].format(places=_places(where))
 
 
 def _places(where: Bool[Tensor, "n"], most: int = 5) -> str:

@@ -10,6 +10,7 @@ from sandbox.measuring.preflight.check import folding
 from sandbox.measuring.preflight.finding import Finding
 from sandbox.measuring.preflight.fit import fit_of
 from sandbox.measuring.preflight.sample import HEAVY, OUTLIER, outlier_finding, zero_finding
+from sandbox.measuring.preflight.words import SAID
 from sandbox.moments.moments import Moments
 from sandbox.report import Estimate
 
@@ -49,21 +50,20 @@ def _look_at_longest(few: Longest, norms: Norms, gamma: Estimate) -> list[Findin
     apart = float("nan") if gamma.value is None else abs(gamma.value - without)
     if not (few.share > HEAVY or apart > max(reach, NOTABLE)):
         return []
-    said = "undefined" if gamma.value is None else f"{gamma.value:.4f}"
-    message = (
-        f"the longest {few.tokens:,} of {norms.tokens:,} tokens, of norms above {few.limit:.4g} "
-        f"({few.limit / norms.median:.3g} × the median), hold {few.share:.1%} of E‖x‖²: γ is {said} with them and "
-        f"{without:.4f} without; measure without first positions and similar tokens, too"
-    )
-    return [Finding("heavy_tokens", message)]
+    words = {
+        "longest": f"{few.tokens:,}",
+        "tokens": f"{norms.tokens:,}",
+        "limit": f"{few.limit:.4g}",
+        "times": f"{few.limit / norms.median:.3g}",
+        "share": f"{few.share:.1%}",
+        "gamma": "undefined" if gamma.value is None else f"{gamma.value:.4f}",
+        "without": f"{without:.4f}",
+    }
+    return [Finding("heavy_tokens", SAID["longest"].format(**words))]
 
 
 def _look_at_error(moments: Moments) -> list[Finding]:
     seen = fit_of(moments, int(moments.clusters))
     if moments.clusters < 2 or not seen.offset > OFF:
         return []
-    message = (
-        f"the mean of x − x̂ over all tokens is {seen.offset:.0%} of the loss: b_dec may be folded wrongly, or the SAE "
-        "was trained on other activations"
-    )
-    return [Finding("mean_error", message)]
+    return [Finding("mean_error", SAID["mean_error"].format(share=f"{seen.offset:.0%}"))]

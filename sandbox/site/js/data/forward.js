@@ -3,7 +3,8 @@
 import { LAYER_NORM_EPS, tanhSlope } from "./generated.js";
 import { rowNorms } from "./sae.js";
 
-const TOKENS = 64; // at a time
+const TOKENS = 64; // at a time, at most
+const PRODUCTS = 4e8; // at a time: half a second
 const LATENTS = 64; // whose weights stay in the cache while all these tokens pass
 
 // `tokens`, at a time; `products`, of a token; and `run(x, n)`, which resolves to the x̂, L0 and slopes of the penalty
@@ -11,7 +12,7 @@ const LATENTS = 64; // whose weights stay in the cache while all these tokens pa
 // training may have multiplied x, and `gpu` an encoder of gpu.js, in whose place float64 is used.
 export function forward(sae, scale, gpu = null) {
   const { d_in: d, d_sae, encoder } = sae;
-  const tokens = gpu?.tokens ?? TOKENS;
+  const tokens = gpu?.tokens ?? Math.min(TOKENS, Math.max(4, Math.floor(PRODUCTS / (d * d_sae))));
   const z = new Float64Array(tokens * d);
   const back = { scale: new Float64Array(tokens), shift: new Float64Array(tokens) };
   const products = gpu ? null : new Float64Array(tokens * d_sae);

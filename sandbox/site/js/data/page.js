@@ -29,6 +29,7 @@ function started() {
       waiting.delete(data.looked);
     }
     if (data.progress) progressed(data.progress);
+    if (data.slowly) say(slowly(data.slowly));
     if (data.refused && data.looked === undefined) ended(data.refused, true);
     if (data.report) reported(data.report);
   });
@@ -36,6 +37,11 @@ function started() {
     if (made === worker) failed(event.message);
   });
   return made;
+}
+
+function slowly(workers) {
+  const why = navigator.gpu ? "WebGPU finds no GPU" : isSecureContext ? "this browser offers no WebGPU" : "browsers offer WebGPU to https pages only";
+  return `Measuring … This takes a while, because ${why}: ${workers === 1 ? "one worker computes" : `${workers} workers compute`}.`;
 }
 
 // The worker did not start, or broke down: whoever waits for it hears so, and the next that needs one starts another.

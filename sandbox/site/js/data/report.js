@@ -33,7 +33,7 @@ export function reportOf(counter, facts) {
     device: facts.device,
     ...results,
     ...(without ? { without_outliers: { tokens: tokens(typical), ...without.results } } : {}),
-    published: { batch: 0 }, // what libraries would print, and checks of a sample, are for `sandbox measure`
+    published: { batch: 0 }, // what libraries would print is for `sandbox measure`
     findings: [],
   };
   return { entry, law };

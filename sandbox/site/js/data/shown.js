@@ -1,10 +1,10 @@
 // The report as a reader sees it: the verdict, tables, what is undefined and why, a picture, and a file to keep.
 import { measures } from "../../explorer/generated.js";
 import { html } from "../../explorer/dom.js";
-import { FOLDING, ORIGINS, PARTS, SAID_OF_BLOCKS, USUAL } from "./generated.js";
+import { ORIGINS, PARTS, SAID_OF_BLOCKS } from "./generated.js";
 import { lawInWords, lawRows } from "./law.js";
 import { picture } from "./picture.js";
-import { filled, general, grouped } from "./python.js";
+import { filled, grouped } from "./python.js";
 import { inWords } from "./verdict.js";
 
 // The nodes of a report; `signal` ends what they listen to.
@@ -46,22 +46,14 @@ function blocksInWords({ number, tokens, pooled }) {
 }
 
 function warnings(entry) {
-  const said = [];
-  const { outliers, without_outliers: without } = entry;
-  if (outliers) {
-    const share = (100 * outliers.share_of_a).toFixed(1);
-    const gamma = figures(without.raw.relative_reconstruction_bias).join(", ");
-    said.push(
-      `${grouped(outliers.tokens)} tokens have a norm above ${general(outliers.limit, 4)}, 100 times the median, and hold ${share} % of E‖x‖²: ` +
-        `probably attention sinks. Without them, γ is ${gamma}; the file has every measure without them.`,
-    );
-  }
-  if (entry.raw.relative_loss.value > 1) said.push("L/a is above 1, worse than x̂ = 0: do x and x̂ belong together?");
-  const gamma = entry.raw.relative_reconstruction_bias.value;
-  const [low, high] = USUAL;
-  if (gamma && (gamma < low || gamma > high)) said.push(filled(FOLDING, { of: "of all tokens", gamma: general(gamma, 3), low, high }));
+  const said = entry.findings.map(({ key, message }) => (key === "outliers" ? `${message}${withoutOutliers(entry)}` : message));
   if (entry.blocks) said.push(filled(SAID_OF_BLOCKS.meaning, { blocks: blocksInWords(entry.blocks) }));
   return said.map((text) => html("p", { class: "facts warning" }, text));
+}
+
+function withoutOutliers({ without_outliers: without }) {
+  if (!without) return "";
+  return `: then γ is ${figures(without.raw.relative_reconstruction_bias).join(", ")}; the report that you can download has every measure without them`;
 }
 
 export function value(number) {

@@ -1,5 +1,6 @@
 // Totals over tokens, per group of clusters, in float64: what sandbox/moments and measuring/token_means.py count.
 import { COLUMNS, GROUPS } from "./generated.js";
+import { Norms } from "./norms.js";
 
 const AT = Object.fromEntries(COLUMNS.map((name, i) => [name, i]));
 const WIDTH = COLUMNS.length;
@@ -23,6 +24,7 @@ export class Counter {
     this.typical = emptyTotals(d);
     this.extreme = null; // none met so far
     this.nonfinite = 0;
+    this.norms = new Norms();
   }
 
   // Counts n tokens. x and x_hat hold n rows of d numbers; `group` and, where latents are visible, `of` hold one of each
@@ -54,6 +56,7 @@ export class Counter {
         this.nonfinite += 1; // a NaN, an infinity, or a square that is one
         continue;
       }
+      this.norms.add(a, b, c);
       const into = a > limit ? (this.extreme ??= emptyTotals(d)) : this.typical;
       const g = group[i];
       into.totals[3 * g] += a;

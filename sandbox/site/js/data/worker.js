@@ -1,18 +1,33 @@
 // Measures away from the page, which stays quick: { start: input } ► { progress }, then { report } or { refused }.
-import { measure } from "./measure.js";
 import { unreadable } from "./bytes.js";
+import { forward } from "./forward.js";
+import { measure } from "./measure.js";
+import { pooled } from "./pool.js";
 import { InputError } from "./python.js";
 import { headerOf } from "./rows.js";
 import { saeOf } from "./sae.js";
 
 let stopping = false;
 let told = 0;
+let compute = null; // of an SAE, in a worker of a pool
 
 addEventListener("message", async ({ data }) => {
   if (data.stop) stopping = true;
   if (data.look) postMessage({ looked: data.look.id, ...(await looked(data.look)) });
   if (data.start) postMessage(await run(data.start));
+  if (data.serve) postMessage(await serve(data.serve));
+  if (data.run) postMessage(await compute.run(data.run.x, data.run.n));
 });
+
+// Gets ready to compute x̂ for another worker (pool.js).
+async function serve({ sae, scale }) {
+  try {
+    compute = forward(await saeOf(sae.map(withPath)), scale);
+    return { tokens: compute.tokens, products: compute.products };
+  } catch (error) {
+    return { refused: lineOf(error) };
+  }
+}
 
 // A file of an SAE with its path, which a File does not bring along.
 function withPath({ file, path }) {
@@ -24,7 +39,9 @@ async function run(input) {
   stopping = false;
   try {
     const sae = input.sae?.map(withPath) ?? null;
-    const { entry, law } = await measure({ ...input, sae }, { progress, stopped: () => stopping });
+    const pool = (read, scale) => pooled(input.sae, read, scale);
+    const slowly = (lanes) => postMessage({ slowly: lanes });
+    const { entry, law } = await measure({ ...input, sae }, { progress, stopped: () => stopping, pool, slowly });
     return { report: { entry, law } };
   } catch (error) {
     return { refused: lineOf(error) };
