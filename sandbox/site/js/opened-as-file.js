@@ -6,5 +6,5 @@ if (location.protocol === "file:") {
     "folder instead: run python -m http.server in it, and open http://localhost:8000.";
   const note = Object.assign(document.createElement("p"), { className: "noscript", textContent: words });
   note.setAttribute("role", "alert");
-  document.querySelector("main").prepend(note);
+  document.querySelector(".unstarted").replaceWith(note);
 }
