@@ -95,6 +95,25 @@ def test_a_worker_that_does_not_start_is_tried_again(open_failing, files, name):
     tab.locator("#report h2").first.wait_for()
 
 
+def test_a_worker_whose_modules_never_arrive_is_given_up(open_site, files):
+    """Firefox reports no error for a module that is missing, and no browser one for a server that does not answer."""
+    held = []
+
+    def hold(tab):
+        tab.clock.install()
+        tab.route("**/totals.js", lambda route: held.append(route))
+
+    tab = open_site("data.html", seen=hold)
+    tab.evaluate(DROP, {"files": files})
+    tab.locator("#status", has_text="Reading …").wait_for()
+    tab.clock.fast_forward(31_000)
+    tab.locator("#status.wrong", has_text="The page’s worker did not start").wait_for()
+    tab.unroute("**/totals.js")
+    tab.evaluate(DROP, {"files": files})
+    tab.locator("#status", has_text="Ready:").wait_for()
+    assert held
+
+
 def test_a_page_whose_scripts_do_not_arrive_says_so(open_failing):
     """A module script that is sent as anything else than JavaScript does not run: only the style can say so."""
     tab = open_failing("**/*.js", headers={"Content-Type": "application/octet-stream"})

@@ -95,7 +95,7 @@ def test_pairs(modules, pair, tmp_path, kinds):
         cases.append({key: folder / f"{key}.npy" for key in ("x", "x_hat")})
     seen = set()
     for name, case, answer in zip(kinds, cases, in_node(modules, cases), strict=True):
-        found = of_python(sandbox.measure_pairs(**case, published=0))
+        found = of_python(sandbox.measure_pairs(case["x"], case["x_hat"], published=0))
         assert answer["entry"]["findings"] == found, name
         seen |= {finding["key"] for finding in found}
     if kinds is PAIRS:

@@ -8,6 +8,11 @@ import { shown } from "./shown.js";
 
 const at = (id) => document.getElementById(id);
 const [drop, status, report, bar] = [document.querySelector(".drop"), at("status"), at("report"), at("progress")];
+const PATIENCE = 30_000; // milliseconds that a worker may take to start
+const NO_WORKER =
+  "The page’s worker did not start: its scripts did not arrive, or its web server does not send .js files as text/javascript. Try again; " +
+  "if that fails, reload the page.";
+
 let items = [];
 let worker = started();
 let looking = 0;
@@ -16,10 +21,6 @@ let taking = Promise.resolve(); // files that are being taken: the next ones wai
 let measuring = false;
 let begun = 0; // when the measurement did, in milliseconds
 let drawn = null; // ends what the last report listens to
-
-const NO_WORKER =
-  "The page’s worker did not start: its scripts did not arrive, or its web server does not send .js files as text/javascript. Try again; " +
-  "if that fails, reload the page.";
 
 function started() {
   const made = new Worker(new URL("worker.js", import.meta.url), { type: "module" });
@@ -33,7 +34,11 @@ function started() {
     if (data.refused && data.looked === undefined) ended(data.refused, true);
     if (data.report) reported(data.report);
   });
+  // Firefox tells of no error where a module that the worker imports does not arrive.
+  const late = setTimeout(() => made === worker && failed(), PATIENCE);
+  made.addEventListener("message", () => clearTimeout(late), { once: true });
   made.addEventListener("error", (event) => {
+    clearTimeout(late);
     if (made === worker) failed(event.message);
   });
   return made;

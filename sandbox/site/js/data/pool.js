@@ -33,7 +33,10 @@ function served(worker) {
     for (const { reject } of waiting.splice(0)) reject(failed);
   };
   worker.addEventListener("error", (event) => fail(event.message ?? "a worker did not start"));
-  worker.addEventListener("message", ({ data }) => (data.refused ? fail(data.refused) : waiting.shift().resolve(data)));
+  worker.addEventListener("message", ({ data }) => {
+    if (data.refused) fail(data.refused);
+    else if (!data.ready) waiting.shift().resolve(data);
+  });
   const ask = (question) =>
     new Promise((resolve, reject) => {
       if (failed) return reject(failed);

@@ -46,9 +46,10 @@ function blocksInWords({ number, tokens, pooled }) {
 }
 
 function warnings(entry) {
-  const said = entry.findings.map(({ key, message }) => (key === "outliers" ? `${message}${withoutOutliers(entry)}` : message));
-  if (entry.blocks) said.push(filled(SAID_OF_BLOCKS.meaning, { blocks: blocksInWords(entry.blocks) }));
-  return said.map((text) => html("p", { class: "facts warning" }, text));
+  const found = entry.findings.map(({ key, message }) => (key === "outliers" ? `${message}${withoutOutliers(entry)}` : message));
+  const said = entry.blocks ? [filled(SAID_OF_BLOCKS.meaning, { blocks: blocksInWords(entry.blocks) })] : [];
+  const line = (kind) => (text) => html("p", { class: `facts warning ${kind}` }, text);
+  return [...found.map(line("found")), ...said.map(line(""))];
 }
 
 function withoutOutliers({ without_outliers: without }) {

@@ -70,3 +70,5 @@ function lineOf(error) {
   if (error instanceof RangeError) return `this browser has too little memory for it (${error.message}): use sandbox measure`;
   return `the page failed, please report it: ${error.message}`;
 }
+
+postMessage({ ready: true }); // everything that it imports has arrived
