@@ -16,8 +16,6 @@ from math import isqrt
 from pathlib import Path
 from typing import Any
 
-from torch.nn import LayerNorm
-
 from sandbox.activations.files import ACTIVATIONS, IDS
 from sandbox.activations.windows import astray
 from sandbox.checkpoints import normalisation, penalty, saelens, saelens_settings
@@ -114,16 +112,16 @@ def _preflight() -> dict[str, object]:
         "preflight.check": "FINE",
         "preflight.biases": "COMPARED OFF OFF_FEW OFF_ALONG",
         "preflight.fit": "OFFSET_WEIGHT",
-        "preflight.input_spaces": "FAR_BETTER GOOD_ENOUGH NO_CHANGE SHRINKAGE MEAN_OFF MOST_LEFT AS_GOOD PREFER_KNOWN",
+        "preflight.input_spaces": "FAR_BETTER GOOD_ENOUGH NO_CHANGE SHRINKAGE MEAN_OFF MOST_LEFT AS_GOOD PREFER_KNOWN "
+        "LAYER_NORM_EPS",
         "preflight.whole": "NOTABLE",
         "summary": "OF_TOKENS",
     }
-    found = {
+    return {
         name: getattr(import_module(f"sandbox.measuring.{module}"), name)
         for module, some in names.items()
         for name in some.split()
     }
-    return {**found, "LAYER_NORM_EPS": LayerNorm(1).eps}
 
 
 def _checkpoints() -> dict[str, object]:

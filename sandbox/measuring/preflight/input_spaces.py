@@ -43,6 +43,10 @@ PREFER_KNOWN = 1.25
 """A known normalisation is preferred to a factor fitted to the sample, unless it is worse by more than this."""
 
 
+LAYER_NORM_EPS = 1e-5
+"""What LayerNorm adds to the variance, as torch does by default."""
+
+
 @dataclass(frozen=True)
 class Space:
     """Somewhere that activations are moved to before an SAE sees them.
@@ -243,4 +247,4 @@ def _unit(x: Tensor) -> Tensor:
 
 
 def _layer_norm(x: Tensor) -> Tensor:
-    return torch.nn.functional.layer_norm(x, x.shape[-1:])
+    return torch.nn.functional.layer_norm(x, x.shape[-1:], eps=LAYER_NORM_EPS)
