@@ -61,8 +61,8 @@ def pythagoras(proof: Proof) -> None:
 @claim(
     "C13",
     "three-loci",
-    "γ is 1 on Thales' sphere over x, c/a on the plane across its tip, r on a sphere about 0. "
-    "In x they meet: L = Δᵧ − Δₛ.",
+    "Where is each measure 1? γ on the sphere with diameter x (Thales), c/a on the plane across the tip of x, r on the "
+    "sphere about 0 through it. Only in x do all meet: L = Δᵧ − Δₛ.",
 )
 def three_loci(proof: Proof) -> None:
     u, v, length = Symbol("u", real=True), Symbol("v", real=True), Symbol("l", real=True)

@@ -18,8 +18,8 @@ POOLED = Eq(b, b1 + b2), Eq(c, c1 + c2)
 @claim(
     "C23",
     "three-parts",
-    "Pooled, L = L₁ + L₂ + L₃: the tokens' angles, factors that differ between tokens, and the common factor. C12's "
-    "angle part is the first two.",
+    "The loss of many tokens has three parts, L = L₁ + L₂ + L₃: their angles, factors that differ between them, and "
+    "the common factor. What C12 calls the angle's part is the first two.",
 )
 def three_parts(proof: Proof) -> None:
     ai, bi, ci = symbols("a_i b_i c_i", real=True)

@@ -82,8 +82,8 @@ def _mean(ratios: Sequence[Expr]) -> Expr:
 @claim(
     "C16",
     "standard-error",
-    "f(a·t, b·t, c·t) = f(a, b, c) for every measure f, t > 0: its variance, G/(G − 1)·∇fᵀM∇f, "
-    "needs only M, the sum of T·Tᵀ.",
+    "Scaling all totals changes no measure: f(a·t, b·t, c·t) = f(a, b, c), t > 0. So the variance of f, "
+    "G/(G − 1)·∇fᵀM∇f, needs only M, the sum of T·Tᵀ over groups with totals T.",
 )
 def standard_error(proof: Proof) -> None:
     t, h, f = Symbol("t", real=True), Function("h"), Function("f")

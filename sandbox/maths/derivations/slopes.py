@@ -12,8 +12,8 @@ from sandbox.maths.symbols import Expect, a, b, c, r, rho, s, x, x_hat
 @claim(
     "C22",
     "regression-slopes",
-    "r² = b/a (c > 0) is c/a, the slope of x̂ on x, times γ, the reciprocal of that of x on x̂. Total least squares lies "
-    "between, beyond r.",
+    "r² = b/a (c > 0) is c/a, the slope of x̂ on x, times γ, the reciprocal of that of x on x̂. Between c/a and γ lies "
+    "the slope of total least squares, farther from 1 than r.",
 )
 def regression_slopes(proof: Proof) -> None:
     bias, of_x = prove("C6").results["relative_reconstruction_bias"], prove("C1").results["scale_x"]
@@ -110,8 +110,8 @@ SPREAD_OUT = length > 0, square > length**2
 @claim(
     "C28",
     "intercept-is-no-offset",
-    "A line of ‖x̂‖ on ‖x‖ has an intercept p − β·l = −K·l²/(h − l²) without any offset: if every γ is 1, it shows how "
-    "the cosine goes with ‖x‖.",
+    "A line through ‖x̂‖ over ‖x‖ has an intercept, p − β·l = −K·l²/(h − l²), without an offset in the data: if every γ "
+    "is 1, it shows how the cosine changes with ‖x‖.",
     where=SPREAD_OUT,
 )
 def intercept_is_no_offset(proof: Proof) -> None:
