@@ -150,7 +150,10 @@ def test_the_flagship_claim_is_proven_by_its_squares():
         ("c/a > 1 => gamma > 1", "s ≥ 0"),
         ("gamma >= 1 => r >= rho", "2⋅c⋅t + t"),
         ("gamma == 1 => c/a <= 1", "s"),
-        ("gamma > 1 and r < 1 => c/a < 1", "a - c = t₁ + t₂ > 0"),
+        ("r < 1 and gamma > 1 => rho < 1", "t₁⋅t₂"),
+        ("r > 1 and rho > 0 => gamma > 1", "b⋅t + s > 0"),
+        ("gamma < 1 => gamma_10 < 1", "2⋅t > 0"),
+        ("gamma in (0, 2) and gamma < 1 => gamma_10 > gamma", "b⋅t"),
         ("r < 1 and gamma < 1 => c/b > 1", "> 0"),
     ],
 )

@@ -159,6 +159,21 @@ def test_a_condition_is_substituted_and_says_no_less_and_no_more():
         Conditions((s**2 - 2 > 0,))
 
 
+def test_a_name_whose_sign_cannot_be_substituted_is_any_number_of_that_sign():
+    over = Symbol("w", real=True)
+    setting = {"names": {over: a * b - c**2}, "where": (b - a > 0, over >= 0)}
+    Step("S.", b**2 - c**2, "=", b * (b - a) + over, ">", 0, **setting)
+    for false in (over, over + a - b, b * (b - a) - over):
+        with pytest.raises(StepError):
+            Step("S.", false, ">", 0, **setting)
+    with pytest.raises(TypeError, match="never hold together"):
+        Step("S.", over + b, ">", 0, **setting | {"where": (Eq(c, b), b - a > 0, over >= 0)})
+
+
+def test_conditions_hold_together_whatever_the_moments_that_they_are_not_about():
+    Step("S.", c - b, "≥", 0, where=(c > 0, 2 * c - b > 0, c - b > 0))  # 40 points, few with room for so small an a
+
+
 @pytest.mark.parametrize(
     ("left", "right"),
     [((c**2 - 1) / (c - 1), c + 1), (sqrt(c) ** 3, c * sqrt(c)), ((a - b) / (a**2 - b**2), 1 / (a + b))],

@@ -3,7 +3,9 @@
 SymPy can know the sign of a symbol, but not that 2c − b > 0. Yet every c with 2c − b > 0 is (b + q)/2 for some q > 0,
 and every such q gives such a c. So (b + q)/2 is *substituted* for c: this says neither more nor less than the
 condition, and a step proven for every q > 0 is proven for every c that the condition allows. An equation
-`symbol = term` *ties* the symbol: it abbreviates the term wherever it occurs, within a derivative too.
+`symbol = term` *ties* the symbol: it abbreviates the term wherever it occurs, within a derivative too. Where
+`name > 0` cannot be substituted, the name itself is *taken* as any positive number: what holds for all of them holds
+for the term that it names.
 """
 
 from __future__ import annotations
@@ -41,6 +43,7 @@ class Conditions:
         self, conditions: Sequence[Rel], given: Sequence[Rel] = (), names: Mapping[Any, Expr | Lambda] | None = None
     ):
         self.names, self.ties, self.image = dict(names or {}), {}, {}
+        self.taken: dict[Symbol, Symbol] = {}
         self._fixed: frozenset[Symbol] = frozenset()
         turned = [condition.reversed if isinstance(condition, Lt | Le) else condition for condition in conditions]
         for condition in turned:
@@ -51,13 +54,18 @@ class Conditions:
             untied = [condition for condition in turned if not self._tie(condition)]
             for condition in (*given, *untied):
                 self._write(condition, condition in untied)
-            self._meet((*given, *turned))
+            self._meet(given, turned)
         except (NotUnderstood, Undefined, *STUMBLES) as trouble:
             raise TypeError(f"cannot use the conditions {', '.join(map(str, turned))}: {trouble}") from None
 
     def reader(self) -> Reader:
         """A reader of terms under these conditions."""
         return Reader(self.names, self.ties, self.image, self._fixed)
+
+    def reader_of_signs(self) -> Reader:
+        """A reader that knows no more than the sign of the names taken."""
+        names = {name: value for name, value in self.names.items() if name not in self.taken}
+        return Reader(names, self.ties, self.image | self.taken, self._fixed)
 
     def apply(self, expression: Expr) -> Expr:
         """The expression with every condition written into its symbols."""
@@ -84,24 +92,34 @@ class Conditions:
         try:
             symbol, value = _substitution(condition, gap, len(self.image))
         except TypeError:
-            if required:
+            if required and not self._take(condition):
                 raise
             return
         self.image = {key: image.subs(symbol, value) for key, image in self.image.items()}
         self.image.setdefault(symbol, value)
 
-    def _meet(self, conditions: Sequence[Rel]) -> None:
+    def _take(self, condition: Rel) -> bool:
+        """Take a name as any number of a sign, if the condition is `name > 0` or `name ≥ 0`; whether it is."""
+        name, strict = condition.lhs, isinstance(condition, Gt)
+        if not isinstance(condition, Gt | Ge) or condition.rhs != 0 or name not in self.names:
+            return False
+        self.taken[name] = free(name.name, 0, positive=strict, nonnegative=not strict)
+        return True
+
+    def _meet(self, given: Sequence[Rel], own: Sequence[Rel]) -> None:
         """Raise TypeError unless all conditions are defined and met at once for some vectors."""
-        reader = self.reader()
+        reader, conditions = self.reader(), (*given, *own)
         gaps = [(reader.read(part.lhs) - reader.read(part.rhs), SIGN[type(part)]) for part in conditions]
-        moments = {symbol: reader.read(symbol) for symbol in (a, b, c, offset, spread)}
         for symbol in self.ties:
             reader.read(symbol)
-        needs = [(need.value, need.sign) for need in reader.needs]
-        terms = [value for value, _ in (*gaps, *needs)] + list(moments.values())
+        needs = [*gaps, *((need.value, need.sign) for need in reader.needs)]
+        # A moment that no condition is about can be as large, or as small, as vectors need it to be.
+        about = reader.reach(*(side for part in own for side in (part.lhs, part.rhs)))
+        moments = {symbol: reader.read(symbol) for symbol in (a, b, c, offset, spread) if symbol in about}
+        terms = [value for value, _ in needs] + list(moments.values())
         for point in points(set().union(*(term.free_symbols for term in terms))):
             at = {symbol: value.subs(point) for symbol, value in moments.items()}
-            if possible(at) and all(_holds(value.subs(point), sign) for value, sign in (*gaps, *needs)):
+            if possible(at) and all(_holds(value.subs(point), sign) for value, sign in needs):
                 return
         raise TypeError(f"the conditions never hold together: {', '.join(map(str, conditions))}")
 

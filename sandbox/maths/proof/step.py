@@ -142,7 +142,7 @@ class Step:
         reader = self._conditions.reader()
         values = [self._value(reader, i) for i in range(len(self.terms))]
         for i, sign in enumerate(self.signs):
-            if not self._is_square(i):
+            if not self._is_square(i) and not self._is_plain(i):
                 self._check_link(i, values[i], sign, values[i + 1])
 
     def _value(self, reader: Reader, i: int) -> Expr:
@@ -175,6 +175,16 @@ class Step:
         """Whether link i is the one fact that a, b and c do not show: an expected square is not negative."""
         square = self.terms[i]
         return self.signs[i] == "≥" and self.terms[i + 1] == 0 and isinstance(square, Expect) and square.is_square
+
+    def _is_plain(self, i: int) -> bool:
+        """Whether link i holds by the signs of names alone, whatever numbers they stand for."""
+        if self.signs[i] == "=" or not self._conditions.taken:
+            return False
+        try:
+            reader = self._conditions.reader_of_signs()
+            return decided(reader.value(self.terms[i]), self.signs[i], reader.value(self.terms[i + 1]))
+        except (NotUnderstood, Undefined, *STUMBLES):
+            return False
 
     def _check_series(self) -> None:
         """Check `function = polynomial + O(uⁿ)`: their difference over uⁿ has a limit at 0, from either side."""

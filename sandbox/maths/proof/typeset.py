@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from textwrap import wrap
 from typing import Any, Protocol
 
 from sympy import Eq, Expr, Rel
@@ -13,6 +14,9 @@ from sandbox.maths.proof.formulas import mathml as mathml
 from sandbox.maths.proof.meaning import Reader
 from sandbox.maths.proof.step import SIGNS, Step
 from sandbox.maths.symbols import DEFINITIONS, GIVEN, c
+
+WIDTH = 110
+"""Columns of a terminal into which a claim's sentence is broken; a line of mathematics is as long as it is."""
 
 TABLE = "| | | |\n|---:|:---|:---|\n"
 """The head of a table of steps: the left side of a relation, its right side, and the reason."""
@@ -68,7 +72,9 @@ def question_markdown(step: Step) -> str:
 
 def derivation_text(derivation: Argument) -> str:
     """A whole derivation for a terminal."""
-    text = [f"{derivation.number}  {derivation.claim}", ""] if derivation.number else []
+    title = f"{derivation.number}  {derivation.claim}"
+    indent = " " * (len(derivation.number) + 2)
+    text = [*wrap(title, WIDTH, subsequent_indent=indent), ""] if derivation.number else []
     for words, terms in _header(derivation):
         shown = [part for term in terms for part in (", ", form(term))]
         text += [f"  {line}" for line in lines([words, *(shown[1:] or [""])])]
