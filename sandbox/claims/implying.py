@@ -58,7 +58,7 @@ def _left_over(proof: Proof, premise: Statement, where: tuple[Rel, ...], name: S
             over = _difference(attempt, premise, power, where, "The premise")
         except NOT_SO:
             continue
-        proof.steps, proof.names = attempt.steps, attempt.names
+        proof.follow(attempt)
         if premise.sign in SIGNS:
             proof.let("By the premise, this is left over.", name, over)
             return SIGNS[premise.sign](name, 0)

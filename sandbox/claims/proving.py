@@ -59,7 +59,7 @@ def _prove(statement: Statement, proof: Proof) -> bool:
             strategy(attempt, statement, where)
         except NOT_SO:
             continue
-        proof.steps, proof.names = attempt.steps, attempt.names
+        proof.follow(attempt)
         return True
     return False
 
@@ -77,7 +77,7 @@ def _prove_implication(formula: Joined, proof: Proof) -> bool:
         _name_measures(attempt, each)
     if (done := imply(attempt, premises, conclusion)) is None:
         return False
-    proof.steps, proof.names = done.steps, done.names
+    proof.follow(done)
     return True
 
 

@@ -98,6 +98,10 @@ class Proof:
         other.statements = list(self.statements)
         return other
 
+    def follow(self, other: Proof) -> None:
+        """Go on as a copy of this proof has gone on."""
+        self.steps, self.names = list(other.steps), dict(other.names)
+
     def let(self, reason: str, name: Expr, value: Expr) -> None:
         """Define a name: a symbol, or a function of symbols."""
         step = Step(reason, name, ":=", value, names=self.names)
