@@ -163,11 +163,21 @@ def test_a_name_whose_sign_cannot_be_substituted_is_any_number_of_that_sign():
     over = Symbol("w", real=True)
     setting = {"names": {over: a * b - c**2}, "where": (b - a > 0, over >= 0)}
     Step("S.", b**2 - c**2, "=", b * (b - a) + over, ">", 0, **setting)
-    for false in (over, over + a - b, b * (b - a) - over):
+    for false in (over - b, over + a - b, b * (b - a) - over):
         with pytest.raises(StepError):
-            Step("S.", false, ">", 0, **setting)
+            Step("S.", false, "≥", 0, **setting)
     with pytest.raises(TypeError, match="never hold together"):
         Step("S.", over + b, ">", 0, **setting | {"where": (Eq(c, b), b - a > 0, over >= 0)})
+
+
+def test_a_name_varies_with_what_it_stands_for():
+    over, slope = Symbol("w", real=True), Symbol("t", real=True)
+    names, where = {over: a * b - c**2}, (b - a > 0, over >= 0)
+    falling = -Derivative(over / a, a)  # −c²/a²; w/a² if w stayed as it is
+    with pytest.raises(StepError, match="does not hold"):
+        Step("S.", falling, "≥", 0, names=names, where=where)
+    with pytest.raises(StepError, match="does not hold"):
+        Step("S.", slope, "≥", 0, names=names | {slope: falling}, where=where)
 
 
 def test_conditions_hold_together_whatever_the_moments_that_they_are_not_about():

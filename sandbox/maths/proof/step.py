@@ -13,7 +13,23 @@ from functools import lru_cache
 from threading import RLock
 from typing import Any
 
-from sympy import Derivative, Dummy, Expr, Function, Lambda, Limit, Order, Rational, Rel, S, Subs, Symbol, oo, sympify
+from sympy import (
+    Derivative,
+    Dummy,
+    Expr,
+    Function,
+    Integral,
+    Lambda,
+    Limit,
+    Order,
+    Rational,
+    Rel,
+    S,
+    Subs,
+    Symbol,
+    oo,
+    sympify,
+)
 from sympy.core.function import UndefinedFunction
 
 from sandbox.errors import InputError
@@ -27,6 +43,9 @@ from sandbox.maths.symbols import DEFINITIONS, GIVEN, Expect
 
 SIGNS = {":=": r"\coloneqq", "=": "=", ">": ">", "≥": r"\ge"}
 """Each relation with its LaTeX; `:=` names something, and is true by itself."""
+
+VARYING = (Derivative, Integral, Limit, Subs)
+"""Terms that vary a symbol, with which the terms that names stand for may vary, too."""
 
 LOCK = RLock()
 """One thread at a time may use SymPy: two would build two forms of one condition, and equal terms would differ."""
@@ -178,7 +197,8 @@ class Step:
 
     def _is_plain(self, i: int) -> bool:
         """Whether link i holds by the signs of names alone, whatever numbers they stand for."""
-        if self.signs[i] == "=" or not self._conditions.taken:
+        shown = (self.terms[i], self.terms[i + 1], *self.names.values())
+        if self.signs[i] == "=" or not self._conditions.taken or any(term.has(*VARYING) for term in shown):
             return False
         try:
             reader = self._conditions.reader_of_signs()
