@@ -149,7 +149,7 @@ def test_a_choice_is_explained_in_the_registrys_words_and_counted_from_the_data(
     kept = [one for one in points if one["finished"]]
     kinds = len({one["architecture"] for one in kept})
     shown.root.get_by_text(
-        f"{len(kept)} SAEs. They are {len(kept)} settings of {kinds} architectures, with 1 seed."
+        f"{len(kept)} SAEs. They are {len(kept)} settings of {kinds} architectures, with one seed each."
     ).wait_for()
 
 

@@ -232,7 +232,8 @@ def equation_10_overstates(proof: Proof) -> None:
 @claim(
     "C10",
     "no-shrinkage",
-    "b/c − 1 = −E[x̂·(x − x̂)]/c (c > 0): γ is 1 at any angle. There (c = b), r = ρ and c/a = ρ², below 1 if L is not 0.",
+    "b/c − 1 = −E[x̂·(x − x̂)]/c (c > 0): γ can be 1 at any acute angle. There (c = b), r = ρ and c/a = ρ², below 1 if "
+    "L is not 0.",
 )
 def no_shrinkage(proof: Proof) -> None:
     bias, of_x = prove("C6").results["relative_reconstruction_bias"], prove("C1").results["scale_x"]

@@ -82,6 +82,8 @@ class Firefox(Driven):
 
     def _hear(self, event: str, params: dict[str, Any]) -> None:
         if event == "log.entryAdded" and params["level"] in ("warn", "error"):
+            if params["text"].startswith("Failed to load ‘’. A ServiceWorker"):
+                return  # of a page that has been left while it loaded
             kind = "uncaught" if params["type"] == "javascript" else params["level"]
             self._heard.append(f"{kind}: {params['text']}")
         elif event == "network.beforeRequestSent" and params["request"]["url"].startswith("http"):

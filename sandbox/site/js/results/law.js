@@ -56,8 +56,9 @@ export async function law(el) {
     const known = points.filter(
       (point) => of(point, during ? "difference" : "predicted")[0] !== null && of(point, "gamma")[0] !== null,
     );
+    const most = Math.max(...known.map((point) => Math.abs(of(point, "difference")[0])));
     figure.show({
-      hint: HINT,
+      hint: during ? HINT : `At the end of training, measured and predicted γ differ by at most ${most.toFixed(4)}. ${HINT}`,
       chart: during ? overSteps(known) : againstPredicted(known),
       columns: [
         { key: "name", name: "SAE, its coefficient" },

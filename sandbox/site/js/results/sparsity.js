@@ -108,8 +108,9 @@ export async function sparsity(el) {
   function about(points) {
     const distinct = (key) => [...new Set(points.map((point) => point[key]))].length;
     const settings = new Set(points.map(({ architecture, coefficient }) => `${architecture} ${coefficient}`)).size;
+    const again = points.length - settings;
     const counted = (count, noun) => `${count} ${noun}${count === 1 ? "" : "s"}`;
-    return `They are ${counted(settings, "setting")} of ${counted(distinct("architecture"), "architecture")}, with ${counted(distinct("seed"), "seed")}.`;
+    return `They are ${counted(settings, "setting")} of ${counted(distinct("architecture"), "architecture")}, ${again ? `${again} of them with a second seed` : "with one seed each"}.`;
   }
 
   function lacking(points) {
