@@ -80,6 +80,30 @@ def test_nothing_is_taken_or_changed_while_a_measurement_runs(open_site, files, 
     assert tab.locator("#example").is_enabled()
 
 
+HELD_LOOKS = """{
+  globalThis.held = null;
+  const post = Worker.prototype.postMessage;
+  Worker.prototype.postMessage = function (data, ...more) {
+    if (data.look && held) held.push(() => post.call(this, data, ...more));
+    else post.call(this, data, ...more);
+  };
+}"""
+
+
+def test_what_was_given_is_measured_while_files_in_its_place_are_read(open_site, files):
+    tab = open_site("data.html", before=HELD_LOOKS)
+    tab.evaluate(DROP, {"files": files})
+    tab.locator("#status", has_text="Ready:").wait_for()
+    tab.evaluate("() => { held = []; }")
+    tab.evaluate(DROP, {"files": files})
+    tab.locator("#status", has_text="Reading …").wait_for()
+    tab.click("#measure")
+    tab.locator("#report h2").first.wait_for()
+    tab.evaluate("() => { const late = held; held = null; late.forEach((post) => post()); }")
+    tab.locator("#status", has_text="Ready: x is x.npy, x̂ is x_hat.npy.").wait_for()
+    assert tab.locator("table.given tbody tr").count() == 2
+
+
 @pytest.mark.parametrize("name", ["worker.js", "totals.js"])
 def test_a_worker_that_does_not_start_is_tried_again(open_failing, files, name):
     tab = open_failing(f"**/{name}", headers={"Content-Type": "application/octet-stream"})

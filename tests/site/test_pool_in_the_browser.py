@@ -15,7 +15,7 @@ MEASURE = """async (failing) => {
   const pool = async (read, scale) => {
     const shared = await pooled(given, read, scale);
     const run = async (x, n) => {
-      if (failing && ++told.runs === 9) throw new Error("a worker ended");
+      if (failing && ++told.runs === 9) return shared.run({ slice: () => null }, n); // which it cannot compute
       return shared.run(x, n);
     };
     return { ...shared, run };

@@ -2,16 +2,18 @@
 import { html } from "../../explorer/dom.js";
 import { example } from "./example.js";
 import { assigned, filesOf, itemsOf, missing, ROLES, understood } from "./given.js";
+import { PATIENCE } from "./pool.js";
 import { grouped, InputError, repr, Tuple } from "./python.js";
 import { isText, SUFFIXES } from "./rows.js";
 import { shown } from "./shown.js";
 
 const at = (id) => document.getElementById(id);
 const [drop, status, report, bar] = [document.querySelector(".drop"), at("status"), at("report"), at("progress")];
-const PATIENCE = 30_000; // milliseconds that a worker may take to start
 const NO_WORKER =
   "The page’s worker did not start: its scripts did not arrive, or its web server does not send .js files as text/javascript. Try again; " +
   "if that fails, reload the page.";
+
+const NOT_TAKEN = "Measuring … What you give now is not taken: stop first, or wait for the end.";
 
 let items = [];
 let worker = started();
@@ -34,7 +36,6 @@ function started() {
     if (data.refused && data.looked === undefined) ended(data.refused, true);
     if (data.report) reported(data.report);
   });
-  // Firefox tells of no error where a module that the worker imports does not arrive.
   const late = setTimeout(() => made === worker && failed(), PATIENCE);
   made.addEventListener("message", () => clearTimeout(late), { once: true });
   made.addEventListener("error", (event) => {
@@ -78,7 +79,7 @@ function take(source) {
   const files = filesOf(source); // at once: a drop's items are gone when its event is over
   files.catch(() => {});
   taking = taking.then(async () => {
-    if (measuring) say("Measuring … What you give now is not taken: stop first, or wait for the end.");
+    if (measuring) say(NOT_TAKEN);
     else await taken(files);
   });
   return taking;
@@ -94,13 +95,13 @@ async function taken(files) {
     return;
   }
   const replaced = items.filter((item) => fresh.some(({ name }) => name === item.name));
-  items = items.filter((item) => !replaced.includes(item));
   for (const item of fresh) {
     const found = await look(item.role === "sae" ? { sae: item.files } : { file: item.files[0].file });
     if (found.broken) return; // that has been said
     Object.assign(item, { header: found.header, description: found.description, refused: found.refused });
   }
-  items.push(...fresh);
+  if (measuring) return say(NOT_TAKEN); // it began meanwhile, with what was there
+  items = [...items.filter((item) => !replaced.includes(item)), ...fresh];
   assigned(items, fresh);
   const count = unread === 1 ? "1 other file of the folder is" : `${grouped(unread)} other files of the folder are`;
   listed([
@@ -209,6 +210,7 @@ at("example").addEventListener("click", async () => {
   at("example").disabled = true; // a second click would be a second example
   await taking;
   items = [];
+  listed();
   await take(example());
   at("example").disabled = false;
   if (!at("measure").disabled) measure();

@@ -3,6 +3,9 @@
 const MOST = 8; // workers
 const MEMORY = 2e9; // bytes of weights, in all workers together
 
+// Milliseconds that a worker may take to start. Firefox tells of no error where a module that it imports does not arrive.
+export const PATIENCE = 30_000;
+
 // As `forward` of forward.js, but `run` may be called `lanes` times at once; null where one worker is all there may be.
 //
 // `files` are those of the SAE, as `{ file, path }`. Rejects if a worker fails.
@@ -32,7 +35,9 @@ function served(worker) {
     failed = new Error(words);
     for (const { reject } of waiting.splice(0)) reject(failed);
   };
+  const late = setTimeout(() => fail("a worker did not start"), PATIENCE);
   worker.addEventListener("error", (event) => fail(event.message ?? "a worker did not start"));
+  worker.addEventListener("message", () => clearTimeout(late), { once: true });
   worker.addEventListener("message", ({ data }) => {
     if (data.refused) fail(data.refused);
     else if (!data.ready) waiting.shift().resolve(data);

@@ -16,7 +16,7 @@ addEventListener("message", async ({ data }) => {
   if (data.look) postMessage({ looked: data.look.id, ...(await looked(data.look)) });
   if (data.start) postMessage(await run(data.start));
   if (data.serve) postMessage(await serve(data.serve));
-  if (data.run) postMessage(await compute.run(data.run.x, data.run.n));
+  if (data.run) postMessage(await computed(data.run));
 });
 
 // Gets ready to compute x̂ for another worker (pool.js).
@@ -24,6 +24,14 @@ async function serve({ sae, scale }) {
   try {
     compute = forward(await saeOf(sae.map(withPath)), scale);
     return { tokens: compute.tokens, products: compute.products };
+  } catch (error) {
+    return { refused: lineOf(error) };
+  }
+}
+
+async function computed({ x, n }) {
+  try {
+    return await compute.run(x, n);
   } catch (error) {
     return { refused: lineOf(error) };
   }
