@@ -104,6 +104,26 @@ def test_what_was_given_is_measured_while_files_in_its_place_are_read(open_site,
     assert tab.locator("table.given tbody tr").count() == 2
 
 
+def test_a_measurement_that_begins_while_files_are_read_keeps_its_own(open_site, files, tmp_path):
+    np.save(tmp_path / "long.npy", np.random.default_rng(0).standard_normal((60_000, 384)).astype(np.float32))
+    tab = open_site("data.html", before=HELD_LOOKS)
+    tab.set_input_files("#folder", FILES["minilm-gated"])
+    tab.get_by_text("SAELens gated").wait_for()
+    tab.set_input_files("#files", tmp_path / "long.npy")
+    tab.locator("#status", has_text="Ready:").wait_for()
+    tab.evaluate("() => { held = []; }")
+    tab.evaluate(DROP, {"files": files})
+    tab.locator("#status", has_text="Reading …").wait_for()
+    tab.click("#example")
+    tab.click("#measure")
+    tab.evaluate("() => { const late = held; held = null; late.forEach((post) => post()); }")
+    tab.locator("#status", has_text="Measuring … What you give now is not taken").wait_for()
+    assert tab.locator("table.given tbody tr").count() == 2
+    tab.click("#stop")
+    tab.locator("#report h2").first.wait_for()
+    assert tab.locator("table.given tbody tr").count() == 2
+
+
 @pytest.mark.parametrize("name", ["worker.js", "totals.js"])
 def test_a_worker_that_does_not_start_is_tried_again(open_failing, files, name):
     tab = open_failing(f"**/{name}", headers={"Content-Type": "application/octet-stream"})

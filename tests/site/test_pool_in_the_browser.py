@@ -35,8 +35,15 @@ THREE_CORES = """for (const [name, value] of [["hardwareConcurrency", 3], ["gpu"
 }"""
 
 
-def opened(open_site):
-    tab = open_site("data.html", before=THREE_CORES)
+NONE_STARTS = """{
+  globalThis.Worker = class extends EventTarget { postMessage() {} terminate() {} };
+  const later = setTimeout;
+  globalThis.setTimeout = (call, time, ...more) => later(call, time === 30_000 ? 0 : time, ...more);
+}"""
+
+
+def opened(open_site, more=""):
+    tab = open_site("data.html", before=THREE_CORES + more)
     tab.evaluate(INPUTS)
     tab.set_input_files("#sae", FILES["minilm-relu"])
     tab.set_input_files("#x", FILES["activations"])
@@ -54,4 +61,11 @@ def test_a_worker_that_fails_is_done_without(open_site):
     answer = opened(open_site).evaluate(MEASURE, True)
     assert answer["told"]["workers"] == [3]
     assert answer["told"]["runs"] >= 9
+    same(by_python(FILES["activations"], sae=FILES["minilm-relu"]), answer)
+
+
+def test_workers_that_never_start_are_done_without(open_site):
+    answer = opened(open_site, NONE_STARTS).evaluate(MEASURE, False)
+    assert answer["told"]["workers"] == [1]
+    assert answer["told"]["runs"] == 0
     same(by_python(FILES["activations"], sae=FILES["minilm-relu"]), answer)

@@ -91,6 +91,7 @@ async function taken(files) {
   try {
     ({ items: fresh, unread } = itemsOf(await files));
   } catch (error) {
+    if (measuring) return say(NOT_TAKEN);
     say(error instanceof InputError ? error.message : `The folder cannot be read: ${error.message}`, true);
     return;
   }
@@ -209,6 +210,7 @@ for (const [button, input] of [["choose", "files"], ["choose-folder", "folder"]]
 at("example").addEventListener("click", async () => {
   at("example").disabled = true; // a second click would be a second example
   await taking;
+  if (measuring) return say(NOT_TAKEN);
   items = [];
   listed();
   await take(example());
