@@ -61,13 +61,19 @@ def test_the_same_files_dropped_twice_at_once_are_listed_once(open_site, files):
     assert "Ready: x is x.npy, x̂ is x_hat.npy." in tab.locator("#status").inner_text()
 
 
-def test_nothing_is_taken_or_changed_while_a_measurement_runs(open_site, files, tmp_path):
+def given_much(open_site, tmp_path, **options):
+    """The page, given an SAE and more activations than are measured at once."""
     np.save(tmp_path / "long.npy", np.random.default_rng(0).standard_normal((60_000, 384)).astype(np.float32))
-    tab = open_site("data.html")
+    tab = open_site("data.html", **options)
     tab.set_input_files("#folder", FILES["minilm-gated"])
     tab.get_by_text("SAELens gated").wait_for()
     tab.set_input_files("#files", tmp_path / "long.npy")
     tab.locator("#status", has_text="Ready:").wait_for()
+    return tab
+
+
+def test_nothing_is_taken_or_changed_while_a_measurement_runs(open_site, files, tmp_path):
+    tab = given_much(open_site, tmp_path)
     tab.click("#measure")
     tab.evaluate(DROP, {"files": files})
     tab.locator("#status", has_text="Measuring … What you give now is not taken").wait_for()
@@ -105,12 +111,7 @@ def test_what_was_given_is_measured_while_files_in_its_place_are_read(open_site,
 
 
 def test_a_measurement_that_begins_while_files_are_read_keeps_its_own(open_site, files, tmp_path):
-    np.save(tmp_path / "long.npy", np.random.default_rng(0).standard_normal((60_000, 384)).astype(np.float32))
-    tab = open_site("data.html", before=HELD_LOOKS)
-    tab.set_input_files("#folder", FILES["minilm-gated"])
-    tab.get_by_text("SAELens gated").wait_for()
-    tab.set_input_files("#files", tmp_path / "long.npy")
-    tab.locator("#status", has_text="Ready:").wait_for()
+    tab = given_much(open_site, tmp_path, before=HELD_LOOKS)
     tab.evaluate("() => { held = []; }")
     tab.evaluate(DROP, {"files": files})
     tab.locator("#status", has_text="Reading …").wait_for()
